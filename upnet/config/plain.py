@@ -1,0 +1,45 @@
+"""A resolved copy of a config in dicts and lists, and a fault for every value that it has not."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from omegaconf import DictConfig, ListConfig
+from omegaconf.errors import InterpolationToMissingValueError, MissingMandatoryValue, OmegaConfBaseException
+
+from upnet.config.faults import below, depth
+
+_DEEPEST = 50
+
+MISSING = object()
+"""Stands where a value is missing or cannot be resolved: said once, and then left alone."""
+
+
+def plain(node: Any, path: str, faults: list[str]) -> Any:
+    """The config below a path, resolved, with MISSING where there is no value and a fault for each."""
+    if not isinstance(node, DictConfig | ListConfig):
+        return node
+    if depth(path) > _DEEPEST:
+        faults.append(f"{path} is nested more than {_DEEPEST} levels deep: does an interpolation contain itself?")
+        return MISSING
+    keys = range(len(node)) if isinstance(node, ListConfig) else list(node)
+    found = {key: plain(_value(node, key, below(path, key), faults), below(path, key), faults) for key in keys}
+    return list(found.values()) if isinstance(node, ListConfig) else found
+
+
+def lacks(value: Any) -> bool:
+    """Whether a value is missing, or something inside it is."""
+    if isinstance(value, Mapping):
+        return any(map(lacks, value.values()))
+    return value is MISSING or (isinstance(value, list) and any(map(lacks, value)))
+
+
+def _value(node: Any, key: Any, path: str, faults: list[str]) -> Any:
+    try:
+        return node[key]
+    except MissingMandatoryValue:
+        faults.append(f"{path} must be given: {path}=...")
+    except InterpolationToMissingValueError:
+        pass  # said where the value is missing
+    except OmegaConfBaseException as error:
+        faults.append(f"{path}: {str(error).splitlines()[0]}")
+    return MISSING

@@ -1,0 +1,189 @@
+"""Pictures for Lightning: the training stream, the validation sets and the test sets."""
+
+from typing import Annotated, Any
+
+import pytorch_lightning as pl
+import torch
+from annotated_types import Ge
+from torch.utils.data import DataLoader
+
+from upnet.data.building import build
+from upnet.data.loading import Pictures, StepOrder, Stream, StreamLoader
+from upnet.data.sampler import Sampler
+from upnet.data.sources.base import Source
+from upnet.data.sources.opening import open_sets
+from upnet.data.store import Store
+
+ENDLESS = 1 << 40
+"""Batches of an epoch that nothing but the clock ends."""
+
+
+class DataModule(pl.LightningDataModule):
+    """Training batches from one source; validation and test sets, each from a folder.
+
+    scale:       HR size / LR size, a whole number.
+    batch_size:  crops per batch, over all processes.
+    patch:       side of the LR crops in pixels.
+    seed:        of the training stream.
+    root:        folder(s) of the test sets, which evaluate.py scores; None means the built-in photographs. A yaml's
+                 `train` usually reads the same folder.
+    val_root:    folder(s) of the validation sets; None means the built-in photographs.
+    train:       the source of training pictures; None where nothing is to be trained.
+    cache_dir:   where decoded pictures go; None means beside the originals.
+    skip_broken: leave unreadable pictures out, with a remark, instead of refusing to start.
+    workers:     processes that make training batches; 0 means the training process itself.
+    augment:     turn and mirror the training crops.
+    steps:       optimizer steps of the whole training; None takes the trainer's max_steps.
+
+    Whatever is wrong with the pictures raises ValueError in setup(), before anything is trained.
+    """
+
+    def __init__(
+        self,
+        scale: Annotated[int, Ge(1)],
+        batch_size: Annotated[int, Ge(1)],
+        patch: Annotated[int, Ge(1)],
+        seed: Annotated[int, Ge(0)],
+        root: str | list[str] | None = None,
+        val_root: str | list[str] | None = None,
+        train: Source | None = None,
+        cache_dir: str | None = None,
+        skip_broken: bool = False,
+        workers: Annotated[int, Ge(0)] = 0,
+        augment: bool = True,
+        steps: Annotated[int, Ge(1)] | None = None,
+    ) -> None:
+        super().__init__()
+        self.scale = scale
+        self.batch_size = batch_size
+        self.patch = patch
+        self.seed = seed
+        self.root = root
+        self.val_root = val_root
+        self.train = train
+        self.cache_dir = cache_dir
+        self.skip_broken = skip_broken
+        self.workers = workers
+        self.augment = augment
+        self.steps = steps
+        self._train_store: Store | None = None
+        self._val_sets: dict[str, Store] | None = None
+        self._test_sets: dict[str, Store] | None = None
+
+    def setup(self, stage: str | None = None) -> None:
+        """Decode what the stage needs ("fit", "validate", "test"; None is all), and check it.
+
+        Raises ValueError for unreadable or unfitting pictures, and where training and validation share a picture.
+        """
+        if stage in ("fit", None):
+            _, world = self._share()
+            self.sampler().batch(0, 0, world)
+            check_apart(self.train_store(), self.val_sets())
+        if stage in ("validate", None):
+            self.val_sets()
+        if stage in ("test", None):
+            self.test_sets()
+
+    def train_store(self) -> Store:
+        """The training pictures. Raises ValueError where there is no source for them."""
+        if self.train is None:
+            raise ValueError("Data: there is nothing to train on; name a source by data.train, or take data=builtin")
+        if self._train_store is None:
+            self._train_store = self._build(self.train)
+        return self._train_store
+
+    def val_sets(self) -> dict[str, Store]:
+        """The validation sets by name."""
+        if self._val_sets is None:
+            self._val_sets = self._open(self.val_root)
+        return self._val_sets
+
+    def test_sets(self) -> dict[str, Store]:
+        """The test sets by name."""
+        if self._test_sets is None:
+            self._test_sets = self.val_sets() if self.root == self.val_root else self._open(self.root)
+        return self._test_sets
+
+    def sampler(self) -> Sampler:
+        """The training stream. Raises ValueError where a picture is smaller than the patch."""
+        return Sampler(self.train_store(), self.patch, self.batch_size, self.seed, self.scale, self.augment)
+
+    def train_dataloader(self) -> "StreamLoader":
+        """The batches from the trainer's current step to the end of training."""
+        rank, world = self._share()
+        order = StepOrder(_resume(self.trainer), self._batches())
+        return StreamLoader(
+            Stream(self.sampler(), rank, world),
+            batch_size=None,
+            sampler=order,
+            num_workers=self.workers,
+            pin_memory=torch.cuda.is_available(),
+            persistent_workers=self.workers > 0,
+        )
+
+    def val_dataloader(self) -> list[DataLoader[dict[str, Any]]]:
+        """One loader per validation set, picture by picture: see Pictures."""
+        return [_pictures(store) for store in self.val_sets().values()]
+
+    def test_dataloader(self) -> list[DataLoader[dict[str, Any]]]:
+        """One loader per test set, picture by picture: see Pictures."""
+        return [_pictures(store) for store in self.test_sets().values()]
+
+    def _build(self, source: Source) -> Store:
+        return build(source, self.scale, self.cache_dir, self.skip_broken)
+
+    def _open(self, root: str | list[str] | None) -> dict[str, Store]:
+        return {name: self._build(source) for name, source in open_sets(root, self.scale).items()}
+
+    def _share(self) -> tuple[int, int]:
+        """This process's rank, and how many there are."""
+        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer is not None else (0, 1)
+
+    def _batches(self) -> int:
+        """How many batches the whole training takes."""
+        if self.trainer is None:
+            return self.steps or ENDLESS
+        steps = self.steps or self.trainer.max_steps
+        return steps * self.trainer.accumulate_grad_batches if steps > 0 else ENDLESS
+
+
+def check_apart(train: Store, sets: dict[str, Store]) -> None:
+    """Raise ValueError, naming both, where a training picture has the very pixels of a picture in one of the sets."""
+    trained = dict(zip(train.digests, train.names, strict=True))
+    shared = [
+        f"{trained[digest]} of {train.name} is {name} of {set_name}"
+        for set_name, store in sets.items()
+        for digest, name in zip(store.digests, store.names, strict=True)
+        if digest in trained
+    ]
+    if shared:
+        told = "; ".join(shared[:3]) + ("; …" if len(shared) > 3 else "")
+        raise ValueError(
+            f"Data: training and validation share {len(shared)} picture{'s' * (len(shared) > 1)}: {told}; "
+            "remove them from one of the two, or the scores mean nothing"
+        )
+
+
+def _pictures(store: Store) -> DataLoader[dict[str, Any]]:
+    return DataLoader(Pictures(store), batch_size=None, shuffle=False)
+
+
+def _resume(trainer: pl.Trainer | None) -> int:
+    """The batch to go on with: as many as the optimizer steps done so far have used up.
+
+    A checkpoint written in the middle of a batch, or between the batches whose gradients are accumulated, has lost
+    those gradients. The trainer's count of batches is set back to the last whole step, so that they are made again;
+    it is left as a checkpoint written at the end of that step's last batch would have it.
+    """
+    if trainer is None:
+        return 0
+    loop = trainer.fit_loop.epoch_loop
+    done = trainer.global_step * trainer.accumulate_grad_batches
+    progress = loop.batch_progress
+    if (progress.current.ready, progress.current.processed) == (done, done):
+        return done
+    for counts in (progress.total, progress.current):
+        counts.ready = done
+        counts.completed = max(done - 1, 0)
+    loop._batches_that_stepped = max(trainer.global_step - 1, 0)
+    return done

@@ -1,0 +1,122 @@
+"""The training stream: a batch is a pure function of (seed, step)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from upnet.data.store import Store
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """Aligned random crops of LR and HR, turned and mirrored.
+
+    Every LR crop position of the whole store is equally likely. So a picture is drawn in proportion to the number of
+    its crop positions: drawn in equal shares instead, the pixels of a small picture would come up far more often than
+    those of a large one.
+
+    store:      the pictures.
+    patch:      side of the LR crops in pixels; HR crops are scale × patch.
+    batch_size: crops per step, over all processes.
+    seed:       of the stream, 0 or larger.
+    scale:      the store's.
+    augment:    whether a crop is also put into one of its 8 orientations (4 turns, each mirrored or not).
+
+    Raises ValueError for numbers out of range and for pictures smaller than the patch, which it names.
+    """
+
+    store: Store
+    patch: int
+    batch_size: int
+    seed: int
+    scale: int
+    augment: bool = True
+
+    def __post_init__(self) -> None:
+        for name, value, least in (
+            ("patch", self.patch, 1),
+            ("batch_size", self.batch_size, 1),
+            ("seed", self.seed, 0),
+        ):
+            if value < least:
+                raise ValueError(f"Data: {name} must be {least} or larger; got {value}")
+        if self.scale != self.store.scale:
+            raise ValueError(f"Data: the store of {self.store.name} is of scale {self.store.scale}; got {self.scale}")
+        side = self.patch * self.scale
+        small = [
+            f"{name} ({height}×{width})"
+            for name, (height, width) in zip(self.store.names, self.store.sizes, strict=True)
+            if min(height, width) < side
+        ]
+        if small:
+            raise ValueError(
+                f"Data: patch={self.patch} takes HR pictures of at least {side}×{side} pixels, and {self.store.name} "
+                f"has {len(small)} smaller: {', '.join(small[:5])}{', …' if len(small) > 5 else ''}; "
+                "choose a smaller patch or remove them"
+            )
+
+    def batch(self, step: int, rank: int = 0, world: int = 1) -> dict[str, Tensor]:
+        """The step's batch, or the rows of it that belong to process `rank` of `world`.
+
+        Gives {"lr": (B / world, 3, patch, patch), "hr": (B / world, 3, scale·patch, scale·patch)}, uint8, contiguous.
+        Raises ValueError where the batch cannot be shared out evenly.
+        """
+        if self.batch_size % world:
+            raise ValueError(f"Data: batch_size={self.batch_size} must be a multiple of the {world} processes")
+        rows = self.batch_size // world
+        pictures, tops, lefts, turns = (column[rank * rows : (rank + 1) * rows] for column in self._draw(step))
+        lr = np.empty((rows, 3, self.patch, self.patch), np.uint8)
+        hr = np.empty((rows, 3, self.patch * self.scale, self.patch * self.scale), np.uint8)
+        for row in range(rows):
+            picture, top, left, turn = int(pictures[row]), int(tops[row]), int(lefts[row]), int(turns[row])
+            lr[row] = _crop(self.store.lr(picture), top, left, self.patch, turn)
+            hr[row] = _crop(self.store.hr(picture), top * self.scale, left * self.scale, self.patch * self.scale, turn)
+        return {"lr": torch.from_numpy(lr), "hr": torch.from_numpy(hr)}
+
+    def origin(self, step: int) -> Sequence[tuple[str, int, int]]:
+        """Where the step's crops come from: (picture, row, column) of each crop's upper left corner, in LR pixels."""
+        pictures, tops, lefts, _ = self._draw(step)
+        return [
+            (self.store.names[picture], int(top), int(left))
+            for picture, top, left in zip(pictures, tops, lefts, strict=True)
+        ]
+
+    @cached_property
+    def _columns(self) -> np.ndarray:
+        """Crop positions along each picture's width."""
+        return np.array([width // self.scale - self.patch + 1 for _, width in self.store.sizes], np.uint64)
+
+    @cached_property
+    def _ends(self) -> np.ndarray:
+        """The running total of the pictures' crop positions."""
+        rows = np.array([height // self.scale - self.patch + 1 for height, _ in self.store.sizes], np.uint64)
+        return np.cumsum(rows * self._columns)
+
+    def _draw(self, step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Picture, row, column and orientation (0..7) of each crop of a step."""
+        if step < 0:
+            raise ValueError(f"Data: steps count from 0; got {step}")
+        # The step is the upper half of the counter, so no two steps share a block however many numbers one takes.
+        # random_raw is Philox itself, the same in every NumPy; Generator's distributions may change between releases.
+        raw = np.random.Philox(key=self.seed, counter=step << 128).random_raw(2 * self.batch_size)
+        # The remainder favours some positions by total / 2^64, far below what could ever be noticed.
+        position = raw[: self.batch_size] % self._ends[-1]
+        picture = np.searchsorted(self._ends, position, side="right")
+        within = position - (self._ends[picture] - np.diff(self._ends, prepend=np.uint64(0))[picture])
+        top, left = np.divmod(within, self._columns[picture])
+        turn = raw[self.batch_size :] >> np.uint64(61) if self.augment else np.zeros(self.batch_size, np.uint64)
+        return picture, top, left, turn
+
+
+def _crop(picture: np.ndarray, top: int, left: int, side: int, turn: int) -> np.ndarray:
+    """A view of (H, W, 3) as (3, side, side) in one of the square's 8 orientations."""
+    crop = picture[top : top + side, left : left + side].transpose(2, 0, 1)
+    if turn & 1:
+        crop = crop[:, ::-1]
+    if turn & 2:
+        crop = crop[:, :, ::-1]
+    return crop.transpose(0, 2, 1) if turn & 4 else crop

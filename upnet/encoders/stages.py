@@ -1,0 +1,66 @@
+"""What the encoders made of our own blocks share: a stem, and a block at each level."""
+
+from abc import abstractmethod
+from typing import Annotated
+
+from annotated_types import Ge
+from torch import Tensor, nn
+
+from upnet.blocks.activation import same_padding
+from upnet.encoders.base import BlockFactory, Encoder
+from upnet.site import Site
+
+
+class Stages(Encoder):
+    """A stem, then at each level a block and a halving, which a subclass defines.
+
+    width:       channels of the finest level; each coarser level has `growth` times as many.
+    depth:       how often the features are halved.
+    stem_kernel: a convolution of this size, without activation, in front of the first block; None leaves it out.
+
+    Raises ValueError for a width below 1, a negative depth, a growth below 1 and an even stem_kernel.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        block: BlockFactory,
+        width: Annotated[int, Ge(1)] = 32,
+        depth: Annotated[int, Ge(0)] = 2,
+        growth: Annotated[float, Ge(1)] = 2,
+        stem_kernel: Annotated[int, Ge(1)] | None = None,
+    ) -> None:
+        super().__init__()
+        name = type(self).__name__
+        if width < 1 or depth < 0 or growth < 1:
+            raise ValueError(
+                f"{name}: width and growth start at 1 and depth at 0; got width={width}, depth={depth}, growth={growth}"
+            )
+        self.widths = tuple(round(width * growth**level) for level in range(depth + 1))
+        if stem_kernel is None:
+            self.stem, entry = nn.Identity(), channels
+        else:
+            self.stem, entry = nn.Conv2d(channels, width, stem_kernel, padding=same_padding(stem_kernel, name)), width
+        entries = (entry, *self.entries())
+        self.stages = nn.ModuleList(
+            block(in_channels=entry, out_channels=width) for entry, width in zip(entries, self.widths, strict=True)
+        )
+
+    def entries(self) -> tuple[int, ...]:
+        """The channels that reach each level from the second on: those of the level above."""
+        return self.widths[:-1]
+
+    @abstractmethod
+    def halve(self, x: Tensor, level: int) -> tuple[Tensor, Site]:
+        """(N, widths[level], H, W) -> (N, C, ⌈H/2⌉, ⌈W/2⌉) for the next level, and the site left behind."""
+
+    def forward(self, x: Tensor) -> tuple[Tensor, list[Site]]:
+        """(N, channels, H, W) -> ((N, widths[-1], h, w), [Site of each level, finest first])."""
+        x = self.stem(x)
+        sites: list[Site] = []
+        for level, stage in enumerate(self.stages):
+            x = stage(x)
+            if level < self.depth:
+                x, site = self.halve(x, level)
+                sites.append(site)
+        return x, sites

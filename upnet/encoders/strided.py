@@ -1,0 +1,44 @@
+"""Blocks and strided convolutions: the network learns how to halve."""
+
+from typing import Annotated
+
+from annotated_types import Ge
+from torch import Tensor, nn
+
+from upnet.encoders.base import BlockFactory
+from upnet.encoders.stages import Stages
+from upnet.site import Site
+
+
+class Strided(Stages):
+    """At each level a block, then a 3×3 convolution of stride 2 to the next level's width, without activation.
+
+    Nothing remembers a position, so max-unpooling has no partner here.
+
+    Source: Springenberg et al., "Striving for Simplicity: The All Convolutional Net", https://arxiv.org/abs/1412.6806
+    """
+
+    provides = frozenset({"skip"})
+
+    def __init__(
+        self,
+        channels: int,
+        block: BlockFactory,
+        width: Annotated[int, Ge(1)] = 32,
+        depth: Annotated[int, Ge(0)] = 2,
+        growth: Annotated[float, Ge(1)] = 2,
+        stem_kernel: Annotated[int, Ge(1)] | None = None,
+    ) -> None:
+        super().__init__(channels, block, width, depth, growth, stem_kernel)
+        self.halvings = nn.ModuleList(
+            nn.Conv2d(fine, coarse, 3, stride=2, padding=1)
+            for fine, coarse in zip(self.widths[:-1], self.widths[1:], strict=True)
+        )
+
+    def entries(self) -> tuple[int, ...]:
+        """The strided convolution has already widened the features."""
+        return self.widths[1:]
+
+    def halve(self, x: Tensor, level: int) -> tuple[Tensor, Site]:
+        """(N, widths[level], H, W) -> (N, widths[level + 1], ⌈H/2⌉, ⌈W/2⌉)."""
+        return self.halvings[level](x), Site(size=(x.shape[-2], x.shape[-1]), skip=x)

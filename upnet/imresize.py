@@ -1,0 +1,206 @@
+"""Bicubic resizing as MATLAB's `imresize` does it, to the last bit.
+
+The kernel is Keys' cubic convolution with a = -0.5 ("Cubic convolution interpolation for digital image processing", 1981,
+https://doi.org/10.1109/TASSP.1981.1163711). It is widened by 1/scale when a picture is reduced, its weights are divided by
+their sum, and the two axes are taken one after the other, rows first.
+
+For scale = p/q every weight is a ratio of whole numbers, and so they are computed: the sums over uint8 pixels are then exact
+in float64, and neither the order of summation nor the device can move a tie that has to be rounded.
+
+Letters: scale = p/q in lowest terms; o counts output pixels and i input pixels, from 0; L and M are a picture's length along
+the axis that is being resized and the number of values beside each other across it.
+"""
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+from typing import Literal, cast, get_args, overload
+
+import numpy as np
+import torch
+from torch import Tensor
+
+__all__ = ["Border", "imresize", "resized_length"]
+
+Border = Literal["symmetric", "replicate"]
+
+_LARGEST_SCALE = 1024
+# A float scale within this relative distance of a fraction with a small denominator means that fraction: 1/3, 0.7, 1 - 2/3.
+_DUST, _SMALL_DENOMINATOR = 1e-12, 10_000
+# Integers below 2**53 are exact in float64. With |weights| times 1024 below it, so are the sums over pixels up to 255, half a
+# denominator added to them, and the floor of their quotient.
+_EXACT = 2**53 // 1024
+# One block's input, 1 MiB of float64, stays in a core's cache; a GPU would rather have few and large blocks.
+_BLOCK_VALUES, _LONGEST_BLOCK, _BLOCK_ON_GPU = 2**17, 96, 256
+
+
+@overload
+def imresize(image: np.ndarray, scale: float | Fraction, border: Border = "symmetric") -> np.ndarray: ...
+@overload
+def imresize(image: Tensor, scale: float | Fraction, border: Border = "symmetric") -> Tensor: ...
+def imresize(image: np.ndarray | Tensor, scale: float | Fraction, border: Border = "symmetric") -> np.ndarray | Tensor:
+    """Resize a picture as MATLAB's `imresize(image, scale, "bicubic")` does, with antialiasing when it is reduced.
+
+    image:  an array (H, W) or (H, W, C), or a tensor (..., H, W) on any device that has float64.
+            uint8 gives uint8, rounded (half away from zero) and clamped to 0 ... 255 after each of the two passes.
+            Floating point of any range gives the same dtype, neither rounded nor clamped; the arithmetic is float64.
+            Tensors of floating point carry gradients.
+    scale:  2 enlarges, Fraction(1, 2) or 0.5 reduces; from 1/1024 to 1024. A float means the fraction it was written for:
+            1/3 is a third. The result is (ceil(scale * H), ceil(scale * W)).
+    border: what lies outside the picture: "symmetric" mirrors it (current MATLAB releases, DIV2K), "replicate" repeats its
+            outermost pixels (older releases, and the LR pictures of Set5, Set14, BSD100 and Urban100 in circulation).
+
+    Raises ValueError for other dtypes, shapes, scales and borders, and for empty pictures.
+    """
+    if border not in get_args(Border):
+        raise ValueError(f"imresize: border must be one of {', '.join(get_args(Border))}; got {border!r}")
+    fraction = _fraction(scale)
+    if isinstance(image, Tensor):
+        _check(image.shape, str(image.dtype), image.dtype == torch.uint8 or image.is_floating_point())
+        planes = image.reshape(-1, *image.shape[-2:])
+        rows = _resize_rows(planes, fraction, border)
+        columns = _resize_rows(rows.transpose(1, 2).contiguous(), fraction, border)
+        resized = columns.transpose(1, 2).contiguous().to(image.dtype)
+        return resized.reshape(*image.shape[:-2], *resized.shape[-2:])
+    return _resize_array(image, fraction, border)
+
+
+def resized_length(length: int, scale: float | Fraction) -> int:
+    """MATLAB's size of an axis after resizing, ceil(scale * length), without float dust: 100 for 300 and the float 1/3."""
+    fraction = _fraction(scale)
+    return -(-length * fraction.numerator // fraction.denominator)
+
+
+def _resize_array(image: np.ndarray, scale: Fraction, border: Border) -> np.ndarray:
+    """(H, W) or (H, W, C). Channels stay interleaved: they lie across the axis that is being resized, like neighbours."""
+    if not isinstance(image, np.ndarray):
+        raise ValueError(f"imresize: image must be a NumPy array or a torch tensor; got {type(image).__name__}")
+    _check(image.shape, str(image.dtype), image.dtype in (np.uint8, np.float16, np.float32, np.float64))
+    if image.ndim > 3:
+        raise ValueError(
+            f"imresize: an array must be (H, W) or (H, W, C); got {image.shape}; a tensor may be (..., H, W)"
+        )
+    height, width = image.shape[:2]
+    native = image.astype(image.dtype.newbyteorder("="), copy=False)
+    x = torch.from_numpy(np.require(native, requirements=["C", "W"])).reshape(1, height, -1)
+    rows = _resize_rows(x, scale, border)
+    # Read down the columns, a picture (h, W, C) is (W, C, h): what is beside a pixel then is its channels and all its rows.
+    turned = rows[0].t().contiguous().reshape(1, width, -1)
+    columns = _resize_rows(turned, scale, border)
+    resized = columns.reshape(-1, rows.shape[1]).t().contiguous().numpy().astype(native.dtype, copy=False)
+    return resized.reshape(rows.shape[1], columns.shape[1], *image.shape[2:])
+
+
+def _check(shape: tuple[int, ...], dtype: str, supported: bool) -> None:
+    if not supported:
+        raise ValueError(f"imresize: image must be uint8 or floating point; got {dtype}; convert it to float64 first")
+    if len(shape) < 2 or 0 in shape:
+        raise ValueError(f"imresize: image must have a height and a width of at least 1; got shape {tuple(shape)}")
+
+
+def _fraction(scale: float | Fraction) -> Fraction:
+    if isinstance(scale, float) and not math.isfinite(scale):
+        raise ValueError(f"imresize: scale must be finite; got {scale}")
+    exact = Fraction(scale)
+    if not Fraction(1, _LARGEST_SCALE) <= exact <= _LARGEST_SCALE:
+        raise ValueError(f"imresize: scale must lie between 1/{_LARGEST_SCALE} and {_LARGEST_SCALE}; got {scale}")
+    if isinstance(scale, float):
+        near = exact.limit_denominator(_SMALL_DENOMINATOR)
+        if abs(near - exact) <= _DUST * exact:
+            return near
+    return exact
+
+
+def _resize_rows(x: Tensor, scale: Fraction, border: Border) -> Tensor:
+    """One pass: (N, L, M) -> (N, ceil(scale * L), M). uint8 stays uint8; anything else becomes float64.
+
+    Neighbouring output rows share most of their input rows, so a block of them is one small matrix product.
+    """
+    length, across = x.shape[1], x.shape[0] * x.shape[2]
+    window = _BLOCK_ON_GPU if x.is_cuda else min(max(_BLOCK_VALUES // across, 1), _LONGEST_BLOCK)
+    plan = _plan(length, scale, window)
+    quantised = x.dtype == torch.uint8
+    weights = torch.from_numpy(plan.numerators if quantised else plan.numerators / plan.denominators).to(x.device)
+    denominators = torch.from_numpy(plan.denominators).to(x.device)
+    blocks: list[Tensor] = []
+    for block, start in enumerate(plan.starts):
+        stop = start + weights.shape[2]
+        if start >= 0 and stop <= length:
+            source = x[:, start:stop]
+        else:
+            source = x[:, torch.from_numpy(_inside(np.arange(start, stop), length, border)).to(x.device)]
+        values = weights[block] @ source.to(torch.float64)
+        if quantised:
+            # floor(v + 1/2) rounds half away from zero wherever the clamp leaves anything to round.
+            halves = denominators[block]
+            values = values.add_(halves / 2).div_(halves).clamp_(0, 255).to(torch.uint8)
+        blocks.append(values)
+    return torch.cat(blocks, dim=1)[:, : resized_length(length, scale)]
+
+
+def _inside(indices: np.ndarray, length: int, border: Border) -> np.ndarray:
+    """The pixel that stands for each index, inside the picture or not."""
+    if border == "replicate":
+        return indices.clip(0, length - 1)
+    period = indices % (2 * length)
+    return np.minimum(period, 2 * length - 1 - period)
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """The banded matrix that resizes an axis of a certain length, cut into blocks of R output rows and V input rows.
+
+    starts:       the first input row of each block; it may lie outside the picture, and so may the last one.
+    numerators:   (blocks, R, V) float64: whole numbers wherever sums over uint8 pixels stay exact.
+    denominators: (blocks, R, 1) float64: what the numerators of each row add up to.
+    """
+
+    starts: tuple[int, ...]
+    numerators: np.ndarray
+    denominators: np.ndarray
+
+
+@lru_cache(maxsize=64)
+def _plan(length: int, scale: Fraction, window: int) -> _Plan:
+    """`window` is about how many input rows a block may read; it reads no fewer than give eight output or input rows."""
+    p, q = scale.numerator, scale.denominator
+    out_length = resized_length(length, scale)
+    rows = min(max(8, 8 * p // q, window * p // q), out_length)
+    o = np.arange(-(-out_length // rows) * rows)
+    # The pattern repeats: p outputs further on stand the same weights, q inputs further on.
+    first, numerators, denominators = _taps(min(p, len(o)), scale)
+    phase = o % p
+    first = (first[phase] + o // p * q).reshape(-1, rows)
+    starts = first.min(axis=1)
+    columns = (first - starts[:, None])[..., None] + np.arange(numerators.shape[1])
+    matrices = np.zeros((*first.shape, int(columns.max()) + 1))
+    np.put_along_axis(matrices, columns, numerators[phase].reshape(*first.shape, -1), axis=2)
+    return _Plan(tuple(starts.tolist()), matrices, denominators[phase].reshape(*first.shape, 1))
+
+
+def _taps(outputs: int, scale: Fraction) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """First input pixel (outputs,), numerators (outputs, taps) and denominator (outputs,) of the first `outputs` pixels.
+
+    Output o sits at u = (o + 1/2) q/p - 1/2 of the input. The kernel's argument for input i, (u - i) min(1, p/q), is n/d
+    with d = 2 max(p, q) and n = (2o + 1) q - p - 2 p i.
+    """
+    p, q = scale.numerator, scale.denominator
+    d = 2 * max(p, q)
+    # Python's own integers, which have no largest: a float scale of no small fraction has a denominator of up to 2**62.
+    centre = np.array([(2 * o + 1) * q - p for o in range(outputs)], dtype=object)
+    first = (centre - 2 * d) // (2 * p) + 1
+    taps = np.array(range(-(-2 * d // p)), dtype=object)
+    n = abs(centre[:, None] - 2 * p * (first[:, None] + taps))
+    near = 3 * n**3 - 5 * n**2 * d + 2 * d**3
+    far = -(n**3) + 5 * n**2 * d - 8 * n * d**2 + 4 * d**3
+    numerators = np.where(n <= d, near, np.where(n < 2 * d, far, 0))
+    numerators //= np.gcd.reduce(numerators, axis=1)[:, None]
+    denominators = numerators.sum(axis=1)
+    if abs(numerators).sum(axis=1).max() > _EXACT:
+        numerators, denominators = numerators / denominators[:, None], np.ones(outputs)
+    return (
+        first.astype(np.int64),
+        cast(np.ndarray, numerators.astype(np.float64)),
+        cast(np.ndarray, denominators.astype(np.float64)),
+    )

@@ -1,0 +1,66 @@
+"""Colour conversion as MATLAB's `rgb2ycbcr` and `ycbcr2rgb` do it: ITU-R BT.601, studio range.
+
+Of [0, 1], Y takes 16/255 ... 235/255, and Cb and Cr 16/255 ... 240/255 around 128/255.
+ITU-R BT.601, "Studio encoding parameters of digital television": https://www.itu.int/rec/R-REC-BT.601
+"""
+
+import torch
+from torch import Tensor
+
+__all__ = ["luma", "rgb_of_ycbcr", "ycbcr"]
+
+_Y = (65.481, 128.553, 24.966)
+_CB = (-37.797, -74.203, 112.0)
+_CR = (112.0, -93.786, -18.214)
+_OFFSET = (16.0, 128.0, 128.0)
+
+
+def luma(rgb: Tensor) -> Tensor:
+    """Y of RGB, (..., 3, H, W) -> (..., 1, H, W), both in [0, 1]: (65.481 R + 128.553 G + 24.966 B + 16) / 255.
+
+    Nothing is rounded or clamped, and the floating dtype is kept. Raises ValueError for integers and other than 3 channels.
+    """
+    _check(rgb, "luma")
+    red, green, blue = rgb.split(1, dim=-3)
+    return (_Y[0] * red + _Y[1] * green + _Y[2] * blue + _OFFSET[0]) / 255
+
+
+def ycbcr(rgb: Tensor) -> Tensor:
+    """RGB -> YCbCr, (..., 3, H, W), both in [0, 1]; nothing is rounded or clamped, and the floating dtype is kept.
+
+    Raises ValueError for integers and other than 3 channels.
+    """
+    _check(rgb, "ycbcr")
+    return _mix(rgb, _forward()) + _offset(rgb)
+
+
+def rgb_of_ycbcr(ycbcr: Tensor) -> Tensor:
+    """YCbCr -> RGB, (..., 3, H, W): the inverse of `ycbcr`, to rounding. RGB outside [0, 1] is not clamped.
+
+    Raises ValueError for integers and other than 3 channels.
+    """
+    _check(ycbcr, "rgb_of_ycbcr")
+    return _mix(ycbcr - _offset(ycbcr), torch.linalg.inv(_forward()))
+
+
+def _forward() -> Tensor:
+    return torch.tensor((_Y, _CB, _CR), dtype=torch.float64) / 255
+
+
+def _offset(picture: Tensor) -> Tensor:
+    return (torch.tensor(_OFFSET, dtype=torch.float64) / 255).to(picture)[:, None, None]
+
+
+def _mix(picture: Tensor, matrix: Tensor) -> Tensor:
+    """Each output channel is a row of the (3, 3) matrix times the input channels."""
+    # Written out rather than as a matrix product, which torch may be set to compute in less than float32.
+    channels = picture.split(1, dim=-3)
+    rows = [[float(weight) for weight in row] for row in matrix]
+    return torch.cat([a * channels[0] + b * channels[1] + c * channels[2] for a, b, c in rows], dim=-3)
+
+
+def _check(picture: Tensor, name: str) -> None:
+    if not picture.is_floating_point():
+        raise ValueError(f"{name}: the picture must be floating point in [0, 1]; got {picture.dtype}; divide uint8 by 255")
+    if picture.ndim < 3 or picture.shape[-3] != 3:
+        raise ValueError(f"{name}: the picture must be (..., 3, H, W); got {tuple(picture.shape)}")

@@ -1,0 +1,6 @@
+"""The network family."""
+
+from upnet.models.encoder_decoder import EncoderDecoder
+from upnet.models.tail import Tail
+
+__all__ = ["EncoderDecoder", "Tail"]

@@ -1,0 +1,103 @@
+"""The contract that every upsampling operator keeps."""
+
+import math
+from abc import ABC, abstractmethod
+
+from torch import Tensor, nn
+
+from upnet.site import Site
+
+
+class Upsampler(nn.Module, ABC):
+    """Enlarge a feature map by `scale`: (N, C, h, w) -> (N, O, H, W) with (H, W) = site.size.
+
+    h = ceil(H / scale), w = ceil(W / scale): an operator enlarges, and this class crops what an odd size leaves over
+    at the bottom and the right. O is `out_channels`, C where nothing else is said. An operator that maps channels
+    itself says so by `projects`; before any other a 3×3 convolution C -> O stands, and only where O differs from C.
+
+    channels:     C, the channels of the input.
+    scale:        how many times as large the output is; a whole number unless the operator is `fractional`.
+    out_channels: O; None keeps C.
+
+    Raises ValueError for channels or out_channels below 1, and for a scale the operator doesn't have.
+    """
+
+    requires: frozenset[str] = frozenset()
+    """The fields of Site, beside its size, that expand() reads."""
+    fractional: bool = False
+    """Whether scale may be other than a whole number."""
+    projects: bool = False
+    """Whether expand() itself maps C channels to O."""
+
+    def __init__(self, channels: int, scale: float, out_channels: int | None = None) -> None:
+        super().__init__()
+        name = type(self).__name__
+        out_channels = channels if out_channels is None else out_channels
+        if channels < 1 or out_channels < 1:
+            raise ValueError(
+                f"{name}: channels and out_channels count feature maps and start at 1; "
+                f"got channels={channels}, out_channels={out_channels}"
+            )
+        if not math.isfinite(scale) or scale < 1:
+            raise ValueError(f"{name}: scale must be a finite number, 1 or larger; got scale={scale}")
+        if scale != int(scale) and not self.fractional:
+            raise ValueError(
+                f"{name}: scale must be a whole number; got scale={scale}. "
+                "Nearest, Bilinear, Bicubic and ResizeConv take fractional scales"
+            )
+        self.channels = channels
+        self.out_channels = out_channels
+        self.scale = int(scale) if scale == int(scale) else scale
+        # One ulp up, so that floor(scale * h) loses no row: 1.14 * 150 = 170.99999999999997.
+        self._reach = self.scale if isinstance(self.scale, int) else math.nextafter(self.scale, math.inf)
+        straight = self.projects or out_channels == channels
+        self.projection = nn.Identity() if straight else nn.Conv2d(channels, out_channels, 3, padding=1)
+
+    def forward(self, x: Tensor, site: Site) -> Tensor:
+        """(N, C, h, w) -> (N, O, *site.size). Raises ValueError where x doesn't fit the site or a field is missing."""
+        self._check(x, site)
+        grown = self.expand(self.projection(x), site)
+        height, width = site.size
+        assert min(grown.shape[-2] - height, grown.shape[-1] - width) >= 0, f"{type(self).__name__} made {grown.shape}"
+        return grown[..., :height, :width]
+
+    @abstractmethod
+    def expand(self, x: Tensor, site: Site) -> Tensor:
+        """(N, C, h, w) -> (N, O, floor(scale * h), floor(scale * w)), or at once (N, O, *site.size)."""
+
+    def enlarge(self, x: Tensor) -> Tensor:
+        """(N, C, h, w) -> (N, O, floor(scale * h), floor(scale * w)), where there is no site but the size itself."""
+        return self(x, Site(size=self.enlarged(x.shape[-2], x.shape[-1])))
+
+    def enlarged(self, height: int, width: int) -> tuple[int, int]:
+        """The size of the whole output for an input of height × width pixels."""
+        return math.floor(self._reach * height), math.floor(self._reach * width)
+
+    def source(self, height: int, width: int) -> tuple[int, int]:
+        """The size of the input whose output reaches height × width pixels."""
+        return math.ceil(height / self._reach), math.ceil(width / self._reach)
+
+    def multiply_adds(self, height: int, width: int) -> int | None:
+        """What one (1, C, height, width) input costs by definition; None where it is the convolutions inside."""
+        return None
+
+    def extra_repr(self) -> str:
+        """What print(module) shows between the parentheses."""
+        return f"channels={self.channels}, scale={self.scale}, out_channels={self.out_channels}"
+
+    def _check(self, x: Tensor, site: Site) -> None:
+        name = type(self).__name__
+        if x.dim() != 4 or x.shape[1] != self.channels:
+            raise ValueError(f"{name}: the input must be (N, {self.channels}, h, w); got {tuple(x.shape)}")
+        missing = sorted(field for field in self.requires if getattr(site, field) is None)
+        if missing:
+            raise ValueError(
+                f"{name} reads {', '.join(missing)} of its site, and this site has none: "
+                "use it behind an encoder that leaves them (the plain one pools by maximum and leaves indices)"
+            )
+        rows, cols = self.source(*site.size)
+        if tuple(x.shape[-2:]) != (rows, cols):
+            raise ValueError(
+                f"{name}: an output of {site.size[0]}×{site.size[1]} at scale {self.scale} takes an input of "
+                f"{rows}×{cols}; got {x.shape[-2]}×{x.shape[-1]}"
+            )

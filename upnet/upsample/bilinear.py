@@ -1,0 +1,29 @@
+"""Bilinear interpolation: the polynomial a + bx + cy + dxy through the four nearest pixels."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from upnet.site import Site
+from upnet.upsample.separable import Separable
+
+
+class Bilinear(Separable):
+    """Each output pixel is the mean of its 2×2 nearest input pixels, weighted by a tent in each axis.
+
+    (N, C, h, w) -> (N, C, ⌊s·h⌋, ⌊s·w⌋) on the half-pixel grid (`align_corners=False`); borders repeat.
+    """
+
+    support = 1
+
+    def kernel(self, distance: Tensor) -> Tensor:
+        """The tent 1 − |t|."""
+        return (1 - distance.abs()).clamp(min=0)
+
+    def expand(self, x: Tensor, site: Site) -> Tensor:
+        """(N, C, h, w) -> (N, C, ⌊s·h⌋, ⌊s·w⌋)."""
+        # torch's own kernel reads four pixels where a dense product reads a row, but on CUDA its gradient adds up in
+        # no fixed order.
+        if x.is_cuda and torch.are_deterministic_algorithms_enabled():
+            return super().expand(x, site)
+        return F.interpolate(x, scale_factor=self._reach, mode="bilinear", align_corners=False)

@@ -1,0 +1,99 @@
+"""Transposed convolution, and the three views that show what it is."""
+
+from math import ceil
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from upnet.site import Site
+from upnet.upsample.base import Upsampler
+from upnet.upsample.layout import zeros_like
+
+
+class Transposed(Upsampler):
+    """The transpose of a strided convolution: (N, C, h, w) -> (N, O, s·h, s·w).
+
+    kernel_size: k on the output grid. None takes 3·s: odd with odd s and even with even s, so nothing is shifted; a
+                 multiple of s, so every output pixel is made of equally many inputs; and the support of a 3×3
+                 sub-pixel convolution, with which it shares every function it can express.
+
+    The padding is p = ⌈(k − s)/2⌉ and the output padding what is left over: the output is s·h × s·w exactly, centred
+    where k and s are both odd or both even and half an output pixel to the upper left otherwise.
+
+    Raises ValueError for a kernel smaller than the scale, which would leave output pixels that nothing reaches.
+
+    Source: Dumoulin & Visin, "A guide to convolution arithmetic for deep learning", https://arxiv.org/abs/1603.07285
+    """
+
+    projects = True
+
+    def __init__(
+        self, channels: int, scale: float, out_channels: int | None = None, kernel_size: int | None = None
+    ) -> None:
+        super().__init__(channels, scale, out_channels)
+        s = int(self.scale)
+        k = 3 * s if kernel_size is None else kernel_size
+        if k < s:
+            raise ValueError(
+                f"Transposed: kernel_size must reach scale, or some output pixels are never written; "
+                f"got kernel_size={k}, scale={s}"
+            )
+        padding = ceil((k - s) / 2)
+        self.conv = nn.ConvTranspose2d(
+            channels, self.out_channels, k, stride=s, padding=padding, output_padding=2 * padding - (k - s)
+        )
+        self._draw()
+
+    def expand(self, x: Tensor, site: Site) -> Tensor:
+        """(N, C, h, w) -> (N, O, s·h, s·w)."""
+        return self.conv(x)
+
+    def zero_inserted(self, x: Tensor) -> Tensor:
+        """The first view's input: s − 1 zeros between neighbours and the frame an ordinary convolution needs.
+
+        (N, C, h, w) -> (N, C, s·h + k − 1, s·w + k − 1); `F.conv2d` with `ordinary_weight` makes the output of it.
+        """
+        s, k, padding = self.conv.stride[0], self.conv.kernel_size[0], int(self.conv.padding[0])
+        between = zeros_like(x, s * (x.shape[-2] - 1) + 1, s * (x.shape[-1] - 1) + 1)
+        between[..., ::s, ::s] = x
+        before, after = k - 1 - padding, k - 1 - padding + self.conv.output_padding[0]
+        return F.pad(between, (before, after, before, after))
+
+    def ordinary_weight(self) -> Tensor:
+        """(O, C, k, k): the weight of the ordinary convolution on the zero-inserted input, flipped in both axes.
+
+        With scale 1 no zero is inserted, and it is the ordinary convolution that this operator equals.
+        """
+        return self.conv.weight.flip(2, 3).transpose(0, 1)
+
+    def matrix(self, height: int, width: int) -> Tensor:
+        """The second view: Cᵀ, (O·s·h·s·w, C·h·w), whose product with the flattened input is the flattened output.
+
+        C is the matrix of the convolution with the same kernel, stride and padding that goes the other way. The bias
+        is added after the product, one value per output channel.
+        """
+        weight = self.conv.weight
+        inputs = self.channels * height * width
+        units = torch.eye(inputs, dtype=weight.dtype, device=weight.device)
+        responses = F.conv_transpose2d(
+            units.view(inputs, self.channels, height, width),
+            weight,
+            stride=self.conv.stride,
+            padding=self.conv.padding,
+            output_padding=self.conv.output_padding,
+        )
+        return responses.flatten(1).T
+
+    def extra_repr(self) -> str:
+        """Nothing: the convolution inside tells it all."""
+        return ""
+
+    @torch.no_grad()
+    def _draw(self) -> None:
+        # An output pixel is made of k²C/s² products, not of the O·k² that torch's default for this layer assumes:
+        # drawn so, the output varies as that of any convolution, whatever the stride.
+        taps = self.channels * (self.conv.kernel_size[0] / self.conv.stride[0]) ** 2
+        bound = taps**-0.5
+        for parameter in self.conv.parameters():
+            nn.init.uniform_(parameter, -bound, bound)
