@@ -1,20 +1,21 @@
 """Bicubic resizing as MATLAB's `imresize` does it, to the last bit.
 
-The kernel is Keys' cubic convolution with a = -0.5 ("Cubic convolution interpolation for digital image processing", 1981,
-https://doi.org/10.1109/TASSP.1981.1163711). It is widened by 1/scale when a picture is reduced, its weights are divided by
-their sum, and the two axes are taken one after the other, rows first.
+The kernel is Keys' cubic convolution with a = -0.5 ("Cubic convolution interpolation for digital image processing",
+1981, https://doi.org/10.1109/TASSP.1981.1163711). It is widened by 1/scale when a picture is reduced, its weights are
+divided by their sum, and the two axes are taken one after the other, rows first.
 
-For scale = p/q every weight is a ratio of whole numbers, and so they are computed: the sums over uint8 pixels are then exact
-in float64, and neither the order of summation nor the device can move a tie that has to be rounded.
+For scale = p/q every weight is a ratio of whole numbers, and so they are computed: the sums over uint8 pixels are then
+exact in float64, and neither the order of summation nor the device can move a tie that has to be rounded.
 
-Letters: scale = p/q in lowest terms; o counts output pixels and i input pixels, from 0; L and M are a picture's length along
-the axis that is being resized and the number of values beside each other across it.
+Letters: scale = p/q in lowest terms; o counts output pixels and i input pixels, from 0; L and M are a picture's length
+along the axis that is being resized, and the number of values beside each other across it.
 """
 
 import math
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
+from numbers import Rational
 from typing import Literal, cast, get_args, overload
 
 import numpy as np
@@ -26,10 +27,10 @@ __all__ = ["Border", "imresize", "resized_length"]
 Border = Literal["symmetric", "replicate"]
 
 _LARGEST_SCALE = 1024
-# A float scale within this relative distance of a fraction with a small denominator means that fraction: 1/3, 0.7, 1 - 2/3.
+# A float within this relative distance of a fraction with a small denominator means that fraction: 1/3, 0.7, 1 - 2/3.
 _DUST, _SMALL_DENOMINATOR = 1e-12, 10_000
-# Integers below 2**53 are exact in float64. With |weights| times 1024 below it, so are the sums over pixels up to 255, half a
-# denominator added to them, and the floor of their quotient.
+# Integers below 2**53 are exact in float64. With |weights| times 1024 below it, so are the sums over pixels up to 255,
+# half a denominator added to them, and the floor of their quotient.
 _EXACT = 2**53 // 1024
 # One block's input, 1 MiB of float64, stays in a core's cache; a GPU would rather have few and large blocks.
 _BLOCK_VALUES, _LONGEST_BLOCK, _BLOCK_ON_GPU = 2**17, 96, 256
@@ -46,10 +47,11 @@ def imresize(image: np.ndarray | Tensor, scale: float | Fraction, border: Border
             uint8 gives uint8, rounded (half away from zero) and clamped to 0 ... 255 after each of the two passes.
             Floating point of any range gives the same dtype, neither rounded nor clamped; the arithmetic is float64.
             Tensors of floating point carry gradients.
-    scale:  2 enlarges, Fraction(1, 2) or 0.5 reduces; from 1/1024 to 1024. A float means the fraction it was written for:
-            1/3 is a third. The result is (ceil(scale * H), ceil(scale * W)).
-    border: what lies outside the picture: "symmetric" mirrors it (current MATLAB releases, DIV2K), "replicate" repeats its
-            outermost pixels (older releases, and the LR pictures of Set5, Set14, BSD100 and Urban100 in circulation).
+    scale:  2 enlarges, Fraction(1, 2) or 0.5 reduces; from 1/1024 to 1024. A float means the fraction it was written
+            for: 1/3 is a third. The result is (ceil(scale * H), ceil(scale * W)).
+    border: what lies outside the picture: "symmetric" mirrors it (current MATLAB releases, DIV2K), "replicate" repeats
+            its outermost pixels (older releases, and the LR pictures of Set5, Set14, BSD100 and Urban100 in
+            circulation).
 
     Raises ValueError for other dtypes, shapes, scales and borders, and for empty pictures.
     """
@@ -67,25 +69,25 @@ def imresize(image: np.ndarray | Tensor, scale: float | Fraction, border: Border
 
 
 def resized_length(length: int, scale: float | Fraction) -> int:
-    """MATLAB's size of an axis after resizing, ceil(scale * length), without float dust: 100 for 300 and the float 1/3."""
+    """Size of an axis after resizing, ceil(scale * length), without float dust: 100 for 300 and the float 1/3."""
     fraction = _fraction(scale)
     return -(-length * fraction.numerator // fraction.denominator)
 
 
 def _resize_array(image: np.ndarray, scale: Fraction, border: Border) -> np.ndarray:
-    """(H, W) or (H, W, C). Channels stay interleaved: they lie across the axis that is being resized, like neighbours."""
+    """(H, W) or (H, W, C). Channels stay interleaved: to both passes they are more values across the axis."""
     if not isinstance(image, np.ndarray):
         raise ValueError(f"imresize: image must be a NumPy array or a torch tensor; got {type(image).__name__}")
-    _check(image.shape, str(image.dtype), image.dtype in (np.uint8, np.float16, np.float32, np.float64))
+    native = image.astype(image.dtype.newbyteorder("="), copy=False)
+    _check(image.shape, str(image.dtype), native.dtype in (np.uint8, np.float16, np.float32, np.float64))
     if image.ndim > 3:
         raise ValueError(
             f"imresize: an array must be (H, W) or (H, W, C); got {image.shape}; a tensor may be (..., H, W)"
         )
     height, width = image.shape[:2]
-    native = image.astype(image.dtype.newbyteorder("="), copy=False)
     x = torch.from_numpy(np.require(native, requirements=["C", "W"])).reshape(1, height, -1)
     rows = _resize_rows(x, scale, border)
-    # Read down the columns, a picture (h, W, C) is (W, C, h): what is beside a pixel then is its channels and all its rows.
+    # Turned, a picture (h, W, C) is (W, C, h): beside a pixel lie its channels and all its rows.
     turned = rows[0].t().contiguous().reshape(1, width, -1)
     columns = _resize_rows(turned, scale, border)
     resized = columns.reshape(-1, rows.shape[1]).t().contiguous().numpy().astype(native.dtype, copy=False)
@@ -100,6 +102,7 @@ def _check(shape: tuple[int, ...], dtype: str, supported: bool) -> None:
 
 
 def _fraction(scale: float | Fraction) -> Fraction:
+    scale = scale if isinstance(scale, Rational) else float(scale)
     if isinstance(scale, float) and not math.isfinite(scale):
         raise ValueError(f"imresize: scale must be finite; got {scale}")
     exact = Fraction(scale)
@@ -163,7 +166,7 @@ class _Plan:
 
 @lru_cache(maxsize=64)
 def _plan(length: int, scale: Fraction, window: int) -> _Plan:
-    """`window` is about how many input rows a block may read; it reads no fewer than give eight output or input rows."""
+    """A block reads about `window` input rows, or as many as give eight output or eight input rows if that is more."""
     p, q = scale.numerator, scale.denominator
     out_length = resized_length(length, scale)
     rows = min(max(8, 8 * p // q, window * p // q), out_length)
@@ -180,10 +183,10 @@ def _plan(length: int, scale: Fraction, window: int) -> _Plan:
 
 
 def _taps(outputs: int, scale: Fraction) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """First input pixel (outputs,), numerators (outputs, taps) and denominator (outputs,) of the first `outputs` pixels.
+    """First input pixel (outputs,), numerators (outputs, taps), denominators (outputs,) of the first `outputs` pixels.
 
-    Output o sits at u = (o + 1/2) q/p - 1/2 of the input. The kernel's argument for input i, (u - i) min(1, p/q), is n/d
-    with d = 2 max(p, q) and n = (2o + 1) q - p - 2 p i.
+    Output o sits at u = (o + 1/2) q/p - 1/2 of the input. The kernel's argument for input i is (u - i) min(1, p/q), or
+    n/d with d = 2 max(p, q) and n = (2o + 1) q - p - 2 p i.
     """
     p, q = scale.numerator, scale.denominator
     d = 2 * max(p, q)

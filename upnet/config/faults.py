@@ -65,13 +65,12 @@ def unknown(path: str, key: str, owner: str, names: Sequence[str], places: Mappi
     elsewhere = places.get(key, ())
     if not offers and not elsewhere:
         elsewhere = [place for name in get_close_matches(key, places, n=1, cutoff=0.75) for place in places[name]]
-    offers += sorted((place for place in elsewhere if place != here), key=lambda place: _levels_between(here, place))[
-        :2
-    ]
+    near = sorted((place for place in elsewhere if place != here), key=lambda place: _levels_between(here, place))
+    offers += near[:2]
     sentence = f"{here} is not a setting of {owner}" if owner else f"{here} is not a setting"
     if offers:
         return f"{sentence}: did you mean {either(offers)}?"
-    return f"{sentence}; there may be {either(names)}" if 0 < len(names) <= _MOST_NAMES else sentence
+    return f"{sentence}; there are {', '.join(names)}" if 0 < len(names) <= _MOST_NAMES else sentence
 
 
 def _levels_between(one: str, other: str) -> int:

@@ -6,23 +6,26 @@ from typing import Any
 from omegaconf import DictConfig, ListConfig
 from omegaconf.errors import InterpolationToMissingValueError, MissingMandatoryValue, OmegaConfBaseException
 
-from upnet.config.faults import below, depth
-
-_DEEPEST = 50
+from upnet.config.faults import below
 
 MISSING = object()
 """Stands where a value is missing or cannot be resolved: said once, and then left alone."""
 
 
-def plain(node: Any, path: str, faults: list[str]) -> Any:
-    """The config below a path, resolved, with MISSING where there is no value and a fault for each."""
+def plain(node: Any, path: str, faults: list[str], around: tuple[Any, ...] = ()) -> Any:
+    """The config below a path, resolved, with MISSING where there is no value and a fault for each.
+
+    around: what the node lies in, to recognise one that an interpolation put inside itself.
+    """
     if not isinstance(node, DictConfig | ListConfig):
         return node
-    if depth(path) > _DEEPEST:
-        faults.append(f"{path} is nested more than {_DEEPEST} levels deep: does an interpolation contain itself?")
+    if any(node is outer for outer in around):
+        faults.append(f"{path} is an interpolation that contains itself")
         return MISSING
-    keys = range(len(node)) if isinstance(node, ListConfig) else list(node)
-    found = {key: plain(_value(node, key, below(path, key), faults), below(path, key), faults) for key in keys}
+    found = {}
+    for key in range(len(node)) if isinstance(node, ListConfig) else node:
+        here = below(path, key)
+        found[key] = plain(_value(node, key, here, faults), here, faults, (*around, node))
     return list(found.values()) if isinstance(node, ListConfig) else found
 
 

@@ -1,9 +1,10 @@
 """Whether a plain value is one that a type hint admits, said in a sentence."""
 
 import json
+import re
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import ConfigDict, PlainValidator, TypeAdapter, ValidationError
 from pydantic.errors import PydanticUndefinedAnnotation, PydanticUserError
@@ -11,7 +12,13 @@ from pydantic_core import ErrorDetails, PydanticCustomError, SchemaError
 
 from upnet.config.faults import below, depth, either, shown
 
-_A_COMPONENT = "a component (a mapping with _target_)"
+_A_COMPONENT = "a component (with _target_)"
+
+
+def _number(limit: object) -> str:
+    """A limit as people write it: 1, also where pydantic compares with 1.0."""
+    return f"{limit:g}" if isinstance(limit, float) else str(limit)
+
 
 # pydantic's kinds of error -> what it expected: a type, or how far a value of the right type may go.
 _TYPES: dict[str, str] = {
@@ -35,13 +42,11 @@ _TYPES: dict[str, str] = {
     "component": _A_COMPONENT,
 }
 _LIMITS: dict[str, Callable[[Mapping[str, Any]], str]] = {
-    "literal_error": lambda context: context["expected"],
-    "enum": lambda context: context["expected"],
-    "greater_than": lambda context: f"more than {context['gt']}",
-    "greater_than_equal": lambda context: f"at least {context['ge']}",
-    "less_than": lambda context: f"less than {context['lt']}",
-    "less_than_equal": lambda context: f"at most {context['le']}",
-    "multiple_of": lambda context: f"a multiple of {context['multiple_of']}",
+    "greater_than": lambda context: f"more than {_number(context['gt'])}",
+    "greater_than_equal": lambda context: f"at least {_number(context['ge'])}",
+    "less_than": lambda context: f"less than {_number(context['lt'])}",
+    "less_than_equal": lambda context: f"at most {_number(context['le'])}",
+    "multiple_of": lambda context: f"a multiple of {_number(context['multiple_of'])}",
     "finite_number": lambda _: "a finite number",
     "too_short": lambda context: f"a list of at least {context['min_length']}",
     "too_long": lambda context: f"a list of at most {context['max_length']}",
@@ -82,9 +87,26 @@ def value_faults(path: str, value: object, hint: Any) -> Iterator[str]:
 
 def admits_none(hint: Any) -> bool:
     """Whether null is one of the values of a hint."""
+    return type(None) in _branches(hint)
+
+
+def _branches(hint: Any) -> Iterator[Any]:
+    """What a hint is made of: itself, or the branches of a union, without what Annotated adds."""
     if get_origin(hint) is Annotated:
-        return admits_none(get_args(hint)[0])
-    return get_origin(hint) in (Union, types.UnionType) and type(None) in get_args(hint)
+        yield from _branches(get_args(hint)[0])
+    elif get_origin(hint) in (Union, types.UnionType):
+        for branch in get_args(hint):
+            yield from _branches(branch)
+    else:
+        yield hint
+
+
+def _only_equal(value: object, hint: Any) -> bool:
+    """Whether a value is let in by a Literal only because Python has True == 1 == 1.0."""
+    branches = list(_branches(hint))
+    allowed = [option for branch in branches if get_origin(branch) is Literal for option in get_args(branch)]
+    alike = [option for option in allowed if option == value]
+    return bool(alike) and type(value) not in [*map(type, alike), *branches]
 
 
 def _errors(value: object, hint: Any) -> list[ErrorDetails]:
@@ -97,7 +119,7 @@ def _errors(value: object, hint: Any) -> list[ErrorDetails]:
         return error.errors(include_url=False)
     except (PydanticUserError, PydanticUndefinedAnnotation, SchemaError):
         return []
-    return []
+    return _errors(str(value), hint) if _only_equal(value, hint) else []
 
 
 def _follow(path: str, value: Any, steps: Sequence[int | str]) -> tuple[str, Any]:
@@ -116,10 +138,12 @@ def _follow(path: str, value: Any, steps: Sequence[int | str]) -> tuple[str, Any
     return path, value
 
 
-def _expected(details: Sequence[ErrorDetails], nullable: bool) -> str:
-    """What would have been right. Where the type was, only its limits are of interest."""
-    limits = [detail for detail in details if detail["type"] in _LIMITS]
-    words = [_LIMITS[detail["type"]](detail.get("ctx", {})) for detail in limits]
-    if not limits or any(detail["type"] in ("literal_error", "enum") for detail in limits):
-        words += [_TYPES.get(d["type"], d["msg"].lower()) for d in details if d["type"] not in _LIMITS]
+def _expected(errors: Sequence[ErrorDetails], nullable: bool) -> str:
+    """What would have been right. Where only a limit was passed, the type needs no mention."""
+    words = [_LIMITS[error["type"]](error.get("ctx", {})) for error in errors if error["type"] in _LIMITS]
+    for error in [] if words else errors:
+        if error["type"] in ("literal_error", "enum"):
+            words += re.split(", | or ", error.get("ctx", {})["expected"])
+        else:
+            words += _TYPES.get(error["type"], error["msg"].lower()).split(" or ")
     return either([*words, "null"] if nullable else words)

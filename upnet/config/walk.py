@@ -106,7 +106,7 @@ def _component(node: _Node, places: Mapping[str, Sequence[str]]) -> Iterator[str
 
 def _refused(key: str, takes: Signature) -> bool:
     # Among further names, one that all but is an argument's is taken for a slip: TensorBoardLogger would find out late.
-    return not takes.open or bool(get_close_matches(key, takes.names, n=1, cutoff=0.8))
+    return not takes.open or bool(get_close_matches(key, takes.names, n=1, cutoff=0.75))
 
 
 def _argument(path: str, name: str, value: Any, takes: Signature) -> Iterator[str]:

@@ -108,7 +108,7 @@ def _key(entries: Sequence[Entry], scale: int, skip_broken: bool, workers: int) 
 
 def _intact(folder: Path, quiet: bool = False) -> Store | None:
     """The store in the folder; None where there is none, or where it is damaged, which is told unless quiet."""
-    if not folder.exists():
+    if not os.path.exists(folder):  # which, unlike Path.exists, says no where a folder above may not be entered
         return None
     try:
         return Store(folder)

@@ -3,7 +3,6 @@
 from typing import Annotated, Any
 
 import pytorch_lightning as pl
-import torch
 from annotated_types import Ge
 from torch.utils.data import DataLoader
 
@@ -111,13 +110,14 @@ class DataModule(pl.LightningDataModule):
     def train_dataloader(self) -> "StreamLoader":
         """The batches from the trainer's current step to the end of training."""
         rank, world = self._share()
-        order = StepOrder(_resume(self.trainer), self._batches())
+        total = self._batches()
+        order = StepOrder(_resume(self.trainer, total), total)
         return StreamLoader(
             Stream(self.sampler(), rank, world),
             batch_size=None,
             sampler=order,
             num_workers=self.workers,
-            pin_memory=torch.cuda.is_available(),
+            pin_memory=self.trainer is not None and self.trainer.strategy.root_device.type == "cuda",
             persistent_workers=self.workers > 0,
         )
 
@@ -168,22 +168,22 @@ def _pictures(store: Store) -> DataLoader[dict[str, Any]]:
     return DataLoader(Pictures(store), batch_size=None, shuffle=False)
 
 
-def _resume(trainer: pl.Trainer | None) -> int:
+def _resume(trainer: pl.Trainer | None, total: int) -> int:
     """The batch to go on with: as many as the optimizer steps done so far have used up.
 
     A checkpoint written in the middle of a batch, or between the batches whose gradients are accumulated, has lost
-    those gradients. The trainer's count of batches is set back to the last whole step, so that they are made again;
-    it is left as a checkpoint written at the end of that step's last batch would have it.
+    those gradients. The trainer's count of batches is set back to the last whole step, so that they are made again; it
+    becomes what a checkpoint written at the end of that step's last batch would have held.
     """
     if trainer is None:
         return 0
     loop = trainer.fit_loop.epoch_loop
     done = trainer.global_step * trainer.accumulate_grad_batches
-    progress = loop.batch_progress
-    if (progress.current.ready, progress.current.processed) == (done, done):
-        return done
-    for counts in (progress.total, progress.current):
-        counts.ready = done
-        counts.completed = max(done - 1, 0)
-    loop._batches_that_stepped = max(trainer.global_step - 1, 0)
+    counted = loop.batch_progress.state_dict()
+    if (counted["current"]["ready"], counted["current"]["processed"]) != (done, done):
+        counts = {"ready": done, "started": done, "processed": done, "completed": max(done - 1, 0)}
+        loop.batch_progress.load_state_dict({"total": dict(counts), "current": counts, "is_last_batch": False})
+        loop._batches_that_stepped = max(trainer.global_step - 1, 0)
+    if done < total:  # a finished training goes on where max_steps was raised
+        loop.batch_progress.is_last_batch = False
     return done

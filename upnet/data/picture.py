@@ -1,8 +1,10 @@
 """Read a picture file as (H, W, 3) uint8, whatever its colour mode and bit depth."""
 
 import struct
+import sys
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -11,7 +13,12 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 """File name endings that count as pictures, in lower case; upper case is understood as well."""
 
 EXIF_ORIENTATION = 0x0112
-_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_BITS_PER_SAMPLE = 258
+
+# How Pillow is told to take the bytes of 16-bit channels -> how it takes the lower byte of each.
+_LOWER = {f"{mode};16{order}": f"{mode};16{other}" for mode in ("RGB", "RGBA") for order, other in ("BL", "LB")}
+_LOWER |= {f"{mode};16N": f"{mode};16{'B' if sys.byteorder == 'little' else 'L'}" for mode in ("RGB", "RGBA")}
+_LOWER["LA;16B"] = "RGBA"
 
 # What Pillow's plugins raise on damaged data, beside OSError: they parse before they check.
 _DAMAGE = (
@@ -52,7 +59,7 @@ def read_rgb(path: str | Path) -> np.ndarray:
     path = Path(path)
     try:
         with Image.open(path) as image:
-            pixels = _decode_deep(path) if _is_deep(path, image) else _decode(image)
+            pixels = _decode_deep(path, image) if _is_deep(image) else _decode(image)
             turn = image.getexif().get(EXIF_ORIENTATION, 1)
     except UnidentifiedImageError as error:
         raise BrokenPictureError(f"{path} cannot be read as a picture: its content is of no known format") from error
@@ -83,27 +90,40 @@ def _decode(image: Image.Image) -> np.ndarray:
     return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
 
 
-def _is_deep(path: Path, image: Image.Image) -> bool:
+def _is_deep(image: Image.Image) -> bool:
     """Whether the file has 16 bits in several channels, of which Pillow silently keeps the upper 8."""
-    if image.format == "PNG":
-        with path.open("rb") as file:
-            head = file.read(26)
-        # After the signature: length, "IHDR", width, height, then bit depth and colour type (0 is grey alone).
-        return head.startswith(_PNG_SIGNATURE) and len(head) == 26 and head[24] == 16 and head[25] != 0
-    if image.format == "TIFF":
-        bits = getattr(image, "tag_v2", {}).get(258, (8,))
-        return len(bits) > 1 and max(bits) > 8
-    return False
+    if image.mode not in ("RGB", "RGBA"):
+        return False
+    bits = getattr(image, "tag_v2", {}).get(_BITS_PER_SAMPLE, (8,))  # of TIFF
+    return max(bits) > 8 or any(";16" in _raw_mode(tile[3]) for tile in getattr(image, "tile", []))
 
 
-def _decode_deep(path: Path) -> np.ndarray:
-    """(H, W, 3) uint8 of a file with 16 bits in several channels."""
-    if path.suffix.lower() in (".tif", ".tiff"):
-        raise ValueError("TIFF with 16 bits in several channels is not read without loss: save it as 16-bit PNG")
-    from torchvision.io import decode_image
+def _decode_deep(path: Path, image: Image.Image) -> np.ndarray:
+    """(H, W, 3) uint8 of a file with 16 bits in several channels: its upper bytes, and in a second pass the lower."""
+    modes = {_raw_mode(tile[3]) for tile in getattr(image, "tile", [])}
+    if not modes or not modes <= _LOWER.keys():
+        raise ValueError("16 bits in several channels are read from this kind of file with loss only: save it as PNG")
+    image.load()
+    upper = np.asarray(image)
+    with Image.open(path) as again:
+        # Told that the bytes stand in the other order, Pillow keeps those that it dropped.
+        setattr(again, "tile", [_told(tile, _LOWER[_raw_mode(tile[3])]) for tile in getattr(again, "tile", [])])  # noqa: B010
+        again.load()
+        lower = np.asarray(again)
+    if modes == {"LA;16B"}:  # read as RGBA the bytes are: grey upper, grey lower, alpha upper, alpha lower
+        return _to_rgb(lower[..., 0] * np.uint32(256) + lower[..., 1])
+    return _to_rgb(upper[..., :3] * np.uint32(256) + lower[..., :3])
 
-    pixels = decode_image(str(path)).permute(1, 2, 0).numpy()  # (H, W, C), C = 2 (grey and alpha), 3 or 4
-    return _to_rgb(pixels[..., :3] if pixels.shape[-1] > 2 else pixels[..., 0])
+
+def _raw_mode(arguments: Any) -> str:
+    """How the bytes of a tile are to be taken, as Pillow's decoders are told."""
+    return str(arguments[0] if isinstance(arguments, tuple) else arguments)
+
+
+def _told(tile: Any, raw_mode: str) -> Any:
+    """The same tile, its bytes to be taken in another way."""
+    arguments = (raw_mode, *tile[3][1:]) if isinstance(tile[3], tuple) else raw_mode
+    return tile._replace(args=arguments) if hasattr(tile, "_replace") else (*tile[:3], arguments)
 
 
 def _to_rgb(deep: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,7 @@ class Store:
         path = self.folder / PIXELS
         if path.stat().st_mtime_ns != written:
             self.verify()
-            if os.access(path, os.W_OK):
+            with suppress(OSError):
                 os.utime(path, ns=(written, written))  # a copied store is verified once, not at every start
 
 
@@ -100,7 +101,10 @@ def _map(path: Path, size: int) -> np.ndarray:
         raise DamagedStoreError(f"{path} is missing")
     if path.stat().st_size != size:
         raise DamagedStoreError(f"{path} has {path.stat().st_size} bytes where its index says {size}")
-    return np.asarray(np.memmap(path, np.uint8, "r")) if size else np.empty(0, np.uint8)
+    try:
+        return np.asarray(np.memmap(path, np.uint8, "r"))
+    except OSError as error:
+        raise DamagedStoreError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
 def _pair_bytes(size: tuple[int, int], scale: int) -> int:

@@ -7,7 +7,7 @@ ITU-R BT.601, "Studio encoding parameters of digital television": https://www.it
 import torch
 from torch import Tensor
 
-__all__ = ["luma", "rgb_of_ycbcr", "ycbcr"]
+__all__ = ["luma", "rgb_of_ycbcr", "rounded_luma", "ycbcr"]
 
 _Y = (65.481, 128.553, 24.966)
 _CB = (-37.797, -74.203, 112.0)
@@ -18,11 +18,27 @@ _OFFSET = (16.0, 128.0, 128.0)
 def luma(rgb: Tensor) -> Tensor:
     """Y of RGB, (..., 3, H, W) -> (..., 1, H, W), both in [0, 1]: (65.481 R + 128.553 G + 24.966 B + 16) / 255.
 
-    Nothing is rounded or clamped, and the floating dtype is kept. Raises ValueError for integers and other than 3 channels.
+    Nothing is rounded or clamped; the floating dtype is kept. Raises ValueError for integers and other than 3 channels.
     """
     _check(rgb, "luma")
     red, green, blue = rgb.split(1, dim=-3)
-    return (_Y[0] * red + _Y[1] * green + _Y[2] * blue + _OFFSET[0]) / 255
+    plane = (red * (_Y[0] / 255)).add_(green, alpha=_Y[1] / 255).add_(blue, alpha=_Y[2] / 255)
+    return plane.add_(_OFFSET[0] / 255)
+
+
+def rounded_luma(rgb: Tensor) -> Tensor:
+    """Y of a uint8 picture, rounded as `rgb2ycbcr` does: (..., 3, H, W) -> (..., 1, H, W) float64, whole, 16 ... 235.
+
+    Halves go up. The sums are of whole thousandths, so that no float dust decides what a half is. Raises ValueError for
+    other dtypes and other than 3 channels.
+    """
+    if rgb.dtype != torch.uint8 or rgb.ndim < 3 or rgb.shape[-3] != 3:
+        raise ValueError(f"rounded_luma: the picture must be (..., 3, H, W) uint8; got {tuple(rgb.shape)} {rgb.dtype}")
+    red, green, blue = (plane.to(torch.float64) for plane in rgb.split(1, dim=-3))
+    thousandths = (
+        (red * round(1000 * _Y[0])).add_(green, alpha=round(1000 * _Y[1])).add_(blue, alpha=round(1000 * _Y[2]))
+    )
+    return thousandths.add_(255_000 // 2).div_(255_000).floor_().add_(_OFFSET[0])
 
 
 def ycbcr(rgb: Tensor) -> Tensor:
@@ -61,6 +77,8 @@ def _mix(picture: Tensor, matrix: Tensor) -> Tensor:
 
 def _check(picture: Tensor, name: str) -> None:
     if not picture.is_floating_point():
-        raise ValueError(f"{name}: the picture must be floating point in [0, 1]; got {picture.dtype}; divide uint8 by 255")
+        raise ValueError(
+            f"{name}: the picture must be floating point in [0, 1]; got {picture.dtype}; divide uint8 by 255"
+        )
     if picture.ndim < 3 or picture.shape[-3] != 3:
         raise ValueError(f"{name}: the picture must be (..., 3, H, W); got {tuple(picture.shape)}")

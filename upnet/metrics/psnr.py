@@ -9,7 +9,7 @@ __all__ = ["psnr"]
 
 
 def psnr(output: Tensor, target: Tensor, peak: float = 255.0) -> float:
-    """PSNR in dB, 10 log10(peak^2 / MSE), with the MSE over all values of two (C, H, W) of range 0 ... peak, in float64.
+    """PSNR in dB of two (C, H, W) of range 0 ... peak: 10 log10(peak^2 / MSE), with the MSE over all values in float64.
 
     Equal pictures give inf. Raises ValueError where the shapes differ or a picture is empty.
     """

@@ -22,8 +22,8 @@ class Bilinear(Separable):
 
     def expand(self, x: Tensor, site: Site) -> Tensor:
         """(N, C, h, w) -> (N, C, ⌊s·h⌋, ⌊s·w⌋)."""
-        # torch's own kernel reads four pixels where a dense product reads a row, but on CUDA its gradient adds up in
-        # no fixed order.
-        if x.is_cuda and torch.are_deterministic_algorithms_enabled():
+        # torch's own kernel reads four pixels where a dense product reads a row. But on CUDA its gradient adds up in no
+        # fixed order, and where a fractional scale adds no row (1.14 · 6 = 6.84) it copies instead of interpolating.
+        if not isinstance(self.scale, int) or (x.is_cuda and torch.are_deterministic_algorithms_enabled()):
             return super().expand(x, site)
         return F.interpolate(x, scale_factor=self._reach, mode="bilinear", align_corners=False)

@@ -1,10 +1,12 @@
 """Max-unpooling: every value returns to the place its maximum was pooled from."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from upnet.site import Site
 from upnet.upsample.base import Upsampler
+from upnet.upsample.layout import channels_last
 
 
 class MaxUnpool(Upsampler):
@@ -20,7 +22,7 @@ class MaxUnpool(Upsampler):
     requires = frozenset({"indices"})
 
     def expand(self, x: Tensor, site: Site) -> Tensor:
-        """(N, C, h, w) -> (N, C, s·h, s·w), cropped to the site afterwards."""
+        """(N, C, h, w) -> (N, C, *site.size)."""
         indices = site.indices
         assert indices is not None
         if indices.shape != x.shape:
@@ -28,14 +30,13 @@ class MaxUnpool(Upsampler):
                 f"MaxUnpool: one position belongs to every value; got {tuple(indices.shape)} positions for an input of "
                 f"{tuple(x.shape)}. Channels have to be those of the pooled features"
             )
-        s, (_, width) = int(self.scale), site.size
-        # Which of the s·s places of its own block each maximum came from. Writing every block in full, zeros and all,
-        # is one pass without a scatter: deterministic on every device, forward and backward.
-        rows = torch.div(indices, width, rounding_mode="floor") % s
-        cols = indices % width % s
-        places = torch.arange(s * s, device=x.device).view(s * s, 1, 1)
-        hit = (rows * s + cols)[:, :, None] == places  # (N, C, s*s, h, w)
-        return torch.nn.functional.pixel_shuffle((x[:, :, None] * hit).flatten(1, 2), s)
+        if not torch.are_deterministic_algorithms_enabled():
+            return F.max_unpool2d(x, indices, [int(self.scale)] * 2, output_size=site.size)
+        # torch refuses its own kernel here, since positions might occur twice. Pools that don't overlap leave none
+        # twice, and then a scatter is deterministic on every device, forward and backward.
+        flat = x.new_zeros(*x.shape[:2], site.size[0] * site.size[1])
+        grown = flat.scatter(2, indices.flatten(2), x.flatten(2)).unflatten(2, site.size)
+        return grown.contiguous(memory_format=torch.channels_last) if channels_last(x) else grown
 
     def multiply_adds(self, height: int, width: int) -> int:
         """None of any: values are moved."""

@@ -11,6 +11,7 @@ class Nearest(Upsampler):
     """y[o] = x[⌊(o + ½)/s⌋], which for a whole s is ⌊o/s⌋: (N, C, h, w) -> (N, C, ⌊s·h⌋, ⌊s·w⌋).
 
     torch's `nearest-exact`: its `nearest` drops the half pixel, which for a fractional s lies off the centre.
+    An output pixel whose centre falls on the border of two input pixels takes either of them.
     """
 
     fractional = True

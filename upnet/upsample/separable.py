@@ -63,5 +63,7 @@ class Separable(Upsampler):
             # A few sizes recur in training; a folder of pictures of many sizes must not pile matrices up.
             if len(self._matrices) >= 16:
                 self._matrices.pop(next(iter(self._matrices)))
-            self._matrices[key] = self.matrix(length).to(like)
+            # Kept from a validation in inference mode, a matrix has to serve training too.
+            with torch.inference_mode(False):
+                self._matrices[key] = self.matrix(length).to(like)
         return self._matrices[key]

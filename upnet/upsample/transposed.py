@@ -1,4 +1,8 @@
-"""Transposed convolution, and the three views that show what it is."""
+"""Transposed convolution: every value stamps the kernel onto the output, s pixels apart, and overlaps add up.
+
+Three views show what it is: an ordinary convolution of the input with zeros in between, a matrix product, and s·s
+small convolutions side by side.
+"""
 
 from math import ceil
 
@@ -21,7 +25,8 @@ class Transposed(Upsampler):
     The padding is p = ⌈(k − s)/2⌉ and the output padding what is left over: the output is s·h × s·w exactly, centred
     where k and s are both odd or both even and half an output pixel to the upper left otherwise.
 
-    Raises ValueError for a kernel smaller than the scale, which would leave output pixels that nothing reaches.
+    Raises ValueError for a kernel smaller than the scale, which would leave output pixels that nothing reaches, and for
+    an even kernel with scale 1, which no padding centres.
 
     Source: Dumoulin & Visin, "A guide to convolution arithmetic for deep learning", https://arxiv.org/abs/1603.07285
     """
@@ -39,6 +44,8 @@ class Transposed(Upsampler):
                 f"Transposed: kernel_size must reach scale, or some output pixels are never written; "
                 f"got kernel_size={k}, scale={s}"
             )
+        if s == 1 and k % 2 == 0:
+            raise ValueError(f"Transposed: with scale 1 kernel_size must be odd, or no padding keeps the size; got {k}")
         padding = ceil((k - s) / 2)
         self.conv = nn.ConvTranspose2d(
             channels, self.out_channels, k, stride=s, padding=padding, output_padding=2 * padding - (k - s)
@@ -80,7 +87,7 @@ class Transposed(Upsampler):
             units.view(inputs, self.channels, height, width),
             weight,
             stride=self.conv.stride,
-            padding=self.conv.padding,
+            padding=int(self.conv.padding[0]),
             output_padding=self.conv.output_padding,
         )
         return responses.flatten(1).T

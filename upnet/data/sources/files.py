@@ -77,3 +77,15 @@ def set_name(folder: Path) -> str:
 def entries(found: dict[str, Path]) -> Sequence[FileEntry]:
     """One entry per file."""
     return [FileEntry(name, path) for name, path in found.items()]
+
+
+def layouts(root: Path) -> list[tuple[Path, Path]]:
+    """Every (HR folder, LR folder) that stands in root by a known layout."""
+    folders = {path.name: path for path in sorted(root.iterdir()) if path.is_dir()}
+    pairs = []
+    for name, path in folders.items():
+        if name == "HR" or name.endswith("_HR"):
+            stem = name[: -len("HR")]
+            lr = [folders[other] for other in (f"{stem}LR_bicubic", f"{stem}LR") if other in folders]
+            pairs += [(path, lr[0])] if lr else []
+    return pairs

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from upnet.data.sources.base import Source
-from upnet.data.sources.files import existing_folder
+from upnet.data.sources.files import existing_folder, layouts
 from upnet.data.sources.folder import Folder
-from upnet.data.sources.paired import Paired, layouts
+from upnet.data.sources.paired import Paired
 from upnet.data.sources.photographs import Photographs
 
 
@@ -44,7 +44,7 @@ def _open(path: Path, scale: int) -> Source:
         folder = Folder(str(paired.hr))
         folder.name = paired.name
         return folder
-    return Folder(str(path / "HR" if (path / "HR").is_dir() else path))
+    return Folder(str(path))
 
 
 def _unique(sources: Sequence[Source]) -> dict[str, Source]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from upnet.data.picture import read_rgb
 from upnet.data.sources.base import Entry, Source
-from upnet.data.sources.files import FileEntry, digest_of, existing_folder, find_pictures, set_name
+from upnet.data.sources.files import FileEntry, digest_of, existing_folder, find_pictures, layouts, set_name
 
 _SCALE_MARK = re.compile(r"[xX](\d+)$")
 
@@ -134,18 +134,6 @@ def _mark(name: str, owners: Container[str]) -> int | None:
 def _some(names: Sequence[str]) -> str:
     """The first few names."""
     return ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
-
-
-def layouts(root: Path) -> list[tuple[Path, Path]]:
-    """Every (HR folder, LR folder) that stands in root by a known layout."""
-    folders = {path.name: path for path in sorted(root.iterdir()) if path.is_dir()}
-    pairs = []
-    for name, path in folders.items():
-        if name == "HR" or name.endswith("_HR"):
-            stem = name[: -len("HR")]
-            lr = [folders[other] for other in (f"{stem}LR_bicubic", f"{stem}LR") if other in folders]
-            pairs += [(path, lr[0])] if lr else []
-    return pairs
 
 
 def _layout(root: Path) -> tuple[Path, Path]:

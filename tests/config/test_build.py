@@ -1,0 +1,114 @@
+"""What is built is what the config says, and who complains says where."""
+
+import copy
+import pickle
+from typing import Any
+
+import pytest
+from omegaconf import OmegaConf
+
+from upnet.config import ConfigError, Factory, build
+
+
+class Part:
+    def __init__(self, size: int, options: Any = None) -> None:
+        if size < 0:
+            raise ValueError(f"Part: size starts at 0; got {size}")
+        self.size, self.options = size, options
+
+
+class Whole:
+    def __init__(self, part: Part, make: Any = None, sizes: Any = ()) -> None:
+        self.part, self.parts = part, [make(size=size) for size in sizes]
+
+
+def broken(kind: str) -> None:
+    raise {"type": TypeError("no such thing"), "key": KeyError("lost"), "assert": AssertionError("never")}[kind]
+
+
+PART, WHOLE, BROKEN = (f"{__name__}.{name}" for name in ("Part", "Whole", "broken"))
+
+
+def test_components_are_built_from_the_inside_out_and_values_arrive_plain() -> None:
+    config = OmegaConf.create(
+        {
+            "n": 3,
+            "whole": {"_target_": WHOLE, "part": {"_target_": PART, "size": "${n}", "options": {"a": [1, "${n}"]}}},
+        }
+    )
+    whole = build(config.whole)
+    assert type(whole) is Whole
+    assert type(whole.part) is Part
+    assert whole.part.size == 3
+    assert type(whole.part.options) is dict
+    assert type(whole.part.options["a"]) is list
+    assert whole.part.options == {"a": [1, 3]}
+
+
+def test_lists_and_mappings_of_components_are_built_item_by_item() -> None:
+    part = {"_target_": PART, "size": 1}
+    one, (two, none) = build({"one": part, "more": [part, None]}).values()
+    assert (one.size, two.size, none) == (1, 1, None)
+    assert build(None) is None
+    assert build(3) == 3
+
+
+def test_a_factory_makes_a_new_object_of_both_sets_of_arguments_at_every_call() -> None:
+    make = build({"_target_": PART, "_partial_": True, "options": "o"})
+    assert isinstance(make, Factory)
+    assert make.func is Part
+    assert make(size=1) is not make(size=1)
+    assert (make(size=2).size, make(size=2).options) == (2, "o")
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda make: pickle.loads(pickle.dumps(make))])
+def test_a_copied_factory_still_knows_its_place(copied: Any) -> None:
+    make = copied(build({"_target_": PART, "_partial_": True}, "model.part"))
+    with pytest.raises(ConfigError, match=r"^model\.part: Part: size starts at 0; got -1$"):
+        make(size=-1)
+
+
+def test_a_complaint_comes_with_the_path_of_the_innermost_component() -> None:
+    config = OmegaConf.create({"model": {"_target_": WHOLE, "part": {"_target_": PART, "size": -1}}})
+    with pytest.raises(ConfigError, match=r"^model\.part: Part: size starts at 0; got -1$") as caught:
+        build(config.model)
+    assert type(caught.value.__cause__) is ValueError
+    with pytest.raises(ConfigError, match=r"^a\.b\[0\]\.part: Part"):
+        build([OmegaConf.to_container(config.model)], "a.b")
+
+
+def test_a_complaint_about_what_a_factory_makes_comes_with_the_path_of_the_factory() -> None:
+    make, part = {"_target_": PART, "_partial_": True}, {"_target_": PART, "size": 0}
+    with pytest.raises(ConfigError, match=r"^make: Part: size starts at 0; got -2$"):
+        build({"_target_": WHOLE, "part": part, "make": make, "sizes": [1, -2]})
+
+
+def test_an_operator_that_the_decoder_makes_is_refused_at_its_place() -> None:
+    config = OmegaConf.create(
+        {"model": {"upsampler": {"_target_": "upnet.upsample.Transposed", "_partial_": True, "kernel_size": 1}}}
+    )
+    with pytest.raises(ConfigError, match=r"^model\.upsampler: Transposed: kernel_size"):
+        build(config.model.upsampler)(channels=4, scale=2)
+
+
+def test_a_complaint_that_is_no_value_error_says_its_kind() -> None:
+    with pytest.raises(ConfigError, match=r"^here: TypeError: no such thing$"):
+        build({"_target_": BROKEN, "kind": "type"}, "here")
+
+
+@pytest.mark.parametrize(("kind", "error"), [("key", KeyError), ("assert", AssertionError)])
+def test_a_mistake_of_the_code_stays_what_it_is(kind: str, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        build({"_target_": BROKEN, "kind": kind}, "here")
+
+
+def test_a_target_that_leads_nowhere_is_refused_with_its_path() -> None:
+    with pytest.raises(
+        ConfigError, match=r"^model\._target_: upnet\.upsample has no Transpsoed: did you mean Transposed"
+    ):
+        build({"_target_": "upnet.upsample.Transpsoed"}, "model")
+
+
+def test_a_missing_value_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"^part: .*size"):
+        build(OmegaConf.create({"part": {"_target_": PART, "size": "???"}}).part)

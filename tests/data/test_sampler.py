@@ -1,0 +1,124 @@
+"""The training stream: a pure function of (seed, step), aligned, uniform over crop positions."""
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from upnet.data import Folder, Sampler, Store, build
+
+
+@pytest.fixture
+def store(hr_folder: Path, tmp_path: Path) -> Store:
+    return build(Folder(str(hr_folder)), 2, tmp_path / "c")
+
+
+def test_the_same_seed_and_step_give_the_same_batch(store: Store) -> None:
+    one, other = Sampler(store, 8, 5, 3, 2), Sampler(store, 8, 5, 3, 2)
+    list(map(other.batch, range(4)))  # what was asked before is of no consequence
+    for step in (0, 7, 2**40):
+        assert torch.equal(one.batch(step)["hr"], other.batch(step)["hr"])
+        assert torch.equal(one.batch(step)["lr"], other.batch(step)["lr"])
+
+
+def test_seeds_and_steps_give_different_batches(store: Store) -> None:
+    batches = [Sampler(store, 8, 4, seed, 2).batch(step)["hr"] for seed in (0, 1, 2) for step in (0, 1, 2)]
+    assert len({batch.numpy().tobytes() for batch in batches}) == 9
+
+
+def test_crops_have_the_promised_shape_and_layout(store: Store) -> None:
+    batch = Sampler(store, 8, 5, 0, 2).batch(1)
+    assert batch["lr"].shape == (5, 3, 8, 8)
+    assert batch["hr"].shape == (5, 3, 16, 16)
+    assert all(value.dtype == torch.uint8 and value.is_contiguous() for value in batch.values())
+
+
+def test_without_augmentation_a_crop_lies_where_its_origin_says(store: Store) -> None:
+    sampler = Sampler(store, 8, 32, 0, 2, augment=False)
+    batch = sampler.batch(3)
+    for row, (name, top, left) in enumerate(sampler.origin(3)):
+        picture = store.names.index(name)
+        lr = store.lr(picture)[top : top + 8, left : left + 8]
+        hr = store.hr(picture)[2 * top : 2 * top + 16, 2 * left : 2 * left + 16]
+        assert np.array_equal(batch["lr"][row].permute(1, 2, 0).numpy(), lr)
+        assert np.array_equal(batch["hr"][row].permute(1, 2, 0).numpy(), hr)
+
+
+def test_augmentation_turns_lr_and_hr_alike_into_all_eight_orientations(store: Store) -> None:
+    plain, turned = Sampler(store, 8, 64, 0, 2, augment=False), Sampler(store, 8, 64, 0, 2)
+    seen = Counter()
+    for before, after in zip(plain.batch(0)["lr"], turned.batch(0)["lr"], strict=True):
+        (turn,) = [k for k in range(8) if torch.equal(_turned(before, k), after)]
+        seen[turn] += 1
+    assert set(seen) == set(range(8))
+    for key in ("lr", "hr"):
+        for before, after, lr_before, lr_after in zip(
+            plain.batch(0)[key], turned.batch(0)[key], plain.batch(0)["lr"], turned.batch(0)["lr"], strict=True
+        ):
+            (turn,) = [k for k in range(8) if torch.equal(_turned(lr_before, k), lr_after)]
+            assert torch.equal(_turned(before, turn), after)
+
+
+def _turned(crop: torch.Tensor, k: int) -> torch.Tensor:
+    """The 8 symmetries of a square, in the language of rotations."""
+    turned = torch.rot90(crop, k % 4, (-2, -1))
+    return turned.flip(-1) if k >= 4 else turned
+
+
+def test_every_crop_position_of_the_store_is_equally_likely(tmp_path: Path) -> None:
+    root = tmp_path / "two"
+    root.mkdir()
+    # LR 4×5 and 9×4: with patch 3 these have 2·3 = 6 and 7·2 = 14 positions.
+    for name, size in {"a": (8, 10), "b": (18, 8)}.items():
+        Image.fromarray(np.zeros((*size, 3), np.uint8)).save(root / f"{name}.png")
+    sampler = Sampler(build(Folder(str(root)), 2, tmp_path / "c"), 3, 500, 0, 2)
+    counts = Counter(origin for step in range(40) for origin in sampler.origin(step))
+    wanted = {("a", r, c) for r in range(2) for c in range(3)} | {("b", r, c) for r in range(7) for c in range(2)}
+    assert set(counts) == wanted
+    chi2 = sum((count - 1000) ** 2 / 1000 for count in counts.values())
+    assert chi2 < 43.8  # 19 degrees of freedom, one in a thousand
+
+
+@pytest.mark.parametrize("world", [1, 2, 3, 6])
+def test_the_shares_of_all_processes_make_up_the_one_batch(store: Store, world: int) -> None:
+    sampler = Sampler(store, 8, 6, 0, 2)
+    shares = [sampler.batch(5, rank, world) for rank in range(world)]
+    for key in ("lr", "hr"):
+        assert torch.equal(torch.cat([share[key] for share in shares]), sampler.batch(5)[key])
+
+
+def test_a_batch_that_cannot_be_shared_out_is_refused(store: Store) -> None:
+    with pytest.raises(ValueError, match="batch_size=5 must be a multiple of the 2 processes"):
+        Sampler(store, 8, 5, 0, 2).batch(0, 0, 2)
+
+
+@given(patch=st.integers(-3, 20), batch_size=st.integers(-2, 4), seed=st.integers(-2, 2**70), scale=st.integers(1, 4))
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_numbers_out_of_range_are_refused_and_all_others_work(
+    store: Store, patch: int, batch_size: int, seed: int, scale: int
+) -> None:
+    allowed = 1 <= patch <= 16 and batch_size >= 1 and seed >= 0 and scale == 2
+    if allowed:
+        assert Sampler(store, patch, batch_size, seed, scale).batch(1)["hr"].shape == (batch_size, 3, 2 * patch, 2 * patch)
+    else:
+        with pytest.raises(ValueError, match="Data: "):
+            Sampler(store, patch, batch_size, seed, scale)
+
+
+def test_the_drawn_numbers_are_philox_itself(store: Store) -> None:
+    # An independent statement of which numbers a step takes: they may not change between releases.
+    sampler = Sampler(store, 8, 2, 9, 2, augment=False)
+    raw = [int(value) for value in np.random.Philox(key=9, counter=[0, 0, 4, 0]).random_raw(2)]
+    positions = [
+        (name, top, left)
+        for name, (height, width) in zip(store.names, store.sizes, strict=True)
+        for top in range(height // 2 - 7)
+        for left in range(width // 2 - 7)
+    ]
+    assert list(sampler.origin(4)) == [positions[value % len(positions)] for value in raw]

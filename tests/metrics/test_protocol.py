@@ -1,0 +1,275 @@
+"""Both protocols against a second implementation in NumPy and scikit-image, and against print."""
+
+import math
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from skimage.metrics import structural_similarity
+from torch import Tensor
+
+from upnet.imresize import imresize
+from upnet.metrics import Protocol, bicubic, mean, psnr, reduce
+
+IMAGES = Path(__file__).parents[2] / "../shared/images"
+
+
+def photograph(height: int = 48, width: int = 40, channels: int = 3, seed: int = 0) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    coarse = torch.rand(1, channels, 7, 7, generator=generator)
+    smooth = torch.nn.functional.interpolate(coarse, (height, width), mode="bilinear")[0]
+    noise = 0.1 * torch.randn(channels, height, width, generator=generator)
+    return (255 * (smooth + noise)).round().clamp(0, 255).to(torch.uint8)
+
+
+def disturbed(target: Tensor, amount: float = 0.05) -> Tensor:
+    noise = torch.randn(target.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    return target / 255 + amount * noise
+
+
+def by_numpy(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
+    decibels = 10 * math.log10(255.0**2 / np.mean((x - y) ** 2))
+    similarity = structural_similarity(
+        x, y, data_range=255.0, channel_axis=0, gaussian_weights=True, sigma=1.5, use_sample_covariance=False
+    )
+    return decibels, float(similarity)
+
+
+def y_of(rgb: np.ndarray) -> np.ndarray:
+    rgb = rgb.astype(np.float64) / 255
+    return (65.481 * rgb[0] + 128.553 * rgb[1] + 24.966 * rgb[2] + 16)[None]
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+@pytest.mark.parametrize("channel", ["y", "rgb"])
+def test_rgb8_is_the_definition(channel, scale: int) -> None:
+    target = photograph()
+    output = disturbed(target)
+    rounded = np.rint(output.clamp(0, 1).numpy() * 255)
+    x, y = rounded[:, scale:-scale, scale:-scale], target.numpy()[:, scale:-scale, scale:-scale].astype(np.float64)
+    expected = by_numpy(y_of(x), y_of(y)) if channel == "y" else by_numpy(x, y)
+    score = Protocol(channel=channel).score(output, target, scale)
+    assert (score.psnr, score.ssim) == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize("colour", [False, True])
+def test_y_float_is_the_definition(colour: bool) -> None:
+    target = photograph()
+    output = disturbed(target)
+    plane = y_of(output.numpy() * 255)
+    x = np.rint(plane).clip(0, 255)[:, 2:-2, 2:-2]
+    y = np.rint(y_of(target.numpy()))[:, 2:-2, 2:-2]
+    score = Protocol("y-float").score(output if colour else torch.from_numpy(plane / 255), target, 2)
+    assert (score.psnr, score.ssim) == pytest.approx(by_numpy(x, y), abs=1e-9)
+
+
+def test_the_two_protocols_differ() -> None:
+    target = photograph()
+    output = disturbed(target)
+    assert abs(Protocol().score(output, target, 2).psnr - Protocol("y-float").score(output, target, 2).psnr) > 1e-3
+
+
+def test_the_output_is_clamped_and_rounded_once() -> None:
+    target = photograph()
+    output = disturbed(target, 0.3)
+    rounded = (output.clamp(0, 1) * 255).round() / 255
+    assert Protocol().score(output, target, 2) == Protocol().score(rounded, target, 2)
+
+
+@pytest.mark.parametrize(("crop", "margin"), [(None, 3), (0, 0), (7, 7)])
+def test_what_lies_in_the_crop_does_not_count(crop: int | None, margin: int) -> None:
+    target = photograph()
+    output = disturbed(target)
+    spoilt = torch.rand(output.shape, dtype=output.dtype)
+    height, width = target.shape[1:]
+    inner = (slice(None), slice(margin, height - margin), slice(margin, width - margin))
+    spoilt[inner] = output[inner]
+    protocol = Protocol(crop=crop)
+    assert protocol.score(spoilt, target, 3) == protocol.score(output, target, 3)
+    if margin:
+        worse = spoilt.clone()
+        worse[:, margin, margin] += 0.5
+        assert protocol.score(worse, target, 3) != protocol.score(output, target, 3)
+
+
+@pytest.mark.parametrize("protocol", [Protocol(), Protocol(channel="rgb"), Protocol("y-float"), Protocol(grey="full")])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_perfect_output_scores_infinity_and_one(protocol: Protocol, channels: int) -> None:
+    target = photograph(channels=channels)
+    output = target / 255
+    if protocol.name == "y-float" and channels == 1:
+        output = (16 + 219 * output) / 255
+    score = protocol.score(output, target, 2)
+    assert (score.psnr, score.ssim) == (math.inf, 1.0)
+
+
+def test_the_grey_conventions_are_1_32_dB_apart() -> None:
+    target = photograph(channels=1)
+    output = disturbed(target)
+    studio, full = (Protocol(grey=grey).score(output, target, 2).psnr for grey in ("studio", "full"))
+    assert studio - full == pytest.approx(20 * math.log10(255 / 219), abs=1e-9)
+
+
+@pytest.mark.parametrize("name", ["rgb8", "y-float"])
+def test_a_studio_grey_picture_scores_as_the_colour_picture_it_equals(name) -> None:
+    target = photograph(channels=1)
+    output = disturbed(target).expand(3, -1, -1)
+    protocol = Protocol(name)
+    as_colour = protocol.score(output, target.expand(3, -1, -1), 2)
+    assert protocol.score(output, target, 2) == as_colour
+
+
+@pytest.mark.parametrize("name", ["rgb8", "y-float"])
+def test_a_full_range_grey_picture_scores_its_own_values(name) -> None:
+    target = photograph(channels=1)
+    output = disturbed(target)
+    expected = by_numpy(
+        np.rint(output.numpy() * 255).clip(0, 255)[:, 2:-2, 2:-2], target.numpy()[:, 2:-2, 2:-2].astype(np.float64)
+    )
+    score = Protocol(name, grey="full").score(output, target, 2)
+    assert (score.psnr, score.ssim) == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_rgb8_degrades_the_cut_picture_as_uint8(scale: int) -> None:
+    hr = photograph(49, 43)
+    lr, cut = Protocol(border="replicate").degrade(hr, scale)
+    assert torch.equal(cut, hr[:, : 49 // scale * scale, : 43 // scale * scale])
+    assert lr.dtype == torch.uint8
+    assert torch.equal(lr, imresize(cut, Fraction(1, scale), "replicate"))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_y_float_degrades_the_rounded_plane_without_rounding_again(channels: int) -> None:
+    hr = photograph(49, 43, channels)
+    lr, cut = Protocol("y-float").degrade(hr, 2)
+    plane = np.rint(y_of(cut.numpy().repeat(4 - channels, axis=0)[:3]))
+    expected = imresize(plane[0], 0.5) / 255
+    np.testing.assert_allclose(lr[0].numpy(), expected, rtol=0, atol=1e-14)
+    assert (lr * 255 != (lr * 255).round()).any()
+
+
+def test_bicubic_is_imresize_in_float_neither_rounded_nor_clamped() -> None:
+    lr = torch.randint(0, 2, (3, 9, 8), dtype=torch.uint8) * 255
+    enlarged = bicubic(lr, 3)
+    torch.testing.assert_close(enlarged, imresize(lr.to(torch.float64) / 255, 3), rtol=0, atol=1e-14)
+    assert enlarged.min() < 0
+    assert enlarged.max() > 1
+    torch.testing.assert_close(bicubic(lr / 255, 3), enlarged, rtol=0, atol=1e-6)
+
+
+def test_reducing_what_bicubic_enlarged_is_nearly_the_picture() -> None:
+    lr = photograph(20, 24)
+    again, _ = reduce(bicubic(lr, 4), 4)
+    assert psnr(again * 255, lr) > 30
+
+
+def load(file: Path) -> Tensor:
+    array = np.array(Image.open(file))
+    return torch.from_numpy(array).reshape(*array.shape[:2], -1).permute(2, 0, 1)
+
+
+def pictures(name: str) -> list[Path]:
+    files = sorted((IMAGES / name / "HR").glob("*.png"))
+    if not files:
+        pytest.skip(f"{name} is not in ../shared/images")
+    return files
+
+
+@pytest.mark.parametrize(("scale", "printed"), [(2, "33.66/0.9299"), (3, "30.39/0.8682"), (4, "28.42/0.8104")])
+def test_bicubic_on_set5_under_y_float_is_the_printed_table(scale: int, printed: str) -> None:
+    protocol = Protocol("y-float")
+    scores = []
+    for file in pictures("Set5"):
+        lr, hr = protocol.degrade(load(file), scale)
+        scores.append(protocol.score(bicubic(lr, scale), hr, scale))
+    result = mean(scores)
+    assert f"{result.psnr:.2f}/{result.ssim:.4f}" == printed
+
+
+@pytest.mark.parametrize(
+    ("name", "scale", "expected"),
+    [
+        ("Set5", 2, "33.68/0.9304"),
+        ("Set5", 3, "30.41/0.8690"),
+        ("Set5", 4, "28.43/0.8113"),
+        ("Set14", 2, "30.33/0.8700"),
+        ("Set14", 3, "27.63/0.7760"),
+        ("Set14", 4, "26.09/0.7049"),
+    ],
+)
+def test_bicubic_under_rgb8_on_the_lr_pictures_in_circulation(name: str, scale: int, expected: str) -> None:
+    scores = []
+    for file in pictures(name):
+        lr = load(IMAGES / name / "LR_bicubic" / f"X{scale}" / f"{file.stem}x{scale}.png")
+        hr = load(file)[:, : scale * lr.shape[1], : scale * lr.shape[2]]
+        scores.append(Protocol().score(bicubic(lr, scale), hr, scale))
+    result = mean(scores)
+    assert f"{result.psnr:.2f}/{result.ssim:.4f}" == expected
+
+
+def test_a_description_is_plain_data_and_tells_protocols_apart() -> None:
+    protocols = [Protocol(), Protocol(channel="rgb"), Protocol("y-float"), Protocol(crop=0), Protocol(grey="full")]
+    protocols.append(Protocol(border="replicate"))
+    described = [protocol.describe(2) for protocol in protocols]
+    assert all(isinstance(value, (str, int)) for description in described for value in description.values())
+    assert len({str(description) for description in described}) == len(protocols)
+    assert Protocol().describe(4)["crop"] == 4
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"name": "rgb"}, "name must be one of rgb8, y-float; got 'rgb'"),
+        ({"channel": "Y"}, "channel must be one of y, rgb; got 'Y'"),
+        ({"grey": "none"}, "grey must be one of studio, full; got 'none'"),
+        ({"border": "zero"}, "border must be one of symmetric, replicate; got 'zero'"),
+        ({"crop": -1}, "crop must be a whole number.*got -1"),
+        ({"crop": 1.5}, "got 1.5"),
+        ({"crop": True}, "got True"),
+        ({"name": "y-float", "channel": "rgb"}, "y-float scores the Y plane only"),
+    ],
+)
+def test_a_protocol_that_does_not_exist_is_refused(settings, sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        Protocol(**settings)
+
+
+@pytest.mark.parametrize(
+    ("output", "target", "sentence"),
+    [
+        (torch.zeros(3, 20, 20), torch.zeros(3, 20, 20), "target must be uint8; got torch.float32"),
+        (torch.zeros(3, 20, 20), torch.zeros(20, 20).byte(), r"target must be \(3, H, W\).*got \(20, 20\)"),
+        (torch.zeros(3, 20, 20).byte(), torch.zeros(3, 20, 20).byte(), "output must be floating point"),
+        (torch.zeros(3, 20, 21), torch.zeros(3, 20, 20).byte(), r"\(3 or 1, 20, 20\).*got \(3, 20, 21\)"),
+        (torch.zeros(1, 3, 20, 20), torch.zeros(3, 20, 20).byte(), r"got \(1, 3, 20, 20\)"),
+        (torch.zeros(1, 20, 20), torch.zeros(3, 20, 20).byte(), "rgb8 needs an RGB output"),
+        (torch.full((3, 20, 20), math.nan), torch.zeros(3, 20, 20).byte(), "not a number"),
+        (torch.zeros(3, 14, 20), torch.zeros(3, 14, 20).byte(), "crop of 2 pixels leaves less than.*14x20"),
+    ],
+)
+def test_what_cannot_be_scored_is_refused_in_one_sentence(output: Tensor, target: Tensor, sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        Protocol().score(output, target, 2)
+
+
+def test_a_picture_smaller_than_the_scale_cannot_be_degraded() -> None:
+    with pytest.raises(ValueError, match="2x9 leaves nothing at scale 3"):
+        Protocol().degrade(torch.zeros(3, 2, 9, dtype=torch.uint8), 3)
+    with pytest.raises(ValueError, match="must be uint8"):
+        Protocol().degrade(torch.zeros(3, 20, 20), 2)
+    with pytest.raises(ValueError, match="got torch.int32"):
+        bicubic(torch.zeros(3, 4, 4, dtype=torch.int32), 2)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
+@pytest.mark.parametrize("protocol", [Protocol(), Protocol(channel="rgb"), Protocol("y-float")])
+def test_gpu_equals_cpu(protocol: Protocol) -> None:
+    target = photograph(131, 97)
+    output = disturbed(target)
+    on_gpu, on_cpu = protocol.score(output.cuda(), target, 2), protocol.score(output, target, 2)
+    assert (on_gpu.psnr, on_gpu.ssim) == pytest.approx((on_cpu.psnr, on_cpu.ssim), abs=1e-9)

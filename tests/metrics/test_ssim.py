@@ -1,0 +1,88 @@
+import numpy as np
+import pytest
+import torch
+from skimage.metrics import structural_similarity
+
+from upnet.metrics import ssim
+
+
+def reference(x: np.ndarray, y: np.ndarray, peak: float = 255.0) -> float:
+    return float(
+        structural_similarity(
+            x,
+            y,
+            data_range=peak,
+            channel_axis=0,
+            gaussian_weights=True,
+            sigma=1.5,
+            use_sample_covariance=False,
+        )
+    )
+
+
+def pair(*shape: int, noise: float = 12.0) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(sum(shape))
+    smooth = np.cumsum(np.cumsum(rng.normal(size=shape), axis=-1), axis=-2)
+    x = 255 * (smooth - smooth.min()) / np.ptp(smooth)
+    return x, np.clip(x + noise * rng.normal(size=shape), 0, 255)
+
+
+# Heights around the edges of blocks (8 rows) and bands (48 rows), and of the window itself.
+@pytest.mark.parametrize("height", [11, 12, 17, 18, 19, 26, 57, 58, 59, 106, 107, 131])
+@pytest.mark.parametrize("width", [11, 12, 18, 19, 90])
+def test_ssim_is_that_of_scikit_image(height: int, width: int) -> None:
+    x, y = pair(1, height, width)
+    assert ssim(torch.from_numpy(x), torch.from_numpy(y)) == pytest.approx(reference(x, y), abs=1e-11)
+
+
+def test_ssim_of_a_colour_picture_is_the_mean_over_its_channels() -> None:
+    x, y = pair(3, 60, 45)
+    assert ssim(torch.from_numpy(x), torch.from_numpy(y)) == pytest.approx(reference(x, y), abs=1e-11)
+    single = [ssim(torch.from_numpy(x[c : c + 1]), torch.from_numpy(y[c : c + 1])) for c in range(3)]
+    assert ssim(torch.from_numpy(x), torch.from_numpy(y)) == pytest.approx(np.mean(single), abs=1e-13)
+
+
+def test_tiny_errors_keep_their_digits() -> None:
+    x, y = pair(1, 64, 64, noise=1e-3)
+    assert 1 - ssim(torch.from_numpy(x), torch.from_numpy(y)) == pytest.approx(1 - reference(x, y), abs=1e-13)
+
+
+def test_identical_pictures_give_one() -> None:
+    x = torch.from_numpy(pair(3, 40, 50)[0])
+    assert ssim(x, x.clone()) == 1.0
+
+
+def test_order_does_not_matter() -> None:
+    x, y = (torch.from_numpy(p) for p in pair(1, 40, 50))
+    assert ssim(x, y) == pytest.approx(ssim(y, x), abs=1e-14)
+
+
+def test_peak_scales_with_the_range() -> None:
+    x, y = (torch.from_numpy(p) for p in pair(1, 40, 50))
+    assert ssim(x / 255, y / 255, peak=1.0) == pytest.approx(ssim(x, y), abs=1e-12)
+
+
+def test_strided_and_byte_pictures_are_measured_as_their_values() -> None:
+    x, y = (torch.from_numpy(p.round()) for p in pair(3, 33, 44))
+    expected = ssim(x, y)
+    strided = x.permute(1, 2, 0).contiguous().permute(2, 0, 1)
+    assert ssim(strided, y) == expected
+    assert ssim(x.to(torch.uint8), y.to(torch.uint8)) == expected
+
+
+@pytest.mark.parametrize("size", [(10, 40), (40, 10)])
+def test_a_picture_smaller_than_the_window_is_refused(size: tuple[int, int]) -> None:
+    with pytest.raises(ValueError, match=f"at least 11x11 pixels after cropping; got {size[0]}x{size[1]}"):
+        ssim(torch.zeros(1, *size), torch.zeros(1, *size))
+
+
+def test_pictures_of_different_shapes_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"same size; got \(1, 20, 20\) and \(3, 20, 20\)"):
+        ssim(torch.zeros(1, 20, 20), torch.zeros(3, 20, 20))
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
+def test_gpu_equals_cpu() -> None:
+    x, y = (torch.from_numpy(p) for p in pair(3, 131, 77))
+    assert ssim(x.cuda(), y.cuda()) == pytest.approx(ssim(x, y), abs=1e-12)

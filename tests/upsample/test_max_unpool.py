@@ -1,0 +1,88 @@
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from upnet.site import Site
+from upnet.upsample import MaxUnpool
+
+SIZES = [(12, 12), (13, 11), (7, 12), (1, 5), (5, 1)]
+
+
+def pooled(picture, scale):
+    return F.max_pool2d(picture, scale, ceil_mode=True, return_indices=True)
+
+
+@pytest.fixture(params=[False, True], ids=["fast", "deterministic"])
+def either_mode(request, deterministic):
+    torch.use_deterministic_algorithms(request.param)
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_every_value_lands_on_its_position_and_zero_elsewhere(scale, size, either_mode):
+    x, indices = pooled(torch.randn(2, 3, *size, dtype=torch.float64), scale)
+    expected = torch.zeros(2, 3, size[0] * size[1], dtype=torch.float64)
+    for n, c in torch.cartesian_prod(torch.arange(2), torch.arange(3)).tolist():
+        expected[n, c, indices[n, c].flatten()] = x[n, c].flatten()
+    out = MaxUnpool(3, scale)(x, Site(size, indices))
+    assert torch.equal(out, expected.view(2, 3, *size))
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_it_is_torchs_unpooling_with_the_output_size_given(scale, size, deterministic):
+    x, indices = pooled(torch.randn(2, 3, *size, dtype=torch.float64), scale)
+    out = MaxUnpool(3, scale)(x, Site(size, indices))
+    torch.use_deterministic_algorithms(False)
+    assert torch.equal(out, F.max_unpool2d(x, indices, scale, output_size=size))
+
+
+@given(scale=st.integers(1, 4), height=st.integers(1, 17), width=st.integers(1, 17), seed=st.integers(0, 2**31))
+@settings(deadline=None, max_examples=150)
+def test_pooling_after_unpooling_returns_a_non_negative_input(scale, height, width, seed):
+    torch.manual_seed(seed)
+    x, indices = pooled(torch.rand(2, 2, height, width), scale)
+    out = MaxUnpool(2, scale)(x, Site((height, width), indices))
+    again, where = pooled(out, scale)
+    assert torch.equal(again, x)
+    assert torch.equal(out.flatten(2).gather(2, where.flatten(2)), x.flatten(2))
+
+
+@pytest.mark.parametrize("size", [(7, 7), (6, 7)], ids=str)
+def test_unpooled_maxima_stand_where_the_picture_has_them(size):
+    """An odd width shifts every flattened position that is read with a wrong width: here each is looked up."""
+    picture = torch.randn(1, 4, *size)
+    x, indices = pooled(picture, 2)
+    out = MaxUnpool(4, 2)(x, Site(size, indices))
+    assert torch.equal(out[out != 0], picture[out != 0])
+    assert int((out != 0).sum()) == x.numel()
+
+
+def test_a_tie_goes_to_the_first_of_its_block_in_reading_order():
+    x, indices = pooled(torch.ones(1, 1, 5, 5), 2)
+    out = MaxUnpool(1, 2)(x, Site((5, 5), indices))
+    expected = torch.zeros(5, 5)
+    expected[::2, ::2] = 1
+    assert torch.equal(out[0, 0], expected)
+
+
+def test_the_gradient_reads_what_the_forward_wrote(either_mode):
+    x, indices = pooled(torch.randn(2, 3, 9, 8), 2)
+    x.requires_grad_()
+    upstream = torch.randn(2, 3, 9, 8)
+    (gradient,) = torch.autograd.grad(MaxUnpool(3, 2)(x, Site((9, 8), indices)), x, upstream)
+    assert torch.equal(gradient, upstream.flatten(2).gather(2, indices.flatten(2)).view_as(x))
+
+
+def test_infinite_values_stay_alone(either_mode):
+    x = torch.full((1, 1, 1, 1), float("inf"))
+    out = MaxUnpool(1, 2)(x, Site((2, 2), torch.tensor([[[[1]]]])))
+    assert out.flatten().tolist() == [0, float("inf"), 0, 0]
+
+
+def test_positions_of_other_channels_are_refused():
+    x, indices = pooled(torch.randn(1, 4, 8, 8), 2)
+    with pytest.raises(ValueError, match="one position belongs to every value"):
+        MaxUnpool(4, 2)(x, Site((8, 8), indices[:, :2]))

@@ -1,0 +1,60 @@
+from functools import partial
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from upnet.site import Site
+from upnet.upsample import BedOfNails, Bicubic, MaxUnpool, ResizeConv
+
+
+@pytest.mark.parametrize("scale", [2, 3, 1.5])
+@pytest.mark.parametrize("kernel_size", [1, 3, 5])
+def test_it_is_the_convolution_of_every_fixed_operators_output(scale, kernel_size, fixed_factories):
+    for factory in fixed_factories.values():
+        fixed = factory(channels=4, scale=2 if not factory(channels=4, scale=2).fractional else scale)
+        operator = ResizeConv(4, fixed.scale, out_channels=3, fixed=factory, kernel_size=kernel_size).double()
+        x = torch.randn(2, 4, 6, 5, dtype=torch.float64)
+        expected = F.conv2d(fixed.enlarge(x), operator.conv.weight, operator.conv.bias, padding=kernel_size // 2)
+        torch.testing.assert_close(operator.enlarge(x), expected, rtol=1e-12, atol=1e-12)
+
+
+def test_an_odd_site_is_cropped_before_the_convolution_sees_it():
+    """Cropped afterwards, the last row would be made of a row that is not part of the picture."""
+    operator = ResizeConv(2, 2).double()
+    x = torch.randn(1, 2, 4, 4, dtype=torch.float64)
+    cropped = operator.fixed(x, Site((7, 7)))
+    out = operator(x, Site((7, 7)))
+    torch.testing.assert_close(out, operator.conv(cropped), rtol=1e-13, atol=1e-13)
+    assert (out - operator.enlarge(x)[..., :7, :7])[..., -1, :].abs().min() > 0
+
+
+def test_it_reads_of_the_site_what_its_fixed_operator_reads(visit):
+    operator = ResizeConv(3, 2, fixed=MaxUnpool).double()
+    assert operator.requires == {"indices"}
+    x, site = visit(operator, (9, 7))
+    torch.testing.assert_close(operator(x, site), operator.conv(MaxUnpool(3, 2)(x, site)), rtol=1e-13, atol=1e-13)
+
+
+def test_bed_of_nails_before_a_convolution_is_a_transposed_convolution():
+    operator = ResizeConv(2, 2, fixed=BedOfNails).double()
+    x = torch.randn(1, 2, 5, 6, dtype=torch.float64)
+    weight = operator.conv.weight.flip(2, 3).transpose(0, 1)
+    expected = F.conv_transpose2d(x, weight, operator.conv.bias, stride=2, padding=1, output_padding=1)
+    torch.testing.assert_close(operator.enlarge(x), expected, rtol=1e-13, atol=1e-13)
+
+
+def test_settings_of_the_fixed_operator_reach_it():
+    fixed = ResizeConv(2, 2, fixed=partial(Bicubic, a=-0.75)).fixed
+    assert isinstance(fixed, Bicubic)
+    assert fixed.a == -0.75
+
+
+def test_a_scale_the_fixed_operator_does_not_have_is_refused():
+    with pytest.raises(ValueError, match=r"BedOfNails: scale must be a whole number; got scale=1\.5"):
+        ResizeConv(2, 1.5, fixed=BedOfNails)
+
+
+def test_an_even_kernel_is_refused():
+    with pytest.raises(ValueError, match="must be odd to be centred"):
+        ResizeConv(4, 2, kernel_size=2)

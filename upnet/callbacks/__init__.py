@@ -1,0 +1,18 @@
+"""What happens beside the steps of a training."""
+
+from upnet.callbacks.checkpoints import Checkpoints
+from upnet.callbacks.finite import NonFiniteLossError, StopAtNonFiniteLoss
+from upnet.callbacks.image_grid import ImageGrid
+from upnet.callbacks.interrupt import SaveAtInterrupt
+from upnet.callbacks.progress import Progress
+from upnet.callbacks.scalars import Scalars
+
+__all__ = [
+    "Checkpoints",
+    "ImageGrid",
+    "NonFiniteLossError",
+    "Progress",
+    "SaveAtInterrupt",
+    "Scalars",
+    "StopAtNonFiniteLoss",
+]

@@ -1,0 +1,51 @@
+"""Stop a training whose loss is no number any more."""
+
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+
+class NonFiniteLossError(RuntimeError):
+    """The loss became NaN or infinite; the message says at which step, and what to go on with."""
+
+
+class StopAtNonFiniteLoss(pl.Callback):
+    """Raise NonFiniteLossError as soon as a loss is NaN or infinite, before anything of it is saved.
+
+    On a GPU looking at each loss would make every step wait, so it is looked at every `every` steps there and before
+    every validation; the step named is the first one all the same.
+    """
+
+    def __init__(self, every: int = 20) -> None:
+        self.every = every
+        self._first: Tensor | None = None
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Note the first bad batch, and look."""
+        loss = outputs["loss"].detach()
+        if self._first is None:
+            self._first = torch.full((), torch.iinfo(torch.int64).max, device=loss.device)
+        fine = torch.isfinite(loss)
+        self._first = torch.minimum(self._first, torch.where(fine, self._first, batch_idx))
+        if loss.device.type == "cpu" or (batch_idx + 1) % self.every == 0 or trainer.is_last_batch:
+            self._look(trainer)
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Validation saves checkpoints, so it must not begin with lost weights."""
+        self._look(trainer)
+
+    def _look(self, trainer: pl.Trainer) -> None:
+        if self._first is None or (batch := int(self._first)) == torch.iinfo(torch.int64).max:
+            return
+        saved = getattr(trainer.checkpoint_callback, "last_model_path", "") or "none was saved yet"
+        origin = trainer.datamodule.sampler().origin(batch)  # pyright: ignore[reportAttributeAccessIssue]
+        pictures = ", ".join(dict.fromkeys(name for name, *_ in origin))
+        raise NonFiniteLossError(
+            f"the loss is no longer finite at step {batch // trainer.accumulate_grad_batches + 1}, in a batch of "
+            f"{pictures}. The last good checkpoint: {saved}. Try a lower optimizer.lr, "
+            "trainer.gradient_clip_val=1, or precision=32"
+        )

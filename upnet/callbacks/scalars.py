@@ -1,0 +1,65 @@
+"""What TensorBoard gets while training runs."""
+
+import time
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch.optim import Optimizer
+
+
+class Scalars(pl.Callback):
+    """Loss, learning rate, gradient norm and images per second, every `log_every_n_steps` of the trainer.
+
+    The gradient norm is that of the raw gradients, before they are clipped. Images per second counts LR crops over all
+    processes, validation left out.
+    """
+
+    def __init__(self) -> None:
+        self._images = 0
+        self._since = 0.0
+        self._norm: torch.Tensor | None = None
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start the clock."""
+        self._restart()
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start it again: validation isn't training."""
+        self._restart()
+
+    def on_before_optimizer_step(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, optimizer: Optimizer
+    ) -> None:
+        """Measure the gradients, only where they will be logged."""
+        if self._due(trainer, trainer.global_step + 1):
+            gradients = [p.grad for p in pl_module.parameters() if p.grad is not None]
+            self._norm = torch.nn.utils.get_total_norm(gradients)
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Log what is due."""
+        self._images += len(batch["lr"]) * trainer.world_size
+        if self._norm is None or not self._due(trainer, trainer.global_step):
+            return
+        passed = time.perf_counter() - self._since
+        scalars = {
+            "train/loss": outputs["loss"].item(),
+            "train/learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
+            "train/gradient_norm": self._norm.item(),
+        }
+        if self._images:
+            scalars["train/images_per_second"] = self._images / passed
+        for logger in trainer.loggers:
+            logger.log_metrics(scalars, trainer.global_step)
+        self._norm = None
+        self._restart()
+
+    def _restart(self) -> None:
+        self._images, self._since = 0, time.perf_counter()
+
+    @staticmethod
+    def _due(trainer: pl.Trainer, step: int) -> bool:
+        every = getattr(trainer, "log_every_n_steps", 50)
+        return every > 0 and step % every == 0

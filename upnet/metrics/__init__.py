@@ -1,0 +1,23 @@
+"""What a picture is worth: PSNR and SSIM, the protocols in print, and the bicubic baseline."""
+
+from upnet.metrics.baseline import bicubic, reduce
+from upnet.metrics.colour import luma, rgb_of_ycbcr, rounded_luma, ycbcr
+from upnet.metrics.protocol import Protocol
+from upnet.metrics.psnr import psnr
+from upnet.metrics.score import Mean, Score, mean
+from upnet.metrics.ssim import ssim
+
+__all__ = [
+    "Mean",
+    "Protocol",
+    "Score",
+    "bicubic",
+    "luma",
+    "mean",
+    "psnr",
+    "reduce",
+    "rgb_of_ycbcr",
+    "rounded_luma",
+    "ssim",
+    "ycbcr",
+]

@@ -1,0 +1,57 @@
+"""The numbers of one picture, and their mean over a data set."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+__all__ = ["Mean", "Score", "mean"]
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """PSNR in dB, inf for identical pictures, and SSIM, at most 1."""
+
+    psnr: float
+    ssim: float
+
+
+@dataclass(frozen=True, slots=True)
+class Mean(Score):
+    """Mean PSNR and SSIM of `pictures` pictures; `identical` more were left out, because their PSNR is infinite.
+
+    Both means are over the same pictures. Where every picture is identical to its target, they are inf and 1.
+    """
+
+    pictures: int
+    identical: int
+
+    @property
+    def remark(self) -> str | None:
+        """One sentence to print beside the mean where pictures were left out of it, else None."""
+        if self.identical == 0:
+            return None
+        were, have = ("picture is", "has") if self.identical == 1 else ("pictures are", "have")
+        if self.pictures == 0:
+            return f"All {self.identical} {were} identical to the target: PSNR is infinite."
+        return (
+            f"{self.identical} of {self.identical + self.pictures} {were} identical to the target "
+            f"and {have} infinite PSNR: left out of both means."
+        )
+
+
+def mean(scores: Sequence[Score]) -> Mean:
+    """Mean over pictures of each picture's own PSNR and SSIM; identical pictures are left out and counted.
+
+    Raises ValueError for no scores at all, and where one is not a number.
+    """
+    if not scores:
+        raise ValueError("mean: at least one picture's score is needed; got none")
+    if any(math.isnan(score.psnr) or math.isnan(score.ssim) for score in scores):
+        raise ValueError("mean: a picture's score is not a number; score it again before averaging")
+    finite = [score for score in scores if not math.isinf(score.psnr)]
+    identical = len(scores) - len(finite)
+    if not finite:
+        return Mean(math.inf, 1.0, 0, identical)
+    psnr = math.fsum(score.psnr for score in finite) / len(finite)
+    ssim = math.fsum(score.ssim for score in finite) / len(finite)
+    return Mean(psnr, ssim, len(finite), identical)

@@ -1,0 +1,43 @@
+"""What arithmetic training runs in."""
+
+from typing import Literal
+
+import torch
+
+Precision = Literal["auto", "32", "bf16", "16"]
+
+
+def lightning_precision(precision: Precision, accelerator: str) -> Literal["32-true", "bf16-mixed", "16-mixed"]:
+    """What Lightning calls it. `auto` is bf16 where the hardware multiplies in it, and float32 otherwise.
+
+    accelerator: the trainer's: auto, cpu or gpu.
+
+    Raises ValueError for float16 on a CPU, which has no such arithmetic to be faster by.
+    """
+    on_gpu = accelerator in ("gpu", "cuda") or (accelerator == "auto" and torch.cuda.is_available())
+    match precision:
+        case "32":
+            return "32-true"
+        case "bf16":
+            return "bf16-mixed"
+        case "16":
+            if not on_gpu:
+                raise ValueError("precision=16 is for GPUs; take precision=auto, bf16 or 32 on a CPU")
+            return "16-mixed"
+        case "auto":
+            return "bf16-mixed" if (gpu_has_bf16() if on_gpu else cpu_has_bf16()) else "32-true"
+    raise ValueError(f"precision is auto, 32, bf16 or 16; got {precision!r}")
+
+
+def gpu_has_bf16() -> bool:
+    """Whether the current GPU multiplies bf16 in hardware, which it does from Ampere on."""
+    return torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
+
+
+def cpu_has_bf16() -> bool:
+    """Whether this CPU multiplies bf16 in hardware: by AVX-512 BF16 or AMX on x86, or by the instruction on ARM."""
+    capability = torch.backends.cpu.get_cpu_capability()
+    if capability.startswith("SVE") or torch.backends.cpu.get_cpu_capability() == "DEFAULT":
+        return False
+    probes = (getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
+    return any(probe() for probe in probes if probe is not None)

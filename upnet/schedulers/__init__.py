@@ -1,0 +1,6 @@
+"""Learning rate schedules in optimizer steps."""
+
+from upnet.schedulers.constant import constant
+from upnet.schedulers.cosine import cosine
+
+__all__ = ["constant", "cosine"]

@@ -1,0 +1,65 @@
+"""The settings at the root of a config, which no class owns."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from annotated_types import Ge, Lt
+
+from upnet.config import Component
+from upnet.precision import Precision
+
+
+@dataclass
+class ProtocolSettings:
+    """See upnet.metrics.Protocol."""
+
+    name: Literal["rgb8", "y-float"]
+    channel: Literal["y", "rgb"]
+    crop: Annotated[int, Ge(0)] | None
+    grey: Literal["studio", "full"]
+
+
+@dataclass
+class TrainSettings:
+    """What configs/train.yaml may say at its root; the yaml tells what each is for."""
+
+    model: Component
+    data: Component
+    loss: Component
+    optimizer: Component
+    scheduler: Component
+    trainer: Component
+    callbacks: dict[str, Component | None]
+    logger: Component
+    protocol: ProtocolSettings
+    scale: Annotated[int, Ge(2)]
+    steps: Annotated[int, Ge(1)]
+    validations: Annotated[int, Ge(1)]
+    seed: Annotated[int, Ge(0), Lt(2**32)]
+    precision: Precision | Literal[16, 32]
+    ema: Annotated[float, Ge(0), Lt(1)]
+    channels_last: bool
+    compile: bool
+    ckpt: str | None
+    debug: bool
+    run_dir: str
+
+
+@dataclass
+class EvaluateSettings:
+    """What configs/evaluate.yaml may say at its root; the yaml tells what each is for."""
+
+    data: Component
+    protocol: ProtocolSettings
+    checkpoint: str | list[str] | None
+    study: str | None
+    input: str | None
+    output: str | None
+    weights: Literal["ema", "raw"]
+    trust: str | list[str] | None
+    save_images: bool
+    device: str
+    scale: Any
+    seed: Annotated[int, Ge(0)]
+    debug: bool
+    run_dir: str

@@ -1,0 +1,136 @@
+"""The one LightningModule: a network, how it learns and how it is scored."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from upnet.checkpoint import describe
+from upnet.ema import EMA
+from upnet.metrics import Protocol, Score, bicubic, luma
+from upnet.models import EncoderDecoder
+from upnet.models.enlarge import enlarge
+from upnet.results import Tally
+
+Weights = Literal["ema", "raw"]
+
+
+class Task(pl.LightningModule):
+    """Train a network on batches {"lr": (N, 3, h, w), "hr": (N, 3, s·h, s·w)} of uint8, score it on whole pictures.
+
+    net:           the network.
+    config:        its resolved config as plain data, which a checkpoint carries.
+    loss:          of the output and the target, both (N, C, H, W) in [0, 1].
+    optimizer:     called with the parameters.
+    scheduler:     called with the optimizer and the number of steps.
+    steps:         of the optimizer, in all.
+    protocol:      what validation scores by.
+    ema:           the decay of the averaged weights, which are scored and saved beside the raw ones.
+    channels_last: whether pictures and weights lie in memory channel by channel (False) or pixel by pixel (True).
+    compile:       whether training runs through torch.compile.
+
+    Scores are taken in float32, whatever training computes in.
+    """
+
+    def __init__(
+        self,
+        net: EncoderDecoder,
+        config: Mapping[str, Any],
+        loss: nn.Module,
+        optimizer: Callable[..., Optimizer],
+        scheduler: Callable[..., LRScheduler],
+        steps: int,
+        protocol: Protocol,
+        ema: float = 0.999,
+        channels_last: bool = True,
+        compile: bool = False,
+    ) -> None:
+        super().__init__()
+        self.config = dict(config)
+        self.loss = loss
+        self.make_optimizer, self.make_scheduler = optimizer, scheduler
+        self.steps = steps
+        self.protocol = protocol
+        self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
+        self.net = net.to(memory_format=self.memory_format)
+        self.ema = EMA(self.net, ema)
+        self.tallies: dict[Weights, dict[str, Tally]] = {"ema": {}, "raw": {}}
+        self._baselines: dict[tuple[str, str], Score] = {}
+        # The compiled network shares the weights and stands outside the module tree, so that checkpoints don't see it.
+        self._compile = compile
+        self._forward: Callable[[Tensor], Tensor] = self.net
+
+    def setup(self, stage: str) -> None:
+        """Compile, where that was asked for."""
+        if self._compile and stage == "fit":
+            self._forward = torch.compile(self.net)
+
+    def configure_optimizers(self) -> Any:
+        """The optimizer of the raw weights, and its schedule by steps."""
+        optimizer = self.make_optimizer(self.net.parameters())
+        scheduler = self.make_scheduler(optimizer, steps=self.steps)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
+        """The loss of one batch."""
+        lr, hr = self._pictures(batch["lr"]), self._pictures(batch["hr"])
+        loss = self.loss(self._forward(lr), hr)
+        self.log("loss", loss.detach(), prog_bar=True, logger=False)
+        return loss
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Average the weights after every optimizer step; with accumulated gradients not every batch is one."""
+        if (batch_idx + 1) % self.trainer.accumulate_grad_batches == 0:
+            self.ema.update(self.net, self.global_step)
+
+    def on_validation_epoch_start(self) -> None:
+        """Begin the tallies of every set."""
+        sets = self.trainer.datamodule.val_sets()  # pyright: ignore[reportAttributeAccessIssue]
+        for weights in self.tallies:
+            self.tallies[weights] = {name: Tally(name, store.digest) for name, store in sets.items()}
+
+    def validation_step(self, batch: dict[str, Any], batch_idx: int, dataloader_idx: int = 0) -> dict[str, Any]:
+        """Score one picture by raw and averaged weights; what the averaged ones made of it is returned as "output"."""
+        dataset = list(self.tallies["ema"])[dataloader_idx]
+        lr, hr, name = batch["lr"], batch["hr"], batch["name"]
+        baseline = self._baseline(dataset, name, lr, hr)
+        output = torch.empty(0)
+        for weights, net in (("raw", self.net), ("ema", self.ema.net)):
+            output = enlarge(net, lr / 255)
+            score = self.protocol.score(output, hr, net.scale)
+            self.tallies[weights][dataset].add(name, score, baseline)
+        return {"dataset": dataset, "name": name, "output": output}
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the means; `val/psnr`, the mean of the sets' means by averaged weights, is what `best` goes by."""
+        overall = []
+        for weights, tallies in self.tallies.items():
+            for name, tally in tallies.items():
+                network, baseline = tally.means()
+                suffix = "" if weights == "ema" else "_raw"
+                self.log(f"{name}/psnr{suffix}", network.psnr)
+                self.log(f"{name}/ssim{suffix}", network.ssim)
+                if weights == "ema":
+                    overall.append(network.psnr)
+                    self.log(f"{name}/gain", network.psnr - baseline.psnr)
+        self.log("val/psnr", sum(overall) / len(overall), logger=False)
+        self.log("PSNR", sum(overall) / len(overall), prog_bar=True, logger=False)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """What makes a checkpoint describe itself."""
+        checkpoint["upnet"] = describe(self.config, self.net.scale, self.global_step)
+
+    def _pictures(self, batch: Tensor) -> Tensor:
+        """(N, 3, H, W) uint8 -> (N, C, H, W) in [0, 1], C as the network has it."""
+        pictures = batch.to(dtype=torch.float32, memory_format=self.memory_format).div_(255)
+        return pictures if self.net.channels == 3 else luma(pictures)
+
+    def _baseline(self, dataset: str, name: str, lr: Tensor, hr: Tensor) -> Score:
+        """Bicubic's score of one picture: the same at every validation, so taken once."""
+        if (dataset, name) not in self._baselines:
+            self._baselines[dataset, name] = self.protocol.score(bicubic(lr, self.net.scale), hr, self.net.scale)
+        return self._baselines[dataset, name]

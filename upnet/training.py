@@ -1,0 +1,162 @@
+"""One training: built from a checked config, run, scored, told."""
+
+import logging
+import math
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from upnet.callbacks import SaveAtInterrupt
+from upnet.checkpoint import read
+from upnet.config import build
+from upnet.data import DataModule
+from upnet.figures import draw_comparison
+from upnet.metrics import Protocol
+from upnet.precision import lightning_precision
+from upnet.report import hyperparameters, next_commands, print_results
+from upnet.results import results, write_json
+from upnet.running import InterruptedRunError
+from upnet.task import Task
+from upnet.versions import versions
+
+log = logging.getLogger(__name__)
+
+
+def train(config: DictConfig) -> dict[str, Any]:
+    """Train, score and tell. The content of results.json comes back.
+
+    Raises ValueError for whatever can be known to be wrong before training, InterruptedRunError after a Ctrl-C, and
+    NonFiniteLossError where the loss is lost.
+    """
+    folder = Path(config.run_dir)
+    model = OmegaConf.to_container(config.model, resolve=True)
+    assert isinstance(model, dict)
+    resume = find_checkpoint(config.ckpt, model)
+    pl.seed_everything(config.seed, workers=True, verbose=False)
+
+    data = build(config.data)
+    assert isinstance(data, DataModule)
+    task = build_task(config, {str(key): value for key, value in model.items()})
+    data.setup("fit")
+    if resume is None:
+        task.net.warm_start()
+    trainer = build_trainer(config)
+    write_config(config, folder, trainer)
+
+    trainer.fit(task, datamodule=data, ckpt_path=resume, weights_only=True)
+    last = folder / "checkpoints" / "last.ckpt"
+    interrupted = any(isinstance(c, SaveAtInterrupt) and c.interrupted for c in trainer.callbacks)  # pyright: ignore[reportAttributeAccessIssue]
+    if interrupted and task.global_step < config.steps:
+        trainer.save_checkpoint(last)
+        raise InterruptedRunError(
+            f"saved step {task.global_step} of {config.steps}. Go on by the same command with "
+            f"ckpt={last} hydra.run.dir={folder}"
+        )
+    return conclude(config, task, trainer, data, folder)
+
+
+def build_task(config: DictConfig, model: dict[str, Any]) -> Task:
+    """The network and how it learns. Raises ConfigError where a component refuses what it was given."""
+    return Task(
+        net=build(config.model),
+        config=model,
+        loss=build(config.loss),
+        optimizer=build(config.optimizer),
+        scheduler=build(config.scheduler),
+        steps=config.steps,
+        protocol=Protocol(**config.protocol),
+        ema=config.ema,
+        channels_last=config.channels_last,
+        compile=config.compile,
+    )
+
+
+def build_trainer(config: DictConfig) -> pl.Trainer:
+    """Lightning's trainer, in steps: one long epoch, validated every so many batches."""
+    batches = config.steps * config.trainer.accumulate_grad_batches
+    callbacks = [build(node) for node in config.callbacks.values() if node is not None]
+    precision = lightning_precision(str(config.precision), config.trainer.accelerator)  # pyright: ignore[reportArgumentType]
+    return build(config.trainer)(
+        precision=precision,
+        callbacks=callbacks,
+        logger=build(config.logger),
+        val_check_interval=math.ceil(batches / config.validations),
+        check_val_every_n_epoch=None,
+        num_sanity_val_steps=0,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+        enable_checkpointing=any("checkpoint" in name for name in config.callbacks),
+    )
+
+
+def find_checkpoint(ckpt: str | None, model: dict[Any, Any]) -> str | None:
+    """The checkpoint to resume from. Raises ValueError where there is none, or it holds another network."""
+    if ckpt is None:
+        return None
+    path = newest_checkpoint(Path("runs")) if ckpt == "last" else Path(ckpt)
+    told = read(path)["upnet"]
+    if told["model"] != model:
+        differing = ", ".join(
+            sorted(key for key in {*told["model"], *model} if told["model"].get(key) != model.get(key))
+        )
+        raise ValueError(
+            f"{path} was trained with another network than this config describes; they differ in {differing}"
+        )
+    log.info("resuming from %s, step %d", path, told["step"])
+    return str(path)
+
+
+def newest_checkpoint(folder: Path) -> Path:
+    """The last.ckpt written last below a folder. Raises ValueError where there is none."""
+    found = sorted(folder.glob("**/checkpoints/last.ckpt"), key=lambda path: path.stat().st_mtime)
+    if not found:
+        raise ValueError(f"ckpt=last looks for checkpoints/last.ckpt below {folder}/, and there is none; give its path")
+    return found[-1]
+
+
+def write_config(config: DictConfig, folder: Path, trainer: pl.Trainer) -> None:
+    """The resolved config and the versions, in the run's folder and as text in TensorBoard."""
+    if not trainer.is_global_zero:
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    text = OmegaConf.to_yaml(config, resolve=True)
+    (folder / "config.yaml").write_text(text, encoding="utf-8")
+    write_json(versions(), folder / "versions.json")
+    for logger in trainer.loggers:
+        if isinstance(logger, pl.loggers.TensorBoardLogger):
+            logger.experiment.add_text("config", "\n".join(f"    {line}" for line in text.splitlines()))
+
+
+def conclude(config: DictConfig, task: Task, trainer: pl.Trainer, data: DataModule, folder: Path) -> dict[str, Any]:
+    """The last scores as results.json, a table, a picture, hparams in TensorBoard, and what to do next."""
+    parameters = sum(parameter.numel() for parameter in task.net.parameters())
+    extra = {
+        "model": task.config,
+        "scale": task.net.scale,
+        "parameters": parameters,
+        "step": task.global_step,
+        "weights": "ema",
+        "seed": config.seed,
+        "raw": {name: tally.plain() for name, tally in task.tallies["raw"].items()},
+        "versions": versions(),
+    }
+    content = results(task.tallies["ema"].values(), task.protocol.describe(task.net.scale), extra)
+    if not trainer.is_global_zero:
+        return content
+    write_json(content, folder / "results.json")
+    metrics = {
+        f"final/{name}/{what}": float(told[what])
+        for name, told in content["datasets"].items()
+        for what in ("psnr", "ssim")
+    }
+    for logger in trainer.loggers:
+        logger.log_hyperparams(hyperparameters(config, parameters), metrics)  # pyright: ignore[reportCallIssue]
+        logger.save()
+    with torch.no_grad():
+        draw_comparison(task.ema.net, data.val_sets(), content, folder / "comparison.png")
+    print_results(content)
+    next_commands(folder, config)
+    return content
