@@ -89,8 +89,8 @@ def read(path: Path) -> dict[str, Any]:
         raise ValueError(f"{path} is no checkpoint of upnet: it doesn't say which network its weights belong to")
     if told.get("format") != FORMAT:
         raise ValueError(
-            f"{path} has checkpoint format {told.get('format')!r}, and upnet {upnet.__version__} reads format {FORMAT}; "
-            "use the version it was written by"
+            f"{path} has checkpoint format {told.get('format')!r}, and upnet {upnet.__version__} reads format "
+            f"{FORMAT}; use the version it was written by"
         )
     if not isinstance(told.get("model"), dict) or not isinstance(told.get("step"), int):
         raise ValueError(f"{path} is no whole checkpoint: its model or its step is missing")

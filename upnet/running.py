@@ -18,7 +18,6 @@ def told(debug: bool) -> Iterator[None]:
 
     In a multirun the error goes on to Hydra, so that the other runs follow and the sweep ends with an error.
     """
-    quiet()
     try:
         yield
     except (ValueError, RuntimeError, InterruptedRunError) as fault:
@@ -46,12 +45,13 @@ def in_multirun() -> bool:
 
 def quiet() -> None:
     """Lightning's advice about things that are meant to be as they are."""
-    for name in ("pytorch_lightning", "lightning.pytorch"):
+    for name in ("pytorch_lightning", "pytorch_lightning.utilities.rank_zero"):
         logging.getLogger(name).setLevel(logging.WARNING)
     for message in (
         r".*does not have many workers.*",
         r".*`training_step` returned.*",
         r".*Checkpoint directory .* exists.*",
         r".*isinstance\(treespec, LeafSpec\).*",
+        r".*smaller than the logging interval.*",
     ):
         warnings.filterwarnings("ignore", message)

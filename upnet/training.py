@@ -2,6 +2,7 @@
 
 import logging
 import math
+import time
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from upnet.metrics import Protocol
 from upnet.precision import lightning_precision
 from upnet.report import hyperparameters, next_commands, print_results
 from upnet.results import results, write_json
-from upnet.running import InterruptedRunError
+from upnet.running import InterruptedRunError, quiet
 from upnet.task import Task
 from upnet.versions import versions
 
@@ -46,6 +47,7 @@ def train(config: DictConfig) -> dict[str, Any]:
     trainer = build_trainer(config)
     write_config(config, folder, trainer)
 
+    started = time.perf_counter()
     trainer.fit(task, datamodule=data, ckpt_path=resume, weights_only=True)
     last = folder / "checkpoints" / "last.ckpt"
     interrupted = any(isinstance(c, SaveAtInterrupt) and c.interrupted for c in trainer.callbacks)  # pyright: ignore[reportAttributeAccessIssue]
@@ -55,7 +57,8 @@ def train(config: DictConfig) -> dict[str, Any]:
             f"saved step {task.global_step} of {config.steps}. Go on by the same command with "
             f"ckpt={last} hydra.run.dir={folder}"
         )
-    return conclude(config, task, trainer, data, folder)
+    minutes = (time.perf_counter() - started) / 60
+    return conclude(config, task, trainer, data, minutes)
 
 
 def build_task(config: DictConfig, model: dict[str, Any]) -> Task:
@@ -76,6 +79,7 @@ def build_task(config: DictConfig, model: dict[str, Any]) -> Task:
 
 def build_trainer(config: DictConfig) -> pl.Trainer:
     """Lightning's trainer, in steps: one long epoch, validated every so many batches."""
+    quiet()
     batches = config.steps * config.trainer.accumulate_grad_batches
     callbacks = [build(node) for node in config.callbacks.values() if node is not None]
     precision = lightning_precision(str(config.precision), config.trainer.accelerator)  # pyright: ignore[reportArgumentType]
@@ -130,8 +134,9 @@ def write_config(config: DictConfig, folder: Path, trainer: pl.Trainer) -> None:
             logger.experiment.add_text("config", "\n".join(f"    {line}" for line in text.splitlines()))
 
 
-def conclude(config: DictConfig, task: Task, trainer: pl.Trainer, data: DataModule, folder: Path) -> dict[str, Any]:
+def conclude(config: DictConfig, task: Task, trainer: pl.Trainer, data: DataModule, minutes: float) -> dict[str, Any]:
     """The last scores as results.json, a table, a picture, hparams in TensorBoard, and what to do next."""
+    folder = Path(config.run_dir)
     parameters = sum(parameter.numel() for parameter in task.net.parameters())
     extra = {
         "model": task.config,
@@ -140,6 +145,8 @@ def conclude(config: DictConfig, task: Task, trainer: pl.Trainer, data: DataModu
         "step": task.global_step,
         "weights": "ema",
         "seed": config.seed,
+        "val_root": OmegaConf.to_container(config.data, resolve=True)["val_root"],
+        "minutes": round(minutes, 3),
         "raw": {name: tally.plain() for name, tally in task.tallies["raw"].items()},
         "versions": versions(),
     }

@@ -30,11 +30,11 @@ class Mean(Score):
         """One sentence to print beside the mean where pictures were left out of it, else None."""
         if self.identical == 0:
             return None
-        were, have = ("picture is", "has") if self.identical == 1 else ("pictures are", "have")
         if self.pictures == 0:
-            return f"All {self.identical} {were} identical to the target: PSNR is infinite."
+            return f"All pictures ({self.identical}) are identical to their targets: PSNR is infinite."
+        were, have = ("is", "has") if self.identical == 1 else ("are", "have")
         return (
-            f"{self.identical} of {self.identical + self.pictures} {were} identical to the target "
+            f"{self.identical} of {self.identical + self.pictures} pictures {were} identical to the target "
             f"and {have} infinite PSNR: left out of both means."
         )
 

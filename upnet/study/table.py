@@ -136,8 +136,8 @@ def _check_comparable(runs: Sequence[Run]) -> None:
         pictures = [{name: told["pictures"] for name, told in one["datasets"].items()} for one in (mine, other)]
         if mine["protocol"] != other["protocol"] or pictures[0] != pictures[1]:
             raise ValueError(
-                f"{first.folder} and {run.folder} were scored by different protocols or on different pictures, and their "
-                "numbers don't belong into one table"
+                f"{first.folder} and {run.folder} were scored by different protocols or on different pictures, and "
+                "their numbers don't belong into one table"
             )
 
 

@@ -60,8 +60,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _build_parser() -> _Parser:
     parser = _Parser(
         prog="python -m upnet.upsample",
-        description="Meet the upsampling operators: print what each makes of a few numbers, with the three views of the "
-        "transposed convolution, and draw what each makes of a photograph.",
+        description="Meet the upsampling operators: print what each makes of a few numbers, with the three views\n"
+        "of the transposed convolution, and draw what each makes of a photograph.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -92,13 +92,10 @@ def _build_parser() -> _Parser:
         "--picture",
         type=Path,
         metavar="OUT.png",
-        help="also draw every operator on a detail of a photograph, with its impulse response and spectrum, into this file",
+        help="also draw every operator on a detail of a photograph, with its impulse response and spectrum",
     )
     parser.add_argument(
-        "--seed",
-        type=int,
-        default=0,
-        help="of the initial weights in the picture, which draws nothing trained (default: 0)",
+        "--seed", type=int, default=0, help="of the initial weights in the picture, which are not trained (default: 0)"
     )
     return parser
 
@@ -146,10 +143,8 @@ def _choose(name: str | None, scale: float, settings: dict[str, object]) -> tupl
         return [prepare(find_operator(name), scale, settings)], []
     public = public_operators()
     whole = scale == int(scale)
-    chosen = {name: operator for name, operator in public.items() if whole or operator.fractional}
-    return [prepare(operator, scale, {}) for operator in chosen.values()], [
-        name for name in public if name not in chosen
-    ]
+    left_out = [name for name, operator in public.items() if not whole and not operator.fractional]
+    return [prepare(operator, scale, {}) for name, operator in public.items() if name not in left_out], left_out
 
 
 def _print(specimens: Sequence[Specimen], x: Tensor, scale: float, left_out: Sequence[str]) -> None:

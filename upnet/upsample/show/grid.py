@@ -53,7 +53,7 @@ def arrow(height: int) -> Block:
     return Block("", [Text()] * ((height - 1) // 2) + [Text("→", style="dim")])
 
 
-def beside(blocks: list[Block], width: int, indent: int = 3) -> list[Text]:
+def beside(blocks: list[Block], width: int, indent: int = 2) -> list[Text]:
     """Lines of blocks side by side; what would pass `width` characters goes below."""
     shelves: list[list[Block]] = [[]]
     used = indent

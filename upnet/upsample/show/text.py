@@ -25,9 +25,8 @@ def print_page(
     subject = "every operator" if len(specimens) > 1 else specimens[0].name
     numbers = "; ".join(" ".join(f"{value:g}" for value in row) for row in x.tolist())
     console.print()
-    console.print(
-        Text.assemble(MARGIN, f"What {subject} makes of ", (f"[{numbers}]", "bold"), f" with scale {scale:g}")
-    )
+    title = Text.assemble(MARGIN, f"What {subject} makes of ", (f"[{numbers}]", "bold"), f" with scale {scale:g}")
+    console.print(title, soft_wrap=True)
     legend = f"{ZERO} is zero."
     if any(specimen.learnable for specimen in specimens):
         legend += " Learnt weights are set to 1, 2, 3, … in reading order, biases to zero."

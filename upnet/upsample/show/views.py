@@ -32,6 +32,12 @@ def _(operator: Transposed, x: Tensor) -> list[View]:
     return [_zero_insertion(operator, x), _matrix(operator, x), _phases(operator, x)]
 
 
+def _compared(operator: Transposed, x: Tensor, out: Tensor) -> str:
+    """In words, with room for the last digit of a float64, which depends on the order of a sum."""
+    away = (operator.enlarge(x) - out).abs().max().item()
+    return "This is y." if away < 1e-9 * (1 + out.abs().max().item()) else f"This differs from y by {away:g}."
+
+
 def _zero_insertion(operator: Transposed, x: Tensor) -> View:
     expanded, weight = operator.zero_inserted(x), operator.ordinary_weight()
     out = F.conv2d(expanded, weight, operator.conv.bias)
@@ -42,12 +48,13 @@ def _zero_insertion(operator: Transposed, x: Tensor) -> View:
         block("F.conv2d of the two", out[0, 0], style="green"),
     ]
     if operator.scale == 1:
-        return View("1  It is an ordinary convolution of the input: with scale 1 no zero is inserted.", blocks)
+        heading = "1  An ordinary convolution of the input, framed by zeros: with scale 1 there are none to insert."
+        return View(heading, blocks, f"The kernel is turned by half a turn. {_compared(operator, x, out)}")
     return View(
         "1  An ordinary convolution, not of the input but of the input with zeros inserted.",
         blocks,
-        f"{int(operator.scale) - 1} between neighbours, and a frame that lets the kernel reach the border. "
-        "The kernel is turned by half a turn.",
+        f"s − 1 = {int(operator.scale) - 1} between neighbours, and a frame that lets the kernel reach the border; the "
+        f"kernel is turned by half a turn. {_compared(operator, x, out)}",
     )
 
 
@@ -65,7 +72,7 @@ def _matrix(operator: Transposed, x: Tensor) -> View:
     remark = (
         f"One row for each output pixel, in lines of {wide}; one column for each input pixel, in groups of {width}. "
         f"C is the matrix of the convolution with stride {int(operator.scale)} that goes from {tall} × {wide} "
-        f"to {height} × {width}."
+        f"to {height} × {width}. {_compared(operator, x, product.view(1, 1, tall, wide))}"
     )
     return View("2  A matrix product: Cᵀ times the flattened input is the flattened output.", blocks, remark)
 
@@ -74,15 +81,19 @@ def _phases(operator: Transposed, x: Tensor) -> View:
     s = int(operator.scale)
     kernels = {(r, c): phase_kernel(operator, r, c)[0] for r in range(s) for c in range(s)}
     blocks = [block(f"phase {r}, {c}", kernel) for (r, c), kernel in kernels.items()]
-    blocks += [arrow(s * x.shape[-2]), block("interleaved", interleaved(operator, x)[0, 0], style="green")]
-    counts = {kernel.numel() for kernel in kernels.values()}
-    remark = f"Every output pixel is made of {max(counts)} products."
+    together = interleaved(operator, x)
+    blocks += [arrow(s * x.shape[-2]), block("interleaved", together[0, 0], style="green")]
+    counts = sorted({kernel.numel() for kernel in kernels.values()})
+    remark = f"Away from the border every output pixel is made of {counts[0]} product{'s' * (counts[0] > 1)}."
     if len(counts) > 1:
+        listed = f"{', '.join(str(count) for count in counts[:-1])} or {counts[-1]}"
         remark = (
-            f"Some output pixels are made of {min(counts)} products and some of {max(counts)}: this unevenness shows as "
-            "a checkerboard until the weights have learnt to even it out."
+            f"Output pixels are made of {listed} products, phase by phase: this unevenness shows as a checkerboard "
+            "until the weights have learnt to even it out."
         )
-    return View(f"3  {s * s} small convolutions of the input, one for each phase of the output.", blocks, remark)
+    small = "One small convolution" if s == 1 else f"{s * s} small convolutions"
+    heading = f"3  {small} of the input, one for each phase of the output."
+    return View(heading, blocks, f"{remark} {_compared(operator, x, together)}")
 
 
 def phase_kernel(operator: Transposed, row: int, col: int) -> tuple[Tensor, tuple[int, int]]:
