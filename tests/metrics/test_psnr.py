@@ -15,7 +15,7 @@ def test_psnr_is_the_formula_in_float64(shape: tuple[int, ...]) -> None:
     assert psnr(torch.from_numpy(x), torch.from_numpy(y)) == pytest.approx(expected, abs=1e-10)
 
 
-def test_an_error_of_one_level_everywhere_is_worth_48_dB() -> None:
+def test_an_error_of_one_level_everywhere_is_worth_48_decibels() -> None:
     picture = torch.randint(0, 255, (3, 8, 8), dtype=torch.uint8)
     assert psnr(picture + 1, picture) == pytest.approx(20 * math.log10(255), abs=1e-12)
 

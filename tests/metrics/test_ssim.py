@@ -1,3 +1,5 @@
+from typing import cast
+
 import numpy as np
 import pytest
 import torch
@@ -7,17 +9,10 @@ from upnet.metrics import ssim
 
 
 def reference(x: np.ndarray, y: np.ndarray, peak: float = 255.0) -> float:
-    return float(
-        structural_similarity(
-            x,
-            y,
-            data_range=peak,
-            channel_axis=0,
-            gaussian_weights=True,
-            sigma=1.5,
-            use_sample_covariance=False,
-        )
+    similarity = structural_similarity(
+        x, y, data_range=peak, channel_axis=0, gaussian_weights=True, sigma=1.5, use_sample_covariance=False
     )
+    return cast(float, similarity)
 
 
 def pair(*shape: int, noise: float = 12.0) -> tuple[np.ndarray, np.ndarray]:

@@ -6,7 +6,7 @@ import io
 import math
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -14,7 +14,8 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from upnet.upsample.show.specimen import Specimen, find_operator, prepare, public_operators
+from upnet.upsample.base import Upsampler
+from upnet.upsample.show.specimen import Specimen, find_operator, prepare, public_operators, with_small_kernel
 from upnet.upsample.show.text import print_page
 
 LARGEST_SCALE = 16
@@ -48,10 +49,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise ValueError("--set changes one operator: say which with --operator NAME")
         if options.picture is not None:
             _check_target(options.picture)
-        specimens, left_out = _choose(options.operator, options.scale, settings)
-        _print(specimens, options.input, options.scale, left_out)
+        operators, left_out = _choose(options.operator, options.scale)
+        readable = [prepare(o, options.scale, with_small_kernel(o, options.scale, settings)) for o in operators]
+        _print(readable, options.input, options.scale, left_out)
         if options.picture is not None:
-            _draw(options, settings)
+            _draw(operators, settings, options)
     except (ValueError, OSError) as fault:
         parser.error(str(fault))
     return 0
@@ -137,14 +139,13 @@ def _settings(pairs: Sequence[str]) -> dict[str, object]:
     return settings
 
 
-def _choose(name: str | None, scale: float, settings: dict[str, object]) -> tuple[list[Specimen], list[str]]:
-    """The specimens to show, and the names of the operators that don't have the scale."""
+def _choose(name: str | None, scale: float) -> tuple[list[type[Upsampler]], list[str]]:
+    """The operators to show, and the names of those that don't have the scale."""
     if name is not None:
-        return [prepare(find_operator(name), scale, settings)], []
+        return [find_operator(name)], []
     public = public_operators()
-    whole = scale == int(scale)
-    left_out = [name for name, operator in public.items() if not whole and not operator.fractional]
-    return [prepare(operator, scale, {}) for name, operator in public.items() if name not in left_out], left_out
+    left_out = [] if scale == int(scale) else [name for name, operator in public.items() if not operator.fractional]
+    return [operator for name, operator in public.items() if name not in left_out], left_out
 
 
 def _print(specimens: Sequence[Specimen], x: Tensor, scale: float, left_out: Sequence[str]) -> None:
@@ -165,12 +166,11 @@ def _check_target(path: Path) -> None:
         raise ValueError(f"the folder {str(path.parent)!r} cannot be written to: choose another")
 
 
-def _draw(options: argparse.Namespace, settings: dict[str, object]) -> None:
-    # Only the picture needs matplotlib and a photograph; the text should not wait for them.
+def _draw(operators: Sequence[type[Upsampler]], settings: Mapping[str, object], options: argparse.Namespace) -> None:
+    # Only the picture needs matplotlib and a photograph; the text does not wait for them.
     from upnet.upsample.show.picture import draw, save
 
     torch.manual_seed(options.seed)
-    specimens, _ = _choose(options.operator, options.scale, settings)
-    figure = draw(specimens, options.scale, options.seed)
-    width, height = save(figure, options.picture, [specimen.name for specimen in specimens])
-    print(f"  Drawn: {options.picture} ({width} × {height} pixels)")
+    specimens = [prepare(operator, options.scale, settings) for operator in operators]
+    width, height = save(draw(specimens, options.scale, options.seed), options.picture, specimens)
+    print(f"  Drawn: {options.picture}, {width} × {height} pixels\n")

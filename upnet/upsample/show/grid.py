@@ -6,7 +6,7 @@ from rich.text import Text
 from torch import Tensor
 
 ZERO = "·"
-GAP = 4
+GAP = 3
 MOST_DECIMALS = 4
 
 

@@ -3,7 +3,6 @@
 import torch
 from torch import Tensor
 
-from upnet.site import Site
 from upnet.upsample.base import Upsampler
 from upnet.upsample.show.specimen import place_for
 
@@ -16,11 +15,11 @@ FREQUENCIES = 256
 def impulse_response(operator: Upsampler) -> Tensor:
     """What becomes of a single 1 at the middle of 17×17 zeros, (17·s, 17·s), biases taken off.
 
-    An operator that reads positions gets those of a 1 that was pooled from the corner of its block they start at.
+    An operator that reads positions is given some: its response moves with them.
     """
     impulse = torch.zeros(1, operator.channels, LENGTH, LENGTH, dtype=torch.float64)
     impulse[..., LENGTH // 2, LENGTH // 2] = 1
-    site: Site = place_for(operator, impulse).site
+    site = place_for(operator, impulse).site
     return (operator(impulse, site) - operator(torch.zeros_like(impulse), site))[0, 0]
 
 
@@ -29,14 +28,15 @@ def level(response: Tensor) -> Tensor:
     return _decibels(torch.fft.fft2(response, s=(FREQUENCIES, FREQUENCIES)))
 
 
-def spectrum(picture: Tensor, size: tuple[int, int]) -> Tensor:
-    """The log magnitudes of a picture (C, H, W), mean over its channels, in dB below the strongest of `size` (H, W).
+def spectrum(picture: Tensor) -> Tensor:
+    """How strong each frequency of a picture (C, H, W) is, (H, W) in dB below the strongest, zero in the middle.
 
-    A Hann window keeps the border, where left meets right, from drawing a cross over everything.
+    Of the mean over its channels, and without its mean. A Hann window keeps the border, where left meets right, from
+    drawing a cross over everything.
     """
     grey = picture.mean(0)
-    windows = [torch.hann_window(length, periodic=False, dtype=grey.dtype) for length in grey.shape]
-    return _decibels(torch.fft.fft2((grey - grey.mean()) * torch.outer(*windows), s=size))
+    rows, cols = (torch.hann_window(length, periodic=False, dtype=grey.dtype) for length in grey.shape)
+    return _decibels(torch.fft.fft2((grey - grey.mean()) * torch.outer(rows, cols)))
 
 
 def _decibels(values: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ import inspect
 import math
 import pkgutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -78,26 +78,38 @@ def find_operator(name: str) -> type[Upsampler]:
     raise ValueError(f"there is no operator {name!r}; {guess}there are {', '.join(public)}")
 
 
-def prepare(operator: Callable[..., Upsampler], scale: float, settings: Mapping[str, object]) -> Specimen:
-    """Build an operator of one channel, in float64, with a 3×3 kernel where it has one and nothing else is asked for.
+def prepare(operator: type[Upsampler], scale: float, settings: Mapping[str, object]) -> Specimen:
+    """Build an operator of one channel, in float64.
 
     Raises ValueError for a setting the operator doesn't have, and for what the operator itself refuses.
     """
-    takes = [
-        name for name in inspect.signature(operator).parameters if name not in ("channels", "scale", "out_channels")
-    ]
+    takes = _takes(operator)
     for name in settings:
         if name not in takes:
             raise ValueError(f"{operator.__name__} has no setting {name!r}; it has {', '.join(takes) or 'none'}")
-    chosen = dict(settings)
-    if "kernel_size" in takes and "kernel_size" not in settings:
-        chosen["kernel_size"] = _small_kernel(operator, scale, settings)
     try:
-        built = operator(channels=1, scale=scale, **chosen).double()
+        built = operator(channels=1, scale=scale, **settings).double()
     except (TypeError, RuntimeError) as fault:
         raise ValueError(f"{operator.__name__} cannot be built with {dict(settings)}: {fault}") from fault
-    written = "".join(f", {name}={getattr(value, '__name__', repr(value))}" for name, value in chosen.items())
+    written = "".join(f", {name}={getattr(value, '__name__', repr(value))}" for name, value in settings.items())
     return Specimen(built, f"{operator.__name__}(channels=1, scale={scale:g}{written})")
+
+
+def with_small_kernel(operator: type[Upsampler], scale: float, settings: Mapping[str, object]) -> Mapping[str, object]:
+    """The settings, and the smallest odd kernel from 3×3 on that fits, where the operator has one and none is asked for.
+
+    Nine weights are followed by eye; thirty-six are not.
+    """
+    if "kernel_size" not in _takes(operator) or "kernel_size" in settings:
+        return settings
+    for kernel_size in range(3, int(scale) + 2, 2):
+        small = {**settings, "kernel_size": kernel_size}
+        try:
+            prepare(operator, scale, small)
+        except ValueError:
+            continue
+        return small
+    return settings
 
 
 @torch.no_grad()
@@ -125,15 +137,9 @@ def _picture_with_maxima(x: Tensor, scale: int) -> Tensor:
     return F.pixel_shuffle(blocks, math.isqrt(blocks.shape[1]))
 
 
-def _small_kernel(operator: Callable[..., Upsampler], scale: float, settings: Mapping[str, object]) -> int:
-    """The smallest odd kernel, from 3 on, that the operator takes; 3 where it takes none, so that it says why."""
-    for kernel_size in range(3, int(scale) + 2, 2):
-        try:
-            operator(channels=1, scale=scale, kernel_size=kernel_size, **settings)
-        except ValueError:
-            continue
-        return kernel_size
-    return 3
+def _takes(operator: type[Upsampler]) -> list[str]:
+    given = ("channels", "scale", "out_channels")
+    return [name for name in inspect.signature(operator).parameters if name not in given]
 
 
 def _is_operator(found: object) -> bool:
