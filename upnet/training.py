@@ -9,6 +9,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.callbacks import Checkpoint, ProgressBar
 
 from upnet.callbacks import SaveAtInterrupt
 from upnet.checkpoint import read
@@ -92,7 +93,8 @@ def build_trainer(config: DictConfig) -> pl.Trainer:
         num_sanity_val_steps=0,
         enable_model_summary=False,
         use_distributed_sampler=False,
-        enable_checkpointing=any("checkpoint" in name for name in config.callbacks),
+        enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in callbacks),
+        enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),
     )
 
 

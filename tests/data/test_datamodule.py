@@ -9,6 +9,7 @@ import pytest
 import pytorch_lightning as pl
 import torch
 from PIL import Image
+from pytorch_lightning.callbacks import ModelCheckpoint
 from torch import Tensor, nn
 
 from upnet.data import DataModule, Folder, Photographs
@@ -111,7 +112,7 @@ def test_a_resumed_run_sees_the_batches_that_were_left(
 def test_resuming_from_any_checkpoint_of_a_run_leads_to_the_same_weight(
     data: Callable[..., DataModule], tmp_path: Path, accumulate: int
 ) -> None:
-    saver = pl.callbacks.ModelCheckpoint(tmp_path / "ckpt", every_n_train_steps=1, save_top_k=-1, filename="{step}")
+    saver = ModelCheckpoint(tmp_path / "ckpt", every_n_train_steps=1, save_top_k=-1, filename="{step}")
     whole = Recorder()
     _trainer(tmp_path, 4, accumulate, [saver]).fit(whole, datamodule=data())
     for step in (1, 2, 3):

@@ -1,7 +1,6 @@
 """The training stream: a pure function of (seed, step), aligned, uniform over crop positions."""
 
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -105,7 +104,12 @@ def test_numbers_out_of_range_are_refused_and_all_others_work(
 ) -> None:
     allowed = 1 <= patch <= 16 and batch_size >= 1 and seed >= 0 and scale == 2
     if allowed:
-        assert Sampler(store, patch, batch_size, seed, scale).batch(1)["hr"].shape == (batch_size, 3, 2 * patch, 2 * patch)
+        assert Sampler(store, patch, batch_size, seed, scale).batch(1)["hr"].shape == (
+            batch_size,
+            3,
+            2 * patch,
+            2 * patch,
+        )
     else:
         with pytest.raises(ValueError, match="Data: "):
             Sampler(store, patch, batch_size, seed, scale)

@@ -31,8 +31,8 @@ Name = Literal["rgb8", "y-float"]
 Channel = Literal["y", "rgb"]
 Grey = Literal["studio", "full"]
 
-# Rounding and luma take a dozen passes over float64 values: bands of half a MiB make them in a core's cache.
-_BAND_VALUES = 2**16
+# Rounding and luma take a dozen passes over float64 values: bands of 2 MiB make them in the cache.
+_BAND_VALUES = 2**18
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,17 +46,23 @@ def ssim(output: Tensor, target: Tensor, peak: float = 255.0) -> float:
 
 
 def _sum_of_band(x: Tensor, y: Tensor, peak: float, matrix: Tensor) -> Tensor:
-    """Sum of the SSIM map of two (H, W).
+    """Sum of the SSIM map of two (H, W), with few passes over the pixels.
 
-    With a = x + y and b = x - y, the squared blurs and blurred squares of a and b hold all moments that SSIM asks for:
-    2 mx my = (ma^2 - mb^2) / 2 and mx^2 + my^2 = (ma^2 + mb^2) / 2, and so for the variances. Four maps do for five.
+    With a = x + y and b = x - y, the blurs m and variances v of a and b hold all that SSIM asks for, since
+    4 mx my = ma^2 - mb^2 and 2 (mx^2 + my^2) = ma^2 + mb^2, and so for the variances. With p = ma^2 + 2 C1, q = mb^2,
+    u = va + 2 C2 and w = vb, SSIM = (p - q)(u - w) / ((p + q)(u + w)) = 1 - 2 s / (s + r), where s = p w + q u and
+    r = p u + q w.
     """
     height, width = x.shape
     x, y = x.to(torch.float64), y.to(torch.float64)
+    c1 = torch.tensor(2 * (_K1 * peak) ** 2, dtype=torch.float64, device=x.device)
+    c2 = torch.tensor(2 * (_K2 * peak) ** 2, dtype=torch.float64, device=x.device)
     maps = torch.empty((4, height, width), dtype=torch.float64, device=x.device)
     torch.add(x, y, out=maps[0])
     torch.sub(x, y, out=maps[1])
-    torch.mul(maps[:2], maps[:2], out=maps[2:])
+    # A blur keeps constants, so that both constants can be added here, at no cost.
+    torch.addcmul(c1 + c2, maps[0], maps[0], out=maps[2])
+    torch.mul(maps[1], maps[1], out=maps[3])
     blurred = maps.new_empty(4, height - WINDOW + 1, width)
     for source, goal in zip(maps, blurred, strict=True):
         _blur_rows(source, matrix, goal)
@@ -64,13 +70,11 @@ def _sum_of_band(x: Tensor, y: Tensor, peak: float, matrix: Tensor) -> Tensor:
     turned = blurred.view(-1, width).t().contiguous()
     moments = turned.new_empty(width - WINDOW + 1, turned.shape[1])
     _blur_rows(turned, matrix, moments)
-    moments = moments.view(len(moments), 4, -1)
-    means, variances = moments[:, :2].square(), moments[:, 2:]
-    variances -= means
-    means[:, 0] += 2 * (_K1 * peak) ** 2
-    variances[:, 0] += 2 * (_K2 * peak) ** 2
-    (a, b), (u, v) = means.unbind(1), variances.unbind(1)
-    return (a - b).mul_(u - v).div_((a + b).mul_(u + v)).sum()
+    mean_a, mean_b, u, w = moments.view(len(moments), 4, -1).unbind(1)
+    p, q = torch.addcmul(c1, mean_a, mean_a), mean_b.square()
+    u, w = u.sub_(p), w.sub_(q)
+    s, r = torch.addcmul(p * w, q, u), p.mul_(u).addcmul_(q, w)
+    return s.numel() - 2 * s.div_(r.add_(s)).sum()
 
 
 def _blur_rows(x: Tensor, matrix: Tensor, blurred: Tensor) -> None:

@@ -47,7 +47,7 @@ class DeadLeaves(Source):
         count: Annotated[int, Ge(1)] = 20,
         size: Annotated[int, Ge(16)] = 256,
         seed: Annotated[int, Ge(0)] = 0,
-        radius: Sequence[float] = (1.0, 100.0),
+        radius: Sequence[float] = (2.0, 100.0),
         exponent: Annotated[float, Gt(0)] = 3.0,
         shapes: Sequence[str] = ("disc", "ellipse", "rectangle", "polygon"),
         slender: Annotated[float, Gt(0), Le(1)] = 0.1,
@@ -55,10 +55,10 @@ class DeadLeaves(Source):
         saturation: Annotated[float, Ge(0)] = 1.0,
         gradient: Share = 0.3,
         stripes: Share = 0.15,
-        texture: Share = 0.12,
+        texture: Share = 0.3,
         gamma: Sequence[float] = (0.5, 1.5),
-        large: Annotated[float, Ge(0)] = 6.0,
-        blur: Annotated[float, Ge(0)] = 0.5,
+        large: Annotated[float, Ge(0)] = 3.0,
+        blur: Annotated[float, Ge(0)] = 0.7,
     ) -> None:
         unknown = [shape for shape in shapes if shape not in SHAPES]
         if unknown or not shapes:
@@ -127,7 +127,7 @@ def _blurred(canvas: np.ndarray, sigma: float) -> np.ndarray:
     for axis in (0, 1):
         length = canvas.shape[axis]
         padded = np.take(canvas, np.clip(np.arange(-reach, length + reach), 0, length - 1), axis=axis)
-        canvas = sum(
-            tap * (padded[k : k + length] if axis == 0 else padded[:, k : k + length]) for k, tap in enumerate(taps)
-        )
+        canvas = np.zeros_like(canvas)
+        for shift, tap in enumerate(taps):
+            canvas += tap * (padded[shift : shift + length] if axis == 0 else padded[:, shift : shift + length])
     return canvas

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -31,6 +32,14 @@ class Look:
     large: float
 
 
+class Spots(NamedTuple):
+    """The canvas pixels that show a large leaf: its number, and their row and column, (k,) each."""
+
+    leaf: np.ndarray
+    row: np.ndarray
+    column: np.ndarray
+
+
 def paint(rng: np.random.Generator, front: np.ndarray, leaves: Leaves, look: Look, zoom: int) -> np.ndarray:
     """The picture of a canvas: front (n, n) numbers leaves, which gives (n, n, 3) float32, about 0..1.
 
@@ -40,14 +49,14 @@ def paint(rng: np.random.Generator, front: np.ndarray, leaves: Leaves, look: Loo
     leaves = leaves.take(used)
     number = plain.reshape(front.shape)
     picture = _colours(rng, len(leaves), look.saturation)[number]
-    rough = (leaves.radius >= look.large)[number]
-    leaf, (row, column) = number[rough], np.nonzero(rough)
-    light = _gradients(rng, leaves, look, leaf, row, column)
-    light += _stripes(rng, leaves, look, leaf, row, column, zoom)
-    light += _textures(rng, leaves, look, leaf, row // zoom, column // zoom, len(front) // zoom)
+    large = (leaves.radius >= look.large)[number]
+    spots = Spots(number[large], *np.nonzero(large))
+    light = _gradients(rng, leaves, spots, look)
+    light += _stripes(rng, leaves, spots, look, zoom)
+    light += _textures(rng, len(leaves), spots, look, zoom, len(front) // zoom)
     # Light and shade change all channels alike, more or less, as they do on real surfaces.
     tint = (1 + look.saturation * 0.15 * rng.standard_normal((len(leaves), 3))).astype(np.float32)
-    picture[rough] += light[:, None] * tint[leaf]
+    picture[large] += light[:, None] * tint[spots.leaf]
     return picture
 
 
@@ -71,56 +80,44 @@ def _colours(rng: np.random.Generator, count: int, saturation: float) -> np.ndar
     return np.clip(np.stack([red, green, blue], axis=-1), 0.02, 0.98).astype(np.float32)
 
 
-def _gradients(
-    rng: np.random.Generator, leaves: Leaves, look: Look, leaf: np.ndarray, row: np.ndarray, column: np.ndarray
-) -> np.ndarray:
+def _gradients(rng: np.random.Generator, leaves: Leaves, spots: Spots, look: Look) -> np.ndarray:
     """Brightness that grows linearly across a leaf, in a direction and by an amount of its own."""
     angle = rng.random(len(leaves)) * (2 * math.pi)
     steep = look.gradient * (2 * rng.random(len(leaves)) - 1) / leaves.radius
     slope_x, slope_y = (steep * f(angle) for f in (np.cos, np.sin))
     start = -slope_x * leaves.x - slope_y * leaves.y
-    slope_x, slope_y, start = (part.astype(np.float32) for part in (slope_x, slope_y, start))
-    return slope_x[leaf] * column.astype(np.float32) + slope_y[leaf] * row.astype(np.float32) + start[leaf]
+    slope_x, slope_y, start = (part.astype(np.float32)[spots.leaf] for part in (slope_x, slope_y, start))
+    return slope_x * spots.column.astype(np.float32) + slope_y * spots.row.astype(np.float32) + start
 
 
-def _stripes(
-    rng: np.random.Generator,
-    leaves: Leaves,
-    look: Look,
-    leaf: np.ndarray,
-    row: np.ndarray,
-    column: np.ndarray,
-    zoom: int,
-) -> np.ndarray:
+def _stripes(rng: np.random.Generator, leaves: Leaves, spots: Spots, look: Look, zoom: int) -> np.ndarray:
     """Parallel stripes, hard or soft, of 2.5 to 24 finished pixels, on some of the leaves."""
     count = len(leaves)
     angle = rng.random(count) * (2 * math.pi)
     period = zoom * 2.5 * (24 / 2.5) ** rng.random(count)
-    contrast = np.where(rng.random(count) < look.stripes, 0.04 + 0.26 * rng.random(count) ** 2, 0)
-    hardness = 1 + 5 * rng.random(count) ** 2
-    phase = rng.random(count) * (2 * math.pi)
-    light = np.zeros(len(leaf), np.float32)
-    striped = np.flatnonzero((contrast > 0)[leaf])
-    which = leaf[striped]
+    contrast = np.where(rng.random(count) < look.stripes, 0.04 + 0.26 * rng.random(count) ** 2, 0).astype(np.float32)
+    hardness = (1 + 5 * rng.random(count) ** 2).astype(np.float32)
+    phase = (rng.random(count) * (2 * math.pi)).astype(np.float32)
     waves_x, waves_y = ((2 * math.pi * f(angle) / period).astype(np.float32) for f in (np.cos, np.sin))
-    wave = waves_x[which] * column[striped] + waves_y[which] * row[striped] + phase.astype(np.float32)[which]
-    wave = np.clip(hardness.astype(np.float32)[which] * np.sin(wave.astype(np.float32)), -1, 1)
-    light[striped] = contrast.astype(np.float32)[which] * wave
+    striped = np.flatnonzero((contrast > 0)[spots.leaf])
+    leaf = spots.leaf[striped]
+    wave = waves_x[leaf] * spots.column[striped] + waves_y[leaf] * spots.row[striped] + phase[leaf]
+    light = np.zeros(len(spots.leaf), np.float32)
+    light[striped] = contrast[leaf] * np.clip(hardness[leaf] * np.sin(wave.astype(np.float32)), -1, 1)
     return light
 
 
-def _textures(
-    rng: np.random.Generator, leaves: Leaves, look: Look, leaf: np.ndarray, row: np.ndarray, column: np.ndarray, n: int
-) -> np.ndarray:
+def _textures(rng: np.random.Generator, count: int, spots: Spots, look: Look, zoom: int, n: int) -> np.ndarray:
     """A piece of one of a few 1/f^gamma fields on every large leaf, n being the side of the finished picture."""
     low, high = look.gamma
     fields = np.stack([field(rng, n, low + (high - low) * (k + rng.random()) / _FIELDS) for k in range(_FIELDS)])
-    count = len(leaves)
     which = rng.integers(0, _FIELDS, count)
     shift_row, shift_column = rng.integers(0, n, (2, count))
     strength = (look.texture * rng.random(count) ** 2).astype(np.float32)
-    at = (which * n)[leaf] + (row + shift_row[leaf]) % n
-    return strength[leaf] * fields.reshape(-1)[at * n + (column + shift_column[leaf]) % n]
+    leaf = spots.leaf
+    row = which[leaf] * n + (spots.row // zoom + shift_row[leaf]) % n
+    column = (spots.column // zoom + shift_column[leaf]) % n
+    return strength[leaf] * fields.reshape(-1)[row * n + column]
 
 
 def field(rng: np.random.Generator, n: int, gamma: float) -> np.ndarray:

@@ -47,9 +47,8 @@ class Leaves:
     @staticmethod
     def join(parts: Sequence["Leaves"]) -> "Leaves":
         """One after the other."""
-        return Leaves(
-            **{field.name: np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Leaves)}
-        )
+        names = [field.name for field in fields(Leaves)]
+        return Leaves(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ class Law:
     slender: float
 
     def draw(self, rng: np.random.Generator, n: int) -> Leaves:
-        """One round of leaves whose centres lie wherever a leaf can reach the canvas, so that its edges are no special place."""
+        """One round of leaves, centred wherever they can reach the canvas, so that its edges are no special place."""
         v = rng.random((_ROUND, 7), np.float32).astype(np.float64)
         if self.exponent == 1:
             radius = self.r_min * (self.r_max / self.r_min) ** v[:, 0]
@@ -126,7 +125,7 @@ def _paint(leaves: Leaves, front: np.ndarray, offset: int) -> None:
     """Put the leaves, numbered from `offset`, behind those that are in `front` already."""
     behind = np.full(front.size, np.iinfo(np.int32).max, np.int32)
     for chosen, half in _blocks(leaves):
-        # Hindmost first, so that where leaves of one block overlap the frontmost is written last.
+        # Hindmost first: where leaves of one block overlap the frontmost is written last, and the last write stays.
         pixel, leaf = _pixels(leaves, chosen[::-1], half, len(front))
         nearer = leaf < behind[pixel]
         behind[pixel[nearer]] = leaf[nearer]
@@ -187,7 +186,10 @@ def _inside(leaves: Leaves, dx: np.ndarray, dy: np.ndarray) -> np.ndarray:
 
 
 def _in_polygon(seed: np.ndarray, radius: np.ndarray, along: np.ndarray, across: np.ndarray) -> np.ndarray:
-    """Whether a point lies in all of a few half-planes whose borders are at 0.35 to 0.95 of the radius."""
+    """Whether a point lies in all of a few half-planes whose borders are at 0.35 to 0.95 of the radius.
+
+    Multiples of the one seed, modulo 1, stand in for as many random numbers as there are sides and distances.
+    """
     inside = np.ones(np.broadcast_shapes(along.shape, across.shape), bool)
     for side in range(_SIDES):
         spread = np.float32(2 * math.pi / _SIDES) * (side + np.modf(seed * (7 + 13 * side))[0])

@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import torch
 from rich.console import Console
@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _print(readable, options.input, options.scale, left_out)
         if options.picture is not None:
             _draw(operators, settings, options)
-    except (ValueError, OSError) as fault:
+    except ValueError as fault:
         parser.error(str(fault))
     return 0
 
@@ -125,8 +125,8 @@ def _numbers(text: str) -> Tensor:
     return torch.tensor(rows, dtype=torch.float64)
 
 
-def _settings(pairs: Sequence[str]) -> dict[str, object]:
-    settings: dict[str, object] = {}
+def _settings(pairs: Sequence[str]) -> dict[str, Any]:
+    settings: dict[str, Any] = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals or not name:
@@ -166,11 +166,15 @@ def _check_target(path: Path) -> None:
         raise ValueError(f"the folder {str(path.parent)!r} cannot be written to: choose another")
 
 
-def _draw(operators: Sequence[type[Upsampler]], settings: Mapping[str, object], options: argparse.Namespace) -> None:
+def _draw(operators: Sequence[type[Upsampler]], settings: Mapping[str, Any], options: argparse.Namespace) -> None:
     # Only the picture needs matplotlib and a photograph; the text does not wait for them.
     from upnet.upsample.show.picture import draw, save
 
     torch.manual_seed(options.seed)
     specimens = [prepare(operator, options.scale, settings) for operator in operators]
-    width, height = save(draw(specimens, options.scale, options.seed), options.picture, specimens)
+    figure = draw(specimens, options.scale, options.seed)
+    try:
+        width, height = save(figure, options.picture, specimens)
+    except OSError as fault:
+        raise ValueError(f"the picture cannot be written to {str(options.picture)!r}: {fault.strerror}") from fault
     print(f"  Drawn: {options.picture}, {width} × {height} pixels\n")

@@ -12,12 +12,12 @@ from upnet.site import Site
 from upnet.upsample.base import Upsampler
 
 # The badge on the astronaut's chest: lettering, thin lines, and the weave of the cloth.
-TOP, LEFT, SIDE = 338, 125, 96
+TOP, LEFT, SIDE = 343, 129, 84
 
 
 @dataclass(frozen=True)
 class Pair:
-    """hr: (3, 96, 96) in [0, 1], float64. lr: (3, h, w), the same picture reduced by the scale."""
+    """hr: (3, 84, 84) in [0, 1], float64. lr: (3, h, w), the same picture reduced by the scale."""
 
     hr: Tensor
     lr: Tensor
@@ -34,7 +34,7 @@ def load_pair(scale: float) -> Pair:
 
 @torch.no_grad()
 def enlarge(operator: Upsampler, pair: Pair) -> Tensor:
-    """(3, 96, 96): each colour by itself through an operator of one channel.
+    """(3, 84, 84): each colour by itself through an operator of one channel.
 
     What reads more than the size of its site gets the HR picture's own maxima, and their positions.
     """

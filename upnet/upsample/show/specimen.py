@@ -7,6 +7,7 @@ import pkgutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -65,7 +66,7 @@ def find_operator(name: str) -> type[Upsampler]:
     if "." in name:
         try:
             found = pkgutil.resolve_name(name)
-        except (ImportError, AttributeError) as fault:
+        except (ImportError, AttributeError, ValueError) as fault:
             raise ValueError(f"no operator can be imported as {name!r}: {fault}") from fault
         if not _is_operator(found):
             raise ValueError(f"{name!r} is no operator: a class is needed that extends upnet.upsample.Upsampler")
@@ -78,7 +79,7 @@ def find_operator(name: str) -> type[Upsampler]:
     raise ValueError(f"there is no operator {name!r}; {guess}there are {', '.join(public)}")
 
 
-def prepare(operator: type[Upsampler], scale: float, settings: Mapping[str, object]) -> Specimen:
+def prepare(operator: type[Upsampler], scale: float, settings: Mapping[str, Any]) -> Specimen:
     """Build an operator of one channel, in float64.
 
     Raises ValueError for a setting the operator doesn't have, and for what the operator itself refuses.
@@ -95,8 +96,8 @@ def prepare(operator: type[Upsampler], scale: float, settings: Mapping[str, obje
     return Specimen(built, f"{operator.__name__}(channels=1, scale={scale:g}{written})")
 
 
-def with_small_kernel(operator: type[Upsampler], scale: float, settings: Mapping[str, object]) -> Mapping[str, object]:
-    """The settings, and the smallest odd kernel from 3×3 on that fits, where the operator has one and none is asked for.
+def with_small_kernel(operator: type[Upsampler], scale: float, settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The settings, and beside them the smallest odd kernel that fits, from 3×3 on, where none is asked for.
 
     Nine weights are followed by eye; thirty-six are not.
     """

@@ -61,13 +61,15 @@ def _zero_insertion(operator: Transposed, x: Tensor) -> View:
 def _matrix(operator: Transposed, x: Tensor) -> View:
     height, width = x.shape[-2:]
     matrix, column = operator.matrix(height, width), x.flatten(1).T
-    product = matrix @ column
+    bias = operator.conv.bias
+    assert bias is not None
+    product = matrix @ column + bias
     tall, wide = operator.enlarged(height, width)
     blocks = [
         block(f"Cᵀ, {matrix.shape[0]} × {matrix.shape[1]}", matrix, every=(wide, width)),
         block("x", column, style="bold"),
         arrow(height * width),
-        block("Cᵀx", product, every=(wide, 0), style="green"),
+        block("Cᵀx + bias" if bias.any() else "Cᵀx", product, every=(wide, 0), style="green"),
     ]
     remark = (
         f"One row for each output pixel, in lines of {wide}; one column for each input pixel, in groups of {width}. "

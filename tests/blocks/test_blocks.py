@@ -1,0 +1,62 @@
+"""Every block keeps the size, changes the channels, and starts as it says."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+from support import CONFIGS
+
+from upnet.blocks import Block, Conv, Residual, ResidualGroup
+
+YAMLS = sorted((CONFIGS / "model/block").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("yaml", YAMLS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("channels", [(3, 8), (8, 8), (8, 5)])
+def test_a_block_keeps_the_size_and_gives_the_channels_asked_for(yaml: Path, channels: tuple[int, int]) -> None:
+    block = instantiate(OmegaConf.load(yaml))(in_channels=channels[0], out_channels=channels[1])
+    assert isinstance(block, Block)
+    assert block(torch.rand(2, channels[0], 7, 10)).shape == (2, channels[1], 7, 10)
+
+
+def test_a_residual_block_starts_as_the_identity() -> None:
+    x = torch.randn(2, 6, 5, 5)
+    assert torch.equal(Residual(6, 6)(x), x)
+
+
+def test_a_residual_block_adds_its_scaled_change() -> None:
+    whole, half = Residual(4, 4), Residual(4, 4, residual_scale=0.5)
+    torch.nn.init.normal_(whole.second.weight)
+    half.load_state_dict(whole.state_dict())
+    x = torch.randn(1, 4, 6, 6)
+    torch.testing.assert_close(half(x) - x, (whole(x) - x) / 2)
+
+
+def test_a_residual_group_adds_its_input_to_what_its_blocks_and_last_convolution_make() -> None:
+    group = ResidualGroup(4, 4, blocks=3)
+    x = torch.randn(1, 4, 6, 6)
+    torch.testing.assert_close(group(x), x + group.exit(group.blocks(x)))
+
+
+def test_a_conv_block_is_convolutions_and_activations_in_turn() -> None:
+    block = Conv(3, 5, layers=2, kernel_size=3, activation="relu")
+    first, _, second, _ = block.layers
+    x = torch.randn(1, 3, 6, 6)
+    torch.testing.assert_close(block(x), second(first(x).relu()).relu())
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (lambda: Conv(3, 5, kernel_size=4), "odd.*got 4"),
+        (lambda: Conv(3, 5, layers=0), "starts at 1; got 0"),
+        (lambda: Conv(0, 5), "0 in and 5 out"),
+        (lambda: Conv(3, 5, activation="swish"), "relu.*'swish'"),  # pyright: ignore[reportArgumentType]
+        (lambda: ResidualGroup(3, 5, blocks=0), "starts at 1; got 0"),
+    ],
+)
+def test_what_cannot_be_built_is_refused_in_one_sentence(make, told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        make()

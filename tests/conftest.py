@@ -1,0 +1,52 @@
+"""What every test stands on: one thread, the project's own configs, and small pictures."""
+
+import os
+from pathlib import Path
+
+# Workers share the cores among them: more threads than cores make every step wait for the slowest.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+import pytest
+import torch
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from omegaconf import DictConfig
+from support import CONFIGS, Compose
+
+torch.set_num_threads(1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests marked gpu are skipped where there is none."""
+    if not torch.cuda.is_available():
+        for item in items:
+            if item.get_closest_marker("gpu"):
+                item.add_marker(pytest.mark.skip(reason="needs an NVIDIA GPU"))
+
+
+@pytest.fixture(scope="session")
+def compose() -> Compose:
+    """The config of a command, as Hydra composes it: compose("model=edsr", command="train")."""
+
+    def composed(*overrides: str, command: str = "train") -> DictConfig:
+        with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+            return hydra_compose(command, overrides=list(overrides))
+
+    return composed
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """A folder of three small colour pictures with edges and texture."""
+    from PIL import Image
+
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for number, (height, width) in enumerate(((64, 72), (70, 66), (81, 65))):
+        coarse = rng.integers(0, 256, (9, 9, 3), dtype=np.uint8)
+        picture = np.asarray(Image.fromarray(coarse).resize((width, height), Image.Resampling.NEAREST))
+        noisy = picture.astype(int) + rng.integers(-12, 13, picture.shape)
+        Image.fromarray(noisy.clip(0, 255).astype(np.uint8)).save(folder / f"picture{number}.png")
+    return folder

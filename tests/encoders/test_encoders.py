@@ -1,0 +1,100 @@
+"""Every encoder halves as it promises and leaves at every site what it declares."""
+
+from pathlib import Path
+from unittest.mock import patch
+from urllib.error import URLError
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+from support import CONFIGS
+
+from upnet.blocks import Conv
+from upnet.encoders import Chain, Encoder, Plain, ResNet, Strided
+
+YAMLS = sorted((CONFIGS / "model/encoder").glob("*.yaml"))
+
+
+def halved(side: int, times: int) -> int:
+    for _ in range(times):
+        side = -(-side // 2)
+    return side
+
+
+@pytest.mark.parametrize("yaml", YAMLS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("size", [(32, 32), (33, 45), (18, 7)])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_levels_have_the_sizes_and_widths_declared(yaml: Path, size: tuple[int, int], channels: int) -> None:
+    encoder = instantiate(OmegaConf.load(yaml))(channels=channels, block=Conv)
+    assert isinstance(encoder, Encoder)
+    bottom, sites = encoder.eval()(torch.rand(2, channels, *size))
+    assert len(sites) == encoder.depth == len(encoder.widths) - 1
+    expected = (2, encoder.widths[-1], *(halved(side, encoder.depth) for side in size))
+    assert tuple(bottom.shape) == expected
+    for level, site in enumerate(sites):
+        here = tuple(halved(side, level) for side in size)
+        below = tuple(halved(side, level + 1) for side in size)
+        assert site.size == here
+        for field in encoder.provides:
+            assert getattr(site, field).shape == (2, encoder.widths[level], *(below if field == "indices" else here))
+
+
+def test_the_positions_of_the_plain_encoder_are_those_of_its_maxima() -> None:
+    encoder = Plain(channels=3, block=Conv, width=4, depth=2)
+    _, sites = encoder(torch.rand(1, 3, 13, 9))
+    for site in sites:
+        assert site.skip is not None
+        assert site.indices is not None
+        pooled = F.max_pool2d(site.skip, 2, ceil_mode=True)
+        picked = site.skip.flatten(2).gather(2, site.indices.flatten(2))
+        assert torch.equal(picked, pooled.flatten(2))
+
+
+def test_the_strided_encoder_widens_where_it_halves() -> None:
+    encoder = Strided(channels=3, block=Conv, width=4, depth=2, growth=2)
+    assert [tuple(conv.weight.shape[:2]) for conv in encoder.halvings if isinstance(conv, torch.nn.Conv2d)] == [
+        (8, 4),
+        (16, 8),
+    ]
+
+
+def test_without_a_network_pretrained_weights_are_refused_with_the_cure() -> None:
+    encoder = ResNet(channels=3, block=Conv, weights="imagenet", depth=2)
+    with (
+        patch("torchvision.models._api.load_state_dict_from_url", side_effect=URLError("no route")),
+        pytest.raises(ValueError, match=r"resnet18 weights could not be had from https.*model.encoder.weights=none"),
+    ):
+        encoder.warm_start()
+
+
+def test_pretrained_weights_reach_every_stage_the_encoder_has() -> None:
+    from torchvision import models
+
+    donor = models.resnet18(weights=None).state_dict()
+    encoder = ResNet(channels=3, block=Conv, weights="imagenet", depth=3)
+    with patch("torchvision.models._api.load_state_dict_from_url", return_value=donor):
+        encoder.warm_start()
+    told = encoder.state_dict()
+    for ours, theirs in (
+        ("stages.0.0.weight", "conv1.weight"),
+        ("stages.0.1.running_var", "bn1.running_var"),
+        ("stages.1.1.1.conv2.weight", "layer1.1.conv2.weight"),
+        ("stages.2.0.downsample.0.weight", "layer2.0.downsample.0.weight"),
+    ):
+        assert torch.equal(told[ours], donor[theirs]), ours
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (lambda: Plain(3, Conv, width=0), "width=0"),
+        (lambda: Plain(3, Conv, stem_kernel=4), "odd.*got 4"),
+        (lambda: ResNet(3, Conv, depth=6), "between 1 and 5.*got 6"),
+        (lambda: Chain(3, layers=[8, 8], kernel_sizes=[3]), r"equally many.*kernel_sizes=\[3\]"),
+    ],
+)
+def test_what_cannot_be_built_is_refused_in_one_sentence(make, told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        make()
