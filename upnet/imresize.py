@@ -22,6 +22,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from upnet.threads import one_thread
+
 __all__ = ["Border", "imresize", "resized_length"]
 
 Border = Literal["symmetric", "replicate"]
@@ -58,20 +60,27 @@ def imresize(image: np.ndarray | Tensor, scale: float | Fraction, border: Border
     if border not in get_args(Border):
         raise ValueError(f"imresize: border must be one of {', '.join(get_args(Border))}; got {border!r}")
     fraction = _fraction(scale)
-    if isinstance(image, Tensor):
-        _check(image.shape, str(image.dtype), image.dtype == torch.uint8 or image.is_floating_point())
-        planes = image.reshape(-1, *image.shape[-2:])
-        rows = _resize_rows(planes, fraction, border)
-        columns = _resize_rows(rows.transpose(1, 2).contiguous(), fraction, border)
-        resized = columns.transpose(1, 2).contiguous().to(image.dtype)
-        return resized.reshape(*image.shape[:-2], *resized.shape[-2:])
-    return _resize_array(image, fraction, border)
+    with one_thread():
+        return (
+            _resize_tensor(image, fraction, border)
+            if isinstance(image, Tensor)
+            else _resize_array(image, fraction, border)
+        )
 
 
 def resized_length(length: int, scale: float | Fraction) -> int:
     """Size of an axis after resizing, ceil(scale * length), without float dust: 100 for 300 and the float 1/3."""
     fraction = _fraction(scale)
     return -(-length * fraction.numerator // fraction.denominator)
+
+
+def _resize_tensor(image: Tensor, scale: Fraction, border: Border) -> Tensor:
+    """(..., H, W)."""
+    _check(image.shape, str(image.dtype), image.dtype == torch.uint8 or image.is_floating_point())
+    rows = _resize_rows(image.reshape(-1, *image.shape[-2:]), scale, border)
+    columns = _resize_rows(rows.transpose(1, 2).contiguous(), scale, border)
+    resized = columns.transpose(1, 2).contiguous().to(image.dtype)
+    return resized.reshape(*image.shape[:-2], *resized.shape[-2:])
 
 
 def _resize_array(image: np.ndarray, scale: Fraction, border: Border) -> np.ndarray:
@@ -136,8 +145,8 @@ def _resize_rows(x: Tensor, scale: Fraction, border: Border) -> Tensor:
         values = weights[block] @ source.to(torch.float64)
         if quantised:
             # floor(v + 1/2) rounds half away from zero wherever the clamp leaves anything to round.
-            halves = denominators[block]
-            values = values.add_(halves / 2).div_(halves).clamp_(0, 255).to(torch.uint8)
+            whole = denominators[block]
+            values = values.add_(whole / 2).div_(whole).clamp_(0, 255).to(torch.uint8)
         blocks.append(values)
     return torch.cat(blocks, dim=1)[:, : resized_length(length, scale)]
 

@@ -6,7 +6,7 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 USER, FAILED, INTERRUPTED = 2, 1, 130
 """Exit codes: the user's setting or file is wrong; the run failed; it was broken off."""
@@ -37,6 +37,7 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], object]], Call
         @functools.wraps(function)
         def job(config: DictConfig) -> object:
             with _told(in_job=True, debug=config.get("debug") is True):
+                retarget(config, HydraConfig.get().overrides.task)
                 return function(config)
 
         program = hydra.main(config_path=str(CONFIGS), config_name=config_name, version_base="1.3")(job)
@@ -50,6 +51,21 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], object]], Call
         return run
 
     return decorate
+
+
+def retarget(config: DictConfig, overrides: Sequence[str]) -> None:
+    """Where the command line replaces a component, `model.upsampler._target_=my.module.Operator`, drop its settings.
+
+    They were the replaced component's; what the command line itself says of the new one stays.
+    """
+    paths = [word.lstrip("+").partition("=")[0] for word in overrides]
+    for path in (path.removesuffix("._target_") for path in paths if path.endswith("._target_")):
+        node = OmegaConf.select(config, path)
+        with open_dict(config):
+            for key in list(node):
+                own = any(word == f"{path}.{key}" or word.startswith(f"{path}.{key}.") for word in paths)
+                if key not in ("_target_", "_partial_") and not own:
+                    del node[key]
 
 
 @contextmanager

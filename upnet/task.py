@@ -107,16 +107,17 @@ class Task(pl.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Log the means; `val/psnr`, the mean of the sets' means by averaged weights, is what `best` goes by."""
-        overall = []
+        scalars: dict[str, float] = {}
         for weights, tallies in self.tallies.items():
+            suffix = "" if weights == "ema" else "_raw"
             for name, tally in tallies.items():
                 network, baseline = tally.means()
-                suffix = "" if weights == "ema" else "_raw"
-                self.log(f"{name}/psnr{suffix}", network.psnr)
-                self.log(f"{name}/ssim{suffix}", network.ssim)
-                if weights == "ema":
-                    overall.append(network.psnr)
-                    self.log(f"{name}/gain", network.psnr - baseline.psnr)
+                scalars[f"{name}/psnr{suffix}"], scalars[f"{name}/ssim{suffix}"] = network.psnr, network.ssim
+                scalars[f"{name}/gain{suffix}"] = network.psnr - baseline.psnr
+        # Not through self.log, which would name the step before the one that was validated.
+        for logger in self.loggers:
+            logger.log_metrics(scalars, self.global_step)
+        overall = [tally.means()[0].psnr for tally in self.tallies["ema"].values()]
         self.log("val/psnr", sum(overall) / len(overall), logger=False)
         self.log("PSNR", sum(overall) / len(overall), prog_bar=True, logger=False)
 

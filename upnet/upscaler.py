@@ -72,7 +72,7 @@ class Upscaler:
     def _array(self, image: np.ndarray) -> np.ndarray:
         if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] not in (1, 2, 3, 4)):
             raise ValueError(f"upscale: an array must be (H, W), (H, W, 3) or (H, W, 4); got {image.shape}")
-        planes = torch.from_numpy(np.ascontiguousarray(image.astype(_widened(image.dtype), copy=False)))
+        planes = torch.from_numpy(np.array(image, dtype=_widened(image.dtype)))
         planes = planes[None] if image.ndim == 2 else planes.movedim(-1, 0)
         largest = np.iinfo(image.dtype).max if image.dtype.kind == "u" else None
         larger = self._planes(planes.to(torch.float32) / (largest or 1)).clamp(0, 1).movedim(0, -1).numpy()

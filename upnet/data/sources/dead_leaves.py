@@ -47,7 +47,7 @@ class DeadLeaves(Source):
         count: Annotated[int, Ge(1)] = 20,
         size: Annotated[int, Ge(16)] = 256,
         seed: Annotated[int, Ge(0)] = 0,
-        radius: Sequence[float] = (2.0, 100.0),
+        radius: Sequence[float] = (1.5, 100.0),
         exponent: Annotated[float, Gt(0)] = 3.0,
         shapes: Sequence[str] = ("disc", "ellipse", "rectangle", "polygon"),
         slender: Annotated[float, Gt(0), Le(1)] = 0.1,
@@ -57,8 +57,8 @@ class DeadLeaves(Source):
         stripes: Share = 0.15,
         texture: Share = 0.3,
         gamma: Sequence[float] = (0.5, 1.5),
-        large: Annotated[float, Ge(0)] = 3.0,
-        blur: Annotated[float, Ge(0)] = 0.7,
+        large: Annotated[float, Ge(0)] = 6.0,
+        blur: Annotated[float, Ge(0)] = 0.5,
     ) -> None:
         unknown = [shape for shape in shapes if shape not in SHAPES]
         if unknown or not shapes:
