@@ -40,6 +40,7 @@ class TrainSettings:
     ema: Annotated[float, Ge(0), Lt(1)]
     channels_last: bool
     compile: bool
+    keep_memory: bool
     ckpt: str | None
     debug: bool
     run_dir: str

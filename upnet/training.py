@@ -16,6 +16,7 @@ from upnet.checkpoint import read
 from upnet.config import build
 from upnet.data import DataModule
 from upnet.figures import draw_comparison
+from upnet.memory import keep_large_blocks
 from upnet.metrics import Protocol
 from upnet.precision import lightning_precision
 from upnet.report import hyperparameters, next_commands, print_results
@@ -33,6 +34,8 @@ def train(config: DictConfig) -> dict[str, Any]:
     Raises ValueError for whatever can be known to be wrong before training, InterruptedRunError after a Ctrl-C, and
     NonFiniteLossError where the loss is lost.
     """
+    if config.keep_memory:
+        keep_large_blocks()
     folder = Path(config.run_dir)
     model = OmegaConf.to_container(config.model, resolve=True)
     assert isinstance(model, dict)

@@ -1,0 +1,108 @@
+"""What keeps the house in order: imports point one way, one stem for module and yaml, the README tells the truth."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+from support import CONFIGS, ROOT
+
+PACKAGE = ROOT / "upnet"
+# Each may import from the groups before it and from itself; leaves know nothing of models.
+ORDER = ["site", "blocks upsample encoders", "models", "ema task checkpoint", "study scoring figures upscaler"]
+LEAVES = {"imresize", "metrics", "losses", "schedulers", "data", "config", "precision"}
+LIGHTNING = {"task", "callbacks", "training", "data/datamodule"}
+HYDRA = {"config", "running", "training", "evaluating", "upscaling", "report"}
+
+
+def imported(path: Path) -> set[str]:
+    """The dotted modules a file imports, type checking left out."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    only_types = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        for inner in ast.walk(node)
+    }
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if id(node) in only_types:
+            continue
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def room(path: Path) -> str:
+    return path.relative_to(PACKAGE).with_suffix("").parts[0]
+
+
+def modules() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def test_imports_point_one_way() -> None:
+    rank = {name: level for level, names in enumerate(ORDER) for name in names.split()}
+    for path in modules():
+        if room(path) not in rank:
+            continue
+        for name in imported(path):
+            parts = name.split(".")
+            if parts[0] == "upnet" and len(parts) > 1 and parts[1] in rank:
+                assert rank[parts[1]] <= rank[room(path)], f"{path} imports {name}"
+
+
+def test_leaves_know_nothing_of_models() -> None:
+    for path in modules():
+        if room(path) in LEAVES:
+            reached = {name.split(".")[1] for name in imported(path) if name.startswith("upnet.")}
+            assert not reached - LEAVES, f"{path} imports {reached - LEAVES}"
+
+
+@pytest.mark.parametrize(
+    ("library", "rooms"),
+    [("pytorch_lightning", LIGHTNING), ("hydra", HYDRA), ("omegaconf", HYDRA)],
+)
+def test_only_the_rooms_that_should_see_a_library_do(library: str, rooms: set[str]) -> None:
+    for path in modules():
+        if any(name.split(".")[0] == library for name in imported(path)):
+            inside = str(path.relative_to(PACKAGE).with_suffix(""))
+            assert room(path) in rooms or inside in rooms, f"{path} imports {library}"
+
+
+@pytest.mark.parametrize(
+    ("group", "package"),
+    [("model/upsampler", "upsample"), ("model/encoder", "encoders"), ("model/block", "blocks")],
+)
+def test_a_yaml_has_the_stem_of_the_module_its_class_lives_in(group: str, package: str) -> None:
+    for yaml in (CONFIGS / group).glob("*.yaml"):
+        target = re.search(r"^_target_: (\S+)$", yaml.read_text(encoding="utf-8"), re.MULTILINE)
+        assert target is not None, yaml
+        name = target[1].rsplit(".", 1)[-1]
+        module = PACKAGE / package / f"{yaml.stem}.py"
+        assert f"class {name}(" in module.read_text(encoding="utf-8"), (
+            f"{yaml} names {name}, which {module} doesn't define"
+        )
+
+
+def test_scripts_stay_short() -> None:
+    for name in ("train.py", "evaluate.py"):
+        assert len((ROOT / name).read_text(encoding="utf-8").splitlines()) < 60, name
+
+
+def test_the_readme_has_the_two_commands_and_its_pictures_exist() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```sh\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
+    assert "train.py" in blocks[0]
+    assert "pytest" in blocks[1]
+    for picture in re.findall(r'(?:!\[[^\]]*\]\(|src=")([^)"]+)', readme):
+        assert (ROOT / picture).is_file(), picture
+
+
+def test_settings_named_in_the_readme_exist() -> None:
+    """Every configs/… path that the README names is there."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for path in re.findall(r"`(configs/[\w/.]+\.yaml|upnet/[\w/.]+\.py)`", readme):
+        assert (ROOT / path).is_file(), path
