@@ -6,9 +6,6 @@ population moments (the weights add up to 1), K1 = 0.01, K2 = 0.03, and only pos
 inside the picture.
 """
 
-import math
-from concurrent.futures import ThreadPoolExecutor
-
 import torch
 from torch import Tensor
 
@@ -21,8 +18,6 @@ _K1, _K2 = 0.01, 0.03
 # A block of output rows is one product with a banded matrix: 8 rows read 18. Shorter blocks make more calls, longer
 # ones multiply by more zeros. A band of the picture and its four maps stays in the cache; a GPU takes all of it.
 _BLOCK, _BAND = 8, 48
-# Below this many values, one thread is done before a second has started.
-_WORTH_THREADS = 2**17
 
 
 def ssim(output: Tensor, target: Tensor, peak: float = 255.0) -> float:
@@ -44,23 +39,13 @@ def ssim(output: Tensor, target: Tensor, peak: float = 255.0) -> float:
     positions = height - WINDOW + 1
     band = positions if output.is_cuda else _BAND
     matrix = _banded_gaussian().to(output.device)
-    output, target = output.detach(), target.detach()
-
-    def total(first: int) -> Tensor:
-        rows = slice(first, min(first + band, positions) + WINDOW - 1)
-        return torch.stack(
-            [_sum_of_band(x, y, peak, matrix) for x, y in zip(output[:, rows], target[:, rows], strict=True)]
-        )
-
-    threads = torch.get_num_threads() if output.numel() >= _WORTH_THREADS and not output.is_cuda else 1
-    firsts = range(0, positions, band)
-    with one_thread():
-        if threads == 1:
-            totals = [total(first) for first in firsts]
-        else:
-            with ThreadPoolExecutor(min(threads, len(firsts))) as pool:
-                totals = list(pool.map(total, firsts))
-    return math.fsum(torch.cat(totals).tolist()) / (channels * positions * (width - WINDOW + 1))
+    totals: list[Tensor] = []
+    with one_thread(), torch.no_grad():
+        for first in range(0, positions, band):
+            rows = slice(first, min(first + band, positions) + WINDOW - 1)
+            for x, y in zip(output[:, rows], target[:, rows], strict=True):
+                totals.append(_sum_of_band(x, y, peak, matrix))
+    return torch.stack(totals).sum().item() / (channels * positions * (width - WINDOW + 1))
 
 
 def _sum_of_band(x: Tensor, y: Tensor, peak: float, matrix: Tensor) -> Tensor:
