@@ -22,8 +22,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from upnet.threads import one_thread
-
 __all__ = ["Border", "imresize", "resized_length"]
 
 Border = Literal["symmetric", "replicate"]
@@ -60,12 +58,9 @@ def imresize(image: np.ndarray | Tensor, scale: float | Fraction, border: Border
     if border not in get_args(Border):
         raise ValueError(f"imresize: border must be one of {', '.join(get_args(Border))}; got {border!r}")
     fraction = _fraction(scale)
-    with one_thread():
-        return (
-            _resize_tensor(image, fraction, border)
-            if isinstance(image, Tensor)
-            else _resize_array(image, fraction, border)
-        )
+    if isinstance(image, Tensor):
+        return _resize_tensor(image, fraction, border)
+    return _resize_array(image, fraction, border)
 
 
 def resized_length(length: int, scale: float | Fraction) -> int:

@@ -24,7 +24,6 @@ from upnet.metrics.colour import luma, rounded_luma
 from upnet.metrics.psnr import psnr
 from upnet.metrics.score import Score
 from upnet.metrics.ssim import SIGMA, WINDOW, ssim
-from upnet.threads import one_thread
 
 __all__ = ["Protocol"]
 
@@ -142,9 +141,8 @@ class Protocol:
         """What is compared, (C, H, W) float64 of range 0 ... 255."""
         rows = output.shape[1] if output.is_cuda else max(1, _BAND_VALUES // output[:, 0].numel())
         bands = zip(output.split(rows, dim=1), target.split(rows, dim=1), strict=True)
-        with one_thread():
-            measured, true = zip(*(self._band(*band) for band in bands), strict=True)
-            return torch.cat(measured, dim=1), torch.cat(true, dim=1)
+        measured, true = zip(*(self._band(*band) for band in bands), strict=True)
+        return torch.cat(measured, dim=1), torch.cat(true, dim=1)
 
     def _band(self, output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         values, grey = output.to(torch.float64, copy=True).mul_(255), len(target) == 1

@@ -5,8 +5,6 @@ import math
 import torch
 from torch import Tensor
 
-from upnet.threads import one_thread
-
 __all__ = ["psnr"]
 
 
@@ -20,7 +18,7 @@ def psnr(output: Tensor, target: Tensor, peak: float = 255.0) -> float:
             f"psnr: both pictures must have one and the same shape, not empty; "
             f"got {tuple(output.shape)} and {tuple(target.shape)}"
         )
-    with one_thread(), torch.no_grad():
+    with torch.no_grad():
         error = output.to(torch.float64) - target.to(torch.float64)
         mse = error.square_().mean().item()
     return math.inf if mse == 0 else 10 * math.log10(peak**2 / mse)

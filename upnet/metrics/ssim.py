@@ -9,8 +9,6 @@ inside the picture.
 import torch
 from torch import Tensor
 
-from upnet.threads import one_thread
-
 __all__ = ["SIGMA", "WINDOW", "ssim"]
 
 WINDOW, SIGMA = 11, 1.5
@@ -40,7 +38,7 @@ def ssim(output: Tensor, target: Tensor, peak: float = 255.0) -> float:
     band = positions if output.is_cuda else _BAND
     matrix = _banded_gaussian().to(output.device)
     totals: list[Tensor] = []
-    with one_thread(), torch.no_grad():
+    with torch.no_grad():
         for first in range(0, positions, band):
             rows = slice(first, min(first + band, positions) + WINDOW - 1)
             for x, y in zip(output[:, rows], target[:, rows], strict=True):
