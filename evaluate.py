@@ -1,9 +1,9 @@
 """Score checkpoints, upscale pictures, compare the runs of a study.
 
-    python evaluate.py checkpoint=PATH                          score on the built-in photographs
-    python evaluate.py checkpoint=PATH input=A.png output=B.png upscale a picture or a folder
-    python evaluate.py study=FOLDER                             one table across operators
-    python evaluate.py --help                                   every setting
+python evaluate.py checkpoint=PATH                          score on the built-in photographs
+python evaluate.py checkpoint=PATH input=A.png output=B.png upscale a picture or a folder
+python evaluate.py study=FOLDER                             one table across operators
+python evaluate.py --help                                   every setting
 """
 
 from omegaconf import DictConfig

@@ -1,7 +1,7 @@
 """Train a network from a config, score it, and say what to do next.
 
-    python train.py                     the default: minutes on two cores, no download
-    python train.py --help              every setting
+python train.py                     the default: minutes on two cores, no download
+python train.py --help              every setting
 """
 
 from omegaconf import DictConfig

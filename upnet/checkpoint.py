@@ -8,9 +8,9 @@ from typing import Any, Literal
 
 import torch
 
-import upnet
 from upnet.config import ConfigError, build, check_targets
 from upnet.models import EncoderDecoder
+from upnet.version import VERSION
 
 FORMAT = 1
 """Counted up whenever what a checkpoint says of itself changes."""
@@ -38,7 +38,7 @@ def describe(config: Mapping[str, Any], scale: int, step: int) -> dict[str, Any]
         "model": dict(config),
         "scale": scale,
         "step": step,
-        "versions": {"upnet": upnet.__version__, "torch": str(torch.__version__)},
+        "versions": {"upnet": VERSION, "torch": str(torch.__version__)},
     }
 
 
@@ -89,7 +89,7 @@ def read(path: Path) -> dict[str, Any]:
         raise ValueError(f"{path} is no checkpoint of upnet: it doesn't say which network its weights belong to")
     if told.get("format") != FORMAT:
         raise ValueError(
-            f"{path} has checkpoint format {told.get('format')!r}, and upnet {upnet.__version__} reads format "
+            f"{path} has checkpoint format {told.get('format')!r}, and upnet {VERSION} reads format "
             f"{FORMAT}; use the version it was written by"
         )
     if not isinstance(told.get("model"), dict) or not isinstance(told.get("step"), int):

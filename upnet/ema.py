@@ -1,12 +1,15 @@
 """An exponential moving average of a network, its buffers included."""
 
 import copy
+from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
 
+Net = TypeVar("Net", bound=nn.Module)
 
-class EMA(nn.Module):
+
+class EMA(nn.Module, Generic[Net]):
     """`net` averaged over the steps of a training.
 
     decay: the weight of the past, in [0, 1); early on it is smaller, (1 + step) / (10 + step), so that the draw of the
@@ -18,19 +21,20 @@ class EMA(nn.Module):
     https://doi.org/10.1137/0330046
     """
 
-    def __init__(self, net: nn.Module, decay: float) -> None:
+    def __init__(self, net: Net, decay: float) -> None:
         super().__init__()
         if not 0 <= decay < 1:
             raise ValueError(f"EMA: decay lies in [0, 1), for example 0.999; got {decay}")
         self.decay = decay
-        self.net = copy.deepcopy(net).requires_grad_(False)
+        self.net: Net = copy.deepcopy(net).requires_grad_(False)
 
     @torch.no_grad()
-    def update(self, net: nn.Module, step: int) -> None:
+    def update(self, net: Net, step: int) -> None:
         """Take in the network as it is after `step` optimizer steps. Whole-number buffers, counters, are copied."""
         decay = min(self.decay, (1 + step) / (10 + step))
         averaged, current = _floating(self.net), _floating(net)
-        torch._foreach_lerp_(averaged, current, 1 - decay)
+        for mine, theirs in zip(averaged, current, strict=True):
+            mine.lerp_(theirs, 1 - decay)
         for mine, theirs in zip(self.net.buffers(), net.buffers(), strict=True):
             if not mine.is_floating_point():
                 mine.copy_(theirs)

@@ -23,7 +23,9 @@ def score_sets(
     device = next(net.parameters()).device
     for dataset, store in sets.items():
         tally = Tally(dataset, store.digest)
-        for item in tqdm(Pictures(store), desc=dataset, unit="picture", leave=False, disable=None):
+        pictures = Pictures(store)
+        bar = tqdm(range(len(pictures)), desc=dataset, unit="picture", leave=False, disable=None)
+        for item in (pictures[index] for index in bar):
             lr, hr = item["lr"].to(device), item["hr"].to(device)
             output = enlarge(net, lr / 255)
             baseline = protocol.score(bicubic(lr, net.scale), hr, net.scale)

@@ -99,7 +99,8 @@ class Task(pl.LightningModule):
         lr, hr, name = batch["lr"], batch["hr"], batch["name"]
         baseline = self._baseline(dataset, name, lr, hr)
         output = torch.empty(0)
-        for weights, net in (("raw", self.net), ("ema", self.ema.net)):
+        networks: dict[Weights, EncoderDecoder] = {"raw": self.net, "ema": self.ema.net}
+        for weights, net in networks.items():
             output = enlarge(net, lr / 255)
             score = self.protocol.score(output, hr, net.scale)
             self.tallies[weights][dataset].add(name, score, baseline)

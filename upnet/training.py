@@ -10,6 +10,7 @@ import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import Checkpoint, ProgressBar
+from pytorch_lightning.loggers import TensorBoardLogger
 
 from upnet.callbacks import SaveAtInterrupt
 from upnet.checkpoint import read
@@ -135,7 +136,7 @@ def write_config(config: DictConfig, folder: Path, trainer: pl.Trainer) -> None:
     (folder / "config.yaml").write_text(text, encoding="utf-8")
     write_json(versions(), folder / "versions.json")
     for logger in trainer.loggers:
-        if isinstance(logger, pl.loggers.TensorBoardLogger):
+        if isinstance(logger, TensorBoardLogger):
             logger.experiment.add_text("config", "\n".join(f"    {line}" for line in text.splitlines()))
 
 
@@ -150,7 +151,7 @@ def conclude(config: DictConfig, task: Task, trainer: pl.Trainer, data: DataModu
         "step": task.global_step,
         "weights": "ema",
         "seed": config.seed,
-        "val_root": OmegaConf.to_container(config.data, resolve=True)["val_root"],
+        "val_root": data.val_root,
         "minutes": round(minutes, 3),
         "raw": {name: tally.plain() for name, tally in task.tallies["raw"].items()},
         "versions": versions(),
@@ -165,7 +166,7 @@ def conclude(config: DictConfig, task: Task, trainer: pl.Trainer, data: DataModu
         for what in ("psnr", "ssim")
     }
     for logger in trainer.loggers:
-        logger.log_hyperparams(hyperparameters(config, parameters), metrics)  # pyright: ignore[reportCallIssue]
+        logger.log_hyperparams(hyperparameters(config, parameters), metrics)
         logger.save()
     with torch.no_grad():
         draw_comparison(task.ema.net, data.val_sets(), content, folder / "comparison.png")

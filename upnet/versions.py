@@ -6,7 +6,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import upnet
+from upnet.version import VERSION
 
 PACKAGES = ("torch", "torchvision", "pytorch-lightning", "hydra-core", "tensorboard", "numpy", "pillow", "scikit-image")
 
@@ -15,7 +15,7 @@ def versions() -> dict[str, Any]:
     """Packages, Python, machine and git revision, as plain data."""
     told = {name: metadata.version(name) for name in PACKAGES}
     return {
-        "upnet": upnet.__version__,
+        "upnet": VERSION,
         "revision": revision(),
         "python": platform.python_version(),
         "machine": f"{platform.system()} {platform.machine()}",

@@ -1,6 +1,7 @@
 """Losses and schedules against their formulas."""
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -48,7 +49,7 @@ def test_cosine_rises_in_a_line_and_falls_to_its_floor() -> None:
     assert told[:10] == pytest.approx([(step + 1) / 10 for step in range(10)])
     assert told[55] == pytest.approx(0.1 + 0.9 * (1 + math.cos(math.pi / 2)) / 2)
     assert told[100] == pytest.approx(0.1)
-    assert all(later <= earlier for earlier, later in zip(told[10:], told[11:], strict=False))
+    assert all(later <= earlier for earlier, later in pairwise(told[10:]))
 
 
 def test_constant_rises_and_stays() -> None:

@@ -1,5 +1,7 @@
 """The family: published sizes, any input size, every operator in every preset that admits it."""
 
+from typing import get_args
+
 import pytest
 import torch
 from support import CONFIGS, ROOT, Compose
@@ -7,7 +9,8 @@ from torch import nn
 
 from upnet.config import ConfigError, build
 from upnet.models import EncoderDecoder
-from upnet.upsample import Bilinear, MaxUnpool, Nearest, Transposed, Upsampler
+from upnet.models.decoder import Level
+from upnet.upsample import Bilinear, Interpolation, MaxUnpool, Nearest, Transposed, Upsampler, interpolation
 
 PRESETS = sorted(path.stem for path in (CONFIGS / "model").glob("*.yaml"))
 OPERATORS = sorted(path.stem for path in (CONFIGS / "model/upsampler").glob("*.yaml"))
@@ -107,14 +110,12 @@ def test_steps_of_a_tail_multiply_to_the_scale(compose: Compose) -> None:
     assert [up.scale for up in single.tail.upsamplers if isinstance(up, Upsampler)] == [4]
 
 
-@pytest.mark.parametrize("name", ["bicubic", "bilinear", "nearest"])
-def test_the_residual_is_the_interpolated_input(compose: Compose, name: str) -> None:
+@pytest.mark.parametrize("name", get_args(Interpolation))
+def test_the_residual_is_the_interpolated_input(compose: Compose, name: Interpolation) -> None:
     net = built(compose, "model.encoder.width=4", f"model.residual={name}")
     for parameter in net.tail.parameters():
         nn.init.zeros_(parameter)
     lr = torch.rand(1, 3, 6, 7)
-    from upnet.upsample import interpolation
-
     torch.testing.assert_close(net(lr), interpolation(name, 3, 2).enlarge(lr))
 
 
@@ -130,6 +131,7 @@ def test_without_skips_the_decoder_does_not_see_the_encoder(compose: Compose) ->
     assert net.decoder is not None
     seen = []
     for level in net.decoder.levels:
+        assert isinstance(level, Level)
         level.upsampler.register_forward_hook(lambda module, inputs, output: seen.append(inputs[1].skip))
     net(torch.rand(1, 3, 6, 6))
     assert seen == [None, None]

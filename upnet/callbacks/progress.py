@@ -1,29 +1,33 @@
 """One bar for the whole training."""
 
+from typing import Any
+
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import TQDMProgressBar
-from tqdm import tqdm
+from pytorch_lightning.callbacks.progress.tqdm_progress import Tqdm
 
 
 class Progress(TQDMProgressBar):
     """Steps done, time left, loss and the last PSNR. Validation has no bar of its own: it takes seconds."""
 
-    def init_train_tqdm(self) -> tqdm:
+    def init_train_tqdm(self) -> Tqdm:
         """Lightning's bar, named for what it counts."""
         bar = super().init_train_tqdm()
         bar.bar_format = "{desc} {percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt} steps, {remaining} left{postfix}"
         return bar
 
-    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_train_epoch_start(self, trainer: pl.Trainer, *rest: Any) -> None:
         """There is one long epoch, and nobody needs its number."""
-        super().on_train_epoch_start(trainer, pl_module)
+        super().on_train_epoch_start(trainer, *rest)
         self.train_progress_bar.set_description("training")
 
-    def init_validation_tqdm(self) -> tqdm:
+    def init_validation_tqdm(self) -> Tqdm:
         """A bar nobody sees."""
-        return tqdm(disable=True)
+        return Tqdm(disable=True)
 
-    def get_metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, int | str | float]:
+    def get_metrics(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule
+    ) -> dict[str, int | str | float | dict[str, float]]:
         """Loss and PSNR; the version of the logger's folder is nobody's business here."""
         metrics = super().get_metrics(trainer, pl_module)
         return {name: metrics[name] for name in ("loss", "PSNR") if name in metrics}

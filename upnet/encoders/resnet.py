@@ -107,6 +107,7 @@ class ResNet(Encoder):
 
     def _parts(self) -> list[nn.Module]:
         """conv1, bn1, layer1, layer2, … as far as the depth goes, in the order of torchvision's network."""
-        first, *rest = self.stages
-        assert isinstance(first, nn.Sequential)
-        return [first[0], first[1], *(stage[1] if level == 0 else stage for level, stage in enumerate(rest))]
+        stages = [stage for stage in self.stages if isinstance(stage, nn.Sequential)]
+        assert len(stages) == self.depth
+        pooled = [stages[1][1]] if self.depth > 1 else []  # behind the max-pooling, which has no weights
+        return [stages[0][0], stages[0][1], *pooled, *stages[2:]]

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from upnet.blocks.activation import same_padding
 from upnet.models.places import UpsamplerFactory, admit
 from upnet.site import Site
+from upnet.upsample import Upsampler
 
 
 class Tail(nn.Module):
@@ -37,18 +38,20 @@ class Tail(nn.Module):
         factors = [] if scale == 1 else [scale] if steps == "single" else prime_factors(scale)
         straight = straight and scale > 1
         padding = same_padding(kernel_size, "Tail")
-        self.upsamplers = nn.ModuleList()
+        operators: list[Upsampler] = []
         for step, factor in enumerate(factors, 1):
             assert upsampler is not None
             to_picture = {"out_channels": out_channels} if straight and step == len(factors) else {}
             operator = upsampler(channels=channels, scale=factor, **to_picture)
             cure = "the tail has no pooling partner; set model.input=interpolated, where every growth has one"
-            self.upsamplers.append(admit(operator, "the tail", frozenset(), cure))
+            operators.append(admit(operator, "the tail", frozenset(), cure))
+        self.upsamplers = nn.ModuleList(operators)
         self.output = nn.Identity() if straight else nn.Conv2d(channels, out_channels, kernel_size, padding=padding)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, channels, h, w) -> (N, out_channels, scale·h, scale·w)."""
         for upsampler in self.upsamplers:
+            assert isinstance(upsampler, Upsampler)
             size = upsampler.enlarged(x.shape[-2], x.shape[-1])
             x = upsampler(x, Site(size=size))
         return self.output(x)

@@ -1,0 +1,3 @@
+"""Which upnet this is."""
+
+VERSION = "0.1.0"
