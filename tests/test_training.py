@@ -239,6 +239,22 @@ def test_unknown_and_unfit_settings_are_refused_before_anything_is_built(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [("optimizer.lr=-1", "optimizer: Invalid learning rate"), ("optimizer.betas=[2,0.9]", "optimizer:")],
+)
+def test_what_torch_refuses_is_refused_before_a_run_begins(tiny, tmp_path: Path, override: str, told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        train(tiny(override))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_checkpoint_holds_the_network_and_its_average_and_no_more(tiny, tmp_path: Path) -> None:
+    train(tiny("steps=1", "validations=1"))
+    keys = state(tmp_path / "run/checkpoints/last.ckpt")["state_dict"].keys()
+    assert {key.split(".")[0] for key in keys} == {"net", "ema"}
+
+
 def test_resuming_another_network_is_refused(tiny, tmp_path: Path) -> None:
     train(tiny("steps=2", "validations=1"))
     with pytest.raises(ValueError, match=r"another network.*differ in encoder"):

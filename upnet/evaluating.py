@@ -75,7 +75,7 @@ def _score(config: DictConfig, loaded: Loaded, device: torch.device, folder: Pat
         "checkpoint": str(loaded.path),
         "model": loaded.config,
         "scale": loaded.net.scale,
-        "parameters": parameters(loaded.net.requires_grad_(True)),
+        "parameters": parameters(loaded.net),
         "step": loaded.step,
         "weights": config.weights,
         "versions": versions(),

@@ -60,14 +60,14 @@ class Task(pl.LightningModule):
         self.ema = EMA(self.net, ema)
         self.tallies: dict[Weights, dict[str, Tally]] = {"ema": {}, "raw": {}}
         self._baselines: dict[tuple[str, str], Score] = {}
-        # The compiled network shares the weights and stands outside the module tree, so that checkpoints don't see it.
         self._compile = compile
-        self._forward: Callable[[Tensor], Tensor] = self.net
+        # In a list, since a module's modules end up in its checkpoints, and this one shares its weights with `net`.
+        self._forward: list[Callable[[Tensor], Tensor]] = [self.net]
 
     def setup(self, stage: str) -> None:
         """Compile, where that was asked for."""
         if self._compile and stage == "fit":
-            self._forward = torch.compile(self.net)
+            self._forward = [torch.compile(self.net)]
 
     def configure_optimizers(self) -> Any:
         """The optimizer of the raw weights, and its schedule by steps."""
@@ -78,7 +78,7 @@ class Task(pl.LightningModule):
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
         """The loss of one batch."""
         lr, hr = self._pictures(batch["lr"]), self._pictures(batch["hr"])
-        loss = self.loss(self._forward(lr), hr)
+        loss = self.loss(self._forward[0](lr), hr)
         self.log("loss", loss.detach(), prog_bar=True, logger=False)
         return loss
 

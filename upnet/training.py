@@ -23,6 +23,7 @@ from upnet.precision import lightning_precision
 from upnet.report import hyperparameters, next_commands, print_results
 from upnet.results import results, write_json
 from upnet.running import InterruptedRunError, quiet
+from upnet.study.cost import parameters
 from upnet.task import Task
 from upnet.versions import versions
 
@@ -68,6 +69,8 @@ def train(config: DictConfig) -> dict[str, Any]:
 
 def build_task(config: DictConfig, model: dict[str, Any]) -> Task:
     """The network and how it learns. Raises ConfigError where a component refuses what it was given."""
+    # A rehearsal on a single number: torch checks a rate only once the optimizer is made, which is after the start.
+    build(config.scheduler)(build(config.optimizer)([torch.nn.Parameter(torch.zeros(1))]), steps=config.steps)
     return Task(
         net=build(config.model),
         config=model,
@@ -143,11 +146,11 @@ def write_config(config: DictConfig, folder: Path, trainer: pl.Trainer) -> None:
 def conclude(config: DictConfig, task: Task, trainer: pl.Trainer, data: DataModule, minutes: float) -> dict[str, Any]:
     """The last scores as results.json, a table, a picture, hparams in TensorBoard, and what to do next."""
     folder = Path(config.run_dir)
-    parameters = sum(parameter.numel() for parameter in task.net.parameters())
+    count = parameters(task.net)
     extra = {
         "model": task.config,
         "scale": task.net.scale,
-        "parameters": parameters,
+        "parameters": count,
         "step": task.global_step,
         "weights": "ema",
         "seed": config.seed,
@@ -166,7 +169,7 @@ def conclude(config: DictConfig, task: Task, trainer: pl.Trainer, data: DataModu
         for what in ("psnr", "ssim")
     }
     for logger in trainer.loggers:
-        logger.log_hyperparams(hyperparameters(config, parameters), metrics)
+        logger.log_hyperparams(hyperparameters(config, count), metrics)
         logger.save()
     with torch.no_grad():
         draw_comparison(task.ema.net, data.val_sets(), content, folder / "comparison.png")

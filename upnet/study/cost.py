@@ -17,7 +17,7 @@ OUTPUT = (720, 1280)
 
 def parameters(net: EncoderDecoder) -> int:
     """How many numbers are learnt."""
-    return sum(parameter.numel() for parameter in net.parameters() if parameter.requires_grad)
+    return sum(parameter.numel() for parameter in net.parameters())
 
 
 def multiply_adds(net: EncoderDecoder, output: tuple[int, int] = OUTPUT) -> int:
