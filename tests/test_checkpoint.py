@@ -30,7 +30,7 @@ def written(compose: Compose, tmp_path: Path):
         plain = {str(key): value for key, value in plain.items()}
         state = {f"net.{key}": value for key, value in net.state_dict().items()}
         state |= {f"ema.net.{key}": value for key, value in ema.net.state_dict().items()}
-        told = describe({**plain, **changes.get("model", {})}, 2, 7) | changes.get("told", {})
+        told = describe({**plain, **changes.get("model", {})}, {}, 2, 7) | changes.get("told", {})
         content = {"upnet": told, "state_dict": {**state, **changes.get("state", {})}}
         path = tmp_path / "a.ckpt"
         torch.save({**content, **changes.get("content", {})}, path)

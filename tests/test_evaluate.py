@@ -88,7 +88,12 @@ def test_evaluating_a_checkpoint_gives_the_numbers_of_the_last_validation(study:
     rows = (tmp_path / "results.csv").read_text().splitlines()
     assert len(rows) == 1 + len(ours["datasets"]["val"]["images"])
     assert {path.name for path in (tmp_path / "images/val").glob("*")} == {"val0.png", "val1.png"}
-    assert list((folder / "tensorboard/evaluation").glob("events*"))
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    (events,) = (folder / "tensorboard/evaluation").glob("events*")
+    tags = EventAccumulator(str(events)).Reload().Tags()
+    assert "evaluation/val/psnr" in tags["scalars"]
+    assert set(tags["images"]) == {"evaluation/val/val0", "evaluation/val/val1"}
 
 
 def test_several_checkpoints_make_one_table(study: Path, tmp_path: Path) -> None:

@@ -185,6 +185,122 @@ def test_a_loss_that_is_lost_stops_the_run_and_keeps_the_last_good_checkpoint(
     assert not (tmp_path / "run/results.json").exists()
 
 
+def test_the_last_step_is_scored_and_saved_also_where_the_interval_does_not_meet_it(tiny, tmp_path: Path) -> None:
+    content = train(tiny("steps=7", "validations=3"))
+    assert load_network(tmp_path / "run/checkpoints/last.ckpt").step == content["step"] == 7
+    assert [step for step, _ in scalars(tmp_path / "run/tensorboard")["validation/psnr"]] == [3, 6, 7]
+
+
+def test_a_finished_run_and_one_under_other_settings_are_not_resumed(tiny, tmp_path: Path) -> None:
+    train(tiny("steps=2", "validations=1"))
+    before = (tmp_path / "run/results.json").read_bytes()
+    ckpt = f"ckpt={tmp_path}/run/checkpoints/last.ckpt"
+    with pytest.raises(ValueError, match=r"is finished: it has made 2 steps of 2; raise steps="):
+        train(tiny("steps=2", "validations=1", ckpt))
+    with pytest.raises(ValueError, match=r"other settings than these; they differ in loss, optimizer"):
+        train(tiny("steps=4", "optimizer.lr=0.1", "loss=mse", ckpt))
+    assert (tmp_path / "run/results.json").read_bytes() == before
+    assert train(tiny("steps=3", "validations=1", ckpt))["step"] == 3
+
+
+@pytest.mark.parametrize("precision", ["32", "bf16"])
+@pytest.mark.parametrize("algorithm", ["norm", "value"])
+def test_gradients_are_clipped(tiny, tmp_path: Path, precision: str, algorithm: str) -> None:
+    settings = ("optimizer=sgd", "optimizer.lr=1", "optimizer.momentum=0", "scheduler=constant", "scheduler.warmup=0")
+    settings += (f"precision={precision}", "steps=1", "validations=1", f"trainer.gradient_clip_algorithm={algorithm}")
+    settings = (*settings[:-1], f"+{settings[-1]}")
+    torch.manual_seed(0)
+    train(tiny(*settings, "trainer.gradient_clip_val=0.001", run="clipped"))
+    train(tiny(*settings, "trainer.gradient_clip_val=1e-9", run="still"))
+    clipped, still = (state(tmp_path / run / "checkpoints/last.ckpt")["state_dict"] for run in ("clipped", "still"))
+    moved = [clipped[key] - still[key] for key in clipped if key.startswith("net.")]
+    if algorithm == "norm":
+        assert torch.stack([change.norm() for change in moved]).norm().item() == pytest.approx(0.001, rel=0.05)
+    else:
+        assert max(change.abs().max().item() for change in moved) == pytest.approx(0.001, rel=0.05)
+
+
+def test_the_default_optimizer_trains_with_clipping(tiny) -> None:
+    assert train(tiny("trainer.gradient_clip_val=1", "steps=1", "validations=1"))["step"] == 1
+
+
+def test_the_logged_loss_is_that_of_a_batch_also_where_batches_are_accumulated(tiny, tmp_path: Path) -> None:
+    losses = []
+    for run, accumulate in (("one", 1), ("four", 4)):
+        settings = ("trainer.log_every_n_steps=1", "steps=1", "validations=1", "optimizer.lr=1e-9")
+        train(tiny(*settings, f"trainer.accumulate_grad_batches={accumulate}", run=run))
+        losses.append(scalars(tmp_path / run / "tensorboard")["train/loss"][0][1])
+    assert losses[1] == pytest.approx(losses[0], rel=0.5)
+
+
+def test_y_float_scores_luma_from_luma(tiny) -> None:
+    small = ("model=espcn", "protocol.name=y-float", "steps=1", "validations=1")
+    content = train(tiny(*small))
+    assert content["protocol"]["lr"].startswith("float Y")
+    from upnet.data import build as build_store
+    from upnet.data import open_sets
+    from upnet.metrics import Protocol, bicubic, mean
+
+    (store,) = (build_store(source, 2) for source in open_sets(content["val_root"], 2).values())
+    protocol = Protocol(name="y-float")
+    scores = []
+    for index in range(len(store)):
+        hr = torch.from_numpy(store.hr(index).copy()).movedim(-1, 0)
+        low, target = protocol.degrade(hr, 2)
+        scores.append(protocol.score(bicubic(low, 2), target, 2))
+    assert content["datasets"]["validation"]["baseline"]["psnr"] == pytest.approx(mean(scores).psnr, abs=1e-5)
+
+
+def test_y_float_is_refused_for_colour(tiny) -> None:
+    with pytest.raises(ValueError, match=r"model\.channels=3; take protocol\.name=rgb8"):
+        train(tiny("protocol.name=y-float"))
+
+
+def test_the_signal_of_ctrl_c_is_given_back_after_an_error(tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    from upnet.task import Task
+
+    before = signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr(
+        Task, "training_step", lambda self, batch, batch_idx: self.net.tail.output.bias.sum() * float("nan")
+    )
+    with pytest.raises(NonFiniteLossError):
+        train(tiny())
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_hparams_reach_tensorboard(tiny, tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    train(tiny("steps=1", "validations=1"))
+    readers = [EventAccumulator(str(path)).Reload() for path in (tmp_path / "run/tensorboard").glob("events*")]
+    assert any(
+        "hparams" in str(reader.PluginTagToContent("hparams")) or reader.PluginTagToContent("hparams")
+        for reader in readers
+    )
+    final = [tag for reader in readers for tag in reader.Tags()["scalars"] if tag.startswith("final/")]
+    assert "final/validation/psnr" in final
+
+
+def test_a_list_of_operators_from_a_yaml_trains(tiny, compose: Compose) -> None:
+    """The README's example, as it stands there."""
+    import re
+
+    from support import CONFIGS, ROOT
+
+    yaml = re.search(r"```yaml\n(# @package _global_\n.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert yaml is not None
+    path = CONFIGS / "experiment/_readme_example.yaml"
+    path.write_text(yaml[1])
+    try:
+        content = train(tiny("experiment=_readme_example", "steps=1", "validations=1"))
+    finally:
+        path.unlink()
+    assert [node["_target_"].rsplit(".", 1)[-1] for node in content["model"]["upsampler"]] == [
+        "MaxUnpool",
+        "Transposed",
+    ]
+
+
 def test_accumulated_batches_make_one_step_and_one_average(tiny, tmp_path: Path) -> None:
     content = train(tiny("trainer.accumulate_grad_batches=3", "steps=2", "validations=1"))
     assert content["step"] == 2

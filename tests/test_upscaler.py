@@ -99,6 +99,16 @@ def test_a_folder_is_upscaled_past_a_broken_picture(upscaler: Upscaler, tmp_path
     assert sorted(path.name for path in (tmp_path / "out").rglob("*") if path.is_file()) == ["a.png", "b.png"]
 
 
+def test_pictures_of_one_name_and_two_endings_are_both_kept(upscaler: Upscaler, tmp_path: Path) -> None:
+    source = tmp_path / "in"
+    source.mkdir()
+    Image.fromarray(random(6, 5, 3)).save(source / "a.png")
+    Image.fromarray(random(4, 7, 3)).save(source / "a.bmp")
+    written, failed = upscale_files(upscaler, source, tmp_path / "out")
+    assert not failed
+    assert sorted(path.name for path in written) == ["a.bmp.png", "a.png.png"]
+
+
 def test_a_picture_is_turned_as_its_exif_says(upscaler: Upscaler, tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6

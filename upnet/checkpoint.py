@@ -31,11 +31,12 @@ class Loaded:
     path: Path
 
 
-def describe(config: Mapping[str, Any], scale: int, step: int) -> dict[str, Any]:
-    """What a checkpoint says of itself, as plain data."""
+def describe(config: Mapping[str, Any], settings: Mapping[str, Any], scale: int, step: int) -> dict[str, Any]:
+    """What a checkpoint says of itself, as plain data: the network's config, and the settings it is trained under."""
     return {
         "format": FORMAT,
         "model": dict(config),
+        "settings": dict(settings),
         "scale": scale,
         "step": step,
         "versions": {"upnet": VERSION, "torch": str(torch.__version__)},

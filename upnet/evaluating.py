@@ -1,5 +1,6 @@
 """The uses of evaluate.py: score checkpoints, and compare the runs of a study."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,17 @@ from upnet.figures import to_uint8
 from upnet.metrics import Protocol
 from upnet.report import print_results, shorten
 from upnet.results import results, write_csv, write_json
-from upnet.scoring import score_sets
+from upnet.scoring import Look, score_sets
 from upnet.study.cost import parameters
 from upnet.study.picture import draw_study
 from upnet.study.table import print_study, read_study, rows
 from upnet.versions import versions
+
+SHOWN = 8
+"""How many output pictures of an evaluation go to TensorBoard."""
+
+Kept = tuple[str, str, np.ndarray]
+"""Data set, picture, and its output, (H, W, 3) uint8."""
 
 
 def listed(value: Any) -> list[str]:
@@ -51,26 +58,37 @@ def score_checkpoints(config: DictConfig) -> None:
     folder = Path(config.run_dir)
     device = pick_device(config.device)
     checkpoints = [load_network(path, config.weights, listed(config.trust)) for path in listed(config.checkpoint)]
+    scales = sorted({loaded.net.scale for loaded in checkpoints})
+    if len(scales) > 1:
+        raise ValueError(
+            f"checkpoint= lists networks of the scales {scales}, which have no pictures in common; "
+            "evaluate them one by one"
+        )
+    names = run_names([loaded.path for loaded in checkpoints])
     contents: list[dict[str, Any]] = []
+    kept: list[list[Kept]] = []
     for number, loaded in enumerate(checkpoints):
-        own = folder if len(checkpoints) == 1 else folder / f"{number}-{run_name(loaded.path)}"
+        own = folder if len(checkpoints) == 1 else folder / f"{number}-{names[number].replace('/', '-')}"
         own.mkdir(parents=True, exist_ok=True)
-        contents.append(_score(config, loaded, device, own))
-        beside_run(loaded, contents[-1], own)
+        kept.append([])
+        contents.append(_score(config, loaded, device, own, kept[-1]))
     if len(contents) == 1:
         print_results(contents[0])
     else:
-        print_side_by_side([run_name(loaded.path) for loaded in checkpoints], contents)
+        print_side_by_side(names, contents)
+    for loaded, content, pictures in zip(checkpoints, contents, kept, strict=True):
+        beside_run(loaded, content, pictures, folder)
     Console(highlight=False, soft_wrap=True).print(f"\nWritten to {shorten(folder)}")
 
 
-def _score(config: DictConfig, loaded: Loaded, device: torch.device, folder: Path) -> dict[str, Any]:
+def _score(config: DictConfig, loaded: Loaded, device: torch.device, folder: Path, kept: list[Kept]) -> dict[str, Any]:
     config.scale = loaded.net.scale
     data = build(config.data)
     assert isinstance(data, DataModule)
     protocol = Protocol(**config.protocol)
-    look = _keep_images(folder / "images") if config.save_images else None
-    tallies = list(score_sets(loaded.net.to(device), data.test_sets(), protocol, look))
+    look = _keep(folder / "images" if config.save_images else None, kept)
+    net = loaded.net.to(device=device, memory_format=torch.channels_last)
+    tallies = list(score_sets(net, data.test_sets(), protocol, look))
     extra = {
         "checkpoint": str(loaded.path),
         "model": loaded.config,
@@ -86,34 +104,44 @@ def _score(config: DictConfig, loaded: Loaded, device: torch.device, folder: Pat
     return content
 
 
-def _keep_images(folder: Path) -> Any:
+def _keep(folder: Path | None, kept: list[Kept]) -> Look:
+    """Save every output picture below the folder, if there is one; keep the first ones for TensorBoard."""
+
     def keep(dataset: str, name: str, output: Tensor) -> None:
-        path = folder / dataset / f"{name}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(to_uint8(output)).save(path)
+        picture = to_uint8(output.expand(3, -1, -1))
+        if len(kept) < SHOWN:
+            kept.append((dataset, name, picture))
+        if folder is not None:
+            path = folder / dataset / f"{name}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(picture).save(path)
 
     return keep
 
 
-def run_name(checkpoint: Path) -> str:
-    """The folder of the run a checkpoint belongs to, or its own name where it stands alone."""
-    return checkpoint.parent.parent.resolve().name if checkpoint.parent.name == "checkpoints" else checkpoint.stem
+def run_names(checkpoints: Sequence[Path]) -> list[str]:
+    """The folders of the runs that checkpoints belong to, and the files' own names where that isn't enough."""
+    names = [
+        path.parent.parent.resolve().name if path.parent.name == "checkpoints" else path.stem for path in checkpoints
+    ]
+    if len(set(names)) == len(names):
+        return names
+    return [f"{name}/{path.stem}" for name, path in zip(names, checkpoints, strict=True)]
 
 
-def beside_run(loaded: Loaded, content: dict[str, Any], folder: Path) -> None:
+def beside_run(loaded: Loaded, content: dict[str, Any], kept: Sequence[Kept], folder: Path) -> None:
     """Numbers and pictures into TensorBoard beside the run they belong to; in `folder` where there is no such run."""
     from torch.utils.tensorboard import SummaryWriter
 
     run = loaded.path.parent.parent
-    writable = loaded.path.parent.name == "checkpoints" and (run / "tensorboard").is_dir()
+    writable = loaded.path.parent.name == "checkpoints" and os.access(run / "tensorboard", os.W_OK)
     with SummaryWriter(str((run if writable else folder) / "tensorboard" / "evaluation")) as writer:
         for name, told in content["datasets"].items():
             for what in ("psnr", "ssim"):
                 writer.add_scalar(f"evaluation/{name}/{what}", float(told[what]), loaded.step)
                 writer.add_scalar(f"evaluation/{name}/{what}_bicubic", float(told["baseline"][what]), loaded.step)
-            for path in sorted((folder / "images" / name).glob("**/*.png"))[:8]:
-                picture = np.asarray(Image.open(path))
-                writer.add_image(f"evaluation/{name}/{path.stem}", picture, loaded.step, dataformats="HWC")
+        for dataset, name, picture in kept:
+            writer.add_image(f"evaluation/{dataset}/{name}", picture, loaded.step, dataformats="HWC")
 
 
 def print_side_by_side(names: Sequence[str], contents: Sequence[dict[str, Any]]) -> None:
@@ -123,8 +151,8 @@ def print_side_by_side(names: Sequence[str], contents: Sequence[dict[str, Any]])
     for name, other in zip(names[1:], contents[1:], strict=True):
         if other["protocol"] != first["protocol"]:
             raise ValueError(
-                f"{names[0]} and {name} are scored by different protocols (scales ×{first['scale']} and "
-                f"×{other['scale']}), and their numbers don't belong into one table; evaluate them one by one"
+                f"{names[0]} and {name} are scored by different protocols, and their numbers don't belong into one "
+                "table; evaluate them one by one"
             )
     protocol = first["protocol"]
     told = f"PSNR in dB / SSIM, ×{protocol['scale']}, {protocol['name']}, channel {protocol['channel']}"

@@ -10,11 +10,11 @@ Precision = Literal["auto", "32", "bf16", "16"]
 def lightning_precision(precision: Precision, accelerator: str) -> Literal["32-true", "bf16-mixed", "16-mixed"]:
     """What Lightning calls it. `auto` is bf16 where the hardware multiplies in it, and float32 otherwise.
 
-    accelerator: the trainer's: auto, cpu or gpu.
+    accelerator: the trainer's: cpu or gpu.
 
     Raises ValueError for float16 on a CPU, which has no such arithmetic to be faster by.
     """
-    on_gpu = accelerator in ("gpu", "cuda") or (accelerator == "auto" and torch.cuda.is_available())
+    on_gpu = accelerator in ("gpu", "cuda")
     match precision:
         case "32":
             return "32-true"
@@ -35,9 +35,6 @@ def gpu_has_bf16() -> bool:
 
 
 def cpu_has_bf16() -> bool:
-    """Whether this CPU multiplies bf16 in hardware: by AVX-512 BF16 or AMX on x86, or by the instruction on ARM."""
-    capability = torch.backends.cpu.get_cpu_capability()
-    if capability.startswith("SVE") or torch.backends.cpu.get_cpu_capability() == "DEFAULT":
-        return False
+    """Whether this CPU is an x86 that multiplies bf16 in hardware, by AVX-512 BF16 or AMX."""
     probes = (getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
     return any(probe() for probe in probes if probe is not None)

@@ -2,12 +2,15 @@
 
 import shlex
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table
+
+from upnet.metrics import Protocol
 
 
 def print_results(content: Mapping[str, Any]) -> None:
@@ -31,16 +34,48 @@ def print_results(content: Mapping[str, Any]) -> None:
 
 def next_commands(folder: Path, config: DictConfig) -> None:
     """How to look at a run in TensorBoard, evaluate its checkpoint, and upscale a picture."""
-    last = shlex.quote(str(shorten(folder / "checkpoints" / "last.ckpt")))
+    path = folder / "checkpoints" / "last.ckpt"
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(
+        f"\nPictures side by side   {shorten(folder / 'comparison.png')}\n"
+        f"Look at the training    tensorboard --logdir {shlex.quote(str(shorten(folder)))}"
+    )
+    if not path.is_file():
+        return
+    last = shlex.quote(str(shorten(path)))
     roots = OmegaConf.select(config, "data.val_root")
     data = "" if roots is None else " data=folder " + shlex.quote(f"data.root={_plain_list(roots)}")
-    scale = config.scale
-    Console(highlight=False, soft_wrap=True).print(
-        f"\nPictures side by side   {shorten(folder / 'comparison.png')}\n"
-        f"Look at the training    tensorboard --logdir {shlex.quote(str(shorten(folder)))}\n"
-        f"Score the checkpoint    python evaluate.py checkpoint={last}{data}\n"
-        f"Upscale a picture       python evaluate.py checkpoint={last} input=photo.png output=photo_x{scale}.png"
+    trust, protocol = _trust(config), _protocol(config)
+    console.print(
+        f"Score the checkpoint    python evaluate.py checkpoint={last}{data}{protocol}{trust}\n"
+        f"Upscale a picture       python evaluate.py checkpoint={last} input=photo.png "
+        f"output=photo_x{config.scale}.png{trust}"
     )
+
+
+def _trust(config: DictConfig) -> str:
+    """What a checkpoint with operators from outside needs, beside its path."""
+    found: set[str] = set()
+
+    def walk(node: Any) -> None:
+        if isinstance(node, Mapping):
+            target = str(node.get("_target_", "upnet."))
+            if not target.startswith("upnet."):
+                found.add(target.rpartition(".")[0])
+            for child in node.values():
+                walk(child)
+        elif isinstance(node, list):
+            for child in node:
+                walk(child)
+
+    walk(OmegaConf.to_container(config.model, resolve=True))
+    return f" 'trust=[{','.join(sorted(found))}]'" if len(found) > 1 else f" trust={found.pop()}" if found else ""
+
+
+def _protocol(config: DictConfig) -> str:
+    """The settings of the protocol that aren't the default ones, as arguments."""
+    default = asdict(Protocol())
+    return "".join(f" protocol.{key}={value}" for key, value in config.protocol.items() if value != default[str(key)])
 
 
 def hyperparameters(config: DictConfig, parameters: int) -> dict[str, str | int | float | bool]:

@@ -100,11 +100,6 @@ def read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def number(value: float | str) -> float:
-    """A PSNR or SSIM as it stands in results.json."""
-    return float(value)
-
-
 def _plain(score: Score) -> dict[str, float | str]:
     psnr = "inf" if math.isinf(score.psnr) else round(score.psnr, 6)
     return {"psnr": psnr, "ssim": round(score.ssim, 8)}

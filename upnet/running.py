@@ -5,6 +5,7 @@ import logging
 import os
 import re
 import sys
+import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -37,6 +38,7 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], object]], Call
         @functools.wraps(function)
         def job(config: DictConfig) -> object:
             with _told(in_job=True, debug=config.get("debug") is True):
+                refuse_nested_processes(config)
                 retarget(config, HydraConfig.get().overrides.task)
                 return function(config)
 
@@ -72,16 +74,30 @@ def retarget(config: DictConfig, overrides: Sequence[str]) -> None:
 def _told(in_job: bool, debug: bool) -> Iterator[None]:
     try:
         yield
-    except (ValueError, RuntimeError, OSError, InterruptedRunError, HydraException) as fault:
+    except Exception as fault:
         code = _exit_code(fault)
-        if code is None or debug:
+        if in_job and in_multirun() and code != INTERRUPTED:
+            # Hydra tells the first failure only, and only when all runs are through.
+            told = fault if code is not None and not debug else traceback.format_exc()
+            print(f"\nrun {HydraConfig.get().job.id} failed: {told}", file=sys.stderr, flush=True)
             raise
-        several = HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
-        if in_job and several:
-            print(f"\nrun {HydraConfig.get().job.id} failed: {fault}", file=sys.stderr, flush=True)
+        if code is None or debug:
             raise
         print(f"\n{_sentence(fault)}", file=sys.stderr, flush=True)
         raise SystemExit(code) from None
+
+
+def in_multirun() -> bool:
+    """Whether this is one run of several."""
+    return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
+
+
+def refuse_nested_processes(config: DictConfig) -> None:
+    """Raise ValueError for a multirun of trainings that start processes of their own, each of which would repeat it."""
+    if in_multirun() and str(OmegaConf.select(config, "trainer.strategy")).startswith("ddp"):
+        raise ValueError(
+            "trainer=ddp doesn't go with -m, whose every process would start all runs; run them one by one"
+        )
 
 
 def _exit_code(fault: BaseException) -> int | None:

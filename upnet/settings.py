@@ -16,7 +16,6 @@ class ProtocolSettings:
     name: Literal["rgb8", "y-float"]
     channel: Literal["y", "rgb"]
     crop: Annotated[int, Ge(0)] | None
-    grey: Literal["studio", "full"]
 
 
 @dataclass

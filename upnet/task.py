@@ -11,10 +11,10 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from upnet.checkpoint import describe
 from upnet.ema import EMA
-from upnet.metrics import Protocol, Score, bicubic, luma
+from upnet.metrics import Protocol, Score, luma
 from upnet.models import EncoderDecoder
-from upnet.models.enlarge import enlarge
 from upnet.results import Tally
+from upnet.scoring import check_protocol, score_bicubic, score_network
 
 Weights = Literal["ema", "raw"]
 
@@ -24,6 +24,7 @@ class Task(pl.LightningModule):
 
     net:           the network.
     config:        its resolved config as plain data, which a checkpoint carries.
+    settings:      what else the result depends on, as plain data; a checkpoint is resumed under the same only.
     loss:          of the output and the target, both (N, C, H, W) in [0, 1].
     optimizer:     called with the parameters.
     scheduler:     called with the optimizer and the number of steps.
@@ -40,6 +41,7 @@ class Task(pl.LightningModule):
         self,
         net: EncoderDecoder,
         config: Mapping[str, Any],
+        settings: Mapping[str, Any],
         loss: nn.Module,
         optimizer: Callable[..., Optimizer],
         scheduler: Callable[..., LRScheduler],
@@ -50,7 +52,9 @@ class Task(pl.LightningModule):
         compile: bool = False,
     ) -> None:
         super().__init__()
+        check_protocol(net, protocol)
         self.config = dict(config)
+        self.settings = dict(settings)
         self.loss = loss
         self.make_optimizer, self.make_scheduler = optimizer, scheduler
         self.steps = steps
@@ -86,6 +90,9 @@ class Task(pl.LightningModule):
         """Average the weights after every optimizer step; with accumulated gradients not every batch is one."""
         if (batch_idx + 1) % self.trainer.accumulate_grad_batches == 0:
             self.ema.update(self.net, self.global_step)
+        if self.global_step >= self.steps:
+            # Lightning validates, and so saves, at a stop, but not at a last step that the interval doesn't meet.
+            self.trainer.should_stop = True
 
     def on_validation_epoch_start(self) -> None:
         """Begin the tallies of every set."""
@@ -98,12 +105,10 @@ class Task(pl.LightningModule):
         dataset = list(self.tallies["ema"])[dataloader_idx]
         lr, hr, name = batch["lr"], batch["hr"], batch["name"]
         baseline = self._baseline(dataset, name, lr, hr)
-        output = torch.empty(0)
-        networks: dict[Weights, EncoderDecoder] = {"raw": self.net, "ema": self.ema.net}
-        for weights, net in networks.items():
-            output = enlarge(net, lr / 255)
-            score = self.protocol.score(output, hr, net.scale)
-            self.tallies[weights][dataset].add(name, score, baseline)
+        _, raw = score_network(self.net, lr, hr, self.protocol)
+        output, averaged = score_network(self.ema.net, lr, hr, self.protocol)
+        self.tallies["raw"][dataset].add(name, raw, baseline)
+        self.tallies["ema"][dataset].add(name, averaged, baseline)
         return {"dataset": dataset, "name": name, "output": output}
 
     def on_validation_epoch_end(self) -> None:
@@ -124,7 +129,23 @@ class Task(pl.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """What makes a checkpoint describe itself."""
-        checkpoint["upnet"] = describe(self.config, self.net.scale, self.global_step)
+        checkpoint["upnet"] = describe(self.config, self.settings, self.net.scale, self.global_step)
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: Optimizer,
+        gradient_clip_val: int | float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip by norm, or by value, as the trainer says."""
+        if self.trainer.precision == "16-mixed":
+            # Only Lightning knows the scale that float16's gradients are multiplied by.
+            self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
+        elif gradient_clip_val:
+            # Lightning refuses fused optimizers under mixed precision, which is right for float16 alone.
+            by_value = str(gradient_clip_algorithm).endswith("value")
+            clip = nn.utils.clip_grad_value_ if by_value else nn.utils.clip_grad_norm_
+            clip(self.net.parameters(), gradient_clip_val)
 
     def _pictures(self, batch: Tensor) -> Tensor:
         """(N, 3, H, W) uint8 -> (N, C, H, W) in [0, 1], C as the network has it."""
@@ -134,5 +155,5 @@ class Task(pl.LightningModule):
     def _baseline(self, dataset: str, name: str, lr: Tensor, hr: Tensor) -> Score:
         """Bicubic's score of one picture: the same at every validation, so taken once."""
         if (dataset, name) not in self._baselines:
-            self._baselines[dataset, name] = self.protocol.score(bicubic(lr, self.net.scale), hr, self.net.scale)
+            self._baselines[dataset, name] = score_bicubic(lr, hr, self.net.scale, self.protocol)
         return self._baselines[dataset, name]

@@ -29,6 +29,9 @@ from upnet.versions import versions
 
 log = logging.getLogger(__name__)
 
+ELSEWHERE = ("seed", "cache_dir", "skip_broken", "workers", "root", "val_root", "_target_")
+"""Settings of the data that don't change what is learnt from a picture; the pictures themselves are told by `train`."""
+
 
 def train(config: DictConfig) -> dict[str, Any]:
     """Train, score and tell. The content of results.json comes back.
@@ -38,19 +41,25 @@ def train(config: DictConfig) -> dict[str, Any]:
     """
     if config.keep_memory:
         keep_large_blocks()
+    if config.compile:
+        # A multirun compiles every network anew, and torch counts them all as one that changes too often.
+        torch.compiler.reset()
     folder = Path(config.run_dir)
     model = OmegaConf.to_container(config.model, resolve=True)
     assert isinstance(model, dict)
-    resume = find_checkpoint(config.ckpt, model)
+    settings = training_settings(config)
+    resume = find_checkpoint(config.ckpt, model, settings, config.steps)
     pl.seed_everything(config.seed, workers=True, verbose=False)
 
     data = build(config.data)
     assert isinstance(data, DataModule)
-    task = build_task(config, {str(key): value for key, value in model.items()})
+    task = build_task(config, {str(key): value for key, value in model.items()}, settings)
     data.setup("fit")
     if resume is None:
         task.net.warm_start()
     trainer = build_trainer(config)
+    if not trainer.checkpoint_callback:
+        log.warning("nothing of this run will be saved: callbacks.checkpoints is null")
     write_config(config, folder, trainer)
 
     started = time.perf_counter()
@@ -67,13 +76,24 @@ def train(config: DictConfig) -> dict[str, Any]:
     return conclude(config, task, trainer, data, minutes)
 
 
-def build_task(config: DictConfig, model: dict[str, Any]) -> Task:
+def training_settings(config: DictConfig) -> dict[str, Any]:
+    """What a result depends on beside the network and the seed, as plain data; where files lie is none of it."""
+    plain = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(plain, dict)
+    data = {key: value for key, value in plain["data"].items() if key not in ELSEWHERE}
+    chosen = ("loss", "optimizer", "scheduler", "ema", "precision", "steps")
+    batch = {"accumulate": plain["trainer"]["accumulate_grad_batches"], "clip": plain["trainer"]["gradient_clip_val"]}
+    return {"data": data, "batch": batch, **{key: plain[key] for key in chosen}}
+
+
+def build_task(config: DictConfig, model: dict[str, Any], settings: dict[str, Any]) -> Task:
     """The network and how it learns. Raises ConfigError where a component refuses what it was given."""
     # A rehearsal on a single number: torch checks a rate only once the optimizer is made, which is after the start.
     build(config.scheduler)(build(config.optimizer)([torch.nn.Parameter(torch.zeros(1))]), steps=config.steps)
     return Task(
         net=build(config.model),
         config=model,
+        settings=settings,
         loss=build(config.loss),
         optimizer=build(config.optimizer),
         scheduler=build(config.scheduler),
@@ -90,8 +110,15 @@ def build_trainer(config: DictConfig) -> pl.Trainer:
     quiet()
     batches = config.steps * config.trainer.accumulate_grad_batches
     callbacks = [build(node) for node in config.callbacks.values() if node is not None]
-    precision = lightning_precision(str(config.precision), config.trainer.accelerator)  # pyright: ignore[reportArgumentType]
+    accelerator = config.trainer.accelerator
+    if accelerator == "auto":
+        # Lightning would also take accelerators without float64, which scores are computed in.
+        accelerator = "gpu" if torch.cuda.is_available() else "cpu"
+    precision = lightning_precision(str(config.precision), accelerator)  # pyright: ignore[reportArgumentType]
+    if precision == "16-mixed" and config.trainer.gradient_clip_val and config.optimizer.get("fused"):
+        raise ValueError("precision=16 clips no gradients for a fused optimizer; add optimizer.fused=false")
     return build(config.trainer)(
+        accelerator=accelerator,
         precision=precision,
         callbacks=callbacks,
         logger=build(config.logger),
@@ -105,8 +132,12 @@ def build_trainer(config: DictConfig) -> pl.Trainer:
     )
 
 
-def find_checkpoint(ckpt: str | None, model: dict[Any, Any]) -> str | None:
-    """The checkpoint to resume from. Raises ValueError where there is none, or it holds another network."""
+def find_checkpoint(ckpt: str | None, model: dict[Any, Any], settings: dict[str, Any], steps: int) -> str | None:
+    """The checkpoint to resume from.
+
+    Raises ValueError where there is none, it holds another network, was trained under other settings, or is finished.
+    Only the number of steps may be raised.
+    """
     if ckpt is None:
         return None
     path = newest_checkpoint(Path("runs")) if ckpt == "last" else Path(ckpt)
@@ -118,6 +149,14 @@ def find_checkpoint(ckpt: str | None, model: dict[Any, Any]) -> str | None:
         raise ValueError(
             f"{path} was trained with another network than this config describes; they differ in {differing}"
         )
+    differing = sorted(key for key in settings if key != "steps" and told["settings"].get(key) != settings[key])
+    if differing:
+        raise ValueError(
+            f"{path} was trained under other settings than these; they differ in {', '.join(differing)}. Resume by the "
+            "command it was trained by"
+        )
+    if told["step"] >= steps:
+        raise ValueError(f"{path} is finished: it has made {told['step']} steps of {steps}; raise steps= to go on")
     log.info("resuming from %s, step %d", path, told["step"])
     return str(path)
 
@@ -145,6 +184,8 @@ def write_config(config: DictConfig, folder: Path, trainer: pl.Trainer) -> None:
 
 def conclude(config: DictConfig, task: Task, trainer: pl.Trainer, data: DataModule, minutes: float) -> dict[str, Any]:
     """The last scores as results.json, a table, a picture, hparams in TensorBoard, and what to do next."""
+    assert all(tally.network for tally in task.tallies["ema"].values()), "a run ends with a validation"
+    task.eval()
     folder = Path(config.run_dir)
     count = parameters(task.net)
     extra = {
@@ -153,6 +194,7 @@ def conclude(config: DictConfig, task: Task, trainer: pl.Trainer, data: DataModu
         "parameters": count,
         "step": task.global_step,
         "weights": "ema",
+        "settings": task.settings,
         "seed": config.seed,
         "val_root": data.val_root,
         "minutes": round(minutes, 3),

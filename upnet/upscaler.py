@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Literal, TypeVar, cast
 
 import numpy as np
 import torch
@@ -27,9 +27,8 @@ class Upscaler:
     >>> model.upscale(Image.open("photo.png")).save("photo_x2.png")  # doctest: +SKIP
     """
 
-    def __init__(self, net: EncoderDecoder, config: dict[str, Any] | None = None) -> None:
+    def __init__(self, net: EncoderDecoder) -> None:
         self.net = net.eval()
-        self.config = config
 
     @property
     def scale(self) -> int:
@@ -45,7 +44,7 @@ class Upscaler:
         """The picture, `scale` times as large, of the same kind.
 
         image: a PIL picture of any mode; an array (H, W), (H, W, 3) or (H, W, 4), uint8, uint16, or floating point in
-               [0, 1]; or a tensor (3, H, W), (1, H, W) or (N, 3, H, W) of the same types, on any device.
+               [0, 1]; or a tensor (3, H, W), (1, H, W) or (N, 3, H, W), uint8 or floating point, on any device.
 
         Whole numbers come back rounded and clamped, floating point clamped to [0, 1]. Grey goes through the network as
         a grey colour picture and comes back grey; alpha is enlarged by bicubic interpolation. Raises ValueError for
@@ -61,12 +60,12 @@ class Upscaler:
         from PIL import Image as Pillow
 
         if image.mode in ("I;16", "I;16B", "I;16L", "I"):
-            return Pillow.fromarray(self._array(np.asarray(image).astype(np.uint16)))
+            return Pillow.fromarray(self._array(np.asarray(image).clip(0, 65535).astype(np.uint16)))
         transparent = image.mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in image.info
         grey = image.mode in ("1", "L", "LA", "La")
         mode = ("LA" if transparent else "L") if grey else ("RGBA" if transparent else "RGB")
         larger = Pillow.fromarray(self._array(np.asarray(image.convert(mode))))
-        larger.info.update({key: image.info[key] for key in ("icc_profile", "dpi") if key in image.info})
+        larger.info.update({key: image.info[key] for key in ("icc_profile",) if key in image.info})
         return larger
 
     def _array(self, image: np.ndarray) -> np.ndarray:
@@ -107,7 +106,7 @@ def load(
 ) -> Upscaler:
     """The network of a checkpoint as an Upscaler; see `upnet.checkpoint.load_network` for what is refused."""
     loaded = load_network(path, weights, trust)
-    return Upscaler(loaded.net, loaded.config).to(device)
+    return Upscaler(loaded.net).to(device)
 
 
 def _widened(dtype: np.dtype) -> np.dtype:

@@ -1,11 +1,12 @@
 """Picture files in, larger picture files out."""
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 from omegaconf import DictConfig
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 from tqdm import tqdm
 
 from upnet.data import SUFFIXES
@@ -51,7 +52,7 @@ def upscale_files(upscaler: Upscaler, source: Path, target: Path | None) -> tupl
         try:
             upscale_file(upscaler, picture, larger)
             written.append(larger)
-        except (OSError, SyntaxError, UnidentifiedImageError, Image.DecompressionBombError) as fault:
+        except (OSError, SyntaxError, ValueError, RuntimeError, Image.DecompressionBombError) as fault:
             failed.append(f"{picture}: {fault}")
     return written, failed
 
@@ -91,5 +92,8 @@ def _pairs(source: Path, target: Path | None, scale: int) -> Iterator[tuple[Path
     pictures = [path for path in pictures if target.resolve() not in path.resolve().parents]
     if not pictures:
         raise ValueError(f"input={source} holds no picture; these are read: {', '.join(sorted(SUFFIXES))}")
+    names = Counter(path.relative_to(source).with_suffix(".png") for path in pictures)
     for path in pictures:
-        yield path, target / path.relative_to(source).with_suffix(".png")
+        name = path.relative_to(source).with_suffix(".png")
+        # a.jpg and a.png in one folder: each keeps its ending, and neither is written over the other.
+        yield path, target / (name if names[name] == 1 else path.relative_to(source).with_suffix(path.suffix + ".png"))

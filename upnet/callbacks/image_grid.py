@@ -60,7 +60,7 @@ class ImageGrid(pl.Callback):
         """(3, size, 5·size) in [0, 1]."""
         scale = hr.shape[-1] // lr.shape[-1]
         target, enlarged = hr / 255, bicubic(lr, scale).float().clamp(0, 1)
-        output = output.clamp(0, 1)
+        output = output.clamp(0, 1).expand_as(target)
         nearest = (lr / 255).repeat_interleave(scale, 1).repeat_interleave(scale, 2)
         side = min(self.size, *hr.shape[1:])
         top, left = busiest(enlarged - target, side)

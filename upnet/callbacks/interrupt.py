@@ -6,6 +6,9 @@ from typing import Any
 
 import pytorch_lightning as pl
 
+AGREE = 10
+"""Batches between two times that several processes ask each other whether one was interrupted."""
+
 
 class SaveAtInterrupt(pl.Callback):
     """At the first Ctrl-C training ends after the step it is in, saved; at the second it breaks off at once.
@@ -25,13 +28,22 @@ class SaveAtInterrupt(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """End here, where the weights belong to a whole step."""
-        if self.interrupted:
+        """End here, where the weights belong to a whole step; with several processes, all of them at the same one."""
+        if trainer.world_size > 1 and batch_idx % AGREE == 0:
+            self.interrupted = trainer.strategy.reduce_boolean_decision(self.interrupted, all=False)
+            trainer.should_stop = trainer.should_stop or self.interrupted
+        elif trainer.world_size == 1 and self.interrupted:
             trainer.should_stop = True
-            trainer.fit_loop.epoch_loop.min_steps = None
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Give the signal back."""
+        self._give_back()
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """Give the signal back here as well: after an error Lightning tears nothing down."""
+        self._give_back()
+
+    def _give_back(self) -> None:
         if self._before is not None:
             signal.signal(signal.SIGINT, self._before)
             self._before = None

@@ -13,7 +13,8 @@ class Progress(TQDMProgressBar):
     def init_train_tqdm(self) -> Tqdm:
         """Lightning's bar, named for what it counts."""
         bar = super().init_train_tqdm()
-        bar.bar_format = "{desc} {percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt} steps, {remaining} left{postfix}"
+        unit = "steps" if self.trainer.accumulate_grad_batches == 1 else "batches"
+        bar.bar_format = "{desc} {percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt} " + unit + ", {remaining} left{postfix}"
         return bar
 
     def on_train_epoch_start(self, trainer: pl.Trainer, *rest: Any) -> None:

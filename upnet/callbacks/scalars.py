@@ -45,7 +45,8 @@ class Scalars(pl.Callback):
             return
         passed = time.perf_counter() - self._since
         scalars = {
-            "train/loss": outputs["loss"].item(),
+            # Lightning hands out the share of a step; the loss of the batch is what is meant.
+            "train/loss": outputs["loss"].item() * trainer.accumulate_grad_batches,
             "train/learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
             "train/gradient_norm": self._norm.item(),
         }

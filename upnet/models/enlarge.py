@@ -1,5 +1,7 @@
 """A network on a colour picture."""
 
+from contextlib import AbstractContextManager
+
 import torch
 from torch import Tensor
 
@@ -9,16 +11,23 @@ from upnet.models.encoder_decoder import EncoderDecoder
 
 
 @torch.no_grad()
-def enlarge(net: EncoderDecoder, rgb: Tensor) -> Tensor:
+def enlarge(net: EncoderDecoder, picture: Tensor) -> Tensor:
     """(3, h, w) in [0, 1] -> (3, scale·h, scale·w) about [0, 1], in float32, on the network's device.
 
-    A network of one channel enlarges the luma; the two colour differences come from bicubic interpolation.
+    A network of one channel enlarges the luma, and the two colour differences come from bicubic interpolation; it also
+    takes a plane of luma alone, (1, h, w) -> (1, scale·h, scale·w).
     """
     weight = next(net.parameters())
-    rgb = rgb.to(device=weight.device, dtype=torch.float32)
-    with torch.autocast(weight.device.type, enabled=False):
-        if net.channels == 3:
-            return net(rgb[None])[0]
-        planes = ycbcr(rgb)
+    picture = picture.to(device=weight.device, dtype=torch.float32)
+    with torch.autocast(weight.device.type, enabled=False), _whole_float32():
+        if net.channels == picture.shape[0]:
+            return net(picture[None])[0]
+        planes = ycbcr(picture)
         luma = net(planes[None, :1])[0]
         return rgb_of_ycbcr(torch.cat((luma, imresize(planes[1:], net.scale).to(luma))))
+
+
+def _whole_float32() -> AbstractContextManager[None]:
+    # On GPUs from Ampere on, cuDNN's convolutions round float32 to 10 bits unless told otherwise.
+    cudnn = torch.backends.cudnn
+    return cudnn.flags(enabled=True, benchmark=cudnn.benchmark, deterministic=cudnn.deterministic, allow_tf32=False)

@@ -1,5 +1,6 @@
 """A folder of runs as one table: operator, parameters, multiply-adds, PSNR, SSIM, mean and spread over seeds."""
 
+import json
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,11 @@ class Run:
 
     folder: Path
     results: dict[str, Any]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What the result depends on, beside the seed: the network's config and how it was trained."""
+        return {"model": self.results["model"], **self.results["settings"]}
 
     @property
     def checkpoint(self) -> Path:
@@ -52,16 +58,18 @@ def read_study(folder: Path, trust: Sequence[str] = ()) -> tuple[list[Arm], list
     """
     if not folder.is_dir():
         raise ValueError(f"study={folder} is not a folder; a multirun writes its runs below runs/studies/")
-    configs = sorted(path.parent for path in folder.glob("*/config") if path.is_dir())
-    unfinished = [path for path in configs if not (path / "results.json").is_file()]
-    runs = [Run(path.parent, read_json(path)) for path in sorted(folder.glob("*/results.json"))]
+    folders = sorted(path.parent.parent for path in folder.glob("**/config/hydra.yaml"))
+    unfinished = [path for path in folders if not (path / "results.json").is_file()]
+    runs = [Run(path, read_json(path / "results.json")) for path in folders if path not in unfinished]
     if not runs:
-        raise ValueError(f"study={folder} holds no finished run: there is no */results.json in it")
+        raise ValueError(f"study={folder} holds no finished run: no folder below it has a results.json")
     _check_comparable(runs)
     groups: dict[str, list[Run]] = {}
     for run in runs:
-        groups.setdefault(repr(run.results["model"]), []).append(run)
-    names = _names([group[0].results["model"] for group in groups.values()])
+        groups.setdefault(json.dumps(run.settings, sort_keys=True), []).append(run)
+    for group in groups.values():
+        _check_seeds(group)
+    names = _names([group[0].settings for group in groups.values()])
     arms = [_arm(name, group, trust) for name, group in zip(names, groups.values(), strict=True)]
     first = next(iter(runs[0].results["datasets"]))
     return sorted(arms, key=lambda arm: -statistics.fmean(arm.scores(first, "psnr"))), unfinished
@@ -141,23 +149,30 @@ def _check_comparable(runs: Sequence[Run]) -> None:
             )
 
 
-def _names(models: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The operator of each model, and every other setting in which the models differ."""
-    flat = [_flat(model) for model in models]
+def _check_seeds(runs: Sequence[Run]) -> None:
+    seeds = [run.results["seed"] for run in runs]
+    if len(set(seeds)) < len(seeds):
+        told = ", ".join(str(run.folder) for run in runs)
+        raise ValueError(f"these runs are repetitions of one another, seed and all, and would count twice: {told}")
+
+
+def _names(arms: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The operator of each arm, and every other setting in which the arms differ."""
+    flat = [_flat(arm) for arm in arms]
     keys = sorted({key for one in flat for key in one})
     differing = [key for key in keys if len({repr(one.get(key)) for one in flat}) > 1]
     names = []
-    for model, one in zip(models, flat, strict=True):
-        upsampler = model["upsampler"]
+    for arm, one in zip(arms, flat, strict=True):
+        upsampler = arm["model"]["upsampler"]
         operators = upsampler if isinstance(upsampler, list) else [upsampler]
         name = " + ".join("none" if op is None else op["_target_"].rsplit(".", 1)[-1] for op in operators)
-        rest = [key for key in differing if not key.startswith("upsampler")]
+        rest = [key for key in differing if not key.startswith("model.upsampler")]
         names.append(", ".join([name, *(f"{key}={one.get(key)}" for key in rest)]))
     if len(set(names)) == len(names):
         return names
-    inner = [key for key in differing if key.startswith("upsampler")]
+    inner = [key for key in differing if key.startswith("model.upsampler.")]
     return [
-        f"{name} ({', '.join(f'{k[10:]}={one[k]}' for k in inner if k in one)})"
+        f"{name} ({', '.join(f'{key[16:]}={one[key]}' for key in inner if key in one)})"
         for name, one in zip(names, flat, strict=True)
     ]
 
