@@ -9,7 +9,7 @@ from support import CONFIGS, ROOT
 
 PACKAGE = ROOT / "upnet"
 # Each may import from the groups before it and from itself; leaves know nothing of models.
-ORDER = ["site", "blocks upsample encoders", "models", "ema task checkpoint", "study scoring figures upscaler"]
+ORDER = ["site", "blocks upsample encoders", "models", "ema results scoring task checkpoint", "study figures upscaler"]
 LEAVES = {"imresize", "metrics", "losses", "schedulers", "data", "config", "precision"}
 LIGHTNING = {"task", "callbacks", "training", "data/datamodule"}
 HYDRA = {"config", "running", "training", "evaluating", "upscaling", "report"}
@@ -105,4 +105,6 @@ def test_settings_named_in_the_readme_exist() -> None:
     """Every configs/… path that the README names is there."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     for path in re.findall(r"`(configs/[\w/.]+\.yaml|upnet/[\w/.]+\.py)`", readme):
+        if "NAME" in path:
+            continue  # stands for a name of the reader's own
         assert (ROOT / path).is_file(), path

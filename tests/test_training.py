@@ -210,14 +210,15 @@ def test_gradients_are_clipped(tiny, tmp_path: Path, precision: str, algorithm: 
     settings += (f"precision={precision}", "steps=1", "validations=1", f"trainer.gradient_clip_algorithm={algorithm}")
     settings = (*settings[:-1], f"+{settings[-1]}")
     torch.manual_seed(0)
-    train(tiny(*settings, "trainer.gradient_clip_val=0.001", run="clipped"))
+    limit = 0.001 if algorithm == "norm" else 0.0001
+    train(tiny(*settings, f"trainer.gradient_clip_val={limit}", run="clipped"))
     train(tiny(*settings, "trainer.gradient_clip_val=1e-9", run="still"))
     clipped, still = (state(tmp_path / run / "checkpoints/last.ckpt")["state_dict"] for run in ("clipped", "still"))
     moved = [clipped[key] - still[key] for key in clipped if key.startswith("net.")]
     if algorithm == "norm":
-        assert torch.stack([change.norm() for change in moved]).norm().item() == pytest.approx(0.001, rel=0.05)
+        assert torch.stack([change.norm() for change in moved]).norm().item() == pytest.approx(limit, rel=0.05)
     else:
-        assert max(change.abs().max().item() for change in moved) == pytest.approx(0.001, rel=0.05)
+        assert max(change.abs().max().item() for change in moved) == pytest.approx(limit, rel=0.05)
 
 
 def test_the_default_optimizer_trains_with_clipping(tiny) -> None:
@@ -234,7 +235,7 @@ def test_the_logged_loss_is_that_of_a_batch_also_where_batches_are_accumulated(t
 
 
 def test_y_float_scores_luma_from_luma(tiny) -> None:
-    small = ("model=espcn", "protocol.name=y-float", "steps=1", "validations=1")
+    small = ("model.channels=1", "protocol.name=y-float", "steps=1", "validations=1")
     content = train(tiny(*small))
     assert content["protocol"]["lr"].startswith("float Y")
     from upnet.data import build as build_store

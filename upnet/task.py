@@ -143,7 +143,7 @@ class Task(pl.LightningModule):
             self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
         elif gradient_clip_val:
             # Lightning refuses fused optimizers under mixed precision, which is right for float16 alone.
-            by_value = str(gradient_clip_algorithm).endswith("value")
+            by_value = (gradient_clip_algorithm or "norm").lower() == "value"
             clip = nn.utils.clip_grad_value_ if by_value else nn.utils.clip_grad_norm_
             clip(self.net.parameters(), gradient_clip_val)
 

@@ -20,8 +20,8 @@ class SaveAtInterrupt(pl.Callback):
         self.interrupted = False
         self._before: Any = None
 
-    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Take over the signal."""
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Take over the signal; not before Lightning has noted the handlers that it puts back at the end."""
         self.interrupted = False
         self._before = signal.signal(signal.SIGINT, self._hear)
 
