@@ -197,8 +197,8 @@ def test_a_finished_run_and_one_under_other_settings_are_not_resumed(tiny, tmp_p
     ckpt = f"ckpt={tmp_path}/run/checkpoints/last.ckpt"
     with pytest.raises(ValueError, match=r"is finished: it has made 2 steps of 2; raise steps="):
         train(tiny("steps=2", "validations=1", ckpt))
-    with pytest.raises(ValueError, match=r"other settings than these; they differ in loss, optimizer"):
-        train(tiny("steps=4", "optimizer.lr=0.1", "loss=mse", ckpt))
+    with pytest.raises(ValueError, match=r"other settings than these; they differ in loss, optimizer, seed\."):
+        train(tiny("steps=4", "optimizer.lr=0.1", "loss=mse", "seed=9", ckpt))
     assert (tmp_path / "run/results.json").read_bytes() == before
     assert train(tiny("steps=3", "validations=1", ckpt))["step"] == 3
 

@@ -77,11 +77,11 @@ def train(config: DictConfig) -> dict[str, Any]:
 
 
 def training_settings(config: DictConfig) -> dict[str, Any]:
-    """What a result depends on beside the network and the seed, as plain data; where files lie is none of it."""
+    """What a result depends on beside the network, as plain data; where files lie is none of it."""
     plain = OmegaConf.to_container(config, resolve=True)
     assert isinstance(plain, dict)
     data = {key: value for key, value in plain["data"].items() if key not in ELSEWHERE}
-    chosen = ("loss", "optimizer", "scheduler", "ema", "precision", "steps")
+    chosen = ("seed", "loss", "optimizer", "scheduler", "ema", "precision", "steps")
     batch = {"accumulate": plain["trainer"]["accumulate_grad_batches"], "clip": plain["trainer"]["gradient_clip_val"]}
     return {"data": data, "batch": batch, **{key: plain[key] for key in chosen}}
 

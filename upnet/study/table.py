@@ -25,7 +25,8 @@ class Run:
     @property
     def settings(self) -> dict[str, Any]:
         """What the result depends on, beside the seed: the network's config and how it was trained."""
-        return {"model": self.results["model"], **self.results["settings"]}
+        settings = {key: value for key, value in self.results["settings"].items() if key != "seed"}
+        return {"model": self.results["model"], **settings}
 
     @property
     def checkpoint(self) -> Path:
