@@ -87,7 +87,7 @@ def _score(config: DictConfig, loaded: Loaded, device: torch.device, folder: Pat
     assert isinstance(data, DataModule)
     protocol = Protocol(**config.protocol)
     look = _keep(folder / "images" if config.save_images else None, kept)
-    net = loaded.net.to(device=device, memory_format=torch.channels_last)
+    net = loaded.net.to(device).to(memory_format=torch.channels_last)
     tallies = list(score_sets(net, data.test_sets(), protocol, look))
     extra = {
         "checkpoint": str(loaded.path),
