@@ -14,7 +14,7 @@ from upnet.ema import EMA
 from upnet.metrics import Protocol, Score, luma
 from upnet.models import EncoderDecoder
 from upnet.results import Tally
-from upnet.scoring import check_protocol, score_bicubic, score_network
+from upnet.scoring import begin, by_baseline, by_network, check_protocol, prepare, score
 
 Weights = Literal["ema", "raw"]
 
@@ -86,33 +86,43 @@ class Task(pl.LightningModule):
         self.log("loss", loss.detach(), prog_bar=True, logger=False)
         return loss
 
+    def optimizer_step(
+        self,
+        epoch: int,
+        batch_idx: int,
+        optimizer: Any,
+        optimizer_closure: Callable[[], Any] | None = None,
+    ) -> None:
+        """Step, and average the weights: whatever is saved after a step belongs to the same step."""
+        super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
+        self.ema.update(self.net, self.global_step + 1)
+
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Average the weights after every optimizer step; with accumulated gradients not every batch is one."""
-        if (batch_idx + 1) % self.trainer.accumulate_grad_batches == 0:
-            self.ema.update(self.net, self.global_step)
+        """End with a validation: Lightning has one at a stop, not at a last step that the interval doesn't meet."""
         if self.global_step >= self.steps:
-            # Lightning validates, and so saves, at a stop, but not at a last step that the interval doesn't meet.
             self.trainer.should_stop = True
 
     def on_validation_epoch_start(self) -> None:
         """Begin the tallies of every set."""
         sets = self.trainer.datamodule.val_sets()  # pyright: ignore[reportAttributeAccessIssue]
         for weights in self.tallies:
-            self.tallies[weights] = {name: Tally(name, store.digest) for name, store in sets.items()}
+            self.tallies[weights] = {name: begin(name, store, self.protocol) for name, store in sets.items()}
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int, dataloader_idx: int = 0) -> dict[str, Any]:
         """Score one picture by raw and averaged weights; what the averaged ones made of it is returned as "output"."""
         dataset = list(self.tallies["ema"])[dataloader_idx]
-        lr, hr, name = batch["lr"], batch["hr"], batch["name"]
-        baseline = self._baseline(dataset, name, lr, hr)
-        _, raw = score_network(self.net, lr, hr, self.protocol)
-        output, averaged = score_network(self.ema.net, lr, hr, self.protocol)
+        name, scale = batch["name"], self.net.scale
+        small, target = prepare(batch["lr"], batch["hr"], batch["grey"], scale, self.protocol)
+        baseline = self._baseline(dataset, name, small, target)
+        _, raw = score(by_network(self.net), small, target, scale, self.protocol)
+        output, averaged = score(by_network(self.ema.net), small, target, scale, self.protocol)
         self.tallies["raw"][dataset].add(name, raw, baseline)
         self.tallies["ema"][dataset].add(name, averaged, baseline)
         return {"dataset": dataset, "name": name, "output": output}
 
     def on_validation_epoch_end(self) -> None:
         """Log the means; `val/psnr`, the mean of the sets' means by averaged weights, is what `best` goes by."""
+        self._put_together()
         scalars: dict[str, float] = {}
         for weights, tallies in self.tallies.items():
             suffix = "" if weights == "ema" else "_raw"
@@ -152,8 +162,23 @@ class Task(pl.LightningModule):
         pictures = batch.to(dtype=torch.float32, memory_format=self.memory_format).div_(255)
         return pictures if self.net.channels == 3 else luma(pictures)
 
-    def _baseline(self, dataset: str, name: str, lr: Tensor, hr: Tensor) -> Score:
+    def _put_together(self) -> None:
+        """Every process has scored its share of the pictures: give all of them all scores, in the order of the sets."""
+        if self.trainer.world_size == 1:
+            return
+        parts: list[Any] = [None] * self.trainer.world_size
+        torch.distributed.all_gather_object(parts, self.tallies)
+        sets = self.trainer.datamodule.val_sets()  # pyright: ignore[reportAttributeAccessIssue]
+        for weights, tallies in self.tallies.items():
+            for name, tally in tallies.items():
+                network = {key: score for part in parts for key, score in part[weights][name].network.items()}
+                baseline = {key: score for part in parts for key, score in part[weights][name].baseline.items()}
+                tally.network = {picture: network[picture] for picture in sets[name].names}
+                tally.baseline = {picture: baseline[picture] for picture in sets[name].names}
+
+    def _baseline(self, dataset: str, name: str, small: Tensor, target: Tensor) -> Score:
         """Bicubic's score of one picture: the same at every validation, so taken once."""
         if (dataset, name) not in self._baselines:
-            self._baselines[dataset, name] = score_bicubic(lr, hr, self.net.scale, self.protocol)
+            bicubic = by_baseline("bicubic", self.net.scale)
+            self._baselines[dataset, name] = score(bicubic, small, target, self.net.scale, self.protocol)[1]
         return self._baselines[dataset, name]
