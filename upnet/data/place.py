@@ -19,7 +19,7 @@ def places(source: Source, cache_dir: str | Path | None) -> list[Path]:
     """
     if cache_dir is not None:
         return [Path(cache_dir).expanduser()]
-    home = source.home or _project_data()
+    home = source.home or project_data()
     return [*([home / FOLDER] if home is not None else []), user_cache()]
 
 
@@ -45,7 +45,7 @@ def user_cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()) / "upnet"
 
 
-def _project_data() -> Path | None:
+def project_data() -> Path | None:
     """The data folder of the checkout that upnet runs from; None where upnet is installed elsewhere."""
     project = Path(__file__).resolve().parents[2]
     data = project / "data"

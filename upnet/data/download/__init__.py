@@ -1,0 +1,1 @@
+"""Get published sets: fetch archives, check them, unpack the pictures in them."""
