@@ -32,11 +32,16 @@ Out = TypeVar("Out")
 
 
 class Pair(NamedTuple):
-    """A decoded picture: hr (H, W, 3), lr (H / scale, W / scale, 3), uint8; digest of the HR picture as it was read."""
+    """A decoded picture: hr (H, W, 3), lr (H / scale, W / scale, 3), uint8.
+
+    digest: of the HR picture as it was read.
+    made:   whether LR was made here, rather than read from a file of its own.
+    """
 
     hr: np.ndarray
     lr: np.ndarray
     digest: str
+    made: bool
 
 
 def build(
@@ -162,6 +167,7 @@ def _fill(part: Path, name: str, entries: Sequence[Entry], scale: int, skip_brok
     """Write pictures.bin and index.json."""
     pictures: list[dict[str, object]] = []
     left_out: list[tuple[str, str]] = []
+    made: set[bool] = set()
     whole = hashlib.sha256()
 
     def decode(entry: Entry) -> tuple[Entry, Pair | BrokenPictureError]:
@@ -184,13 +190,16 @@ def _fill(part: Path, name: str, entries: Sequence[Entry], scale: int, skip_brok
                 check.update(content)
                 file.write(content)
             size = pair.hr.shape[:2]
-            pictures.append({"name": entry.name, "size": size, "digest": pair.digest, "check": check.hexdigest()})
+            told = {"name": entry.name, "size": size, "digest": pair.digest, "check": check.hexdigest()}
+            pictures.append({**told, "grey": _is_grey(pair.hr)})
+            made.add(pair.made)
             whole.update(f"{size} {check.hexdigest()}\n".encode())
         file.flush()
         os.fsync(file.fileno())
     if not pictures:
         raise ValueError(f"{name}: none of its {len(entries)} pictures can be read; the first: {left_out[0][1]}")
     content = {"name": name, "scale": scale, "digest": whole.hexdigest(), "pictures": pictures, "left_out": left_out}
+    content["lr_from"] = "both" if len(made) > 1 else "imresize" if made.pop() else "files"
     write_index(part / INDEX, {**content, "written": (part / PIXELS).stat().st_mtime_ns})
 
 
@@ -220,13 +229,18 @@ def read_pair(entry: Entry, scale: int) -> Pair:
     if lr is None:
         hr = hr[: scale * height, : scale * width]
         lr = imresize(hr, Fraction(1, scale), border="symmetric")
-        return Pair(hr, lr, digest)
+        return Pair(hr, lr, digest, made=True)
     if lr.shape[:2] != (height, width):
         raise ValueError(
             f"{entry.name}: LR must be HR / {scale}, that is {height}×{width} pixels for an HR of {_size(hr)}; "
             f"it is {_size(lr)}"
         )
-    return Pair(hr[: scale * height, : scale * width], lr, digest)
+    return Pair(hr[: scale * height, : scale * width], lr, digest, made=False)
+
+
+def _is_grey(picture: np.ndarray) -> bool:
+    """Whether the three channels of (H, W, 3) are one. The pixels tell, and not the file, so that they alone decide."""
+    return all(bool((row[:, :1] == row[:, 1:]).all()) for row in picture)
 
 
 def _size(picture: np.ndarray) -> str:

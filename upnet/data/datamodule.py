@@ -1,14 +1,17 @@
 """Pictures for Lightning: the training stream, the validation sets and the test sets."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import pytorch_lightning as pl
+import torch
 from annotated_types import Ge
 from torch.utils.data import DataLoader
 
 from upnet.data.building import build
-from upnet.data.loading import Pictures, StepOrder, Stream, StreamLoader
+from upnet.data.loading import Pictures, Plans, Share, StepOrder, Stream, StreamLoader
+from upnet.data.resident import Resident, fits
 from upnet.data.sampler import Sampler
+from upnet.data.sets.base import Published
 from upnet.data.sources.base import Source
 from upnet.data.sources.opening import open_sets
 from upnet.data.store import Store
@@ -25,14 +28,17 @@ class DataModule(pl.LightningDataModule):
     patch:       side of the LR crops in pixels.
     seed:        of the training stream.
     root:        folder(s) of the test sets, which evaluate.py scores; None means the built-in photographs. A yaml's
-                 `train` usually reads the same folder.
+                 `train` and `test` usually read the same folder. See open_sets for what else may stand for a folder.
     val_root:    folder(s) of the validation sets; None means the built-in photographs.
     train:       the source of training pictures; None where nothing is to be trained.
+    test:        a published set that is the test set, instead of the folders.
     cache_dir:   where decoded pictures go; None means beside the originals.
     skip_broken: leave unreadable pictures out, with a remark, instead of refusing to start.
     workers:     processes that make training batches; 0 means the training process itself.
     augment:     turn and mirror the training crops.
     steps:       optimizer steps of the whole training; None takes the trainer's max_steps.
+    device:      where training crops are cut: "gpu" holds the pictures there, "cpu" hands crops over, "auto" uses the
+                 GPU that trains where they fit into half of its free memory. The batches are the same bit for bit.
 
     Whatever is wrong with the pictures raises ValueError in setup(), before anything is trained.
     """
@@ -46,11 +52,13 @@ class DataModule(pl.LightningDataModule):
         root: str | list[str] | None = None,
         val_root: str | list[str] | None = None,
         train: Source | None = None,
+        test: Published | None = None,
         cache_dir: str | None = None,
         skip_broken: bool = False,
         workers: Annotated[int, Ge(0)] = 0,
         augment: bool = True,
         steps: Annotated[int, Ge(1)] | None = None,
+        device: Literal["auto", "cpu", "gpu"] = "auto",
     ) -> None:
         super().__init__()
         self.scale = scale
@@ -60,11 +68,14 @@ class DataModule(pl.LightningDataModule):
         self.root = root
         self.val_root = val_root
         self.train = train
+        self.test = test
         self.cache_dir = cache_dir
         self.skip_broken = skip_broken
         self.workers = workers
         self.augment = augment
         self.steps = steps
+        self.device = device
+        self._resident: Resident | None = None
         self._train_store: Store | None = None
         self._val_sets: dict[str, Store] | None = None
         self._test_sets: dict[str, Store] | None = None
@@ -85,6 +96,11 @@ class DataModule(pl.LightningDataModule):
 
     def train_store(self) -> Store:
         """The training pictures. Raises ValueError where there is no source for them."""
+        if self.train is None and self.test is not None:
+            raise ValueError(
+                f"Data: {self.test.title} is scored, not trained on: train on another set, such as data=div2k or "
+                f"data=bsds, and score this one during training by data.val_root={self.test.key()}"
+            )
         if self.train is None:
             raise ValueError("Data: there is nothing to train on; name a source by data.train, or take data=builtin")
         if self._train_store is None:
@@ -99,6 +115,8 @@ class DataModule(pl.LightningDataModule):
 
     def test_sets(self) -> dict[str, Store]:
         """The test sets by name."""
+        if self._test_sets is None and self.test is not None:
+            self._test_sets = {self.test.name: self._build(self.test)}
         if self._test_sets is None:
             self._test_sets = self.val_sets() if self.root == self.val_root else self._open(self.root)
         return self._test_sets
@@ -112,22 +130,48 @@ class DataModule(pl.LightningDataModule):
         rank, world = self._share()
         total = self._batches()
         order = StepOrder(_resume(self.trainer, total), total)
+        device = torch.device("cpu") if self.trainer is None else self.trainer.strategy.root_device
+        self._resident = self._reside(device)
+        stream = (Stream if self._resident is None else Plans)(self.sampler(), rank, world)
         return StreamLoader(
-            Stream(self.sampler(), rank, world),
+            stream,
             batch_size=None,
             sampler=order,
             num_workers=self.workers,
-            pin_memory=self.trainer is not None and self.trainer.strategy.root_device.type == "cuda",
+            pin_memory=device.type == "cuda",
             persistent_workers=self.workers > 0,
         )
 
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """Cut the crops that a plan tells of, where the pictures lie on the GPU."""
+        return self._resident.batch(batch["plan"]) if self._resident is not None and "plan" in batch else batch
+
     def val_dataloader(self) -> list[DataLoader[dict[str, Any]]]:
-        """One loader per validation set, picture by picture: see Pictures."""
-        return [_pictures(store) for store in self.val_sets().values()]
+        """One loader per validation set, picture by picture: see Pictures. Several processes share the pictures out."""
+        stores = list(self.val_sets().values())
+        rank, world = self._share()
+        if sum(map(len, stores)) < world:
+            # Lightning skips a validation without pictures, and the others would wait for that process for ever.
+            rank, world = 0, 1
+        before = [sum(map(len, stores[:number])) for number in range(len(stores))]
+        return [
+            _pictures(store, Share(len(store), start, rank, world)) for store, start in zip(stores, before, strict=True)
+        ]
 
     def test_dataloader(self) -> list[DataLoader[dict[str, Any]]]:
         """One loader per test set, picture by picture: see Pictures."""
         return [_pictures(store) for store in self.test_sets().values()]
+
+    def _reside(self, device: torch.device) -> Resident | None:
+        """The training pictures on the GPU that trains, where they shall be and can be."""
+        if self.device == "gpu" and device.type != "cuda":
+            raise ValueError(
+                f"data.device=gpu needs a training on a GPU, and this one is on {device}; take auto or cpu"
+            )
+        if self.device == "cpu" or device.type != "cuda":
+            return None
+        store = self.train_store()
+        return Resident(store, self.patch, device) if self.device == "gpu" or fits(store, device) else None
 
     def _build(self, source: Source) -> Store:
         return build(source, self.scale, self.cache_dir, self.skip_broken)
@@ -164,8 +208,8 @@ def check_apart(train: Store, sets: dict[str, Store]) -> None:
         )
 
 
-def _pictures(store: Store) -> DataLoader[dict[str, Any]]:
-    return DataLoader(Pictures(store), batch_size=None, shuffle=False)
+def _pictures(store: Store, order: Share | None = None) -> DataLoader[dict[str, Any]]:
+    return DataLoader(Pictures(store), batch_size=None, sampler=order)
 
 
 def _resume(trainer: pl.Trainer | None, total: int) -> int:

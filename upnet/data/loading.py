@@ -1,5 +1,6 @@
 """What torch's loaders read: the training stream by step, and the pictures of a set one by one."""
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -25,6 +26,18 @@ class Stream(Dataset[dict[str, Tensor]]):
         return self.sampler.batch(index, self.rank, self.world)
 
 
+class Plans(Dataset[dict[str, Tensor]]):
+    """The training stream as numbers, {"plan": (B, 4) int64}, for crops that a GPU cuts."""
+
+    def __init__(self, sampler: Sampler, rank: int, world: int) -> None:
+        self.sampler = sampler
+        self.rank = rank
+        self.world = world
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        return {"plan": self.sampler.plan(index, self.rank, self.world)}
+
+
 class StepOrder(Order[int]):
     """start, start + 1, …, total − 1. Its length is the total, since Lightning counts what was done before as well."""
 
@@ -40,7 +53,25 @@ class StepOrder(Order[int]):
 
 
 class StreamLoader(DataLoader[dict[str, Tensor]]):
-    """A loader with nothing to remember: where it stands is the trainer's step. By these methods Lightning knows."""
+    """A loader with nothing to remember: where it stands is the trainer's step. By its methods Lightning knows.
+
+    `waited` counts the seconds in which training waited for a batch.
+    """
+
+    waited = 0.0
+
+    def __iter__(self) -> Iterator[dict[str, Tensor]]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """The batches, and on the way the clock."""
+        batches = super().__iter__()
+        while True:
+            start = time.perf_counter()
+            try:
+                batch = next(batches)
+            except StopIteration:
+                return
+            finally:
+                self.waited += time.perf_counter() - start
+            yield batch
 
     def state_dict(self) -> dict[str, Any]:
         """Empty."""
@@ -50,8 +81,27 @@ class StreamLoader(DataLoader[dict[str, Tensor]]):
         """Nothing to restore."""
 
 
+class Share(Order[int]):
+    """The pictures of one set that fall to one process, where the pictures of several sets are dealt out in turn.
+
+    pictures: of the set; before: of the sets that come before it.
+    """
+
+    def __init__(self, pictures: int, before: int, rank: int, world: int) -> None:
+        self.mine = [index for index in range(pictures) if (before + index) % world == rank]
+
+    def __len__(self) -> int:
+        return len(self.mine)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.mine)
+
+
 class Pictures(Dataset[dict[str, Any]]):
-    """A set's pictures: {"name": str, "lr": (3, h, w) uint8, "hr": (3, H, W) uint8, "index": int}."""
+    """A set's pictures: {"name": str, "lr": (3, h, w) uint8, "hr": (3, H, W) uint8, "index": int, "grey": bool}.
+
+    "grey" tells pictures of a single channel, which is repeated here.
+    """
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -63,7 +113,7 @@ class Pictures(Dataset[dict[str, Any]]):
         if not 0 <= index < len(self):
             raise IndexError(index)
         lr, hr = _planes(self.store.lr(index)), _planes(self.store.hr(index))
-        return {"name": self.store.names[index], "lr": lr, "hr": hr, "index": index}
+        return {"name": self.store.names[index], "lr": lr, "hr": hr, "index": index, "grey": self.store.grey[index]}
 
 
 def _planes(picture: np.ndarray) -> Tensor:

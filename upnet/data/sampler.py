@@ -65,10 +65,8 @@ class Sampler:
         Gives {"lr": (B / world, 3, patch, patch), "hr": (B / world, 3, scale·patch, scale·patch)}, uint8, contiguous.
         Raises ValueError where the batch cannot be shared out evenly.
         """
-        if self.batch_size % world:
-            raise ValueError(f"Data: batch_size={self.batch_size} must be a multiple of the {world} processes")
-        rows = self.batch_size // world
-        pictures, tops, lefts, turns = (column[rank * rows : (rank + 1) * rows] for column in self._draw(step))
+        pictures, tops, lefts, turns = self._share(step, rank, world)
+        rows = len(pictures)
         lr = np.empty((rows, 3, self.patch, self.patch), np.uint8)
         hr = np.empty((rows, 3, self.patch * self.scale, self.patch * self.scale), np.uint8)
         for row in range(rows):
@@ -76,6 +74,19 @@ class Sampler:
             lr[row] = _crop(self.store.lr(picture), top, left, self.patch, turn)
             hr[row] = _crop(self.store.hr(picture), top * self.scale, left * self.scale, self.patch * self.scale, turn)
         return {"lr": torch.from_numpy(lr), "hr": torch.from_numpy(hr)}
+
+    def plan(self, step: int, rank: int = 0, world: int = 1) -> Tensor:
+        """The same rows as numbers, for crops that are cut elsewhere: (B / world, 4) int64, a crop's picture, the row
+        and column of its upper left corner in LR pixels, and its orientation. Raises ValueError as `batch` does.
+        """
+        return torch.from_numpy(np.stack(self._share(step, rank, world), axis=1).astype(np.int64))
+
+    def _share(self, step: int, rank: int, world: int) -> list[np.ndarray]:
+        """A process's part of what a step draws."""
+        if self.batch_size % world:
+            raise ValueError(f"Data: batch_size={self.batch_size} must be a multiple of the {world} processes")
+        rows = self.batch_size // world
+        return [column[rank * rows : (rank + 1) * rows] for column in self._draw(step)]
 
     def origin(self, step: int) -> Sequence[tuple[str, int, int]]:
         """Where the step's crops come from: (picture, row, column) of each crop's upper left corner, in LR pixels."""

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-FORMAT = 1
+FORMAT = 2
 """Counted up whenever a store written before no longer means the same."""
 PIXELS = "pictures.bin"
 INDEX = "index.json"
@@ -34,6 +34,8 @@ class Store:
     sizes:    (H, W) of the HR pictures; those of LR are an exact `scale`-th.
     digests:  SHA-256 of each decoded HR picture before it was cropped, whatever its file format.
     digest:   SHA-256 over the pixels of all HR and LR pictures, in order.
+    grey:     which pictures have a single channel: their three are equal in every pixel.
+    lr_from:  "files" where LR pictures came with the HR ones, "imresize" where they were made here, or "both".
     left_out: (name, reason) of the pictures that could not be read.
 
     Raises DamagedStoreError, a ValueError, where the folder holds no intact store.
@@ -49,6 +51,8 @@ class Store:
         self.names: list[str] = [picture["name"] for picture in pictures]
         self.sizes: list[tuple[int, int]] = [(picture["size"][0], picture["size"][1]) for picture in pictures]
         self.digests: list[str] = [picture["digest"] for picture in pictures]
+        self.grey: list[bool] = [picture["grey"] for picture in pictures]
+        self.lr_from: str = index["lr_from"]
         self.left_out: list[tuple[str, str]] = [(name, reason) for name, reason in index["left_out"]]
         self._checks: list[str] = [picture["check"] for picture in pictures]
         ends = np.cumsum([0] + [_pair_bytes(size, self.scale) for size in self.sizes])
@@ -76,6 +80,16 @@ class Store:
         height, width = self.sizes[index]
         start = self._offsets[index] + height * width * 3
         return self._bytes[start : self._offsets[index + 1]].reshape(height // self.scale, width // self.scale, 3)
+
+    @property
+    def pixels(self) -> np.ndarray:
+        """Everything, (bytes,) uint8, as the file has it: HR and LR picture by picture."""
+        return self._bytes
+
+    @property
+    def starts(self) -> list[int]:
+        """Where in `pixels` each HR picture starts; its LR picture follows it."""
+        return self._offsets[:-1]
 
     def verify(self) -> None:
         """Read everything. Raises DamagedStoreError where a byte isn't what was written."""

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from upnet.data.sets.base import Published
+from upnet.data.sets.registry import published
 from upnet.data.sources.base import Source
 from upnet.data.sources.files import existing_folder, layouts
 from upnet.data.sources.folder import Folder
@@ -14,26 +16,41 @@ def open_sets(roots: str | Sequence[str] | None, scale: int) -> dict[str, Source
     """One source per folder, by the folder's name; the built-in photographs where no folder is given.
 
     A folder in a paired layout that has this scale is Paired; one with a subfolder HR is a Folder on that; any other is
-    a Folder. Two folders of one name are told apart by their parents' names.
+    a Folder. Two folders of one name are told apart by their parents' names. A published set may be named instead of
+    its folder: set5 is the one in data/, and FOLDER/set5 the one in FOLDER.
 
     Raises ValueError where a folder is missing or is named twice, or where a source cannot serve the scale.
     """
     if roots is None:
         return {Photographs.name: Photographs()}
-    paths = [existing_folder(root, "Data") for root in ([roots] if isinstance(roots, str) else roots)]
-    if not paths:
+    named = [
+        _named(root, scale) or existing_folder(root, "Data") for root in ([roots] if isinstance(roots, str) else roots)
+    ]
+    if not named:
         raise ValueError("Data: the list of folders is empty; name at least one, or none at all for the photographs")
+    paths = [one if isinstance(one, Path) else one.home for one in named]
     resolved = [path.resolve() for path in paths]
     twice = [str(path) for path, whole in zip(paths, resolved, strict=True) if resolved.count(whole) > 1]
     if twice:
         raise ValueError(f"Data: {twice[0]} is named {len(twice)} times; name every folder once")
-    sources = [_open(path, scale) for path in paths]
+    sources = [_open(one, scale) if isinstance(one, Path) else one for one in named]
     names = [source.name for source in sources]
     for source, path in zip(sources, resolved, strict=True):
         source.check(scale)
         if names.count(source.name) > 1:
             source.name = "-".join(path.parts[-3:] if path.name.upper() == "HR" else path.parts[-2:])
     return _unique(sources)
+
+
+def _named(root: str, scale: int) -> Published | None:
+    """The published set that is named instead of a folder; None where it is a folder after all, or nothing known."""
+    path = Path(root).expanduser()
+    chosen = published().get(path.name.casefold())
+    if path.exists() or chosen is None:
+        return None
+    source = chosen(None if path.name == root else str(path.parent))
+    source.check(scale)
+    return source
 
 
 def _open(path: Path, scale: int) -> Source:
