@@ -1,17 +1,19 @@
 """Pictures of every kind come back larger, and of their kind."""
 
+import copy
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from support import Compose
 
 from upnet.config import build
+from upnet.ensemble import x8
 from upnet.models.enlarge import enlarge
 from upnet.upscaler import Upscaler
-from upnet.upscaling import upscale_files
 
 
 @pytest.fixture(scope="module", params=["model=unet", "model=espcn"])
@@ -85,50 +87,74 @@ def test_a_network_on_luma_leaves_colour_to_bicubic(compose: Compose) -> None:
     torch.testing.assert_close(colour, imresize(ycbcr(rgb)[1:], 2).float(), atol=1e-5, rtol=0)
 
 
-def test_a_folder_is_upscaled_past_a_broken_picture(upscaler: Upscaler, tmp_path: Path) -> None:
-    source = tmp_path / "in"
-    (source / "deep").mkdir(parents=True)
-    Image.fromarray(random(6, 5, 3)).save(source / "a.png")
-    Image.fromarray(random(4, 7, 3)).save(source / "deep/b.jpg")
-    (source / "broken.png").write_bytes(b"\x89PNG no picture")
-    written, failed = upscale_files(upscaler, source, tmp_path / "out")
-    assert [path.relative_to(tmp_path / "out").as_posix() for path in written] == ["a.png", "deep/b.png"]
-    assert [Image.open(path).size for path in written] == [(10, 12), (14, 8)]
-    assert len(failed) == 1
-    assert "broken.png" in failed[0]
-    assert sorted(path.name for path in (tmp_path / "out").rglob("*") if path.is_file()) == ["a.png", "b.png"]
-
-
-def test_pictures_of_one_name_and_two_endings_are_both_kept(upscaler: Upscaler, tmp_path: Path) -> None:
-    source = tmp_path / "in"
-    source.mkdir()
-    Image.fromarray(random(6, 5, 3)).save(source / "a.png")
-    Image.fromarray(random(4, 7, 3)).save(source / "a.bmp")
-    written, failed = upscale_files(upscaler, source, tmp_path / "out")
-    assert not failed
-    assert sorted(path.name for path in written) == ["a.bmp.png", "a.png.png"]
-
-
-def test_a_picture_is_turned_as_its_exif_says(upscaler: Upscaler, tmp_path: Path) -> None:
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    Image.fromarray(random(6, 10, 3)).save(tmp_path / "turned.jpg", exif=exif)
-    written, _ = upscale_files(upscaler, tmp_path / "turned.jpg", tmp_path / "out.png")
-    assert Image.open(written[0]).size == (12, 20)
-
-
-@pytest.mark.parametrize(
-    ("source", "target", "told"),
-    [
-        ("missing.png", "out.png", "doesn't exist"),
-        ("in.png", "out.xyz", "must end in one of"),
-        ("empty", "out", "holds no"),
-    ],
-)
-def test_what_cannot_be_upscaled_is_refused(
-    upscaler: Upscaler, tmp_path: Path, source: str, target: str, told: str
+@pytest.mark.parametrize("size", [(1, 1), (1, 300), (300, 1), (2, 3)])
+@pytest.mark.parametrize("ensemble", ["none", "x8"])
+def test_the_smallest_and_thinnest_pictures_are_enlarged(
+    upscaler: Upscaler, size: tuple[int, int], ensemble: Literal["none", "x8"]
 ) -> None:
-    (tmp_path / "empty").mkdir()
-    Image.fromarray(random(6, 5, 3)).save(tmp_path / "in.png")
-    with pytest.raises(ValueError, match=told):
-        upscale_files(upscaler, tmp_path / source, tmp_path / target)
+    larger = Upscaler(upscaler.net, ensemble=ensemble).upscale(random(*size, 4))
+    assert larger.shape == (2 * size[0], 2 * size[1], 4)
+
+
+def test_the_ensemble_is_that_of_the_network(upscaler: Upscaler) -> None:
+    picture = torch.rand(3, 7, 10)
+    expected = x8(lambda one: enlarge(upscaler.net, one), picture).clamp(0, 1)
+    torch.testing.assert_close(Upscaler(upscaler.net, ensemble="x8").upscale(picture), expected, atol=1e-6, rtol=0)
+    assert not torch.allclose(upscaler.upscale(picture), expected, atol=1e-4)
+
+
+def test_a_turned_picture_gives_the_turned_result_with_the_ensemble(upscaler: Upscaler) -> None:
+    upscale = Upscaler(upscaler.net, ensemble="x8").upscale
+    picture = torch.rand(3, 9, 6)
+    torch.testing.assert_close(upscale(picture.rot90(1, (1, 2))), upscale(picture).rot90(1, (1, 2)), atol=1e-5, rtol=0)
+
+
+def test_tiles_give_what_the_whole_gives(upscaler: Upscaler) -> None:
+    picture = random(40, 50, 3)
+    whole, tiled = (Upscaler(upscaler.net, tile).upscale(picture) for tile in ("none", 16))
+    assert np.abs(whole.astype(int) - tiled).max() <= 1
+
+
+def test_an_unknown_ensemble_is_refused(upscaler: Upscaler) -> None:
+    with pytest.raises(ValueError, match="ensemble must be one of none, x8; got 'x4'"):
+        Upscaler(upscaler.net, ensemble="x4")  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_picture_of_pillows_comes_back_upright_with_its_exif_and_profile(
+    upscaler: Upscaler, tmp_path: Path, orientation: int
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F] = orientation, "Maker"
+    Image.fromarray(random(6, 9, 3)).save(tmp_path / "a.png", exif=exif, icc_profile=b"profile")
+    with Image.open(tmp_path / "a.png") as image:
+        larger = upscaler.upscale(image)
+        expected = upscaler.upscale(np.asarray(ImageOps.exif_transpose(image)))
+    assert np.array_equal(np.asarray(larger), expected)
+    assert dict(larger.getexif()) == {0x0112: 1, 0x010F: "Maker"}
+    assert larger.info["icc_profile"] == b"profile"
+
+
+def test_grey_stays_grey_and_keeps_its_16_bits(upscaler: Upscaler) -> None:
+    deep = random(6, 7).astype(np.uint16) * 257
+    larger = upscaler.upscale(Image.fromarray(deep))
+    assert larger.mode == "I;16"
+    assert np.array_equal(np.asarray(larger), upscaler.upscale(deep))
+
+
+def test_a_transparent_colour_of_pillows_becomes_alpha(upscaler: Upscaler) -> None:
+    picture = Image.fromarray(random(6, 7, 3))
+    picture.info["transparency"] = picture.getpixel((2, 3))
+    alpha = np.full((6, 7), 255, np.uint8)
+    alpha[3, 2] = 0
+    expected = upscaler.upscale(np.dstack((np.asarray(picture), alpha)))
+    assert np.array_equal(np.asarray(upscaler.upscale(picture)), expected)
+
+
+def test_an_output_that_is_not_finite_is_refused(upscaler: Upscaler) -> None:
+    broken = copy.deepcopy(upscaler.net)
+    with torch.no_grad():
+        for weight in broken.parameters():
+            weight.fill_(float("nan"))
+    with pytest.raises(ValueError, match="NaN or infinity"):
+        Upscaler(broken).upscale(random(4, 4, 3))

@@ -14,16 +14,23 @@ __all__ = ["__version__", "load"]
 
 
 def load(
-    path: str | Path, weights: Literal["ema", "raw"] = "ema", trust: Sequence[str] = (), device: str = "cpu"
+    path: str | Path,
+    weights: Literal["ema", "raw"] = "ema",
+    trust: Sequence[str] = (),
+    device: str = "cpu",
+    tile: Literal["auto", "none"] | int = "auto",
+    ensemble: Literal["none", "x8"] = "none",
 ) -> "Upscaler":
     """The network of a checkpoint, ready to enlarge pictures: `upnet.load(path).upscale(image)`.
 
-    weights: the averaged ones, or the raw ones.
-    trust:   modules beside upnet whose classes the checkpoint may build.
+    weights:  the averaged ones, or the raw ones.
+    trust:    modules beside upnet whose classes the checkpoint may build.
+    tile:     the side in LR pixels of the tiles that a picture is cut into; "auto" cuts where memory asks for it.
+    ensemble: "x8" averages over the eight turns and mirror images of a picture, in eight times the time.
 
     Raises ValueError for files that are no checkpoint, damaged, or ask for code beside upnet's own.
     """
     # Imported here, so that `import upnet` costs nothing.
     from upnet import upscaler
 
-    return upscaler.load(path, weights, trust, device)
+    return upscaler.load(path, weights, trust, device, tile, ensemble)

@@ -1,99 +1,145 @@
 """Picture files in, larger picture files out."""
 
-import os
-from collections import Counter
-from collections.abc import Iterator
+import errno
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from omegaconf import DictConfig
-from PIL import Image, ImageOps
 from tqdm import tqdm
 
-from upnet.data import SUFFIXES
 from upnet.evaluating import listed, pick_device
+from upnet.pictures.formats import FORMATS
+from upnet.pictures.naming import Plan, plan, prepare, prepare_below, shown
+from upnet.pictures.picture import read_picture
+from upnet.pictures.writing import write_picture
+from upnet.running import InterruptedRunError
 from upnet.upscaler import Upscaler, load
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
+"""Faults that every further picture would meet as well."""
 
 
 class UpscalingError(RuntimeError):
     """Some pictures could not be upscaled; the message lists them. The others are done."""
 
 
+@dataclass(slots=True)
+class Outcome:
+    """What became of the pictures.
+
+    written:   the larger pictures, in the order of the pictures.
+    failed:    a sentence for each that couldn't be upscaled.
+    remarks:   what wasn't kept -> the pictures it holds for.
+    remaining: how many weren't reached.
+    """
+
+    written: list[Path] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+    remarks: dict[str, list[Path]] = field(default_factory=dict)
+    remaining: int = 0
+
+
 def upscale(config: DictConfig) -> None:
     """evaluate.py with `input`: upscale by one checkpoint, and say where the pictures went.
 
-    Raises ValueError for settings that don't fit, UpscalingError where some pictures failed.
+    Raises ValueError for settings that don't fit, UpscalingError where some pictures failed, and InterruptedRunError
+    where the user broke it off; what is done by then stays.
     """
     checkpoints = listed(config.checkpoint)
     if len(checkpoints) != 1:
         raise ValueError(f"input= is upscaled by one checkpoint; got {len(checkpoints)}")
-    upscaler = load(checkpoints[0], config.weights, listed(config.trust)).to(pick_device(config.device))
-    target = None if config.output is None else Path(config.output)
-    written, failed = upscale_files(upscaler, Path(config.input), target)
-    if written:
-        print(
-            f"{len(written)} picture{'s' * (len(written) > 1)}, ×{upscaler.scale}: {written[0]}"
-            + (" …" * (len(written) > 1))
-        )
-    if failed:
-        raise UpscalingError(f"{len(failed)} could not be upscaled:\n" + "\n".join(failed))
-
-
-def upscale_files(upscaler: Upscaler, source: Path, target: Path | None) -> tuple[list[Path], list[str]]:
-    """Upscale a picture, or every picture of a folder and its folders; the paths written, and what could not be read.
-
-    source: a picture or a folder.
-    target: a file for a picture, a folder for a folder; None puts NAME_x2.png, or a folder NAME_x2, beside the source.
-
-    Raises ValueError where there is nothing to upscale, or the target's kind isn't one pictures can be written as.
-    """
-    pairs = list(_pairs(source, target, upscaler.scale))
-    written, failed = [], []
-    for picture, larger in tqdm(pairs, desc="upscaling", unit="picture", disable=len(pairs) == 1 or None):
-        try:
-            upscale_file(upscaler, picture, larger)
-            written.append(larger)
-        except (OSError, SyntaxError, ValueError, RuntimeError, Image.DecompressionBombError) as fault:
-            failed.append(f"{picture}: {fault}")
-    return written, failed
-
-
-def upscale_file(upscaler: Upscaler, source: Path, target: Path) -> None:
-    """One picture. It gets its name once it is whole."""
-    with Image.open(source) as opened:
-        larger = upscaler.upscale(ImageOps.exif_transpose(opened))
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if target.suffix.lower() in (".jpg", ".jpeg") and larger.mode in ("RGBA", "LA"):
-        raise ValueError(f"output={target}: a JPEG has no transparency, and {source} has; write a .png")
-    aside = target.with_name(f".{target.stem}.part{target.suffix}")
-    quality = {"quality": 95} if target.suffix.lower() in (".jpg", ".jpeg", ".webp") else {}
-    profile = {"icc_profile": larger.info["icc_profile"]} if larger.info.get("icc_profile") else {}
+    device, trust = pick_device(config.device), listed(config.trust)
+    upscaler = load(checkpoints[0], config.weights, trust, "cpu", config.tile, config.ensemble).to(device)
+    target = None if config.output is None else Path(config.output).expanduser()
+    outcome = Outcome()
     try:
-        larger.save(aside, **quality, **profile)
-        os.replace(aside, target)
+        upscale_files(upscaler, Path(config.input).expanduser(), target, config.max_pixels, outcome)
+    except KeyboardInterrupt:
+        told = f"Interrupted with {outcome.remaining} pictures to go; those that are written are complete"
+        raise InterruptedRunError(told, signal.SIGINT) from None
     finally:
-        aside.unlink(missing_ok=True)
+        _tell(outcome, upscaler.scale)
+    if outcome.failed:
+        untried = f"\n{outcome.remaining} more were not tried" if outcome.remaining else ""
+        raise UpscalingError(f"{len(outcome.failed)} could not be upscaled:\n" + "\n".join(outcome.failed) + untried)
 
 
-def _pairs(source: Path, target: Path | None, scale: int) -> Iterator[tuple[Path, Path]]:
-    if not source.exists():
-        raise ValueError(f"input={source} doesn't exist; give a picture or a folder of pictures")
-    if source.is_file():
-        target = target or source.with_name(f"{source.stem}_x{scale}.png")
-        if target.is_dir():
-            target = target / f"{source.stem}_x{scale}.png"
-        if target.suffix.lower() not in SUFFIXES:
-            raise ValueError(f"output={target} must end in one of {', '.join(sorted(SUFFIXES))}")
-        yield source, target
-        return
-    target = target or source.with_name(f"{source.name}_x{scale}")
-    if target.is_file():
-        raise ValueError(f"output={target} is a file, and input={source} is a folder; give a folder")
-    pictures = sorted(path for path in source.rglob("*") if path.suffix.lower() in SUFFIXES)
-    pictures = [path for path in pictures if target.resolve() not in path.resolve().parents]
-    if not pictures:
-        raise ValueError(f"input={source} holds no picture; these are read: {', '.join(sorted(SUFFIXES))}")
-    names = Counter(path.relative_to(source).with_suffix(".png") for path in pictures)
-    for path in pictures:
-        name = path.relative_to(source).with_suffix(".png")
-        # a.jpg and a.png in one folder: each keeps its ending, and neither is written over the other.
-        yield path, target / (name if names[name] == 1 else path.relative_to(source).with_suffix(path.suffix + ".png"))
+def upscale_files(
+    upscaler: Upscaler,
+    source: Path,
+    target: Path | None,
+    max_pixels: int | None = None,
+    outcome: Outcome | None = None,
+) -> tuple[list[Path], list[str]]:
+    """Upscale a picture, or every picture of a folder and its folders; the paths written, and what could not be done.
+
+    source:     a picture or a folder.
+    target:     a file for a picture, a folder for a folder; None puts NAME_x2.png, or a folder NAME_x2, beside the
+                source. Pictures of a folder become PNG.
+    max_pixels: larger pictures are refused; see `upnet.data.read_rgb`.
+    outcome:    is filled as the pictures get done.
+
+    One picture is in memory at a time. One of a folder that can't be read or written is noted, and the others follow,
+    unless the disk is full. Raises ValueError where there is nothing to upscale, where the target can't be written to,
+    and where its kind isn't one that pictures can be written as; for a single picture also what `upscale_file` raises.
+    """
+    outcome = outcome or Outcome()
+    planned = plan(source, target, upscaler.scale)
+    outcome.remaining = len(planned.jobs)
+    if not source.is_dir():
+        _one(upscaler, planned, planned.jobs[0], max_pixels, outcome)
+        return outcome.written, outcome.failed
+    prepare(planned.folder)
+    # Where nobody watches, a line now and then is enough.
+    rarely = 0.1 if sys.stderr.isatty() else 30
+    for job in tqdm(planned.jobs, "upscaling", unit="picture", mininterval=rarely):
+        try:
+            _one(upscaler, planned, job, max_pixels, outcome)
+        except (OSError, ValueError, RuntimeError, MemoryError) as fault:
+            outcome.remaining -= 1
+            told = " ".join(str(fault).split()) or type(fault).__name__
+            outcome.failed.append(shown(told if str(job[0]) in told else f"{job[0]}: {told}"))
+            if isinstance(fault, OSError) and fault.errno in _FULL:
+                break
+    return outcome.written, outcome.failed
+
+
+def upscale_file(
+    upscaler: Upscaler, source: Path, target: Path, max_pixels: int | None = None, folder: Path | None = None
+) -> Sequence[str]:
+    """One picture, in the format that the target's name ends in. It gets its name once it is whole.
+
+    folder: what the target may not leave, where a link leads elsewhere; None is the folder it is in.
+
+    Bits, alpha, grey, colour profile and EXIF are kept as far as the format holds them; returned is what wasn't, each
+    a part of a sentence about the picture. Raises ValueError where that would be transparency, where the picture can't
+    be read, and OSError where the target can't be written.
+    """
+    form = FORMATS[target.suffix.lower()]
+    picture = form.accept(read_picture(source, max_pixels), upscaler.scale, target)
+    prepare_below(folder or target.parent, target)
+    larger = picture.enlarged(form.fit(upscaler.upscale(picture.samples)))
+    write_picture(larger, target)
+    return larger.remarks
+
+
+def _one(upscaler: Upscaler, planned: Plan, job: tuple[Path, Path], max_pixels: int | None, outcome: Outcome) -> None:
+    picture, larger = job
+    remarks = upscale_file(upscaler, picture, larger, max_pixels, planned.folder)
+    outcome.remaining -= 1
+    outcome.written.append(larger)
+    for remark in remarks:
+        outcome.remarks.setdefault(remark, []).append(picture)
+
+
+def _tell(outcome: Outcome, scale: int) -> None:
+    """What was written, to stdout, and what wasn't kept, to stderr."""
+    for remark, pictures in outcome.remarks.items():
+        more = f" and {len(pictures) - 1} more, each" if len(pictures) > 1 else ""
+        print(f"{shown(pictures[0])}{more} {remark}", file=sys.stderr)
+    if outcome.written:
+        count = len(outcome.written)
+        print(f"{count} picture{'s' * (count > 1)}, ×{scale}: {shown(outcome.written[0])}{' …' * (count > 1)}")

@@ -163,12 +163,34 @@ def test_sixteen_bit_colour_tiff_is_rounded_too(tmp_path: Path, options: dict[st
     assert np.array_equal(read_rgb(tmp_path / "a.tif"), np.rint(samples / 257).astype(np.uint8))
 
 
-def test_sixteen_bits_in_separate_planes_are_refused_rather_than_cut_to_eight(tmp_path: Path) -> None:
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_sixteen_bits_in_separate_planes_are_rounded_too(tmp_path: Path, orientation: int) -> None:
     tifffile = pytest.importorskip("tifffile")
     samples = np.random.default_rng(0).integers(0, 65536, (3, 9, 7), np.uint16)
-    tifffile.imwrite(tmp_path / "a.tif", samples, photometric="rgb", planarconfig="separate")
-    with pytest.raises(ValueError, match="with loss only: save it as PNG"):
+    tag = (274, "H", 1, orientation, True)
+    tifffile.imwrite(tmp_path / "a.tif", samples, photometric="rgb", planarconfig="separate", extratags=[tag])
+    expected = np.moveaxis(np.rint(samples / 257).astype(np.uint8), 0, -1)
+    assert np.array_equal(read_rgb(tmp_path / "a.tif"), expected if orientation == 1 else np.rot90(expected, -1))
+
+
+def test_sixteen_bits_that_nobody_can_unpack_are_refused_rather_than_cut_to_eight(tmp_path: Path) -> None:
+    tifffile = pytest.importorskip("tifffile")
+    samples = np.random.default_rng(0).integers(0, 65536, (3, 9, 7), np.uint16)
+    tifffile.imwrite(tmp_path / "a.tif", samples, photometric="rgb", planarconfig="separate", compression="zlib")
+    content = bytearray((tmp_path / "a.tif").read_bytes())
+    with tifffile.TiffFile(tmp_path / "a.tif") as file:
+        place = file.pages[0].tags["Compression"].valueoffset
+    content[place : place + 2] = struct.pack("<H", 34927)  # WebP, say
+    (tmp_path / "a.tif").write_bytes(content)
+    with pytest.raises(BrokenPictureError, match="save it as PNG"):
         read_rgb(tmp_path / "a.tif")
+
+
+def test_more_pixels_than_allowed_are_refused_with_the_cure(tmp_path: Path, noise: Noise) -> None:
+    Image.fromarray(noise(20, 30)).save(tmp_path / "a.png")
+    with pytest.raises(BrokenPictureError, match=r"30×20 = 600 pixels, and max_pixels=599 .*raise max_pixels"):
+        read_rgb(tmp_path / "a.png", max_pixels=599)
+    assert read_rgb(tmp_path / "a.png", max_pixels=600).shape == (20, 30, 3)
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tif", ".bmp"])

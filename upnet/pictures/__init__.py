@@ -1,0 +1,1 @@
+"""Picture files with all that belongs to them: bits, alpha, colour profile, EXIF."""

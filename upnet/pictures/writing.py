@@ -1,0 +1,96 @@
+"""Write a picture so that its name never stands for half a file."""
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from PIL import Image, PngImagePlugin
+
+from upnet.pictures.formats import FORMATS, Format
+from upnet.pictures.picture import Picture
+from upnet.pictures.png import icc_chunk, write_png
+from upnet.pictures.tiff import write_tiff
+
+_QUALITY: dict[str, dict[str, Any]] = {
+    # Colour with as many pixels as luma: what was just enlarged is not made smaller again.
+    "JPEG": {"quality": 95, "subsampling": 0},
+    # The colours below full transparency are kept as they are.
+    "WEBP": {"quality": 95, "exact": True},
+}
+
+
+def write_picture(picture: Picture, path: Path) -> None:
+    """Write the picture in the format that the name ends in, with its profile and EXIF as far as that holds them.
+
+    The file gets its name when it is complete and on the disk. Raises OSError where it can't be written.
+    """
+    form = FORMATS[path.suffix.lower()]
+    with written_aside(path) as file:
+        if form.name == "TIFF":
+            write_tiff(file, _channels(picture.samples), picture.icc, picture.exif)
+        elif picture.samples.dtype == np.uint16:
+            write_png(file, _channels(picture.samples), _chunks(picture))
+        else:
+            Image.fromarray(picture.samples).save(file, format=form.name, **_options(picture, form))
+
+
+@contextmanager
+def written_aside(path: Path) -> Iterator[BinaryIO]:
+    """A file to write to, which becomes `path` at the end; where that isn't reached, nothing changes.
+
+    Until then it is hidden and ends in `.part`. A file or a link of that name is replaced, never written through.
+    """
+    aside = path.with_name(f".upnet-{os.getpid()}-{secrets.token_hex(4)}.part")
+    try:
+        with aside.open("xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(aside, path)
+    finally:
+        with suppress(FileNotFoundError):
+            aside.unlink()
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the new name last, where the system can."""
+    if os.name != "posix":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # some network file systems refuse it
+            os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _channels(samples: np.ndarray) -> np.ndarray:
+    return samples[..., None] if samples.ndim == 2 else samples
+
+
+def _chunks(picture: Picture) -> list[tuple[bytes, bytes]]:
+    chunks = list(picture.colour)
+    if picture.icc:
+        chunks.append(icc_chunk(picture.icc))
+    if picture.exif:
+        chunks.append((b"eXIf", picture.exif))
+    return chunks
+
+
+def _options(picture: Picture, form: Format) -> dict[str, Any]:
+    """What Pillow is told beside the pixels."""
+    options = dict(_QUALITY.get(form.name, {}))
+    if picture.icc:
+        options["icc_profile"] = picture.icc
+    if picture.exif:
+        options["exif"] = b"Exif\0\0" + picture.exif
+    if form.name == "PNG" and picture.colour:
+        options["pnginfo"] = PngImagePlugin.PngInfo()
+        for name, content in picture.colour:
+            options["pnginfo"].add(name, content)
+    return options
