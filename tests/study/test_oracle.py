@@ -1,0 +1,284 @@
+"""The closed form finds what it should, and what it finds is what is in print."""
+
+import json
+from collections.abc import Callable
+from functools import cache, partial
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import torch
+from support import ROOT
+from torch import Tensor
+from torch.nn.utils.convert_parameters import parameters_to_vector, vector_to_parameters
+
+from upnet.metrics import Protocol
+from upnet.study.__main__ import main
+from upnet.study.oracle.experiment import Fitted, Question, answer, enlarge, fit
+from upnet.study.oracle.moments import Moments
+from upnet.study.oracle.response import REACH, measure
+from upnet.study.oracle.structures import STRUCTURES, Structure
+from upnet.upsample import BedOfNails, Bilinear, PixelShuffle, ResizeConv, Transposed, Upsampler
+
+IMAGES = ROOT.parent / "shared/images"
+
+BY_NAME = {structure.name: structure for structure in STRUCTURES}
+
+OPERATORS = {
+    "transposed k4 s2": partial(Transposed, scale=2, kernel_size=4),
+    "transposed k5 s3, off centre in its padding": partial(Transposed, scale=3, kernel_size=5),
+    "transposed k3 s2, half a pixel off": partial(Transposed, scale=2, kernel_size=3),
+    "conv3 + pixel shuffle s3": partial(PixelShuffle, scale=3, kernel_size=3),
+    "conv9 + pixel shuffle s2": partial(PixelShuffle, scale=2, kernel_size=9),
+    "bilinear + conv3 s2": partial(ResizeConv, scale=2, fixed=Bilinear),
+    "bed of nails + conv5 s2": partial(ResizeConv, scale=2, fixed=BedOfNails, kernel_size=5),
+}
+
+
+@pytest.fixture(params=OPERATORS)
+def operator(request: pytest.FixtureRequest) -> Upsampler:
+    """An operator of one channel in float64 with random weights and no bias."""
+    torch.manual_seed(0)
+    made = OPERATORS[request.param](channels=1).double()
+    for name, parameter in made.named_parameters():
+        torch.nn.init.zeros_(parameter) if name.endswith("bias") else torch.nn.init.normal_(parameter)
+    return made
+
+
+def noise(height: int = 30, width: int = 34) -> Tensor:
+    return torch.rand(1, height, width, dtype=torch.float64)
+
+
+@cache
+def smooth_pictures(scale: int) -> Moments:
+    """The moments of a picture that no linear operator can restore: LR is the mean over boxes of HR."""
+    torch.manual_seed(1)
+    moments = Moments(scale)
+    for _ in range(2):
+        fine = torch.nn.functional.avg_pool2d(noise(scale * 40 + 4, scale * 44 + 4), 5, stride=1)
+        moments.add(torch.nn.functional.avg_pool2d(fine, scale)[0], fine[0])
+    return moments
+
+
+@cache
+def fitted(name: str, scale: int) -> Fitted:
+    return fit(BY_NAME[name], smooth_pictures(scale))
+
+
+def interior(picture: Tensor, scale: int) -> Tensor:
+    edge = scale * REACH
+    return picture[..., edge:-edge, edge:-edge]
+
+
+def test_kernels_read_off_one_point_are_what_the_operator_does_to_any_picture(operator: Upsampler) -> None:
+    scale = int(operator.scale)
+    lr = noise()
+    response = measure(operator)
+    kernels = response.kernels(parameters_to_vector(operator.parameters()).detach())
+    patches = torch.nn.functional.unfold(lr[None], 2 * REACH + 1)[0]
+    phases = (kernels @ patches).unflatten(1, (lr.shape[1] - 2 * REACH, -1))
+    expected = interior(enlarge(operator, lr), scale)
+    torch.testing.assert_close(torch.nn.functional.pixel_shuffle(phases, scale), expected, rtol=0, atol=1e-12)
+
+
+def test_the_weights_behind_noiseless_pictures_are_recovered(operator: Upsampler) -> None:
+    truth = parameters_to_vector(operator.parameters()).detach()
+    moments = Moments(int(operator.scale))
+    for _ in range(2):
+        lr = noise()
+        moments.add(lr[0], enlarge(operator, lr)[0])
+    found = fit(Structure("same", lambda channels, scale: operator), moments)
+    torch.testing.assert_close(parameters_to_vector(operator.parameters()).detach(), truth, rtol=0, atol=1e-8)
+    assert found.psnr > 120
+
+
+def test_the_fit_is_that_of_the_normal_equations_written_out_forward_by_forward(operator: Upsampler) -> None:
+    scale, count = int(operator.scale), sum(parameter.numel() for parameter in operator.parameters())
+    lr = noise(16, 18)
+    hr = noise(scale * 16, scale * 18)
+    columns = []
+    for unit in torch.eye(count, dtype=torch.float64):
+        vector_to_parameters(unit, operator.parameters())
+        columns.append(interior(enlarge(operator, lr) - enlarge(operator, torch.zeros_like(lr)), scale).flatten())
+    matrix = torch.stack(columns, dim=1)
+    direct = torch.linalg.lstsq(matrix, interior(hr, scale).flatten(), driver="gelsd").solution
+    moments = Moments(scale)
+    moments.add(lr[0], hr[0])
+    found = moments.solve(measure(operator))
+    best, residual = (matrix @ solution - interior(hr, scale).flatten() for solution in (direct, found))
+    assert float(residual.square().sum()) == pytest.approx(float(best.square().sum()), rel=1e-9)
+    assert moments.error(measure(operator).kernels(found)) == pytest.approx(float(best.square().mean()), rel=1e-9)
+
+
+@pytest.mark.parametrize("scale", [2, 3])
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("transposed, k = 3s", "conv3 + pixel shuffle"),
+        ("transposed, k = s", "conv1 + pixel shuffle"),
+    ],
+)
+def test_equal_supports_have_one_optimum(one: str, other: str, scale: int) -> None:
+    first, second = fitted(one, scale), fitted(other, scale)
+    lr = noise()
+    expected = interior(enlarge(first.operator, lr), scale)
+    torch.testing.assert_close(interior(enlarge(second.operator, lr), scale), expected, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+@pytest.mark.parametrize(
+    "chain",
+    [
+        ["nearest", "conv1 + pixel shuffle", "conv3 + pixel shuffle", "conv5 + pixel shuffle", "conv9 + pixel shuffle"],
+        ["nearest", "nearest + conv3", "nearest + conv5", "conv5 + pixel shuffle"],
+        ["transposed, k = s", "transposed, k = ⌈3s/2⌉", "transposed, k = 2s", "transposed, k = 3s"],
+        ["bilinear", "bilinear + conv3", "conv5 + pixel shuffle"],
+        ["bicubic, a = −0.5", "bicubic, a = −0.5, + conv3", "conv9 + pixel shuffle"],
+    ],
+    ids=lambda chain: chain[-2],
+)
+def test_more_support_never_lowers_the_training_score(chain: list[str], scale: int) -> None:
+    scores = [fitted(name, scale).psnr for name in chain]
+    for smaller, larger in pairwise(scores):
+        assert larger >= smaller - 1e-9
+
+
+@pytest.mark.parametrize(
+    ("name", "scale", "taps", "weights"),
+    [
+        ("nearest", 3, (1, 1), 0),
+        ("bilinear", 2, (4, 4), 0),
+        ("bilinear", 3, (1, 4), 0),
+        ("bicubic, a = −0.5", 2, (16, 16), 0),
+        ("transposed, k = ⌈3s/2⌉", 2, (1, 4), 9),
+        ("transposed, k = 2s", 2, (4, 4), 16),
+        ("nearest + conv3", 2, (4, 4), 9),
+        ("nearest + conv5", 2, (9, 9), 25),
+        ("conv3 + pixel shuffle", 4, (9, 9), 144),
+        ("conv5 + pixel shuffle", 2, (25, 25), 100),
+    ],
+)
+def test_taps_and_weights_are_counted(name: str, scale: int, taps: tuple[int, int], weights: int) -> None:
+    response = measure(BY_NAME[name].operator(scale))
+    assert response.taps() == taps
+    assert response.weights() == weights
+
+
+def test_phases_are_solved_apart_where_they_share_no_weight() -> None:
+    shuffled = measure(BY_NAME["conv3 + pixel shuffle"].operator(2)).blocks()
+    assert [len(phases) for phases, _ in shuffled] == [1, 1, 1, 1]
+    assert sorted(member for _, members in shuffled for member in members) == list(range(36))
+    resized = measure(BY_NAME["bilinear + conv3"].operator(2)).blocks()
+    assert resized == [([0, 1, 2, 3], list(range(9)))]
+
+
+def test_measuring_leaves_the_weights_alone(operator: Upsampler) -> None:
+    before = parameters_to_vector(operator.parameters()).clone()
+    measure(operator)
+    assert torch.equal(parameters_to_vector(operator.parameters()), before)
+
+
+@pytest.mark.parametrize("name", ["nearest", "bilinear", "bicubic, a = −0.5"])
+def test_interpolations_repeat_the_border_themselves(name: str) -> None:
+    operator, lr = BY_NAME[name].operator(3), noise()
+    torch.testing.assert_close(enlarge(operator, lr, margin=REACH), enlarge(operator, lr), rtol=0, atol=1e-12)
+
+
+def test_an_operator_that_sees_too_far_is_refused() -> None:
+    with pytest.raises(ValueError, match="more than 4 away"):
+        measure(PixelShuffle(1, 2, kernel_size=11).double())
+
+
+def test_pictures_too_small_to_fit_on_are_refused() -> None:
+    moments = Moments(2)
+    moments.add(noise(8, 40)[0], noise(16, 80)[0])
+    with pytest.raises(ValueError, match="smaller than 18×18 pixels"):
+        fit(BY_NAME["transposed, k = 2s"], moments)
+
+
+@pytest.fixture
+def command(tmp_path: Path, pictures: Path) -> Callable[..., int]:
+    """`python -m upnet.study oracle` on three small pictures: command("--scale", "2")."""
+    folders = ["--train", str(pictures), "--test", str(pictures), "--cache-dir", str(tmp_path / "cache")]
+    return lambda *words: main(["oracle", *folders, *words])
+
+
+def test_the_command_prints_the_table_and_writes_it(
+    command: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, page = tmp_path / "oracle.json", tmp_path / "oracle.md"
+    assert command("--scale", "3", "2", "--pictures", "2", "--json", str(data), "--markdown", str(page)) == 0
+    told = json.loads(data.read_text(encoding="utf-8"))
+    assert list(told["scales"]) == ["2", "3"]
+    two = told["scales"]["2"]
+    assert two["trained_on"] == 2
+    assert two["protocol"]["crop"] == 2
+    best = max(row["tests"]["pictures"]["psnr"] for row in two["structures"])
+    printed = capsys.readouterr().out
+    for text in (printed, page.read_text(encoding="utf-8")):
+        assert f"{best:.2f}" in text
+        assert all(structure.name in text for structure in STRUCTURES)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--train", "nowhere"], "there is no folder nowhere"),
+        (["--json", "nowhere/oracle.json"], "there is no folder nowhere"),
+        (["--markdown", "."], "is a folder"),
+        (["--pictures", "0"], "1 or larger"),
+        (["--scale", "9"], "invalid choice: 9"),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_exit_code_2(
+    words: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    try:
+        code = main(["oracle", *words])
+    except SystemExit as end:
+        code = end.code
+    assert code == 2
+    complaint = capsys.readouterr().err
+    assert sentence in complaint
+    assert len(complaint.splitlines()) == 1
+
+
+def test_an_interrupted_command_writes_nothing_and_ends_with_130(
+    command: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken_off(question: Question, scale: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("upnet.study.oracle.experiment.answer", broken_off)
+    assert command("--json", str(tmp_path / "oracle.json")) == 130
+    assert not (tmp_path / "oracle.json").exists()
+
+
+@pytest.mark.skipif(not (IMAGES / "BSDS399").is_dir(), reason="needs the photographs of ../shared/images")
+def test_set5_at_scale_2_is_the_table_in_print(tmp_path: Path) -> None:
+    """Fitted on 20 photographs of BSDS500."""
+    photographs = tmp_path / "BSDS20"
+    photographs.mkdir()
+    for path in sorted((IMAGES / "BSDS399/HR").iterdir())[::20]:
+        (photographs / path.name).symlink_to(path)
+    question = Question(Protocol("y-float"), [str(photographs)], [str(IMAGES / "Set5")], cache=tmp_path / "cache")
+    told = {row["structure"]: row["tests"]["Set5"]["psnr"] for row in answer(question, 2)["structures"]}
+    expected = {
+        "nearest": 30.84,
+        "bilinear": 32.23,
+        "bicubic, a = −0.5": 33.65,
+        "bicubic, a = −0.75": 33.94,
+        "transposed, k = s": 30.84,
+        "conv1 + pixel shuffle": 30.84,
+        "transposed, k = ⌈3s/2⌉": 31.52,
+        "transposed, k = 2s": 32.25,
+        "nearest + conv3": 32.25,
+        "nearest + conv5": 34.26,
+        "bilinear + conv3": 34.02,
+        "bicubic, a = −0.5, + conv3": 34.26,
+        "transposed, k = 3s": 34.26,
+        "conv3 + pixel shuffle": 34.26,
+        "conv5 + pixel shuffle": 35.00,
+        "conv9 + pixel shuffle": 35.24,
+    }
+    assert told == pytest.approx(expected, abs=0.05)
