@@ -1,0 +1,241 @@
+"""What a step of a real training costs beside a bare loop over the same network: `python benchmarks/train_step.py`.
+
+The real training is upnet's own, by its own command's parts, with everything a user has on: Lightning, progress bar,
+TensorBoard, averaged weights, batches cut from the store on disk. The bare loops are forward, backward, optimizer and
+averaging on one fixed batch: in the machine's best precision and memory format, and in float32 with the default format.
+All run in one process: after every block of real steps each bare loop makes a block of its own, so that a disturbance
+hits them all. The time of a step is the median over the blocks.
+"""
+
+import argparse
+import json
+import logging
+import platform
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig, open_dict
+from PIL import Image
+from torch import nn
+
+from upnet.config import build, check
+from upnet.data.loading import Stream
+from upnet.ema import EMA
+from upnet.memory import keep_large_blocks
+from upnet.precision import lightning_precision
+from upnet.settings import TrainSettings
+from upnet.training import parts
+from upnet.training.run import train
+
+CONFIGS = Path(__file__).resolve().parent.parent / "configs"
+
+# Batch 16 of 48×48 LR, ×2. The small one is EDSR cut to 4 blocks of width 32.
+NETWORKS: dict[str, tuple[list[str], int]] = {
+    "edsr": (["model=edsr"], 4),
+    "small": (["model=edsr", "model.encoder.width=32", "model.block.blocks=4"], 20),
+}
+
+
+def paint(folder: Path, count: int = 8, side: int = 320, seed: int = 0) -> None:
+    """Pictures to train on, of noise with a photograph's spectrum."""
+    folder.mkdir()
+    rng = np.random.default_rng(seed)
+    frequency = np.hypot(np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side)) + 1 / side
+    for number in range(count):
+        planes = [np.fft.irfft2(np.fft.rfft2(rng.normal(size=(side, side))) / frequency, (side, side)) for _ in "rgb"]
+        picture = np.stack(planes, axis=-1)
+        grey = (128 + 50 * picture / picture.std()).clip(0, 255).astype(np.uint8)
+        Image.fromarray(grey).save(folder / f"{number}.png")
+
+
+class Bare:
+    """Forward, backward, optimizer and averaging on a fixed batch."""
+
+    def __init__(self, config: DictConfig, device: torch.device, bf16: bool, channels_last: bool) -> None:
+        layout = torch.channels_last if channels_last else torch.contiguous_format
+        torch.manual_seed(0)
+        self.net: nn.Module = build(config.model).to(device).to(memory_format=layout)
+        self.ema = EMA(self.net, 0.999)
+        self.optimizer = build(config.optimizer)(self.net.parameters())
+        self.loss = build(config.loss)
+        patch, batch = config.data.patch, config.data.batch_size
+        lr, hr = torch.rand(batch, 3, patch, patch), torch.rand(batch, 3, patch * config.scale, patch * config.scale)
+        self.lr, self.hr = (x.to(device).to(memory_format=layout) for x in (lr, hr))
+        self.device, self.bf16, self.done = device, bf16, 0
+
+    def step(self) -> None:
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
+            loss = self.loss(self.net(self.lr), self.hr)
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        self.done += 1
+        self.ema.update(self.net, self.done)
+
+
+def synchronise(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+
+
+@dataclass
+class Blocks(pl.Callback):
+    """Time blocks of real steps; after each of them, a block of every bare loop.
+
+    steps: of a block; seconds: per step, by loop, a value per block.
+    """
+
+    bare: dict[str, Bare]
+    steps: int
+    device: torch.device
+    seconds: dict[str, list[float]] = field(default_factory=dict)
+    parts: dict[str, float] = field(default_factory=dict)
+    counted: int = 0
+    _since: float = 0.0
+    _blocks: int = 0
+
+    def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        if (batch_idx + 1) % self.steps:
+            return
+        synchronise(self.device)
+        real = (time.perf_counter() - self._since) / self.steps
+        if self._blocks:  # the first one warms up
+            self.seconds.setdefault("real", []).append(real)
+            self.counted += self.steps
+        else:
+            self.parts.clear()
+        measured = dict(self.parts)
+        for name, bare in self.bare.items():
+            start = time.perf_counter()
+            for _ in range(self.steps):
+                bare.step()
+            synchronise(self.device)
+            if self._blocks:
+                self.seconds.setdefault(name, []).append((time.perf_counter() - start) / self.steps)
+        self.parts.clear()
+        self.parts.update(measured)  # what the bare loops did is none of the training's
+        self._blocks += 1
+        self._since = time.perf_counter()
+
+
+def timed(parts: dict[str, float], name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """The same function, whose time is added up under a name."""
+
+    def run(*given: Any, **named: Any) -> Any:
+        start = time.perf_counter()
+        result = function(*given, **named)
+        parts[name] = parts.get(name, 0.0) + time.perf_counter() - start
+        return result
+
+    return run
+
+
+def measure(overrides: list[str], block: int, blocks: int, folder: Path, smoke: bool) -> dict[str, Any]:
+    """Seconds per step of the real training and of the bare loops, and the overheads in it."""
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        pictures, validation = folder / "pictures", folder / "validation"
+        config = compose(
+            "train",
+            [
+                *overrides,
+                "data=folder",
+                f"data.root={pictures}",
+                f"data.val_root={validation}",
+                f"data.patch={8 if smoke else 48}",
+                f"steps={block * (blocks + 1)}",
+                "validations=1",
+                "trainer.log_every_n_steps=10",
+            ],
+        )
+    with open_dict(config):
+        config.run_dir = str(folder / "run")
+    check(config, TrainSettings)
+    keep_large_blocks()
+    accelerator = "gpu" if torch.cuda.is_available() else "cpu"
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    bf16 = lightning_precision("auto", accelerator) == "bf16-mixed"
+    bare = {"bare_best": Bare(config, device, bf16, True), "bare_fp32_nchw": Bare(config, device, False, False)}
+    watch = Blocks(bare, block, device)
+    original = parts.build_trainer, EMA.update, Stream.__getitem__
+
+    def trainer(given: DictConfig) -> pl.Trainer:
+        built = original[0](given)
+        built.callbacks.append(watch)  # pyright: ignore[reportAttributeAccessIssue]
+        return built
+
+    import upnet.training.run as run
+
+    run.build_trainer = trainer
+    EMA.update = timed(watch.parts, "averaging", original[1])
+    Stream.__getitem__ = timed(watch.parts, "data", original[2])
+    log_metrics = pl.loggers.TensorBoardLogger.log_metrics
+    pl.loggers.TensorBoardLogger.log_metrics = timed(watch.parts, "logging", log_metrics)
+    optimizer_step = torch.optim.AdamW.step
+    try:
+        train(config)
+    finally:
+        run.build_trainer, EMA.update, Stream.__getitem__ = original
+        pl.loggers.TensorBoardLogger.log_metrics = log_metrics
+        torch.optim.AdamW.step = optimizer_step
+    found: dict[str, Any] = {name: statistics.median(values) for name, values in watch.seconds.items()}
+    found["precision"] = "bf16" if bf16 else "float32"
+    found["parts"] = {name: seconds / max(watch.counted, 1) for name, seconds in watch.parts.items()}
+    optimizer = bare["bare_best"].optimizer
+    start = time.perf_counter()
+    for _ in range(20):
+        optimizer.step()
+    synchronise(device)
+    found["parts"]["optimizer"] = (time.perf_counter() - start) / 20
+    known = sum(found["parts"][name] for name in ("data", "logging") if name in found["parts"])
+    found["parts"]["lightning_and_the_rest"] = found["real"] - found["bare_best"] - known
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", type=Path, help="where the figures go, in seconds per step")
+    parser.add_argument("--blocks", type=int, default=8, help="how many blocks the median is over")
+    parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
+    parser.add_argument("--smoke", action="store_true", help="tiny sizes, to see that it runs")
+    arguments = parser.parse_args()
+    logging.getLogger("upnet").setLevel(logging.ERROR)
+    told: dict[str, Any] = {}
+    for name in arguments.networks:
+        overrides, block = NETWORKS[name]
+        if arguments.smoke:
+            overrides, block = [*overrides, "model.encoder.width=8", "model.block.blocks=1"], 2
+        with tempfile.TemporaryDirectory() as folder:
+            paint(Path(folder) / "pictures", side=64 if arguments.smoke else 320)
+            paint(Path(folder) / "validation", count=1, side=64, seed=1)
+            told[name] = measure(overrides, block, arguments.blocks, Path(folder), arguments.smoke)
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor() or platform.machine()
+    print(f"\n{device}, {torch.get_num_threads()} threads, torch {torch.__version__}, ms per step")
+    for name, found in told.items():
+        real, best, plain = found["real"], found["bare_best"], found["bare_fp32_nchw"]
+        print(
+            f"{name:6} real {1000 * real:8.2f}   bare {found['precision']} channels_last {1000 * best:8.2f}   "
+            f"bare float32 NCHW {1000 * plain:8.2f}   real / bare {real / best:.3f}   real / NCHW {real / plain:.3f}"
+        )
+        print("       " + ", ".join(f"{part} {1000 * seconds:.2f}" for part, seconds in found["parts"].items()))
+    if arguments.json:
+        told["machine"] = {
+            "device": device,
+            "threads": torch.get_num_threads(),
+            "torch": str(torch.__version__),
+            "command": " ".join(sys.argv),
+        }
+        arguments.json.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
