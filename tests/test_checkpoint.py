@@ -9,7 +9,7 @@ import torch
 from omegaconf import OmegaConf
 from support import Compose
 
-from upnet.checkpoint import describe, load_network
+from upnet.checkpoint import DamagedCheckpointError, describe, load_network
 from upnet.config import build
 from upnet.ema import EMA
 
@@ -81,11 +81,17 @@ def test_what_a_checkpoint_may_not_hold_is_refused(written, changes: dict[str, A
 @pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 def test_damaged_and_missing_files_are_named(written, tmp_path: Path) -> None:
     path = written()
-    path.write_bytes(path.read_bytes()[:1000])
-    with pytest.raises(ValueError, match=r"a\.ckpt can't be read as a checkpoint"):
+    whole = path.read_bytes()
+    path.write_bytes(whole[:1000])
+    with pytest.raises(DamagedCheckpointError, match=r"a\.ckpt is damaged"):
         load_network(path)
     path.write_bytes(pickle.dumps(Evil))
-    with pytest.raises(ValueError, match=r"a\.ckpt can't be read as a checkpoint"):
+    with pytest.raises(DamagedCheckpointError, match=r"a\.ckpt is damaged, or no checkpoint"):
+        load_network(path)
+    weights = load_network(written()).net.tail.output.weight  # pyright: ignore[reportAttributeAccessIssue]
+    middle = whole.index(bytes(weights.numpy()))
+    path.write_bytes(whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :])
+    with pytest.raises(DamagedCheckpointError, match=r"a\.ckpt is damaged: the checksum of its part .* is wrong"):
         load_network(path)
     with pytest.raises(ValueError, match="there is no checkpoint at"):
         load_network(tmp_path / "missing.ckpt")

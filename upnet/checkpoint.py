@@ -1,6 +1,8 @@
 """A checkpoint: what it says of itself, and the way back from a file to a network, without running foreign code."""
 
 import pickle
+import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +16,10 @@ from upnet.version import VERSION
 
 FORMAT = 1
 """Counted up whenever what a checkpoint says of itself changes."""
+
+
+class DamagedCheckpointError(ValueError):
+    """A checkpoint file that is cut short or altered; the message names it."""
 
 
 @dataclass(frozen=True)
@@ -74,16 +80,20 @@ def load_network(path: str | Path, weights: Literal["ema", "raw"] = "ema", trust
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The checked content of a checkpoint file. Raises ValueError as `load_network` does."""
+    """The checked content of a checkpoint file.
+
+    Raises ValueError as `load_network` does, and DamagedCheckpointError, which is one, where the file isn't whole.
+    """
     if not path.is_file():
         raise ValueError(f"there is no checkpoint at {path}; a run writes checkpoints/last.ckpt and best.ckpt")
+    _check_whole(path)
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as fault:
         reason = str(fault).strip().splitlines()[0] if str(fault).strip() else type(fault).__name__
         raise ValueError(
-            f"{path} can't be read as a checkpoint: {reason[:200]}. It is damaged, or holds more than plain data and "
-            "tensors, which upnet never runs"
+            f"{path} can't be read as a checkpoint: {reason[:200]}. It holds more than plain data and tensors, which "
+            "upnet never runs"
         ) from fault
     told = content.get("upnet") if isinstance(content, dict) else None
     if not isinstance(told, dict) or not isinstance(content.get("state_dict"), dict):
@@ -96,3 +106,20 @@ def read(path: Path) -> dict[str, Any]:
     if not isinstance(told.get("model"), dict) or not isinstance(told.get("step"), int):
         raise ValueError(f"{path} is no whole checkpoint: its model or its step is missing")
     return content
+
+
+def _check_whole(path: Path) -> None:
+    """Compare the checksums that torch writes into the file, an archive, beside each of its parts."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedError, RuntimeError) as fault:
+        raise DamagedCheckpointError(
+            f"{path} is damaged, or no checkpoint at all: {str(fault) or type(fault).__name__}; "
+            "an earlier state may lie beside it, as last-1.ckpt"
+        ) from fault
+    if damaged is not None:
+        raise DamagedCheckpointError(
+            f"{path} is damaged: the checksum of its part {damaged} is wrong; "
+            "an earlier state may lie beside it, as last-1.ckpt"
+        )

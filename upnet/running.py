@@ -8,7 +8,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import hydra
@@ -17,20 +17,27 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-USER, FAILED, INTERRUPTED = 2, 1, 130
-"""Exit codes: the user's setting or file is wrong; the run failed; it was broken off."""
+USER, FAILED, SIGNALLED = 2, 1, 128
+"""Exit codes: the user's setting or file is wrong; the run failed; a signal of that number more broke it off."""
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 
 
 class InterruptedRunError(Exception):
-    """Training was ended by its user, and saved; the message says how to go on."""
+    """Training was ended by a signal, and saved; the message says how to go on.
+
+    signal: its number, which the exit code tells: 130 after Ctrl-C, 143 after SIGTERM, 138 after SIGUSR1.
+    """
+
+    def __init__(self, message: str, signal: int) -> None:
+        super().__init__(message)
+        self.signal = signal
 
 
 def command(config_name: str) -> Callable[[Callable[[DictConfig], object]], Callable[[], None]]:
     """Make a Hydra program of a function, that ends with a sentence where its user can mend what is wrong.
 
-    Exit codes: 0; 2 for a setting or a file that is wrong; 1 for a run that failed; 130 for one that was interrupted.
+    Exit codes: 0; 2 for a setting or a file that is wrong; 1 for a run that failed; 130 after Ctrl-C.
     In a multirun a run that fails is told at once, the others follow, and the exit code is that of the first failure.
     """
 
@@ -76,15 +83,33 @@ def _told(in_job: bool, debug: bool) -> Iterator[None]:
         yield
     except Exception as fault:
         code = _exit_code(fault)
-        if in_job and in_multirun() and code != INTERRUPTED:
+        if in_job and in_multirun() and not isinstance(fault, InterruptedRunError):
             # Hydra tells the first failure only, and only when all runs are through.
             told = fault if code is not None and not debug else traceback.format_exc()
             print(f"\nrun {HydraConfig.get().job.id} failed: {told}", file=sys.stderr, flush=True)
             raise
+        if code == USER and in_job and not in_multirun():
+            forget_run(Path(HydraConfig.get().runtime.output_dir))
         if code is None or debug:
             raise
         print(f"\n{_sentence(fault)}", file=sys.stderr, flush=True)
         raise SystemExit(code) from None
+
+
+def forget_run(folder: Path) -> None:
+    """Remove the folder of a run that was refused before it began: what Hydra wrote ahead, and nothing else.
+
+    A folder that holds anything more is left as it is.
+    """
+    ahead = [folder / f"config/{name}.yaml" for name in ("config", "hydra", "overrides")] + list(folder.glob("*.log"))
+    if set(folder.rglob("*")) - {*ahead, folder / "config", folder / ".lock"}:
+        return
+    with suppress(OSError):
+        for path in (*ahead, folder / ".lock"):
+            path.unlink(missing_ok=True)
+        for empty in (folder / "config", folder, *folder.parents[:2]):
+            if empty.is_dir():
+                empty.rmdir()
 
 
 def in_multirun() -> bool:
@@ -103,7 +128,7 @@ def refuse_nested_processes(config: DictConfig) -> None:
 def _exit_code(fault: BaseException) -> int | None:
     """The code for what a user can mend or has been told; None for what is nobody's fault but the code's."""
     if isinstance(fault, InterruptedRunError):
-        return INTERRUPTED
+        return SIGNALLED + fault.signal
     if isinstance(fault, ValueError | OSError | HydraException):
         return USER
     return FAILED if type(fault).__module__.startswith("upnet.") else None

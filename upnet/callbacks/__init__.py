@@ -1,6 +1,7 @@
 """What happens beside the steps of a training."""
 
 from upnet.callbacks.checkpoints import Checkpoints
+from upnet.callbacks.files import CheckpointFiles, earlier_path
 from upnet.callbacks.finite import NonFiniteLossError, StopAtNonFiniteLoss
 from upnet.callbacks.image_grid import ImageGrid
 from upnet.callbacks.interrupt import SaveAtInterrupt
@@ -8,6 +9,7 @@ from upnet.callbacks.progress import Progress
 from upnet.callbacks.scalars import Scalars
 
 __all__ = [
+    "CheckpointFiles",
     "Checkpoints",
     "ImageGrid",
     "NonFiniteLossError",
@@ -15,4 +17,5 @@ __all__ = [
     "SaveAtInterrupt",
     "Scalars",
     "StopAtNonFiniteLoss",
+    "earlier_path",
 ]

@@ -1,4 +1,4 @@
-"""Ctrl-C: finish the step, save, say how to go on."""
+"""Ctrl-C, or a signal of the machine's scheduler: finish the step, save, say how to go on."""
 
 import signal
 from types import FrameType
@@ -9,47 +9,60 @@ import pytorch_lightning as pl
 AGREE = 10
 """Batches between two times that several processes ask each other whether one was interrupted."""
 
+# Ctrl-C; what kill, containers and schedulers send; what SLURM's --signal=USR1@60 sends ahead of the time limit.
+SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name)]
+
 
 class SaveAtInterrupt(pl.Callback):
-    """At the first Ctrl-C training ends after the step it is in, saved; at the second it breaks off at once.
+    """At SIGINT (Ctrl-C), SIGTERM or SIGUSR1 training ends after the step it is in, to be saved; again breaks off.
 
     A KeyboardInterrupt may come in the middle of an optimizer step and would leave half of the weights updated.
+    `signal` is the number of the signal that came, 0 as long as none did.
     """
 
     def __init__(self) -> None:
-        self.interrupted = False
-        self._before: Any = None
+        self.signal = 0
+        self._before: dict[int, Any] = {}
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether training was asked to end."""
+        return self.signal != 0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Take over the signal; not before Lightning has noted the handlers that it puts back at the end."""
-        self.interrupted = False
-        self._before = signal.signal(signal.SIGINT, self._hear)
+        """Take over the signals; not before Lightning has noted the handlers that it puts back at the end."""
+        self.signal = 0
+        self._before = {number: signal.signal(number, self._hear) for number in SIGNALS}
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """End here, where the weights belong to a whole step; with several processes, all of them at the same one."""
-        if trainer.world_size > 1 and batch_idx % AGREE == 0:
-            self.interrupted = trainer.strategy.reduce_boolean_decision(self.interrupted, all=False)
-            trainer.should_stop = trainer.should_stop or self.interrupted
-        elif trainer.world_size == 1 and self.interrupted:
+        if trainer.world_size > 1:
+            if batch_idx % AGREE != 0 or not trainer.strategy.reduce_boolean_decision(self.interrupted, all=False):
+                return
+            self.signal = self.signal or signal.SIGINT
+        if self.interrupted and trainer.global_step < trainer.max_steps:
+            if (batch_idx + 1) % int(trainer.val_check_batch or 1):
+                # Lightning would validate at a stop, also at a step at which the undisturbed run does not.
+                trainer.limit_val_batches = 0
             trainer.should_stop = True
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Give the signal back."""
+        """Give the signals back."""
         self._give_back()
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        """Give the signal back here as well: after an error Lightning tears nothing down."""
+        """Give the signals back here as well: after an error Lightning tears nothing down."""
         self._give_back()
 
     def _give_back(self) -> None:
-        if self._before is not None:
-            signal.signal(signal.SIGINT, self._before)
-            self._before = None
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before = {}
 
     def _hear(self, number: int, frame: FrameType | None) -> None:
         if self.interrupted:
             raise KeyboardInterrupt
-        self.interrupted = True
+        self.signal = number
         print("\nInterrupted: ending after this step. Once more breaks off at once, without saving.", flush=True)

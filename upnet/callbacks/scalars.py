@@ -9,24 +9,25 @@ from torch.optim import Optimizer
 
 
 class Scalars(pl.Callback):
-    """Loss, learning rate, gradient norm and images per second, every `log_every_n_steps` of the trainer.
+    """Loss, learning rate, gradient norm and speed, every `log_every_n_steps` of the trainer.
 
     The gradient norm is that of the raw gradients, before they are clipped. Images per second counts LR crops over all
-    processes, validation left out.
+    processes, validation left out; data_share is the share of that time in which training waited for a batch.
     """
 
     def __init__(self) -> None:
         self._images = 0
         self._since = 0.0
+        self._waited = 0.0
         self._norm: torch.Tensor | None = None
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the clock."""
-        self._restart()
+        self._restart(trainer)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start it again: validation isn't training."""
-        self._restart()
+        self._restart(trainer)
 
     def on_before_optimizer_step(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, optimizer: Optimizer
@@ -52,15 +53,21 @@ class Scalars(pl.Callback):
         }
         if self._images:
             scalars["train/images_per_second"] = self._images / passed
+            scalars["train/data_share"] = (waited(trainer) - self._waited) / passed
         for logger in trainer.loggers:
             logger.log_metrics(scalars, trainer.global_step)
         self._norm = None
-        self._restart()
+        self._restart(trainer)
 
-    def _restart(self) -> None:
-        self._images, self._since = 0, time.perf_counter()
+    def _restart(self, trainer: pl.Trainer) -> None:
+        self._images, self._since, self._waited = 0, time.perf_counter(), waited(trainer)
 
     @staticmethod
     def _due(trainer: pl.Trainer, step: int) -> bool:
         every = getattr(trainer, "log_every_n_steps", 50)
         return every > 0 and step % every == 0
+
+
+def waited(trainer: pl.Trainer) -> float:
+    """The seconds in which training has waited for batches so far, where its loader counts them."""
+    return float(getattr(trainer.train_dataloader, "waited", 0.0))

@@ -1,0 +1,45 @@
+"""A training small enough for a test."""
+
+from pathlib import Path
+
+import pytest
+from omegaconf import DictConfig, open_dict
+from support import Compose
+
+from upnet.config import check
+from upnet.settings import TrainSettings
+
+
+@pytest.fixture
+def small(pictures: Path, tmp_path: Path) -> list[str]:
+    """Six steps of a narrow network: two pictures to train on, `scene` to score."""
+    validation = tmp_path / "validation"
+    validation.mkdir()
+    (pictures / "picture0.png").rename(validation / "scene.png")
+    return [
+        "data=folder",
+        f"data.root={pictures}",
+        f"data.val_root={validation}",
+        "data.patch=8",
+        "data.batch_size=4",
+        "model.encoder.width=4",
+        "callbacks.progress=null",
+        "trainer=cpu",
+        "trainer.log_every_n_steps=2",
+        "steps=6",
+        "validations=2",
+    ]
+
+
+@pytest.fixture
+def tiny(compose: Compose, small: list[str], tmp_path: Path):
+    """The config of such a training: tiny("steps=4", run="a")."""
+
+    def config(*overrides: str, run: str = "run") -> DictConfig:
+        config = compose(*small, *overrides)
+        with open_dict(config):
+            config.run_dir = str(tmp_path / run)
+        check(config, TrainSettings)
+        return config
+
+    return config

@@ -1,0 +1,120 @@
+"""A run that was broken off goes on as if nothing had been; others are refused."""
+
+import json
+import os
+import re
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytorch_lightning as pl
+from support import same, scalars, state
+
+from upnet import callbacks
+from upnet.checkpoint import DamagedCheckpointError, load_network
+from upnet.running import InterruptedRunError
+from upnet.training import train
+from upnet.training.resume import newest_checkpoint
+
+
+def interrupt_at(monkeypatch: pytest.MonkeyPatch, step: int, number: int) -> None:
+    """Send the process a signal in that step."""
+    original = callbacks.SaveAtInterrupt.on_train_batch_end
+
+    def after(self: callbacks.SaveAtInterrupt, trainer: pl.Trainer, *rest: Any) -> None:
+        if trainer.global_step == step and not self.interrupted:
+            os.kill(os.getpid(), number)
+        original(self, trainer, *rest)
+
+    monkeypatch.setattr(callbacks.SaveAtInterrupt, "on_train_batch_end", after)
+
+
+@pytest.mark.parametrize(
+    ("precision", "accumulate", "step", "number"),
+    [
+        ("32", 1, 4, signal.SIGINT),
+        ("bf16", 2, 4, signal.SIGTERM),
+        ("bf16", 1, 3, signal.SIGUSR1),  # a step after which validation is due
+        ("32", 2, 3, signal.SIGINT),
+    ],
+)
+def test_a_resumed_run_ends_bit_for_bit_as_an_undisturbed_one(
+    tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, precision: str, accumulate: int, step: int, number: int
+) -> None:
+    settings = (f"precision={precision}", f"trainer.accumulate_grad_batches={accumulate}", "scheduler.warmup=2")
+    train(tiny(*settings, run="whole"))
+    interrupt_at(monkeypatch, step, number)
+    with pytest.raises(InterruptedRunError, match=rf"saved step {step} of 6.*ckpt=.*last.ckpt") as broken:
+        train(tiny(*settings, run="broken"))
+    assert broken.value.signal == number
+    monkeypatch.undo()
+    last = tmp_path / "broken/checkpoints/last.ckpt"
+    train(tiny(*settings, f"ckpt={last}", run="broken"))
+    whole, resumed = state(tmp_path / "whole/checkpoints/last.ckpt"), state(last)
+    assert same(whole["state_dict"], resumed["state_dict"])
+    assert same(whole["optimizer_states"], resumed["optimizer_states"])
+    assert same(whole["lr_schedulers"], resumed["lr_schedulers"])
+    results = [json.loads((tmp_path / run / "results.json").read_text()) for run in ("whole", "broken")]
+    assert results[0]["datasets"] == results[1]["datasets"]
+    told = [scalars(tmp_path / run / "tensorboard")["validation/psnr"] for run in ("whole", "broken")]
+    assert sorted(told[0]) == sorted(told[1])
+
+
+def test_a_damaged_checkpoint_is_named_and_the_one_before_it_is_used(
+    tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    train(tiny(run="whole"))
+    interrupt_at(monkeypatch, 5, signal.SIGINT)
+    with pytest.raises(InterruptedRunError):
+        train(tiny(run="broken"))
+    monkeypatch.undo()
+    last = tmp_path / "broken/checkpoints/last.ckpt"
+    last.write_bytes(last.read_bytes()[:-100])
+    train(tiny(f"ckpt={last}", run="broken"))
+    assert re.search(r"last\.ckpt is damaged.*Going on from the one before it, .*last-1\.ckpt, step 3", caplog.text)
+    whole = state(tmp_path / "whole/checkpoints/last.ckpt")
+    assert same(whole["state_dict"], state(last)["state_dict"])
+
+
+def test_where_no_checkpoint_is_whole_nothing_is_resumed(tiny, tmp_path: Path) -> None:
+    train(tiny("steps=2", "validations=2"))
+    for path in (tmp_path / "run/checkpoints").iterdir():
+        path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(DamagedCheckpointError, match=r"last\.ckpt is damaged"):
+        train(tiny("steps=4", f"ckpt={tmp_path}/run/checkpoints/last.ckpt"))
+
+
+def test_earlier_states_of_the_last_checkpoint_stay(tiny, tmp_path: Path) -> None:
+    train(tiny("steps=4", "validations=4", "callbacks.checkpoints.keep=2"))
+    kept = {path.name: load_network(path).step for path in (tmp_path / "run/checkpoints").glob("last*")}
+    assert kept == {"last.ckpt": 4, "last-1.ckpt": 3, "last-2.ckpt": 2}
+
+
+def test_a_finished_run_and_one_under_other_settings_are_not_resumed(tiny, tmp_path: Path) -> None:
+    train(tiny("steps=2", "validations=1"))
+    before = (tmp_path / "run/results.json").read_bytes()
+    ckpt = f"ckpt={tmp_path}/run/checkpoints/last.ckpt"
+    with pytest.raises(ValueError, match=r"is finished: it has made 2 steps of 2; raise steps="):
+        train(tiny("steps=2", "validations=1", ckpt))
+    with pytest.raises(ValueError, match=r"other settings than these; they differ in loss, optimizer, seed\."):
+        train(tiny("steps=4", "optimizer.lr=0.1", "loss=mse", "seed=9", ckpt))
+    assert (tmp_path / "run/results.json").read_bytes() == before
+    assert train(tiny("steps=3", "validations=1", ckpt))["step"] == 3
+
+
+def test_resuming_another_network_is_refused(tiny, tmp_path: Path) -> None:
+    train(tiny("steps=2", "validations=1"))
+    with pytest.raises(ValueError, match=r"another network.*differ in encoder"):
+        train(tiny(f"ckpt={tmp_path}/run/checkpoints/last.ckpt", "model.encoder.width=5", run="other"))
+
+
+def test_the_newest_checkpoint_is_found(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="ckpt=last looks for"):
+        newest_checkpoint(tmp_path)
+    for number, name in enumerate(("old/x", "new")):
+        path = tmp_path / name / "checkpoints/last.ckpt"
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"")
+        os.utime(path, (number, number))
+    assert newest_checkpoint(tmp_path) == tmp_path / "new/checkpoints/last.ckpt"

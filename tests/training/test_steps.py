@@ -1,0 +1,45 @@
+"""What one step of the optimizer does: clipping, accumulation."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from support import scalars, state
+
+from upnet.training import train
+
+
+@pytest.mark.parametrize("precision", ["32", "bf16"])
+@pytest.mark.parametrize("algorithm", ["norm", "value"])
+def test_gradients_are_clipped(tiny, tmp_path: Path, precision: str, algorithm: str) -> None:
+    settings = ("optimizer=sgd", "optimizer.lr=1", "optimizer.momentum=0", "scheduler=constant", "scheduler.warmup=0")
+    settings += (f"precision={precision}", "steps=1", "validations=1", f"trainer.gradient_clip_algorithm={algorithm}")
+    settings = (*settings[:-1], f"+{settings[-1]}")
+    torch.manual_seed(0)
+    limit = 0.001 if algorithm == "norm" else 0.0001
+    train(tiny(*settings, f"trainer.gradient_clip_val={limit}", run="clipped"))
+    train(tiny(*settings, "trainer.gradient_clip_val=1e-9", run="still"))
+    clipped, still = (state(tmp_path / run / "checkpoints/last.ckpt")["state_dict"] for run in ("clipped", "still"))
+    moved = [clipped[key] - still[key] for key in clipped if key.startswith("net.")]
+    if algorithm == "norm":
+        assert torch.stack([change.norm() for change in moved]).norm().item() == pytest.approx(limit, rel=0.05)
+    else:
+        assert max(change.abs().max().item() for change in moved) == pytest.approx(limit, rel=0.05)
+
+
+def test_the_default_optimizer_trains_with_clipping(tiny) -> None:
+    assert train(tiny("trainer.gradient_clip_val=1", "steps=1", "validations=1"))["step"] == 1
+
+
+def test_the_logged_loss_is_that_of_a_batch_also_where_batches_are_accumulated(tiny, tmp_path: Path) -> None:
+    losses = []
+    for run, accumulate in (("one", 1), ("four", 4)):
+        settings = ("trainer.log_every_n_steps=1", "steps=1", "validations=1", "optimizer.lr=1e-9")
+        train(tiny(*settings, f"trainer.accumulate_grad_batches={accumulate}", run=run))
+        losses.append(scalars(tmp_path / run / "tensorboard")["train/loss"][0][1])
+    assert losses[1] == pytest.approx(losses[0], rel=0.5)
+
+
+def test_accumulated_batches_make_one_step_and_one_average(tiny, tmp_path: Path) -> None:
+    content = train(tiny("trainer.accumulate_grad_batches=3", "steps=2", "validations=1"))
+    assert content["step"] == 2

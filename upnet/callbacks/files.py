@@ -1,0 +1,74 @@
+"""Checkpoint files that are whole or not there, and the ones before the last."""
+
+import io
+import itertools
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from pytorch_lightning.plugins.io import TorchCheckpointIO
+
+LAST = "last.ckpt"
+
+
+class CheckpointFiles(TorchCheckpointIO):
+    """Write a checkpoint aside, sync it, rename it; before last.ckpt is replaced, keep what it was.
+
+    keep: how many earlier states of last.ckpt stay, as last-1.ckpt, the newest of them, last-2.ckpt and so on.
+
+    Whenever the process is killed, the folder holds a whole last.ckpt.
+    """
+
+    def __init__(self, keep: int) -> None:
+        self.keep = keep
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
+        """Raises OSError where the disk is full or read-only; the checkpoints that were there are then untouched."""
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # By way of memory: torch's own writer turns a full disk into an error that says nothing of it.
+        content = io.BytesIO()
+        torch.save(checkpoint, content)
+        aside = path.with_name(f".{path.name}.part")
+        try:
+            with aside.open("wb") as file:
+                file.write(content.getbuffer())
+                file.flush()
+                os.fsync(file.fileno())
+            if path.name == LAST and path.exists():
+                self._keep(path)
+            os.replace(aside, path)
+            _sync(path.parent)
+        finally:
+            aside.unlink(missing_ok=True)
+
+    def _keep(self, path: Path) -> None:
+        earlier = [earlier_path(path, age) for age in range(1, self.keep + 1)]
+        for younger, older in reversed(list(itertools.pairwise(earlier))):
+            if younger.exists():
+                os.replace(younger, older)
+        if earlier:
+            aside = path.with_name(f".{earlier[0].name}.part")
+            aside.unlink(missing_ok=True)
+            try:
+                os.link(path, aside)
+            except OSError:  # a file system without hard links
+                shutil.copyfile(path, aside)
+            os.replace(aside, earlier[0])
+
+
+def earlier_path(last: Path, age: int) -> Path:
+    """Where the state of last.ckpt that was replaced `age` savings ago is kept."""
+    return last.with_name(f"{last.stem}-{age}{last.suffix}")
+
+
+def _sync(folder: Path) -> None:
+    """Make a renaming last, where folders can be opened at all."""
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

@@ -1,0 +1,74 @@
+"""What a training is made of: the network and how it learns, and Lightning's trainer."""
+
+import math
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.callbacks import Checkpoint, ProgressBar
+
+from upnet.config import build
+from upnet.metrics import Protocol
+from upnet.precision import lightning_precision
+from upnet.running import quiet
+from upnet.task import Task
+
+ELSEWHERE = ("seed", "cache_dir", "skip_broken", "workers", "device", "root", "val_root", "test", "_target_")
+"""Settings of the data that don't change what is learnt from a picture; the pictures themselves are told by `train`."""
+
+
+def training_settings(config: DictConfig) -> dict[str, Any]:
+    """What a result depends on beside the network, as plain data; where files lie is none of it."""
+    plain = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(plain, dict)
+    data = {key: value for key, value in plain["data"].items() if key not in ELSEWHERE}
+    chosen = ("seed", "loss", "optimizer", "scheduler", "ema", "precision", "steps")
+    batch = {"accumulate": plain["trainer"]["accumulate_grad_batches"], "clip": plain["trainer"]["gradient_clip_val"]}
+    return {"data": data, "batch": batch, **{key: plain[key] for key in chosen}}
+
+
+def build_task(config: DictConfig, model: dict[str, Any], settings: dict[str, Any]) -> Task:
+    """The network and how it learns. Raises ConfigError where a component refuses what it was given."""
+    # A rehearsal on a single number: torch checks a rate only once the optimizer is made, which is after the start.
+    build(config.scheduler)(build(config.optimizer)([torch.nn.Parameter(torch.zeros(1))]), steps=config.steps)
+    return Task(
+        net=build(config.model),
+        config=model,
+        settings=settings,
+        loss=build(config.loss),
+        optimizer=build(config.optimizer),
+        scheduler=build(config.scheduler),
+        steps=config.steps,
+        protocol=Protocol(**config.protocol),
+        ema=config.ema,
+        channels_last=config.channels_last,
+        compile=config.compile,
+    )
+
+
+def build_trainer(config: DictConfig) -> pl.Trainer:
+    """Lightning's trainer, in steps: one long epoch, validated every so many batches."""
+    quiet()
+    batches = config.steps * config.trainer.accumulate_grad_batches
+    callbacks = [build(node) for node in config.callbacks.values() if node is not None]
+    accelerator = config.trainer.accelerator
+    if accelerator == "auto":
+        # Lightning would also take accelerators without float64, which scores are computed in.
+        accelerator = "gpu" if torch.cuda.is_available() else "cpu"
+    precision = lightning_precision(str(config.precision), accelerator)  # pyright: ignore[reportArgumentType]
+    if precision == "16-mixed" and config.trainer.gradient_clip_val and config.optimizer.get("fused"):
+        raise ValueError("precision=16 clips no gradients for a fused optimizer; add optimizer.fused=false")
+    return build(config.trainer)(
+        accelerator=accelerator,
+        precision=precision,
+        callbacks=callbacks,
+        logger=build(config.logger),
+        val_check_interval=math.ceil(batches / config.validations),
+        check_val_every_n_epoch=None,
+        num_sanity_val_steps=0,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+        enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in callbacks),
+        enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),
+    )

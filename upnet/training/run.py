@@ -1,0 +1,153 @@
+"""From a config to results.json: train, score, tell."""
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.loggers import TensorBoardLogger
+
+from upnet.callbacks import SaveAtInterrupt
+from upnet.checkpoint import read
+from upnet.config import build
+from upnet.data import DataModule
+from upnet.data.lock import locked
+from upnet.figures import draw_comparison
+from upnet.memory import keep_large_blocks
+from upnet.report import hyperparameters, next_commands, print_results
+from upnet.results import results, write_json
+from upnet.running import InterruptedRunError
+from upnet.study.cost import parameters
+from upnet.task import Task
+from upnet.training.events import forget_after
+from upnet.training.parts import build_task, build_trainer, training_settings
+from upnet.training.resume import find_checkpoint
+from upnet.versions import versions
+
+log = logging.getLogger(__name__)
+
+
+def train(config: DictConfig) -> dict[str, Any]:
+    """Train, score and tell. The content of results.json comes back.
+
+    Raises ValueError for whatever can be known to be wrong before training, also where another run is at work in the
+    same folder, InterruptedRunError after a Ctrl-C, and NonFiniteLossError where the loss is lost.
+    """
+    if config.keep_memory:
+        keep_large_blocks()
+    if config.compile:
+        # A multirun compiles every network anew, and torch counts them all as one that changes too often.
+        torch.compiler.reset()
+    folder = Path(config.run_dir)
+    model = OmegaConf.to_container(config.model, resolve=True)
+    assert isinstance(model, dict)
+    settings = training_settings(config)
+    resume = find_checkpoint(config.ckpt, model, settings, config.steps)
+    pl.seed_everything(config.seed, workers=True, verbose=False)
+
+    data = build(config.data)
+    assert isinstance(data, DataModule)
+    task = build_task(config, {str(key): value for key, value in model.items()}, settings)
+    data.setup("fit")
+    if resume is None:
+        task.net.warm_start()
+    trainer = build_trainer(config)
+    if not trainer.checkpoint_callback:
+        log.warning("nothing of this run will be saved: callbacks.checkpoints is null")
+    with alone(folder, trainer.is_global_zero):
+        return _run(config, task, trainer, data, resume)
+
+
+def _run(config: DictConfig, task: Task, trainer: pl.Trainer, data: DataModule, resume: str | None) -> dict[str, Any]:
+    """What writes into the run's folder."""
+    folder = Path(config.run_dir)
+    if resume is not None and trainer.is_global_zero:
+        forget_after(folder / "tensorboard", int(read(Path(resume))["upnet"]["step"]))
+    write_config(config, folder, trainer)
+
+    started = time.perf_counter()
+    trainer.fit(task, datamodule=data, ckpt_path=resume, weights_only=True)
+    last = folder / "checkpoints" / "last.ckpt"
+    signal = next((call.signal for call in trainer.callbacks if isinstance(call, SaveAtInterrupt)), 0)  # pyright: ignore[reportAttributeAccessIssue]
+    if signal and task.global_step < config.steps:
+        trainer.save_checkpoint(last)
+        raise InterruptedRunError(
+            f"saved step {task.global_step} of {config.steps}. Go on by the same command with "
+            f"ckpt={last} hydra.run.dir={folder}",
+            signal,
+        )
+    minutes = (time.perf_counter() - started) / 60
+    return conclude(config, task, trainer, data, minutes)
+
+
+@contextmanager
+def alone(folder: Path, hold: bool = True) -> Iterator[None]:
+    """Hold a run's folder; of several processes, one does. Raises ValueError where another run has it: two would write over each other's files."""
+
+    def refuse() -> None:
+        raise ValueError(
+            f"another run is at work in {folder}; wait for it, or give this one a folder by hydra.run.dir="
+        )
+
+    if not hold:
+        yield
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder / ".lock", refuse):
+        yield
+
+
+def write_config(config: DictConfig, folder: Path, trainer: pl.Trainer) -> None:
+    """The resolved config and the versions, in the run's folder and as text in TensorBoard."""
+    if not trainer.is_global_zero:
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    text = OmegaConf.to_yaml(config, resolve=True)
+    (folder / "config.yaml").write_text(text, encoding="utf-8")
+    write_json(versions(), folder / "versions.json")
+    for logger in trainer.loggers:
+        if isinstance(logger, TensorBoardLogger):
+            logger.experiment.add_text("config", "\n".join(f"    {line}" for line in text.splitlines()))
+
+
+def conclude(config: DictConfig, task: Task, trainer: pl.Trainer, data: DataModule, minutes: float) -> dict[str, Any]:
+    """The last scores as results.json, a table, a picture, hparams in TensorBoard, and what to do next."""
+    assert all(tally.network for tally in task.tallies["ema"].values()), "a run ends with a validation"
+    task.eval()
+    folder = Path(config.run_dir)
+    count = parameters(task.net)
+    extra = {
+        "model": task.config,
+        "scale": task.net.scale,
+        "parameters": count,
+        "step": task.global_step,
+        "weights": "ema",
+        "settings": task.settings,
+        "seed": config.seed,
+        "val_root": data.val_root,
+        "minutes": round(minutes, 3),
+        "raw": {name: tally.plain() for name, tally in task.tallies["raw"].items()},
+        "versions": versions(),
+    }
+    content = results(task.tallies["ema"].values(), task.protocol.describe(task.net.scale), extra)
+    if not trainer.is_global_zero:
+        return content
+    write_json(content, folder / "results.json")
+    metrics = {
+        f"final/{name}/{what}": float(told[what])
+        for name, told in content["datasets"].items()
+        for what in ("psnr", "ssim")
+    }
+    for logger in trainer.loggers:
+        logger.log_hyperparams(hyperparameters(config, count), metrics)
+        logger.save()
+    with torch.no_grad():
+        draw_comparison(task.ema.net, data.val_sets(), content, folder / "comparison.png")
+    print_results(content)
+    next_commands(folder, config)
+    return content
