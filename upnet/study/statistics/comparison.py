@@ -1,0 +1,164 @@
+"""Every arm of a study against its reference."""
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from upnet.study.statistics.crossed import crossed, half_width, p_value, quantile
+from upnet.study.statistics.pairing import Pair, Scores, check, pair
+from upnet.study.statistics.planning import Shares, components, detectable, seeds_needed
+from upnet.study.statistics.second import holm, wilcoxon
+
+BOTH = "seeds and pictures random and crossed; mean of Howe's and Satterthwaite's half-widths"
+PICTURES = "pictures random, one seed; Student's t over pictures"
+SEEDS = "seeds random, one picture; Student's t over seeds"
+NEITHER = "one seed and one picture: no interval"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """An arm against the reference, over the seeds and pictures that both have.
+
+    mean:         the arm's mean PSNR in dB.
+    difference:   arm − reference in dB; above 0 the arm is better.
+    interval:     (low, high) of Δ in dB at the level, not corrected for many arms; infinite where nothing is known.
+    p_value:      two-sided, of Δ = 0; below 1 − level exactly where the interval leaves 0 out.
+    p_holm:       the same, corrected by Holm over the arms that can be decided; it decides the verdict. 1 for others.
+    wilcoxon_p:   the second opinion: paired signed ranks over pictures, for these seeds.
+    verdict:      "better", "worse", "tie", or "not decided: one seed", "… one picture", "… one seed and one picture".
+    shares:       what the variance of one difference consists of; NaN where one seed or one picture can't tell.
+    detectable:   the smallest |Δ| in dB that such a comparison finds in 4 of 5 studies; NaN where not decided.
+    seeds_needed: for 0.02 dB instead, on as many pictures; None where no number suffices, or where not decided.
+    seeds, pictures: how many of each.
+    method:       how the interval was made, in words.
+    remark:       what else a reader has to know, or None.
+    level:        of the interval.
+    tie_within:   the difference in dB up to which arms were called a tie whatever the p-value; None for none.
+    """
+
+    arm: str
+    reference: str
+    mean: float
+    difference: float
+    interval: tuple[float, float]
+    p_value: float
+    p_holm: float
+    wilcoxon_p: float
+    verdict: str
+    shares: Shares
+    detectable: float
+    seeds_needed: int | None
+    seeds: int
+    pictures: int
+    method: str
+    remark: str | None
+    level: float = 0.95
+    tie_within: float | None = None
+
+    @property
+    def decided(self) -> bool:
+        """Whether there were seeds and pictures enough to decide."""
+        return self.seeds > 1 and self.pictures > 1
+
+
+def compare(scores: Scores, reference: str, level: float = 0.95, tie_within: float | None = None) -> list[Comparison]:
+    """Every other arm against the reference, in the order of `scores`.
+
+    scores: PSNR in dB by arm, seed and picture. Seeds that one of two arms lacks are left out, as are pictures with an
+        infinite PSNR somewhere, and the remark says so.
+    tie_within: call arms a tie up to this difference in dB even where it is certain.
+
+    Arms are a tie where the p-value corrected by Holm doesn't fall below 1 − level. That the two are equal doesn't
+    follow: `interval` says how far apart they may be, `detectable` what could have been seen.
+
+    Raises ValueError for an unknown reference, a level outside (0, 1), a negative tie_within, NaN, arms that share no
+    seed, seeds scored on different pictures, and where no picture has a finite PSNR throughout.
+    """
+    if not 0 < level < 1:
+        raise ValueError(f"level={level} must lie between 0 and 1, as 0.95 does")
+    if tie_within is not None and not 0 <= tie_within < math.inf:
+        raise ValueError(f"tie_within={tie_within} must be a difference in dB, 0 or above, or None")
+    pictures = check(scores, reference)
+    found = [
+        _compared(arm, reference, pair(scores, arm, reference, pictures), level, tie_within)
+        for arm in scores
+        if arm != reference
+    ]
+    family = [one for one in found if one.decided]
+    corrected = dict(zip([one.arm for one in family], holm([one.p_value for one in family]), strict=True))
+    return [_judged(one, corrected.get(one.arm, 1.0), len(family)) for one in found]
+
+
+def _compared(arm: str, reference: str, pair: Pair, level: float, tie_within: float | None) -> Comparison:
+    """All but what depends on the other arms: p_holm and the verdict."""
+    differences = pair.arm - pair.reference
+    seeds, pictures = differences.shape
+    shares, smallest, needed = Shares(math.nan, math.nan, math.nan), math.nan, None
+    if seeds > 1 and pictures > 1:
+        table = crossed(differences)
+        width, p, method = float(half_width(table, 1 - level)), float(p_value(table)), BOTH
+        parts = components(table)
+        shares = parts.shares
+        smallest = detectable(parts, seeds, pictures)
+        needed = seeds_needed(parts, pictures)
+    else:
+        width, p = _one_way(differences.ravel(), 1 - level)
+        method = PICTURES if pictures > 1 else SEEDS if seeds > 1 else NEITHER
+    difference = float(differences.mean())
+    return Comparison(
+        arm=arm,
+        reference=reference,
+        mean=float(pair.arm.mean()),
+        difference=difference,
+        interval=(difference - width, difference + width),
+        p_value=p,
+        p_holm=p,
+        wilcoxon_p=wilcoxon(differences),
+        verdict="tie",
+        shares=shares,
+        detectable=smallest,
+        seeds_needed=needed,
+        seeds=seeds,
+        pictures=pictures,
+        method=method,
+        remark=pair.remark,
+        level=level,
+        tie_within=tie_within,
+    )
+
+
+def _one_way(values: np.ndarray, alpha: float) -> tuple[float, float]:
+    """Half-width and p-value of Student's t over (k,) differences; nothing is known from one."""
+    from scipy.special import stdtr
+
+    count = len(values)
+    if count == 1:
+        return math.inf, 1.0
+    mean, error = float(values.mean()), float(values.std(ddof=1)) / math.sqrt(count)
+    if error == 0:
+        return 0.0, float(mean == 0)
+    return float(quantile(count - 1, alpha)) * error, float(2 * stdtr(count - 1, -abs(mean) / error))
+
+
+def _judged(found: Comparison, p_holm: float, arms: int) -> Comparison:
+    """With the corrected p-value and the verdict that follows, and a remark where interval and verdict part."""
+    alpha = 1 - found.level
+    remarks = [found.remark] if found.remark else []
+    if not found.decided:
+        single = [f"one {what}" for what, count in (("seed", found.seeds), ("picture", found.pictures)) if count == 1]
+        verdict = f"not decided: {' and '.join(single)}"
+        unknown = " or ".join(what.removeprefix("one ") + "s" for what in single)
+        remarks.append(f"nothing is known of how the difference varies over {unknown}")
+    elif p_holm >= alpha:
+        verdict = "tie"
+        if found.p_value < alpha:
+            remarks.append(
+                f"the interval leaves 0 out, but among {arms} arms one such comes about by chance too easily"
+            )
+    elif found.tie_within is not None and abs(found.difference) <= found.tie_within:
+        verdict = "tie"
+        remarks.append(f"a difference is certain, but not above the {found.tie_within:g} dB that matter")
+    else:
+        verdict = "better" if found.difference > 0 else "worse"
+    return replace(found, p_holm=p_holm, verdict=verdict, remark="; ".join(remarks) or None)
