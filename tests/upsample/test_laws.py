@@ -15,9 +15,14 @@ from upnet.upsample import Upsampler
 SIZES = [(1, 1), (1, 7), (8, 12), (9, 5), (13, 10)]
 # Of these the definition is a sum of inputs with weights that no input changes, once the site is given.
 LINEAR = (
+    "area",
     "bed_of_nails",
     "bicubic",
     "bilinear",
+    "bilinear_additive",
+    "dct",
+    "decomposed_transposed",
+    "lanczos",
     "max_unpool",
     "nearest",
     "pixel_shuffle",
@@ -114,6 +119,8 @@ def test_gradients_are_those_of_finite_differences(factory, scale, size, visit):
 def test_shifts_by_whole_input_pixels_commute_with_the_operator(factory, scale):
     operator = build(factory, scale)
     skip_where_it_reads_the_site(operator)
+    if operator.taps is None:
+        pytest.skip("every output pixel feels the border, which doesn't shift along")
     # Only shifts that are whole on both grids: 2 input pixels for scales 1.5 and 2.5, 50 for 1.14.
     shift = next(n for n in range(1, 51) if abs(n * scale - round(n * scale)) < 1e-9)
     border, rows = 8, 24 + shift
@@ -141,7 +148,7 @@ def test_multiply_adds_of_fixed_operators_count_their_taps(factory, visit):
     operator = build(factory, channels=1)
     height, width = 8, 6
     counted = operator.multiply_adds(height, width)
-    if counted is None:
+    if counted is None or list(operator.parameters()):
         assert any(isinstance(part, torch.nn.modules.conv._ConvNd) for part in operator.modules())
         return
     units = torch.eye(height * width, dtype=torch.float64).view(-1, 1, height, width)
@@ -150,11 +157,12 @@ def test_multiply_adds_of_fixed_operators_count_their_taps(factory, visit):
     assert x.shape[-2:] == (height, width)
     matrix = operator(units, Site(site.size, indices=indices)).flatten(1).T  # (H*W, h*w)
     # A weight of 0 or 1 moves a value; any other is multiplied with, in the columns' pass after the rows' pass.
-    taps_2d = int((matrix != 0).sum(dim=1).max())
+    taken = (matrix != 0).unflatten(1, (height, width))
+    rows, cols = int(taken.any(2).sum(1).max()), int(taken.any(1).sum(1).max())
     moved = bool(((matrix == 0) | (matrix == 1)).all())
-    taps, (tall, wide) = round(taps_2d**0.5), operator.enlarged(height, width)
-    assert taps**2 == taps_2d
-    assert counted == (0 if moved else taps * (tall * width + tall * wide))
+    tall, wide = operator.enlarged(height, width)
+    assert int(taken.sum((1, 2)).max()) == rows * cols
+    assert counted == (0 if moved else rows * tall * width + cols * tall * wide)
 
 
 def test_deterministic_mode_changes_nothing_and_repeats_itself(factory, scale, visit, deterministic):

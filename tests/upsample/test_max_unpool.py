@@ -76,6 +76,23 @@ def test_the_gradient_reads_what_the_forward_wrote(either_mode):
     assert torch.equal(gradient, upstream.flatten(2).gather(2, indices.flatten(2)).view_as(x))
 
 
+@pytest.mark.parametrize("channels_last", [(False, True), (True, False), (True, True)], ids=str)
+def test_input_positions_and_gradient_may_lie_in_memory_as_they_like(channels_last, either_mode):
+    formats = [torch.channels_last if last else torch.contiguous_format for last in channels_last]
+    x, indices = pooled(torch.randn(2, 3, 9, 8), 2)
+    upstream = torch.randn(2, 3, 9, 8)
+    expected = torch.autograd.grad(MaxUnpool(3, 2)(x.requires_grad_(), Site((9, 8), indices)), x, upstream)
+    x = x.detach().to(memory_format=formats[0]).requires_grad_()
+    out = MaxUnpool(3, 2)(x, Site((9, 8), indices.to(memory_format=formats[1])))
+    assert torch.equal(torch.autograd.grad(out, x, upstream.to(memory_format=formats[1]))[0], expected[0])
+
+
+def test_its_gradient_has_a_gradient(either_mode):
+    x, indices = pooled(torch.randn(1, 2, 5, 4, dtype=torch.float64), 2)
+    site = Site((5, 4), indices)
+    assert torch.autograd.gradgradcheck(lambda x: MaxUnpool(2, 2)(x, site).square(), x.requires_grad_())
+
+
 def test_infinite_values_stay_alone(either_mode):
     x = torch.full((1, 1, 1, 1), float("inf"))
     out = MaxUnpool(1, 2)(x, Site((2, 2), torch.tensor([[[[1]]]])))

@@ -43,5 +43,5 @@ def test_an_even_kernel_is_refused():
 
 
 def test_an_unknown_start_is_refused_with_those_there_are():
-    with pytest.raises(ValueError, match="'icnr' or 'plain'; got 'zero'"):
+    with pytest.raises(ValueError, match="'icnr', 'plain' or 'bilinear'; got 'zero'"):
         PixelShuffle(4, 2, init="zero")  # pyright: ignore[reportArgumentType]

@@ -4,6 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from upnet.upsample import PixelShuffle, Transposed
 
@@ -33,7 +34,47 @@ def test_it_is_torchs_layer_with_the_padding_that_makes_the_size_exact(scale, ke
     left = 2 * padding - (k - scale)
     layer = nn.ConvTranspose2d(3, 2, k, stride=scale, padding=padding, output_padding=left).double()
     layer.load_state_dict(operator.conv.state_dict())
-    assert torch.equal(operator.enlarge(x), layer(x))
+    same(operator.enlarge(x), layer(x))
+
+
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last], ids=str)
+@pytest.mark.parametrize("out_channels", [2, 12])
+@pytest.mark.parametrize(("scale", "kernel_size"), [*KERNELS, (2, 9), (2, 10), (3, 7)])
+def test_however_it_is_computed_output_and_gradients_are_those_of_torchs_layer(
+    scale, kernel_size, out_channels, memory_format
+):
+    operator = make(scale, kernel_size, out_channels=out_channels)
+    x = picture().to(memory_format=memory_format).requires_grad_()
+    with torch.no_grad():
+        same(operator.enlarge(x), operator.conv(x))
+    leaves = [x, *operator.parameters()]
+    results = []
+    for call in (operator.enlarge, operator.conv):
+        # In place, as an activation behind it may be.
+        out = F.leaky_relu_(call(x))
+        results.append((out, *torch.autograd.grad(out.square().sum(), leaves)))
+    for ours, torchs in zip(*results, strict=True):
+        torch.testing.assert_close(ours, torchs, rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.parametrize("out_channels", [2, 12])
+@each_kernel
+def test_under_autocast_types_are_those_of_torchs_layer(scale, kernel_size, out_channels):
+    operator, x = make(scale, kernel_size, out_channels=out_channels).float(), picture().float()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        out, expected = operator.enlarge(x), operator.conv(x)
+    assert out.dtype == expected.dtype == torch.bfloat16
+    torch.testing.assert_close(out, expected, rtol=0.02, atol=0.02)
+    out.float().square().sum().backward()
+    assert all(p.grad is not None and p.grad.dtype == torch.float32 for p in operator.parameters())
+
+
+@each_kernel
+def test_its_multiply_adds_are_those_of_torchs_layer(scale, kernel_size):
+    operator = make(scale, kernel_size)
+    with FlopCounterMode(display=False) as counter:
+        operator.conv(picture()[:1])
+    assert operator.multiply_adds(5, 4) == counter.get_total_flops() // 2
 
 
 @each_kernel

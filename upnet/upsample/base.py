@@ -2,6 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
+from fractions import Fraction
 
 from torch import Tensor, nn
 
@@ -28,6 +29,8 @@ class Upsampler(nn.Module, ABC):
     """Whether scale may be other than a whole number."""
     projects: bool = False
     """Whether expand() itself maps C channels to O."""
+    steered_by: tuple[str, int] | None = None
+    """The argument that sets `taps`, and its least value that leaves something to learn; None where nothing sets it."""
 
     def __init__(self, channels: int, scale: float, out_channels: int | None = None) -> None:
         super().__init__()
@@ -43,7 +46,7 @@ class Upsampler(nn.Module, ABC):
         if scale != int(scale) and not self.fractional:
             raise ValueError(
                 f"{name}: scale must be a whole number; got scale={scale}. "
-                "Nearest, Bilinear, Bicubic and ResizeConv take fractional scales"
+                "Interpolations and ResizeConv take fractional scales"
             )
         self.channels = channels
         self.out_channels = out_channels
@@ -76,6 +79,58 @@ class Upsampler(nn.Module, ABC):
     def source(self, height: int, width: int) -> tuple[int, int]:
         """The size of the input whose output reaches height × width pixels."""
         return math.ceil(height / self._reach), math.ceil(width / self._reach)
+
+    def touched(self, output: int) -> range | None:
+        """Along one axis and off the borders: the input pixels that output pixel `output` is made of in expand().
+
+        None where that isn't known, or is all of them.
+        """
+        return None
+
+    @property
+    def reach(self) -> int | None:
+        """How far, in input pixels of each axis, an output pixel looks, the convolution C -> O included.
+
+        Output o depends on inputs ⌊o/scale⌋ − reach … ⌊o/scale⌋ + reach only, and on what the site holds there; off the
+        borders and on them. None where that is unknown or everything, and then no picture can be cut into tiles. It is
+        what touched() tells; an operator of which that is not the whole truth says its own.
+        """
+        period = Fraction(self.scale).limit_denominator(100)
+        farthest = 0
+        for output in range(period.numerator):
+            pixels = self.touched(output)
+            if pixels is None:
+                return None
+            own = output * period.denominator // period.numerator
+            farthest = max([farthest, *(abs(pixel - own) for pixel in pixels)])
+        return farthest + (0 if isinstance(self.projection, nn.Identity) else 1)
+
+    @property
+    def taps(self) -> int | None:
+        """LR taps per output phase: how many input pixels one output pixel can be made of, the most of all phases.
+
+        In both axes together, off the borders, with the convolution C -> O where there is one: what a comparison of
+        equal support has to keep equal. None where touched() knows none.
+        """
+        period = Fraction(self.scale).limit_denominator(100).numerator
+        widest = 0
+        for output in range(period):
+            pixels = self.touched(output)
+            if pixels is None:
+                return None
+            widest = max(widest, len(pixels))
+        widest += 0 if isinstance(self.projection, nn.Identity) else 2
+        return widest**2
+
+    @property
+    def starts_as(self) -> str | None:
+        """The stem of the fixed operator F that this one is before any training, or None where there is no such one.
+
+        In full: what it makes lies among what F makes, y = F(m(x)) off the borders, where m keeps the input's grid: the
+        identity, or a convolution where O differs from C or the operator has one there. A fixed operator is its own.
+        """
+        learnt = [name for name, _ in self.named_parameters() if not name.startswith("projection.")]
+        return None if learnt else type(self).__module__.rpartition(".")[2]
 
     def multiply_adds(self, height: int, width: int) -> int | None:
         """What one (1, C, height, width) input costs by definition; None where it is the convolutions inside."""

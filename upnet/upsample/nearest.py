@@ -1,5 +1,7 @@
 """Nearest neighbour: every output pixel takes the input pixel it lies in."""
 
+import math
+
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -25,3 +27,8 @@ class Nearest(Upsampler):
     def multiply_adds(self, height: int, width: int) -> int:
         """None of any: values are copied."""
         return 0
+
+    def touched(self, output: int) -> range:
+        """The one it lies in."""
+        own = math.floor((output + 0.5) / self.scale)
+        return range(own, own + 1)

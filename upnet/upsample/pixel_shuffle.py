@@ -8,6 +8,8 @@ from torch import Tensor, nn
 
 from upnet.site import Site
 from upnet.upsample.base import Upsampler
+from upnet.upsample.layout import interleaved
+from upnet.upsample.matched import mixing, phases
 
 
 class PixelShuffle(Upsampler):
@@ -15,9 +17,11 @@ class PixelShuffle(Upsampler):
 
     kernel_size: of the convolution, odd. k × k on the input grid is the support of a transposed convolution of k·s.
     init:        `icnr` starts as nearest(conv(x)): all s² siblings of an output channel share one kernel and one bias,
-                 so that no checkerboard is there to be unlearnt; `plain` draws each of them on its own.
+                 so that no checkerboard is there to be unlearnt; `plain` draws each of them on its own; `bilinear`
+                 starts as bilinear interpolation, exact but for the outermost ⌊s/2⌋ output pixels, which the zeros
+                 beyond the border darken, and where O differs from C, of channels mixed at random.
 
-    Raises ValueError for an even kernel_size, whose centre would lie between pixels.
+    Raises ValueError for an even kernel_size, whose centre would lie between pixels, and with init=bilinear for 1.
 
     Sources: Shi et al., "Real-Time Single Image and Video Super-Resolution Using an Efficient Sub-Pixel Convolutional
     Neural Network", https://arxiv.org/abs/1609.05158; Aitken et al., "Checkerboard artifact free sub-pixel
@@ -25,6 +29,7 @@ class PixelShuffle(Upsampler):
     """
 
     projects = True
+    steered_by = ("kernel_size", 1)
 
     def __init__(
         self,
@@ -32,21 +37,48 @@ class PixelShuffle(Upsampler):
         scale: float,
         out_channels: int | None = None,
         kernel_size: int = 3,
-        init: Literal["icnr", "plain"] = "icnr",
+        init: Literal["icnr", "plain", "bilinear"] = "icnr",
     ) -> None:
         super().__init__(channels, scale, out_channels)
         if kernel_size < 1 or kernel_size % 2 == 0:
             raise ValueError(f"PixelShuffle: kernel_size must be odd to be centred: 1, 3, 5, …; got {kernel_size}")
-        if init not in ("icnr", "plain"):
-            raise ValueError(f"PixelShuffle: init is 'icnr' or 'plain'; got {init!r}")
-        phases = int(self.scale) ** 2
-        self.conv = nn.Conv2d(channels, self.out_channels * phases, kernel_size, padding=kernel_size // 2)
-        if init == "icnr":
-            self._copy_to_siblings(phases)
+        if init not in ("icnr", "plain", "bilinear"):
+            raise ValueError(f"PixelShuffle: init is 'icnr', 'plain' or 'bilinear'; got {init!r}")
+        self.init = init
+        siblings = int(self.scale) ** 2
+        mixed = mixing(channels, self.out_channels) if init == "bilinear" else None
+        self.conv = nn.Conv2d(channels, self.out_channels * siblings, kernel_size, padding=kernel_size // 2)
+        if mixed is not None:
+            self._interpolate(mixed)
+        elif init == "icnr":
+            self._copy_to_siblings(siblings)
+
+    @property
+    def starts_as(self) -> str | None:
+        """As what `init` says; with `icnr` the convolution is the map in front."""
+        return {"icnr": "nearest", "bilinear": "bilinear"}.get(self.init)
 
     def expand(self, x: Tensor, site: Site) -> Tensor:
         """(N, C, h, w) -> (N, O, s·h, s·w)."""
-        return F.pixel_shuffle(self.conv(x), int(self.scale))
+        weight, bias = (self._phases_first(parameter) for parameter in self.conv.parameters())
+        return interleaved(F.conv2d(x, weight, bias, padding=self.conv.padding), int(self.scale))
+
+    def touched(self, output: int) -> range:
+        """Those under the kernel, centred on the pixel it lies in."""
+        own, half = output // int(self.scale), self.conv.kernel_size[0] // 2
+        return range(own - half, own + half + 1)
+
+    def _phases_first(self, parameter: Tensor) -> Tensor:
+        # Channel o·s² + phase of the shuffle becomes channel phase·O + o.
+        return parameter.unflatten(0, (self.out_channels, -1)).transpose(0, 1).flatten(0, 1)
+
+    @torch.no_grad()
+    def _interpolate(self, mixed: Tensor) -> None:
+        axis = phases(self.conv.kernel_size[0], int(self.scale)).to(mixed)
+        assert self.conv.bias is not None
+        # Output channel o·s² + r·s + c is phase (r, c) of o.
+        self.conv.weight.copy_(torch.einsum("oi,rj,ck->orcijk", mixed, axis, axis).flatten(0, 2))
+        self.conv.bias.zero_()
 
     @torch.no_grad()
     def _copy_to_siblings(self, phases: int) -> None:

@@ -5,6 +5,7 @@ small convolutions side by side.
 """
 
 from math import ceil
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -12,7 +13,11 @@ from torch import Tensor, nn
 
 from upnet.site import Site
 from upnet.upsample.base import Upsampler
-from upnet.upsample.layout import zeros_like
+from upnet.upsample.layout import channels_last, interleaved, zeros_like
+from upnet.upsample.matched import mixing, stamp
+
+# With fewer output channels, such as a picture's, a CPU's transposed convolution leaves most of its lanes empty.
+NARROW = 8
 
 
 class Transposed(Upsampler):
@@ -21,20 +26,29 @@ class Transposed(Upsampler):
     kernel_size: k on the output grid. None takes 3·s: odd with odd s and even with even s, so nothing is shifted; a
                  multiple of s, so every output pixel is made of equally many inputs; and the support of a 3×3
                  sub-pixel convolution, with which it shares every function it can express.
+    init:        `plain` draws the weights so that the output varies as a convolution's does; `bilinear` starts as
+                 bilinear interpolation, exact but for the outermost ⌊s/2⌋ output pixels, which the zeros beyond the
+                 border darken. Where O differs from C, of channels mixed at random.
 
     The padding is p = ⌈(k − s)/2⌉ and the output padding what is left over: the output is s·h × s·w exactly, centred
     where k and s are both odd or both even and half an output pixel to the upper left otherwise.
 
-    Raises ValueError for a kernel smaller than the scale, which would leave output pixels that nothing reaches, and for
-    an even kernel with scale 1, which no padding centres.
+    Raises ValueError for a kernel smaller than the scale, which would leave output pixels that nothing reaches, for an
+    even kernel with scale 1, which no padding centres, and with init=bilinear for a kernel below 2·s − s%2.
 
     Source: Dumoulin & Visin, "A guide to convolution arithmetic for deep learning", https://arxiv.org/abs/1603.07285
     """
 
     projects = True
+    steered_by = ("kernel_size", 1)
 
     def __init__(
-        self, channels: int, scale: float, out_channels: int | None = None, kernel_size: int | None = None
+        self,
+        channels: int,
+        scale: float,
+        out_channels: int | None = None,
+        kernel_size: int | None = None,
+        init: Literal["plain", "bilinear"] = "plain",
     ) -> None:
         super().__init__(channels, scale, out_channels)
         s = int(self.scale)
@@ -46,15 +60,32 @@ class Transposed(Upsampler):
             )
         if s == 1 and k % 2 == 0:
             raise ValueError(f"Transposed: with scale 1 kernel_size must be odd, or no padding keeps the size; got {k}")
+        if init not in ("plain", "bilinear"):
+            raise ValueError(f"Transposed: init is 'plain' or 'bilinear'; got {init!r}")
+        self.init = init
+        mixed = mixing(channels, self.out_channels) if init == "bilinear" else None
         padding = ceil((k - s) / 2)
         self.conv = nn.ConvTranspose2d(
             channels, self.out_channels, k, stride=s, padding=padding, output_padding=2 * padding - (k - s)
         )
-        self._draw()
+        if mixed is None:
+            self._draw()
+        else:
+            self._interpolate(mixed, stamp(k, s, padding))
+
+    @property
+    def starts_as(self) -> str | None:
+        """As what `init` says."""
+        return "bilinear" if self.init == "bilinear" else None
 
     def expand(self, x: Tensor, site: Site) -> Tensor:
         """(N, C, h, w) -> (N, O, s·h, s·w)."""
-        return self.conv(x)
+        # Each of these choices was measured; they differ in the order of sums alone. A GPU has one fast way.
+        if x.device.type != "cpu" or torch.compiler.is_compiling():
+            return self.conv(x)
+        if self._better_by_phases(x):
+            return self._by_phases(x)
+        return transposed_convolution(self.conv, x)
 
     def zero_inserted(self, x: Tensor) -> Tensor:
         """The first view's input: s − 1 zeros between neighbours and the frame an ordinary convolution needs.
@@ -92,9 +123,44 @@ class Transposed(Upsampler):
         )
         return responses.flatten(1).T
 
+    def multiply_adds(self, height: int, width: int) -> int:
+        """k²·C·O for every input pixel, whichever way it is computed."""
+        return self.conv.weight.numel() * height * width
+
+    def touched(self, output: int) -> range:
+        """Those n with 0 ≤ o − s·n + p < k."""
+        s, k, padding = self.conv.stride[0], self.conv.kernel_size[0], int(self.conv.padding[0])
+        return range(-((k - 1 - output - padding) // s), (output + padding) // s + 1)
+
     def extra_repr(self) -> str:
         """Nothing: the convolution inside tells it all."""
         return ""
+
+    def _better_by_phases(self, x: Tensor) -> bool:
+        k, (before, behind) = self.conv.kernel_size[0], self._zeros()
+        if self.out_channels <= NARROW:
+            return (before + k + behind) ** 2 <= 1.5 * k**2
+        short = k == self.scale and torch.is_grad_enabled()
+        return before == behind == 0 and (short or not channels_last(x))
+
+    def _zeros(self) -> tuple[int, int]:
+        """How many to put before and behind the kernel, for the padding and the kernel to be whole input pixels."""
+        s, k, padding = self.conv.stride[0], self.conv.kernel_size[0], int(self.conv.padding[0])
+        before = -padding % s
+        return before, -(before + k) % s
+
+    def _by_phases(self, x: Tensor) -> Tensor:
+        """The third view: s·s small convolutions as one, then their outputs side by side."""
+        s, zeros = self.conv.stride[0], self._zeros()
+        weight = F.pad(self.conv.weight, 2 * zeros)
+        taps, after = weight.shape[2] // s, (int(self.conv.padding[0]) + zeros[0]) // s
+        apart = weight.unflatten(3, (taps, s)).unflatten(2, (taps, s)).flip(2, 4)
+        phases = apart.permute(3, 5, 1, 0, 2, 4).flatten(0, 2)  # (s·s·O, C, taps, taps)
+        bias = None if self.conv.bias is None else self.conv.bias.repeat(s * s)
+        ahead = taps - 1 - after
+        if ahead != after:
+            x = F.pad(x, 2 * (ahead, after))
+        return interleaved(F.conv2d(x, phases, bias, padding=after if ahead == after else 0), s)
 
     @torch.no_grad()
     def _draw(self) -> None:
@@ -104,3 +170,38 @@ class Transposed(Upsampler):
         bound = taps**-0.5
         for parameter in self.conv.parameters():
             nn.init.uniform_(parameter, -bound, bound)
+
+    @torch.no_grad()
+    def _interpolate(self, mixed: Tensor, kernel: Tensor) -> None:
+        assert self.conv.bias is not None
+        self.conv.weight.copy_(mixed.T[:, :, None, None] * torch.outer(kernel, kernel).to(mixed))
+        self.conv.bias.zero_()
+
+
+def transposed_convolution(conv: nn.ConvTranspose2d, x: Tensor) -> Tensor:
+    """conv(x), with a bias that takes its gradient as the plain sum it is.
+
+    Left to torch, that sum takes longer on a CPU than all of the convolution where channels lie last.
+    """
+    if conv.bias is None:
+        return conv(x)
+    padding, left = (int(conv.padding[0]), int(conv.padding[1])), conv.output_padding
+    bias = conv.bias.detach()
+    out = F.conv_transpose2d(x, conv.weight, bias, conv.stride, padding, left, conv.groups, conv.dilation)
+    biased = _Biased.apply(out, conv.bias)
+    assert isinstance(biased, Tensor)
+    return biased
+
+
+class _Biased(torch.autograd.Function):
+    """(N, O, H, W) to which a bias, (O,), has been added already: the same, with the bias's gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, out: Tensor, bias: Tensor) -> Tensor:
+        ctx.dtype = bias.dtype
+        ctx.mark_dirty(out)
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:
+        return gradients[0], gradients[0].sum((0, 2, 3)).to(ctx.dtype)

@@ -7,6 +7,7 @@ import pkgutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import singledispatch
 from typing import Any
 
 import torch
@@ -16,6 +17,8 @@ from torch import Tensor
 from upnet import upsample
 from upnet.site import Site
 from upnet.upsample.base import Upsampler
+from upnet.upsample.carafe import CARAFE
+from upnet.upsample.dysample import DySample
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ class Place:
 
 def public_operators() -> dict[str, type[Upsampler]]:
     """The operators of `upnet.upsample.__all__`, by name: a new one is shown by being there."""
-    public = {name: getattr(upsample, name) for name in upsample.__all__}
+    public = {name: getattr(upsample, name) for name in sorted(upsample.__all__, key=str.casefold)}
     return {name: c for name, c in public.items() if _is_operator(c)}
 
 
@@ -113,11 +116,32 @@ def with_small_kernel(operator: type[Upsampler], scale: float, settings: Mapping
     return settings
 
 
+@singledispatch
+def count_weights(operator: Upsampler) -> str:
+    """Weights 1, 2, 3, … in reading order and every bias 0, so that each can be found again in the output.
+
+    Returns what there is to say where an operator gets others; nothing for most.
+    """
+    _count(operator, 1)
+    return ""
+
+
+@count_weights.register
+def _(operator: CARAFE) -> str:
+    _count(operator, 0)
+    return "Its weights are zero here: counted ones would put all on one pixel of the window."
+
+
+@count_weights.register
+def _(operator: DySample) -> str:
+    _count(operator, 0.1)
+    return "Its weights are 0.1, 0.2, 0.3, … here: greater ones would leave the picture."
+
+
 @torch.no_grad()
-def count_weights(operator: Upsampler) -> None:
-    """Weights 1, 2, 3, … in reading order and every bias 0, so that each can be found again in the output."""
+def _count(operator: Upsampler, step: float) -> None:
     for parameter in operator.parameters():
-        counted = torch.arange(1, parameter.numel() + 1).view_as(parameter) if parameter.dim() > 1 else 0
+        counted = step * torch.arange(1, parameter.numel() + 1).view_as(parameter) if parameter.dim() > 1 else 0
         parameter.copy_(torch.as_tensor(counted))
 
 

@@ -5,6 +5,10 @@ from functools import singledispatch
 from torch import Tensor
 
 from upnet.upsample.base import Upsampler
+from upnet.upsample.bilinear_additive import BilinearAdditive
+from upnet.upsample.carafe import CARAFE
+from upnet.upsample.decomposed_transposed import DecomposedTransposed
+from upnet.upsample.dysample import DySample
 from upnet.upsample.pixel_shuffle import PixelShuffle
 from upnet.upsample.resize_conv import ResizeConv
 from upnet.upsample.show.grid import Block, arrow, block
@@ -35,6 +39,30 @@ def _(operator: ResizeConv, x: Tensor, place: Place) -> list[list[Block]]:
     resized = operator.fixed(x, place.site)[0, 0]
     between = [arrow(len(resized)), block("fixed(x)", resized), *_kernels(operator)]
     return [[_input(x), *between, *_output(operator, x, place)]]
+
+
+@story.register
+def _(operator: BilinearAdditive, x: Tensor, place: Place) -> list[list[Block]]:
+    return story(operator.resize, operator.added(x), place)
+
+
+@story.register
+def _(operator: DecomposedTransposed, x: Tensor, place: Place) -> list[list[Block]]:
+    tall, (first, second) = operator.rows(x)[0, 0], _kernels(operator)
+    return [[_input(x), first, arrow(len(tall)), block("rows(x)", tall), second, *_output(operator, x, place)]]
+
+
+@story.register
+def _(operator: DySample, x: Tensor, place: Place) -> list[list[Block]]:
+    rows, cols = operator.shifts(x)[0, :, 0]
+    shifts = [block("shifts, down", rows), block("shifts, right", cols)]
+    return [[_input(x), *shifts, *_output(operator, x, place)]]
+
+
+@story.register
+def _(operator: CARAFE, x: Tensor, place: Place) -> list[list[Block]]:
+    kernels = operator.kernels(x)[0, :, 0].view(operator.k_up, operator.k_up, -1)
+    return [[_input(x), block("weights, of every window", kernels[..., 0]), *_output(operator, x, place)]]
 
 
 def _input(x: Tensor, title: str = "x") -> Block:

@@ -42,11 +42,13 @@ def print_page(
 
 def _print_specimen(console: Console, specimen: Specimen, x: Tensor) -> None:
     operator = specimen.operator
-    count_weights(operator)
+    remark = count_weights(operator)
     settings = specimen.code[len(specimen.name) :]
     heading = Text.assemble((specimen.name, "bold cyan"), (settings, "cyan"))
     console.rule(heading, align="left", style="dim", characters="─")
     _print_paragraph(console, specimen.sentence)
+    if remark:
+        _print_paragraph(console, remark, "dim")
     console.print()
     for number, blocks in enumerate(story(operator, x, place_for(operator, x))):
         if number:

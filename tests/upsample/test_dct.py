@@ -1,0 +1,53 @@
+"""Zero padding of the spectrum against SciPy's transforms."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy import fft
+
+from upnet.upsample import DCT
+
+
+@pytest.mark.parametrize("scale", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("size", [(8, 8), (7, 12), (1, 5), (1, 1), (31, 2)], ids=str)
+def test_it_is_the_dct_with_zeros_behind_it_and_back(scale, size):
+    x = np.random.default_rng(0).standard_normal((2, *size))
+    spectrum = np.zeros((2, scale * size[0], scale * size[1]))
+    spectrum[:, : size[0], : size[1]] = np.asarray(fft.dctn(x, axes=(1, 2), norm="ortho"))
+    expected = scale * np.asarray(fft.idctn(spectrum, axes=(1, 2), norm="ortho"))
+    out = DCT(2, scale).enlarge(torch.from_numpy(x)[None])[0]
+    np.testing.assert_allclose(out.numpy(), expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("scale", [2, 3, 1.5])
+def test_it_is_the_band_limited_signal_through_the_mirrored_picture(scale):
+    """Through the DFT of the symmetric extension: its cosines, evaluated between the pixels."""
+    length = 9
+    x = np.random.default_rng(1).standard_normal(length)
+    transform = np.fft.fft(np.concatenate((x, x[::-1])))
+    frequencies = np.fft.fftfreq(2 * length) * 2 * length
+    places = (np.arange(math.floor(scale * length)) + 0.5) / scale - 0.5
+    waves = np.exp(2j * np.pi * np.outer(places, frequencies) / (2 * length))
+    waves[:, length] = 0  # the symmetric extension has nothing at its Nyquist frequency
+    expected = (waves @ transform).real / (2 * length)
+    out = DCT(1, scale).matrix(length).numpy() @ x
+    np.testing.assert_allclose(out, expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("scale", [2, 3, 1.5])
+def test_every_cosine_the_input_can_hold_is_continued_exactly(scale):
+    length, grown = 8, math.floor(scale * 8)
+    frequencies = torch.arange(length, dtype=torch.float64)
+    coarse = torch.cos(math.pi / length * torch.outer(frequencies + 0.5, frequencies))
+    places = (torch.arange(grown, dtype=torch.float64) + 0.5) / scale
+    fine = torch.cos(math.pi / length * torch.outer(places, frequencies))
+    torch.testing.assert_close(DCT(1, scale).matrix(length) @ coarse, fine, rtol=0, atol=1e-12)
+
+
+def test_autocast_leaves_its_long_sums_in_float32():
+    x = torch.randn(1, 2, 40, 30)
+    with torch.autocast("cpu", torch.bfloat16):
+        out = DCT(2, 2).enlarge(x)
+    assert torch.equal(out, DCT(2, 2).enlarge(x))

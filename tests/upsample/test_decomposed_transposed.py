@@ -1,0 +1,52 @@
+import pytest
+import torch
+from torch import nn
+
+from upnet.upsample import DecomposedTransposed, Transposed
+
+KERNELS = [(1, 3), (2, 2), (2, 3), (2, 4), (2, None), (3, 3), (3, 4), (3, None), (4, 6), (5, None)]
+each_kernel = pytest.mark.parametrize(("scale", "kernel_size"), KERNELS)
+
+
+@each_kernel
+def test_it_is_two_of_torchs_layers_one_for_each_axis(scale, kernel_size):
+    operator = DecomposedTransposed(3, scale, out_channels=2, kernel_size=kernel_size).double()
+    k = kernel_size or 3 * scale
+    p = -(-(k - scale) // 2)
+    left = 2 * p - (k - scale)
+    rows = nn.ConvTranspose2d(3, 2, (k, 1), stride=(scale, 1), padding=(p, 0), output_padding=(left, 0), bias=False)
+    cols = nn.ConvTranspose2d(2, 2, (1, k), stride=(1, scale), padding=(0, p), output_padding=(0, left))
+    rows.double().load_state_dict(operator.rows.state_dict())
+    cols.double().load_state_dict(operator.cols.state_dict())
+    x = torch.randn(2, 3, 5, 4, dtype=torch.float64)
+    assert torch.equal(operator.enlarge(x), cols(rows(x)))
+    assert sum(p.numel() for p in operator.parameters()) == k * 3 * 2 + k * 2 * 2 + 2
+
+
+@each_kernel
+def test_it_is_the_transposed_convolution_of_the_products_of_its_kernels(scale, kernel_size):
+    operator = DecomposedTransposed(3, scale, out_channels=2, kernel_size=kernel_size).double()
+    whole = Transposed(3, scale, out_channels=2, kernel_size=kernel_size).double()
+    with torch.no_grad():
+        products = torch.einsum("imr,moc->iorc", operator.rows.weight[..., 0], operator.cols.weight[:, :, 0])
+        whole.conv.weight.copy_(products)
+        assert whole.conv.bias is not None
+        assert operator.cols.bias is not None
+        whole.conv.bias.copy_(operator.cols.bias)
+    x = torch.randn(2, 3, 5, 4, dtype=torch.float64)
+    torch.testing.assert_close(operator.enlarge(x), whole.enlarge(x), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize(("scale", "kernel_size"), [(2, 2), (2, None), (4, None)])
+def test_at_the_start_the_output_varies_as_a_convolutions_does(scale, kernel_size):
+    torch.manual_seed(0)
+    out = DecomposedTransposed(64, scale, kernel_size=kernel_size).enlarge(torch.randn(4, 64, 12, 12))
+    inside = out[..., 2 * scale : -2 * scale, 2 * scale : -2 * scale]
+    assert inside.var().item() == pytest.approx(1 / 3, rel=0.2)
+
+
+def test_kernels_that_cannot_reach_or_be_centred_are_refused():
+    with pytest.raises(ValueError, match=r"kernel_size must reach scale.*kernel_size=2, scale=3"):
+        DecomposedTransposed(1, 3, kernel_size=2)
+    with pytest.raises(ValueError, match="with scale 1 kernel_size must be odd"):
+        DecomposedTransposed(1, 1, kernel_size=4)

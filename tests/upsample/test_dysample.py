@@ -1,0 +1,174 @@
+"""DySample against a computation value by value, in NumPy, and against torch's own sampler."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from upnet.upsample import Bilinear, DySample
+
+SETTINGS = [{}, {"style": "pl"}, {"dyscope": True}, {"style": "pl", "dyscope": True}, {"groups": 2}, {"groups": 1}]
+
+
+@pytest.fixture(params=[False, True], ids=["sampler", "table"])
+def either_way(request, deterministic):
+    """By torch's sampler, and by the table that deterministic mode takes."""
+    torch.use_deterministic_algorithms(request.param)
+
+
+def wandering(operator: DySample, spread: float = 2.0) -> DySample:
+    """With places that leave the picture now and then."""
+    torch.manual_seed(0)
+    for parameter in operator.parameters():
+        torch.nn.init.normal_(parameter, std=spread)
+    return operator.double()
+
+
+def one_by_one(x: np.ndarray, conv: torch.nn.Conv2d) -> np.ndarray:
+    assert conv.bias is not None
+    weight, bias = conv.weight.detach().numpy()[:, :, 0, 0], conv.bias.detach().numpy()
+    return np.tensordot(weight, x, axes=1) + bias[:, None, None]
+
+
+def shuffled(x: np.ndarray, s: int) -> np.ndarray:
+    """(C·s², h, w) -> (C, s·h, s·w), written out."""
+    out = np.empty((len(x) // s**2, s * x.shape[1], s * x.shape[2]))
+    for c, row, col in np.ndindex(out.shape):
+        out[c, row, col] = x[c * s * s + (row % s) * s + col % s, row // s, col // s]
+    return out
+
+
+def straightforward(x: np.ndarray, operator: DySample) -> np.ndarray:
+    """(C, h, w) -> (C, s·h, s·w), one output value after the other."""
+    s, g = int(operator.scale), operator.groups
+    seen = shuffled(x, s) if operator.style == "pl" else x
+    factor = 0.25 if operator.scope is None else 0.5 / (1 + np.exp(-one_by_one(seen, operator.scope)))
+    shifts = one_by_one(seen, operator.offset) * factor
+    shifts = shifts if operator.style == "pl" else shuffled(shifts, s)
+    out = np.empty((len(x), s * x.shape[1], s * x.shape[2]))
+    for c, row, col in np.ndindex(out.shape):
+        group = c // (len(x) // g)
+        v = min(max((row + 0.5) / s - 0.5 + shifts[group, row, col], 0), x.shape[1] - 1)
+        u = min(max((col + 0.5) / s - 0.5 + shifts[g + group, row, col], 0), x.shape[2] - 1)
+        n, m = math.floor(v), math.floor(u)
+        below, right = min(n + 1, x.shape[1] - 1), min(m + 1, x.shape[2] - 1)
+        top = (1 - u + m) * x[c, n, m] + (u - m) * x[c, n, right]
+        bottom = (1 - u + m) * x[c, below, m] + (u - m) * x[c, below, right]
+        out[c, row, col] = (1 - v + n) * top + (v - n) * bottom
+    return out
+
+
+@pytest.mark.parametrize("scale", [1, 2, 3])
+@pytest.mark.parametrize("settings", SETTINGS, ids=str)
+def test_it_is_what_its_definition_says_value_by_value(scale, settings, either_way):
+    operator = wandering(DySample(36, scale, **settings), 0.5)
+    x = torch.randn(1, 36, 4, 5, dtype=torch.float64)
+    shifts = operator.shifts(x)
+    assert shifts.abs().max() > 1  # some leave the picture
+    np.testing.assert_allclose(
+        operator.enlarge(x)[0].detach().numpy(), straightforward(x[0].numpy(), operator), rtol=1e-9, atol=1e-11
+    )
+
+
+def by_grid_sample(x: Tensor, operator: DySample) -> Tensor:
+    s, g, (n, c, h, w) = int(operator.scale), operator.groups, x.shape
+    shifts = operator.shifts(x)
+    rows, cols = ((torch.arange(s * length, dtype=x.dtype) + 0.5) / s - 0.5 for length in (h, w))
+    v, u = shifts[:, 0] + rows[:, None], shifts[:, 1] + cols
+    grid = torch.stack(((2 * u + 1) / w - 1, (2 * v + 1) / h - 1), dim=-1).flatten(0, 1)
+    planes = x.reshape(n * g, c // g, h, w)
+    return F.grid_sample(planes, grid, "bilinear", "border", align_corners=False).reshape(n, c, s * h, s * w)
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=str)
+def test_output_and_every_gradient_are_those_of_grid_sample(settings, either_way):
+    operator = wandering(DySample(8, 2, **settings))
+    x = torch.randn(2, 8, 6, 5, dtype=torch.float64, requires_grad=True)
+    outputs = operator.enlarge(x), by_grid_sample(x, operator)
+    torch.testing.assert_close(*outputs, rtol=1e-11, atol=1e-11)
+    target = torch.randn_like(outputs[0])
+    gradients = [torch.autograd.grad((out * target).sum(), (x, *operator.parameters())) for out in outputs]
+    for mine, torchs in zip(*gradients, strict=True):
+        torch.testing.assert_close(mine, torchs, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("scale", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("settings", [{}, {"dyscope": True}, {"style": "pl"}], ids=str)
+def test_without_shifts_it_is_bilinear_interpolation_also_at_the_borders(scale, settings, either_way):
+    channels = scale**2
+    x = torch.rand(1, channels, 7, 12)
+    operator = DySample(channels, scale, init="bilinear", **settings)
+    expected = Bilinear(channels, scale).enlarge(x.double()).float()
+    torch.testing.assert_close(operator.enlarge(x), expected, rtol=0, atol=2e-6)
+
+
+@pytest.mark.parametrize("scale", [2, 3])
+def test_the_table_loses_no_digits_to_the_width_of_a_picture(scale, deterministic):
+    """Places are counted from the nearest pixel; as parts of the width they would be rounded far more."""
+    x = torch.randn(1, 1, 2, 3000)
+    expected = Bilinear(1, scale).enlarge(x.double()).float()
+    torch.testing.assert_close(DySample(1, scale, init="bilinear").enlarge(x), expected, rtol=0, atol=1e-6)
+
+
+def test_it_starts_close_to_that():
+    torch.manual_seed(0)
+    operator, x = DySample(64, 2), torch.randn(2, 64, 8, 8)
+    assert operator.offset.weight.std().item() == pytest.approx(0.001, rel=0.1)
+    assert 0 < (operator.enlarge(x) - Bilinear(64, 2).enlarge(x)).abs().max() < 0.1
+
+
+def test_without_shifts_yet_it_learns_them():
+    operator = DySample(4, 2, init="bilinear")
+    operator.enlarge(torch.randn(1, 4, 5, 5)).square().sum().backward()
+    gradient = operator.offset.weight.grad
+    assert gradient is not None
+    assert gradient.abs().min() > 0
+
+
+@pytest.mark.parametrize(("channels", "groups", "taken"), [(64, 4, 4), (3, 4, 1), (6, 4, 2), (1, 4, 1), (12, 8, 4)])
+def test_groups_are_what_they_have_in_common_with_the_channels(channels, groups, taken):
+    assert DySample(channels, 2, groups=groups).groups == taken
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({}, 65 * 2 * 4 * 4),
+        ({"dyscope": True}, 2 * 65 * 2 * 4 * 4),
+        ({"style": "pl"}, 17 * 2 * 4),
+        ({"style": "pl", "dyscope": True}, 2 * 17 * 2 * 4),
+    ],
+    ids=str,
+)
+def test_parameters_are_the_papers(settings, expected):
+    assert sum(p.numel() for p in DySample(64, 2, **settings).parameters()) == expected
+
+
+def test_multiply_adds_are_those_of_every_product_its_definition_writes():
+    """On 6 × 5 pixels, 64 channels, ×2: the 1×1 convolution where it happens, and four taps for every output value."""
+    assert DySample(64, 2).multiply_adds(6, 5) == 30 * (64 * 32 + 4 * 4 * 64)
+    assert DySample(64, 2, style="pl").multiply_adds(6, 5) == 30 * (4 * 16 * 8 + 4 * 4 * 64)
+    assert DySample(64, 2, 3).multiply_adds(6, 5) == 30 * (64 * 8 + 4 * 4 * 3 + 9 * 64 * 3)
+
+
+def test_places_that_are_no_numbers_do_not_crash(either_way):
+    operator = DySample(2, 2, init="bilinear")
+    x = torch.full((1, 2, 3, 3), float("inf"))
+    assert operator.enlarge(x).shape == (1, 2, 6, 6)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"style": "pl", "channels": 6}, "4 phases, which must divide them; got channels=6: take style=lp"),
+        ({"style": "xy"}, "'lp' or 'pl'; got 'xy'"),
+        ({"groups": 0}, "4 in the paper; got 0"),
+        ({"init": "icnr"}, "'plain' or 'bilinear'; got 'icnr'"),
+    ],
+)
+def test_what_it_cannot_be_built_with_is_refused_with_the_cure(settings, words):
+    with pytest.raises(ValueError, match=words):
+        DySample(**{"channels": 8, "scale": 2, **settings})

@@ -1,0 +1,15 @@
+import pytest
+import torch
+import torch.nn.functional as F
+
+from upnet.upsample.layout import interleaved
+
+
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last], ids=str)
+@pytest.mark.parametrize(("scale", "channels"), [(1, 3), (2, 1), (2, 5), (3, 4), (4, 2)])
+def test_interleaving_is_the_pixel_shuffle_with_the_phases_before_the_channels(scale, channels, memory_format):
+    x = torch.randn(2, channels, scale**2, 5, 3, dtype=torch.float64)
+    phases_first = x.transpose(1, 2).flatten(1, 2).to(memory_format=memory_format)
+    out = interleaved(phases_first, scale)
+    assert torch.equal(out, F.pixel_shuffle(x.flatten(1, 2), scale))
+    assert out.is_contiguous(memory_format=memory_format)

@@ -1,0 +1,119 @@
+"""Function-matched starts: what begins as bilinear interpolation is bilinear interpolation."""
+
+from functools import partial
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from upnet.upsample import (
+    Area,
+    BedOfNails,
+    Bicubic,
+    Bilinear,
+    DecomposedTransposed,
+    DySample,
+    MaxUnpool,
+    PixelShuffle,
+    ResizeConv,
+    Transposed,
+    Upsampler,
+)
+
+LEARNT = [
+    Transposed,
+    DecomposedTransposed,
+    PixelShuffle,
+    partial(PixelShuffle, kernel_size=5),
+    partial(ResizeConv, kernel_size=5),
+    partial(ResizeConv, fixed=Area, kernel_size=5),
+    partial(ResizeConv, fixed=BedOfNails, kernel_size=11),
+]
+EXACT = [partial(ResizeConv, fixed=Bilinear), partial(ResizeConv, fixed=Bilinear, kernel_size=1), DySample]
+
+
+@pytest.mark.parametrize("scale", [1, 2, 3, 4])
+@pytest.mark.parametrize("make", LEARNT, ids=str)
+def test_it_is_bilinear_interpolation_of_a_picture_that_zeros_lie_around(make, scale):
+    """So off the outermost ⌊s/2⌋ pixels it is bilinear interpolation as `Bilinear` has it, whose borders repeat."""
+    x, edge = torch.randn(2, 4, 6, 7, dtype=torch.float64), scale // 2
+    out = make(channels=4, scale=scale, init="bilinear").double().enlarge(x)
+    framed = Bilinear(4, scale).enlarge(F.pad(x, (1, 1, 1, 1)))[..., scale:-scale, scale:-scale]
+    torch.testing.assert_close(out, framed, rtol=0, atol=1e-6)
+    inside = (..., slice(edge, 6 * scale - edge), slice(edge, 7 * scale - edge))
+    torch.testing.assert_close(out[inside], Bilinear(x.shape[1], scale).enlarge(x)[inside], rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("scale", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("make", EXACT, ids=str)
+def test_behind_bilinear_it_is_that_also_at_the_borders(make, scale):
+    x = torch.randn(2, 4, 6, 7, dtype=torch.float64)
+    out = make(channels=4, scale=scale, init="bilinear").double().enlarge(x)
+    torch.testing.assert_close(out, Bilinear(x.shape[1], scale).enlarge(x), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("scale", [1.14, 1.5, 2.5])
+def test_fractional_scales_are_matched_behind_bilinear(scale):
+    x = torch.randn(2, 4, 6, 7, dtype=torch.float64)
+    out = ResizeConv(4, scale, fixed=Bilinear, init="bilinear").double().enlarge(x)
+    torch.testing.assert_close(out, Bilinear(x.shape[1], scale).enlarge(x), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4, 5])
+@pytest.mark.parametrize("kind", [Transposed, DecomposedTransposed])
+def test_the_smallest_kernel_that_holds_the_tent_is_matched_and_a_smaller_one_refused(scale, kind):
+    smallest = 2 * scale - scale % 2
+    x = torch.randn(1, 2, 6, 7, dtype=torch.float64)
+    out = kind(2, scale, kernel_size=smallest, init="bilinear").double().enlarge(x)
+    inside = (..., slice(scale // 2, -(scale // 2)), slice(scale // 2, -(scale // 2)))
+    torch.testing.assert_close(out[inside], Bilinear(x.shape[1], scale).enlarge(x)[inside], rtol=0, atol=1e-6)
+    with pytest.raises(ValueError, match=f"at least {smallest} at scale {scale}.*got {smallest - 1}: take a larger"):
+        kind(2, scale, kernel_size=smallest - 1, init="bilinear")
+
+
+@pytest.mark.parametrize("kernel_size", [4, 5, 6, 7])
+def test_kernels_that_are_off_the_centre_hold_the_tent_at_its_own_place(kernel_size):
+    x = torch.randn(1, 2, 6, 7, dtype=torch.float64)
+    out = Transposed(2, 2, kernel_size=kernel_size, init="bilinear").double().enlarge(x)[..., 1:-1, 1:-1]
+    torch.testing.assert_close(out, Bilinear(2, 2).enlarge(x)[..., 1:-1, 1:-1], rtol=0, atol=1e-6)
+
+
+def test_from_one_seed_all_are_one_function_also_where_channels_change():
+    """y = bilinear(m·x), and m is drawn first, so that it is the same in every arm of a study."""
+    x, outputs = torch.randn(2, 5, 6, 7, dtype=torch.float64), []
+    for make in (*LEARNT, EXACT[0]):
+        torch.manual_seed(3)
+        outputs.append(make(5, 2, 3, init="bilinear").double().enlarge(x)[..., 1:-1, 1:-1])
+    for out in outputs[1:]:
+        torch.testing.assert_close(out, outputs[0], rtol=0, atol=1e-6)
+
+
+def test_matched_or_not_it_learns():
+    for make in (*LEARNT, *EXACT):
+        operator: Upsampler = make(channels=4, scale=2, init="bilinear")
+        operator.enlarge(torch.randn(1, 4, 5, 5)).square().sum().backward()
+        assert all(p.grad is not None and p.grad.any() for p in operator.parameters())
+
+
+@pytest.mark.parametrize(
+    ("make", "scale", "words"),
+    [
+        (partial(PixelShuffle, kernel_size=1), 2, "kernel_size of 3 or larger.*got 1: take a larger one"),
+        (ResizeConv, 4, "3×3 makes bilinear.*Nearest makes at scale 4; set fixed to Bilinear"),
+        (ResizeConv, 1.5, "Nearest makes at scale 1.5; set fixed to Bilinear"),
+        (partial(ResizeConv, fixed=Bicubic), 2, "Bicubic makes at scale 2; set fixed to Bilinear"),
+        (partial(ResizeConv, fixed=MaxUnpool), 2, "MaxUnpool makes at scale 2; set fixed to Bilinear"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_matched_is_refused_with_the_cure(make, scale, words):
+    with pytest.raises(ValueError, match=words):
+        make(channels=2, scale=scale, init="bilinear")
+
+
+@pytest.mark.parametrize("kind", [Transposed, DecomposedTransposed, ResizeConv, PixelShuffle])
+def test_an_unknown_start_is_refused_with_those_there_are(kind):
+    with pytest.raises(
+        ValueError, match=r"init is .*'plain' (or|,).*'bilinear'.*got 'zero'|'plain' or 'bilinear'; got"
+    ):
+        kind(2, 2, init="zero")

@@ -1,0 +1,166 @@
+"""What operators declare about their support and their start, measured."""
+
+import math
+from functools import partial
+
+import pytest
+import torch
+from torch import Tensor
+
+from upnet.upsample import (
+    CARAFE,
+    Area,
+    BedOfNails,
+    Bicubic,
+    Bilinear,
+    BilinearAdditive,
+    DecomposedTransposed,
+    DySample,
+    Lanczos,
+    MaxUnpool,
+    Nearest,
+    PixelShuffle,
+    ResizeConv,
+    Transposed,
+    Upsampler,
+)
+
+MIDDLE = 9
+"""How many input pixels lie before and after the ones looked at: more than the widest kernel here reaches."""
+
+OTHERS = [
+    (3, partial(Lanczos, lobes=2)),
+    (2, partial(Bicubic, a=0.0)),
+    (2, partial(PixelShuffle, kernel_size=1)),
+    (3, partial(PixelShuffle, kernel_size=5)),
+    (2, partial(CARAFE, k_enc=5, k_up=3)),
+    (2, partial(BilinearAdditive, kernel_size=5)),
+    *((s, partial(Transposed, kernel_size=k)) for s, k in ((2, 2), (2, 3), (3, 4), (3, 5))),
+    *((s, partial(DecomposedTransposed, kernel_size=k)) for s, k in ((2, 2), (2, 3), (3, 5))),
+    *((2, partial(ResizeConv, fixed=f, kernel_size=k)) for f in (Bilinear, Bicubic, BedOfNails) for k in (1, 5)),
+    *((3, partial(ResizeConv, fixed=f, kernel_size=5)) for f in (Bilinear, Bicubic, Nearest, BedOfNails)),
+    (4, partial(ResizeConv, fixed=BedOfNails)),
+    (1.5, partial(ResizeConv, fixed=Area)),
+    (2.5, partial(ResizeConv, fixed=Bilinear, kernel_size=5)),
+]
+
+
+def period(operator: Upsampler) -> int:
+    """After how many output pixels the phases begin again; scales of two decimals have no more than this."""
+    return next(n for n in range(1, 500) if abs(n / operator.scale - round(n / operator.scale)) < 1e-9)
+
+
+def supports(operator: Upsampler, visit) -> list[tuple[int, Tensor]]:
+    """Of output pixels (o, o), one per phase: o, and the mask (h, w) of the input pixels that move it."""
+    phases, length = period(operator), 2 * MIDDLE + math.ceil(period(operator) / operator.scale)
+    x, site = visit(operator, operator.enlarged(length, length))
+    x.requires_grad_()
+    out = operator(x, site)
+    start = round(MIDDLE * operator.scale)
+    # Where positions decide, a pixel of each block is made of something; on the diagonal it may be none of them.
+    side = range(start, start + (3 * phases if operator.requires else phases))
+    places = [(row, col) for row in side for col in (side if operator.requires else (row,))]
+    found = []
+    for row, col in places:
+        # Of one channel: groups of channels may be made of different pixels.
+        (gradient,) = torch.autograd.grad(out[0, 0, row, col], x, retain_graph=True)
+        found.append((row, gradient[0].abs().amax(0) > 1e-13))
+    return found
+
+
+def check(operator: Upsampler, visit) -> None:
+    masks = supports(operator, visit)
+    most = max(int(mask.sum()) for _, mask in masks)
+    assert most == (masks[0][1].numel() if operator.taps is None else operator.taps)
+
+
+@pytest.mark.parametrize("out_channels", [None, 2])
+def test_taps_are_the_support_of_the_jacobian(factory, scale, out_channels, visit):
+    torch.manual_seed(0)
+    extra = {} if out_channels is None else {"out_channels": out_channels}
+    operator = factory(channels=4, scale=scale, **extra).double()
+    if operator.requires and out_channels:
+        pytest.skip("reads positions of the channels that come in")
+    check(operator, visit)
+
+
+@pytest.mark.parametrize(("scale", "make"), OTHERS)
+def test_taps_follow_the_settings(scale, make, visit):
+    torch.manual_seed(0)
+    check(make(channels=4, scale=scale).double(), visit)
+
+
+def test_no_pixel_but_the_touched_ones_moves_an_output_pixel(factory, scale, visit):
+    torch.manual_seed(0)
+    operator = factory(channels=4, scale=scale).double()
+    if operator.reach is None:
+        pytest.skip("its places may be anywhere")
+    for place, mask in supports(operator, visit):
+        touched = operator.touched(place)
+        assert touched is not None
+        assert set(mask.any(1).nonzero().flatten().tolist()) <= set(touched)
+        own = math.floor(place / operator.scale)
+        assert own - operator.reach <= touched.start
+        assert touched.stop - 1 <= own + operator.reach
+
+
+def test_an_operator_that_says_nothing_of_its_support_has_unknown_taps():
+    class Silent(Nearest):
+        def touched(self, output: int) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+            return None
+
+    assert Silent(1, 2).taps is None
+    assert ResizeConv(1, 2, fixed=Silent).taps is None
+
+
+STARTS = [
+    *(partial(kind, init=init) for kind in (Transposed, DecomposedTransposed) for init in ("plain", "bilinear")),
+    *(partial(PixelShuffle, init=init) for init in ("icnr", "plain", "bilinear")),
+    *(partial(ResizeConv, fixed=Bilinear, init=init) for init in ("plain", "bilinear")),
+    partial(ResizeConv, kernel_size=5, init="bilinear"),
+    *(partial(DySample, init=init) for init in ("plain", "bilinear")),
+]
+
+
+def away_from(fixed: Upsampler, operator: Upsampler) -> float:
+    """How far what the operator makes of a spot far from the borders lies from all that the fixed one could make."""
+    length, frame = 14, 5
+    units = torch.eye(length, dtype=torch.float64).view(length, 1, 1, length)
+    axis = fixed.double().enlarge(units)[:, 0, 0].T
+    x = torch.zeros(2, operator.channels, length, length, dtype=torch.float64)
+    x[..., frame:-frame, frame:-frame] = torch.randn(2, operator.channels, 4, 4)
+    with torch.no_grad():
+        out = operator.enlarge(x) - operator.enlarge(torch.zeros_like(x))
+    projector = axis @ torch.linalg.pinv(axis)
+    return (projector @ out @ projector.T - out).abs().max().item()
+
+
+@pytest.mark.parametrize("out_channels", [None, 3])
+def test_what_an_operator_starts_as_could_make_all_that_it_makes(factory, scale, out_channels, fixed_factories):
+    torch.manual_seed(0)
+    extra = {} if out_channels is None else {"out_channels": out_channels}
+    operator = factory(channels=4, scale=scale, **extra).double()
+    if operator.requires or operator.starts_as is None:
+        pytest.skip("claims nothing, or reads positions")
+    assert away_from(fixed_factories[operator.starts_as](channels=1, scale=scale), operator) < 1e-9
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+@pytest.mark.parametrize("out_channels", [4, 3])
+@pytest.mark.parametrize("make", STARTS, ids=str)
+def test_a_start_is_claimed_where_it_is_one_and_nowhere_else(scale, out_channels, make):
+    torch.manual_seed(0)
+    operator = make(4, scale, out_channels).double()
+    distances = {fixed.__name__.lower(): away_from(fixed(1, scale), operator) for fixed in (Nearest, Bilinear)}
+    for name, distance in distances.items():
+        if operator.starts_as == name:
+            assert distance < 1e-6
+        else:
+            assert distance > 1e-6
+
+
+@pytest.mark.parametrize("operator", [Nearest(3, 2), Bicubic(3, 1.5), BedOfNails(3, 2), MaxUnpool(3, 2)])
+def test_a_fixed_operator_starts_as_itself_behind_a_projection_too(operator):
+    stem = type(operator).__module__.rpartition(".")[2]
+    assert operator.starts_as == stem
+    assert type(operator)(3, operator.scale, out_channels=2).starts_as == stem
