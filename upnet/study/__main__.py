@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
+from upnet.study.diagnostics.command import add_parser as add_diagnose
 from upnet.study.oracle.command import add_parser as add_oracle
 
 USER, INTERRUPTED = 2, 130
@@ -24,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     parser = _Parser(prog="python -m upnet.study", description="Upsampling operators held against each other.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for add in (add_oracle,):
+    for add in (add_oracle, add_diagnose):
         add(commands)
     options = parser.parse_args(arguments)
     try:

@@ -1,0 +1,167 @@
+"""All diagnostics of a network at once, and the command that prints them."""
+
+import json
+import math
+import statistics
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+from support import Compose
+from torch import Tensor
+
+from upnet.checkpoint import describe as describe_checkpoint
+from upnet.config import build
+from upnet.imresize import imresize
+from upnet.metrics import Protocol, rounded_luma
+from upnet.models import EncoderDecoder
+from upnet.models.enlarge import enlarge
+from upnet.scoring import by_baseline
+from upnet.study.__main__ import main
+from upnet.study.diagnostics import diagnostics, measure, measure_method
+from upnet.study.diagnostics.phase_bias import PhaseBias
+from upnet.study.diagnostics.show import number, plain
+
+Network = Callable[..., EncoderDecoder]
+Pairs = Sequence[tuple[Tensor, Tensor]]
+
+SIZE = (48, 64)
+EDSR = ("model=edsr", "model.encoder.width=4", "model.block.blocks=1")
+
+
+@pytest.fixture
+def pairs() -> Pairs:
+    """Two LR pictures with their HR, uint8."""
+    generator = torch.Generator().manual_seed(0)
+    large = [torch.randint(0, 256, (3, h, w), generator=generator, dtype=torch.uint8) for h, w in ((64, 72), (80, 66))]
+    return [(imresize(hr, Fraction(1, 2)), hr) for hr in large]
+
+
+def test_every_diagnostic_has_a_value_and_arrays_are_lists(network: Network, pairs: Pairs) -> None:
+    values = measure(network(*EDSR), pairs, size=SIZE)
+    assert list(values) == list(diagnostics())
+    for name, one in diagnostics().items():
+        assert isinstance(values[name], float if one.scalar else list), name
+    assert torch.tensor(values["impulse_response"]).shape == (2, 2, 9, 9)
+
+
+def test_a_picture_diagnostic_is_the_mean_over_pictures(network: Network, pairs: Pairs) -> None:
+    net = network(*EDSR)
+    each = [PhaseBias().of_picture(enlarge(net, lr / 255), hr, lr, 2) for lr, hr in pairs]
+    assert measure(net, pairs, only=["phase_bias"]) == {"phase_bias": pytest.approx(statistics.fmean(each))}
+
+
+def test_y_float_makes_its_own_lr_and_compares_planes(network: Network, pairs: Pairs) -> None:
+    net = network(*EDSR, "model.channels=1")
+    (lr, hr), protocol = pairs[0], Protocol("y-float")
+    small, _ = protocol.degrade(hr, 2)
+    expected = PhaseBias().of_picture(enlarge(net, small), rounded_luma(hr) / 255, small, 2)
+    found = measure(net, [(lr, hr)], protocol, only=["phase_bias"])
+    assert found["phase_bias"] == pytest.approx(expected)
+
+
+def test_an_interpolation_has_everything_but_costs(pairs: Pairs) -> None:
+    values = measure_method(by_baseline("bicubic", 2), 2, pairs)
+    assert set(diagnostics()) - set(values) == {
+        "activations",
+        "latency_p50",
+        "multiply_adds",
+        "parameters",
+        "peak_memory",
+    }
+    assert values["step_overshoot"] == pytest.approx(7.03125)
+    assert values["shift_whole"] == math.inf
+
+
+def test_the_network_goes_on_training_where_it_did(network: Network, pairs: Pairs) -> None:
+    net = network(*EDSR).train()
+    measure(net, pairs, only=["phase_variance", "phase_bias"])
+    assert net.training
+
+
+def test_mistakes_are_told(network: Network, pairs: Pairs) -> None:
+    net = network(*EDSR)
+    with pytest.raises(ValueError, match="give one at least"):
+        measure(net, [], only=["phase_bias"])
+    with pytest.raises(ValueError, match=r"picture 1: diagnostics: a spectrum at scale 2 needs 16 pixels"):
+        measure(net, [(lr[:, :8, :8], hr[:, :16, :16]) for lr, hr in pairs], only=["comb_ratio"])
+    with pytest.raises(ValueError, match="protocol=rgb8"):
+        measure(net, pairs, Protocol("y-float"))
+
+
+@pytest.fixture
+def checkpoint(compose: Compose, tmp_path: Path) -> Path:
+    """A checkpoint of a network with random weights."""
+    config = compose(*EDSR).model
+    model = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(model, dict)
+    state = {f"ema.net.{key}": value for key, value in build(config).state_dict().items()}
+    plain = {str(key): value for key, value in model.items()}
+    torch.save({"upnet": describe_checkpoint(plain, {}, 2, 1), "state_dict": state}, tmp_path / "last.ckpt")
+    return tmp_path / "last.ckpt"
+
+
+def test_the_command_prints_values_with_their_units_and_writes_them(
+    checkpoint: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    written = tmp_path / "told.json"
+    words = ["--data", str(pictures), "--json", str(written), "--size", "48x64", "--cache-dir", str(tmp_path / "cache")]
+    assert main(["diagnose", str(checkpoint), "--device", "cpu", *words]) == 0
+    told = json.loads(written.read_text(encoding="utf-8"))
+    assert told["data"]["pictures"] == 3
+    assert told["size"] == [48, 64]
+    assert list(told["diagnostics"]) == list(diagnostics())
+    assert told["diagnostics"]["comb_ratio"]["unit"] == "dB"
+    printed = capsys.readouterr().out
+    for name, one in diagnostics().items():
+        assert (one.heading in printed) == one.scalar, name
+    assert f"{told['diagnostics']['lr_consistency']['value']:.4g}" in printed
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--data", "nowhere"], "there is no folder nowhere"),
+        (["--json", "nowhere/told.json"], "there is no folder nowhere"),
+        (["--json", "."], "is a folder"),
+        (["--only", "comb_ration"], "did you mean comb_ratio"),
+        (["--size", "big"], "HEIGHTxWIDTH"),
+        (["--device", "toaster"], "take auto or cpu"),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_exit_code_2(
+    checkpoint: Path, words: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    try:
+        code = main(["diagnose", str(checkpoint), *words])
+    except SystemExit as end:
+        code = end.code
+    assert code == 2
+    complaint = capsys.readouterr().err
+    assert sentence in complaint
+    assert len(complaint.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (0.75123, "0.7512"),
+        (3.14e-7, "3.1e-07"),
+        (1891.2, "1891"),
+        (88310.0, "88.31 k"),
+        (26.5e9, "26.5 G"),
+        (0.0, "0"),
+        (math.inf, "inf"),
+        (math.nan, "–"),
+    ],
+)
+def test_a_value_is_told_in_four_digits(value: float, told: str) -> None:
+    assert number(value) == told
+
+
+def test_json_has_a_word_for_infinity_and_null_for_what_is_no_number() -> None:
+    told = plain({"shift_whole": math.inf, "step_rise": math.nan, "impulse_response": [[1.0, math.inf]]})
+    assert [one["value"] for one in told.values()] == ["inf", None, [[1.0, "inf"]]]

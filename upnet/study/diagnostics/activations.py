@@ -1,0 +1,66 @@
+"""How many values a network writes on its way: memory traffic, which often takes longer than arithmetic."""
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from upnet.models import EncoderDecoder
+from upnet.study.cost import OUTPUT
+from upnet.study.diagnostics.base import Cost
+from upnet.upsample import Upsampler
+
+
+class Activations(Cost):
+    """The values that come out of all convolutions for one output picture, 1280×720 where nothing else is said.
+
+    What an operator without weights writes is not counted, however it is computed.
+    """
+
+    name = "activations"
+    heading = "activations"
+    unit = "values"
+    better = "lower"
+    formula = "Σ over convolutions of channels · height · width of their output"
+    source = "Radosavovic et al., Designing Network Design Spaces, https://arxiv.org/abs/2003.13678"
+
+    def of_network(self, net: EncoderDecoder, output: tuple[int, int] = OUTPUT) -> float:
+        """The number for one output of that size in pixels, rows first; only shapes are followed."""
+        from torch._subclasses.fake_tensor import FakeTensorMode
+
+        # A copy, since operators may keep what they made for a size, and here that would be shapes without values.
+        shadow = copy.deepcopy(net).cpu()
+        counter = _Counter()
+        for module in shadow.modules():
+            if isinstance(module, Upsampler) and not list(module.parameters()):
+                module.register_forward_pre_hook(counter.pause)
+                module.register_forward_hook(counter.go_on)
+        with FakeTensorMode(allow_non_fake_inputs=True), torch.no_grad(), counter:
+            shadow(torch.empty(1, net.channels, output[0] // net.scale, output[1] // net.scale))
+        return float(counter.values)
+
+
+class _Counter(TorchDispatchMode):
+    """Adds up what convolutions put out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.values = 0
+        self._paused = False
+
+    def pause(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        self._paused = True
+
+    def go_on(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        self._paused = False
+
+    def __torch_dispatch__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if func is torch.ops.aten.convolution.default and not self._paused:
+            self.values += result.numel()
+        return result

@@ -1,0 +1,153 @@
+"""What a diagnostic declares of itself, and the four kinds there are, by what they are computed from."""
+
+import inspect
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+from torch import Tensor
+
+from upnet.models import EncoderDecoder
+from upnet.study.cost import OUTPUT
+from upnet.study.diagnostics.subject import Subject
+from upnet.upsample import Upsampler
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What a network made of one picture.
+
+    output: (3 or 1, H, W) about [0, 1], neither clamped nor rounded.
+    target: (3 or 1, H, W), the HR picture, uint8 or in [0, 1]; one channel is the Y plane.
+    lr:     (3 or 1, h, w), what the network was given, uint8 or in [0, 1].
+    """
+
+    output: Tensor
+    target: Tensor
+    lr: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Everything that some diagnostic is computed from.
+
+    net:     None where the method that is looked at is no network.
+    subject: how it enlarges a picture.
+    size:    (H, W), the output size in pixels that costs are told for.
+    sample:  one picture, for the diagnostics that are a mean over pictures.
+    """
+
+    subject: Subject
+    net: EncoderDecoder | None = None
+    size: tuple[int, int] = OUTPUT
+    sample: Sample | None = None
+
+
+class Diagnostic(ABC):
+    """One figure of a network or an operator.
+
+    What a subclass declares is appended to its docstring, so that help() tells it as well.
+    """
+
+    name: ClassVar[str]
+    """The key of its value wherever values are kept."""
+    heading: ClassVar[str]
+    """What a table calls it."""
+    unit: ClassVar[str]
+    """`1` for a plain ratio."""
+    better: ClassVar[Literal["higher", "lower"] | None]
+    """None where neither direction is."""
+    formula: ClassVar[str]
+    source: ClassVar[str]
+    scalar: ClassVar[bool] = True
+    """Whether its value is one number rather than an array."""
+    per_picture: ClassVar[bool] = False
+    """Whether it is the mean over pictures."""
+    needs_net: ClassVar[bool] = False
+    """Whether it is of networks alone, and not of any method that enlarges."""
+
+    def __init_subclass__(cls) -> None:
+        """Complete the docstring of a class that declares its formula."""
+        super().__init_subclass__()
+        if "formula" in vars(cls):
+            told = {"Formula": cls.formula, "Unit": cls.unit, "Better": cls.better or "neither", "Source": cls.source}
+            lines = [f"{key}: {value}" for key, value in told.items()]
+            cls.__doc__ = "\n\n".join((inspect.cleandoc(cls.__doc__ or ""), *lines))
+
+    @abstractmethod
+    def of(self, case: Case) -> Any:
+        """The value: a float, or float64 values in a tensor where the diagnostic is not scalar."""
+
+
+class Cost(Diagnostic):
+    """What a network costs, whatever its weights are."""
+
+    needs_net = True
+
+    @abstractmethod
+    def of_network(self, net: EncoderDecoder, output: tuple[int, int] = OUTPUT) -> float:
+        """The cost of one output picture of that size in pixels, rows first."""
+
+    def of(self, case: Case) -> float:
+        """Of the network, at the size of the case."""
+        assert case.net is not None
+        return self.of_network(case.net, case.size)
+
+
+class Behaviour(Diagnostic):
+    """What a network or an operator does to a synthetic picture."""
+
+    @abstractmethod
+    def of_subject(self, subject: Subject) -> Any:
+        """The value for anything that enlarges planes."""
+
+    def of_network(self, net: EncoderDecoder) -> Any:
+        """The value for a network, which is taken on its own device in float32."""
+        return self.of_subject(Subject.of_network(net))
+
+    def of_operator(self, operator: Upsampler) -> Any:
+        """The value for an operator of one channel in float64. Raises ValueError where it is another one."""
+        return self.of_subject(Subject.of_operator(operator))
+
+    def of(self, case: Case) -> Any:
+        """Of whatever enlarges in the case."""
+        return self.of_subject(case.subject)
+
+
+class OnPicture(Diagnostic):
+    """What an output picture has, and its target has not."""
+
+    per_picture = True
+
+    @abstractmethod
+    def of_picture(self, output: Tensor, target: Tensor, lr: Tensor, scale: int) -> float:
+        """The value of one picture; the shapes are those of a Sample.
+
+        `scale` pixels are left out at each side. Raises ValueError for pictures that don't fit together or are too
+        small.
+        """
+
+    def of(self, case: Case) -> float:
+        """Of the sample in the case."""
+        assert case.sample is not None
+        sample = case.sample
+        return self.of_picture(sample.output, sample.target, sample.lr, case.subject.scale)
+
+
+class Motion(Diagnostic):
+    """What becomes of an output when the picture moves."""
+
+    per_picture = True
+
+    @abstractmethod
+    def of_subject(self, subject: Subject, target: Tensor, lr: Tensor) -> float:
+        """The value for anything that enlarges pictures; target and lr are those of a Sample."""
+
+    def of_network(self, net: EncoderDecoder, target: Tensor, lr: Tensor) -> float:
+        """The value for a network, which is taken on its own device in float32."""
+        return self.of_subject(Subject.of_network(net), target, lr)
+
+    def of(self, case: Case) -> float:
+        """Of whatever enlarges in the case, on its sample."""
+        assert case.sample is not None
+        return self.of_subject(case.subject, case.sample.target, case.sample.lr)

@@ -1,0 +1,59 @@
+"""Lines in the spectrum where a grid of s pixels has its harmonics.
+
+Shape legend: s scale; N side of a block of the spectrum; M = N/s.
+"""
+
+import itertools
+
+import torch
+from torch import Tensor
+
+from upnet.study.diagnostics.base import OnPicture
+from upnet.study.diagnostics.power import both, power
+
+# A line reaches one frequency farther under the window; its neighbourhood goes from there to this.
+_GUARD, _OUTER = 1, 6
+
+
+class CombRatio(OnPicture):
+    """How far the frequencies of a checkerboard stand out from those around them, in dB more than in the HR picture.
+
+    0 where the output has as much of a comb as the HR picture; a pattern that no eye sees yet gives several dB. Below 0
+    where the output has a gap there, as what interpolates by a kernel that contains the box of width s. A pattern that
+    goes with the picture's content, as uneven sub-kernels make it, lies around the multiples of N/s rather than on them
+    and counts in part only.
+    """
+
+    name = "comb_ratio"
+    heading = "comb ratio over HR's"
+    unit = "dB"
+    better = "lower"
+    formula = (
+        "C(output) − C(HR), C = mean over (k, l) ≠ 0 of 10·log10(P[kN/s, lN/s] / mean of P at 2 … 6 frequencies from "
+        "there), 0 ≤ k, l < s; P: power spectral density of Y in blocks of N ≤ 96 under a Hann window, crop s"
+    )
+    source = (
+        "Sugawara, Shiota and Kiya, Checkerboard artifacts free convolutional neural networks, 2019, "
+        "https://doi.org/10.1017/ATSIP.2019.2; on peaks in the spectra of upsamplers: Zhang, Karaman and Chang, "
+        "Detecting and Simulating Artifacts in GAN Fake Images, https://arxiv.org/abs/1907.06515"
+    )
+
+    def of_picture(self, output: Tensor, target: Tensor, lr: Tensor, scale: int) -> float:
+        """In dB; negative where the HR picture has more of a comb."""
+        made, true = both(output, target, scale)
+        return comb(power(made, scale), scale) - comb(power(true, scale), scale)
+
+
+def comb(spectrum: Tensor, scale: int) -> float:
+    """C in dB, of a power spectral density (N, N), zero frequency first."""
+    spacing = len(spectrum) // scale
+    outer = min(_OUTER, spacing // 2)
+    line = torch.arange(-outer, outer + 1)
+    ring = torch.maximum(line[:, None].abs(), line.abs()) > _GUARD
+    total = 0.0
+    for row, col in itertools.product(range(scale), repeat=2):
+        if row or col:
+            around = spectrum.roll((outer - row * spacing, outer - col * spacing), (0, 1))
+            around = around[: 2 * outer + 1, : 2 * outer + 1]
+            total += float(10 * torch.log10(around[outer, outer] / around[ring].mean()))
+    return total / (scale**2 - 1)

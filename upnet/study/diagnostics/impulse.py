@@ -1,0 +1,51 @@
+"""What becomes of one pixel.
+
+Shape legend: s scale; r output phase; D = 9 taps in each axis.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from upnet.study.diagnostics.base import Behaviour
+from upnet.study.diagnostics.subject import Subject
+
+REACH = 4
+"""How far around the pixel is looked, in LR pixels."""
+
+
+class ImpulseResponse(Behaviour):
+    """The kernel of each output phase: how much of every LR pixel around it an output pixel is made of.
+
+    Of a linear operator it is all there is to know; its phases have equal sums where it keeps constants. A network is
+    shown one pixel at 3/4 of the range among others at 1/4, an operator a 1 among zeros: for what isn't linear it is
+    one answer of many.
+    """
+
+    name = "impulse_response"
+    heading = "impulse response per phase"
+    unit = "1"
+    better = None
+    formula = (
+        "K[r, d] = (f(x + a·δ) − f(x))[s·(c − d) + r] / a, c: the pixel, r = (0, 0) … (s − 1, s − 1), d = (−4, −4) … "
+        "(4, 4); so that y[sn + r] = Σ_d K[r, d] x[n + d] for linear operators"
+    )
+    source = (
+        "Crochiere and Rabiner, Interpolation and decimation of digital signals: a tutorial review, 1981, "
+        "https://doi.org/10.1109/PROC.1981.11969"
+    )
+    scalar = False
+
+    def of_subject(self, subject: Subject) -> Tensor:
+        """(s, s, D, D) float64: phase row, phase column, tap row, tap column."""
+        scale, margin = subject.scale, max(subject.margin, REACH)
+        # On the grid that the poolings of a network start from.
+        centre = -(-margin // subject.alignment) * subject.alignment
+        plane = torch.full((2 * centre + 1, 2 * centre + 1), subject.dark, dtype=torch.float64)
+        before = subject(plane)
+        plane[centre, centre] = subject.bright
+        change = (subject(plane) - before) / (subject.bright - subject.dark)
+        phases = F.pixel_unshuffle(change[None, None], scale)[0].unflatten(0, (scale, scale))
+        seen = slice(centre - REACH, centre + REACH + 1)
+        # An output pixel at n sees the impulse at d = centre − n: both axes turn round.
+        return phases[..., seen, seen].flip(2, 3)

@@ -1,0 +1,49 @@
+"""How long a picture takes."""
+
+import statistics
+import time
+
+import torch
+
+from upnet.models import EncoderDecoder
+from upnet.models.enlarge import enlarge
+from upnet.study.cost import OUTPUT
+from upnet.study.diagnostics.base import Cost
+
+WARM_UP = 2
+# As many passes as these seconds hold, within these numbers.
+SECONDS, FEWEST, MOST = 10, 3, 15
+
+
+class Latency(Cost):
+    """The median time of one output picture, 1280×720 where nothing else is said, as the network lies on its device.
+
+    In float32, whole, batch 1, two passes to warm up. It is of this machine and of what else runs on it; a GPU is
+    waited for. Figures of two machines, devices or memory formats don't compare.
+    """
+
+    name = "latency_p50"
+    heading = "latency, median"
+    unit = "ms"
+    better = "lower"
+    formula = "median over 3 … 15 passes, as many as 10 s hold, of the wall-clock time of a pass"
+    source = "median after warm-up, as torch.utils.benchmark has it, https://docs.pytorch.org/docs/stable/benchmark_utils.html"
+
+    def of_network(self, net: EncoderDecoder, output: tuple[int, int] = OUTPUT) -> float:
+        """In milliseconds, for one output of that size in pixels, rows first."""
+        device = next(net.parameters()).device
+        lr = torch.rand(net.channels, output[0] // net.scale, output[1] // net.scale, device=device)
+        for _ in range(WARM_UP):
+            _seconds(net, lr)
+        times: list[float] = []
+        while len(times) < FEWEST or (sum(times) < SECONDS and len(times) < MOST):
+            times.append(_seconds(net, lr))
+        return 1000 * statistics.median(times)
+
+
+def _seconds(net: EncoderDecoder, lr: torch.Tensor) -> float:
+    start = time.perf_counter()
+    enlarge(net, lr, tile="none")
+    if lr.is_cuda:
+        torch.cuda.synchronize(lr.device)
+    return time.perf_counter() - start

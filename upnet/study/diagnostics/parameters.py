@@ -1,0 +1,23 @@
+"""How much there is to learn."""
+
+from upnet.models import EncoderDecoder
+from upnet.study.cost import OUTPUT, parameters
+from upnet.study.diagnostics.base import Cost
+
+
+class Parameters(Cost):
+    """How many numbers are learnt, whatever the picture's size."""
+
+    name = "parameters"
+    heading = "parameters"
+    unit = "numbers"
+    better = "lower"
+    formula = "Σ over learnt tensors of the number of their values"
+    source = (
+        "as in Dong, Loy and Tang, Accelerating the Super-Resolution Convolutional Neural Network, "
+        "https://arxiv.org/abs/1608.00367, and most papers since"
+    )
+
+    def of_network(self, net: EncoderDecoder, output: tuple[int, int] = OUTPUT) -> float:
+        """The number; the same for every output size."""
+        return float(parameters(net))
