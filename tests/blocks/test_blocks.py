@@ -47,6 +47,32 @@ def test_a_conv_block_is_convolutions_and_activations_in_turn() -> None:
     torch.testing.assert_close(block(x), second(first(x).relu()).relu())
 
 
+@pytest.mark.parametrize("yaml", YAMLS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("kernel_size", [1, 3, 5])
+def test_a_block_looks_as_far_as_it_says_and_no_farther(yaml: Path, kernel_size: int) -> None:
+    torch.manual_seed(0)
+    config = OmegaConf.load(yaml)
+    sizes = {"kernel_size": kernel_size} | ({"blocks": 2} if "blocks" in config else {})
+    block = instantiate(config, **sizes)(in_channels=3, out_channels=8).double()
+    for parameter in block.parameters():
+        torch.nn.init.normal_(parameter)
+    side = 2 * block.reach + 5
+    x = torch.randn(1, 3, side, side, dtype=torch.float64)
+    changed = x.clone()
+    changed[..., side // 2, side // 2] += 100
+    rows, cols = (block(changed) != block(x)).any(1)[0].nonzero().T
+    for places in (rows, cols):
+        assert (int(places.min()) - side // 2, int(places.max()) - side // 2) == (-block.reach, block.reach)
+
+
+def test_a_block_that_says_nothing_has_no_known_reach() -> None:
+    class Silent(Block):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x
+
+    assert Silent(1, 1).reach is None
+
+
 @pytest.mark.parametrize(
     ("make", "told"),
     [

@@ -1,5 +1,6 @@
 """Every encoder halves as it promises and leaves at every site what it declares."""
 
+from functools import partial
 from pathlib import Path
 from unittest.mock import patch
 from urllib.error import URLError
@@ -39,6 +40,47 @@ def test_levels_have_the_sizes_and_widths_declared(yaml: Path, size: tuple[int, 
         assert site.size == here
         for field in encoder.provides:
             assert getattr(site, field).shape == (2, encoder.widths[level], *(below if field == "indices" else here))
+
+
+@pytest.mark.parametrize("yaml", YAMLS, ids=lambda path: path.stem)
+def test_every_level_is_made_of_the_window_it_declares(yaml: Path) -> None:
+    torch.manual_seed(0)
+    encoder = instantiate(OmegaConf.load(yaml))(channels=3, block=Conv).double().eval()
+    windows = encoder.windows
+    assert len(windows) == len(encoder.widths)
+    assert windows[-1].stride == 2**encoder.depth
+    x = torch.randn(1, 3, 72, 72, dtype=torch.float64)
+    before, after = [0] * len(windows), [0] * len(windows)
+    for pixel in range(36, 36 + windows[-1].stride):
+        changed = x.clone()
+        changed[..., pixel, :] += 30
+        pairs = zip(levels(encoder, x), levels(encoder, changed), strict=True)
+        for level, (calm, moved) in enumerate(pairs):
+            stride = windows[level].stride
+            for place in (calm != moved).any(1).any(2)[0].nonzero().flatten().tolist():
+                before[level] = max(before[level], stride * place - pixel)
+                after[level] = max(after[level], pixel - stride * place)
+    assert [(window.before, window.after) for window in windows] == list(zip(before, after, strict=True))
+
+
+def levels(encoder: Encoder, x: torch.Tensor) -> list[torch.Tensor]:
+    """The features of every level, finest first; of a chain, its only ones."""
+    bottom, sites = encoder(x)
+    skips = [site.skip for site in sites]
+    return [*(skip for skip in skips if skip is not None), bottom]
+
+
+def test_a_stem_and_the_blocks_kernels_widen_the_windows() -> None:
+    thin = Plain(3, partial(Conv, layers=1), width=4, depth=1)
+    wide = Plain(3, partial(Conv, layers=1, kernel_size=5), width=4, depth=1, stem_kernel=7)
+    assert [tuple(window) for window in thin.windows] == [(1, 1, 1), (2, 3, 4)]
+    assert [tuple(window) for window in wide.windows] == [(1, 5, 5), (2, 9, 10)]
+
+
+def test_where_normalisation_looks_at_all_pixels_there_are_no_windows() -> None:
+    encoder = ResNet(channels=3, block=Conv, depth=1)
+    assert encoder.train().windows is None
+    assert encoder.eval().windows is not None
 
 
 def test_the_positions_of_the_plain_encoder_are_those_of_its_maxima() -> None:

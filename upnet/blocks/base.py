@@ -17,6 +17,14 @@ class Block(nn.Module, ABC):
             name = type(self).__name__
             raise ValueError(f"{name}: channels start at 1; got {in_channels} in and {out_channels} out")
 
+    @property
+    def reach(self) -> int | None:
+        """How many pixels an output pixel looks to each side; None, if nothing else is said, for unknown or all.
+
+        Where it is None no picture can be cut into tiles.
+        """
+        return None
+
     @abstractmethod
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_channels, H, W) -> (N, out_channels, H, W)."""

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from upnet.blocks.activation import Activation, same_padding
 from upnet.blocks.activation import activation as make_activation
 from upnet.blocks.base import Block
+from upnet.drawing import apart
 
 
 class Conv(Block):
@@ -32,11 +33,16 @@ class Conv(Block):
         stack: list[nn.Module] = []
         for layer in range(layers):
             width = in_channels if layer == 0 else out_channels
-            stack += [
-                nn.Conv2d(width, out_channels, kernel_size, padding=padding),
-                make_activation(activation, out_channels),
-            ]
+            with apart(f"layer {layer}"):
+                stack.append(nn.Conv2d(width, out_channels, kernel_size, padding=padding))
+            stack.append(make_activation(activation, out_channels))
         self.layers = nn.Sequential(*stack)
+        self._reach = layers * padding
+
+    @property
+    def reach(self) -> int:
+        """Half a kernel for each convolution."""
+        return self._reach
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_channels, H, W) -> (N, out_channels, H, W)."""

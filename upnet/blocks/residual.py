@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from upnet.blocks.activation import Activation, same_padding
 from upnet.blocks.activation import activation as make_activation
 from upnet.blocks.base import Block
+from upnet.drawing import apart
 
 
 class Residual(Block):
@@ -31,14 +32,22 @@ class Residual(Block):
         super().__init__(in_channels, out_channels)
         padding = same_padding(kernel_size, "Residual")
         self.residual_scale = residual_scale
-        self.first = nn.Conv2d(in_channels, out_channels, kernel_size, padding=padding)
+        with apart("first"):
+            self.first = nn.Conv2d(in_channels, out_channels, kernel_size, padding=padding)
         self.activation = make_activation(activation, out_channels)
         self.second = nn.Conv2d(out_channels, out_channels, kernel_size, padding=padding)
         nn.init.zeros_(self.second.weight)
         if self.second.bias is not None:
             nn.init.zeros_(self.second.bias)
         same = in_channels == out_channels
-        self.shortcut = nn.Identity() if same else nn.Conv2d(in_channels, out_channels, 1)
+        with apart("shortcut"):
+            self.shortcut = nn.Identity() if same else nn.Conv2d(in_channels, out_channels, 1)
+        self._reach = 2 * padding
+
+    @property
+    def reach(self) -> int:
+        """Half a kernel for each of the two convolutions."""
+        return self._reach
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_channels, H, W) -> (N, out_channels, H, W)."""

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from upnet.blocks.activation import Activation, same_padding
 from upnet.blocks.base import Block
 from upnet.blocks.residual import Residual
+from upnet.drawing import apart
 
 
 class ResidualGroup(Block):
@@ -32,11 +33,20 @@ class ResidualGroup(Block):
         if blocks < 1:
             raise ValueError(f"ResidualGroup: blocks counts residual blocks and starts at 1; got {blocks}")
         padding = same_padding(kernel_size, "ResidualGroup")
-        self.entry = nn.Identity() if in_channels == out_channels else nn.Conv2d(in_channels, out_channels, 1)
-        self.blocks = nn.Sequential(
-            *(Residual(out_channels, out_channels, kernel_size, activation, residual_scale) for _ in range(blocks))
-        )
-        self.exit = nn.Conv2d(out_channels, out_channels, kernel_size, padding=padding)
+        with apart("entry"):
+            self.entry = nn.Identity() if in_channels == out_channels else nn.Conv2d(in_channels, out_channels, 1)
+        self.blocks = nn.Sequential()
+        for number in range(blocks):
+            with apart(f"block {number}"):
+                self.blocks.append(Residual(out_channels, out_channels, kernel_size, activation, residual_scale))
+        with apart("exit"):
+            self.exit = nn.Conv2d(out_channels, out_channels, kernel_size, padding=padding)
+        self._reach = (2 * blocks + 1) * padding
+
+    @property
+    def reach(self) -> int:
+        """Half a kernel for each convolution: two in each block, and the last."""
+        return self._reach
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_channels, H, W) -> (N, out_channels, H, W)."""

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from upnet.blocks import Block
 from upnet.site import Site
+from upnet.tiling.window import Window
 
 BlockFactory = Callable[..., Block]
 """Called as block(in_channels=…, out_channels=…)."""
@@ -36,6 +37,15 @@ class Encoder(nn.Module, ABC):
     def depth(self) -> int:
         """How often the features are halved."""
         return len(self.widths) - 1
+
+    @property
+    def windows(self) -> tuple[Window, ...] | None:
+        """Which pixels of the picture a pixel of each level is made of, finest level first; None for unknown or all.
+
+        What a site remembers of a halving belongs to a pixel of the coarser level and must lie in that one's window.
+        Where it is None no picture can be cut into tiles. Raises UnknownReachError where a block inside doesn't say.
+        """
+        return None
 
     @abstractmethod
     def forward(self, x: Tensor) -> tuple[Tensor, list[Site]]:

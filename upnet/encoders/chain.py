@@ -6,8 +6,10 @@ from torch import Tensor, nn
 
 from upnet.blocks.activation import Activation, same_padding
 from upnet.blocks.activation import activation as make_activation
+from upnet.drawing import apart
 from upnet.encoders.base import BlockFactory, Encoder
 from upnet.site import Site
+from upnet.tiling.window import Window
 
 
 class Chain(Encoder):
@@ -37,10 +39,17 @@ class Chain(Encoder):
         self.widths = (layers[-1],)
         stack: list[nn.Module] = []
         entries = (channels, *layers[:-1])
-        for entry, width, kernel_size in zip(entries, layers, kernel_sizes, strict=True):
-            conv = nn.Conv2d(entry, width, kernel_size, padding=same_padding(kernel_size, "Chain"))
+        for number, (entry, width, kernel_size) in enumerate(zip(entries, layers, kernel_sizes, strict=True)):
+            with apart(f"layer {number}"):
+                conv = nn.Conv2d(entry, width, kernel_size, padding=same_padding(kernel_size, "Chain"))
             stack += [conv, make_activation(activation, width)]
         self.layers = nn.Sequential(*stack)
+        self._reach = sum(kernel_size // 2 for kernel_size in kernel_sizes)
+
+    @property
+    def windows(self) -> tuple[Window, ...]:
+        """Half a kernel for each convolution."""
+        return (Window.around(self._reach),)
 
     def forward(self, x: Tensor) -> tuple[Tensor, list[Site]]:
         """(N, channels, H, W) -> ((N, widths[-1], H, W), [])."""

@@ -5,6 +5,7 @@ from torch import Tensor
 
 from upnet.encoders.stages import Stages
 from upnet.site import Site
+from upnet.tiling.window import Window
 
 
 class Plain(Stages):
@@ -17,6 +18,7 @@ class Plain(Stages):
     """
 
     provides = frozenset({"indices", "skip"})
+    halving = Window.of_kernel(2, stride=2, padding=0)
 
     def halve(self, x: Tensor, level: int) -> tuple[Tensor, Site]:
         """(N, C, H, W) -> (N, C, ⌈H/2⌉, ⌈W/2⌉) by maximum, and where each came from."""

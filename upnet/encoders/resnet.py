@@ -6,8 +6,10 @@ import torch
 from annotated_types import Ge, Le
 from torch import Tensor, nn
 
+from upnet.drawing import apart
 from upnet.encoders.base import BlockFactory, Encoder
 from upnet.site import Site
+from upnet.tiling.window import Window, known
 
 if TYPE_CHECKING:
     from torchvision.models import ResNet as TorchvisionResNet
@@ -51,8 +53,10 @@ class ResNet(Encoder):
             raise ValueError(f"ResNet: pictures have 1 or 3 channels; got {channels}")
         self.variant = variant
         self.weights = weights
-        self.finest = block(in_channels=channels, out_channels=width)
-        net = self._backbone()
+        with apart("finest"):
+            self.finest = block(in_channels=channels, out_channels=width)
+        with apart("backbone"):
+            net = self._backbone()
         stages = (
             nn.Sequential(net.conv1, net.bn1, net.relu),
             nn.Sequential(net.maxpool, net.layer1),
@@ -76,6 +80,22 @@ class ResNet(Encoder):
             features.append(y)
         sites = [Site(size=(level.shape[-2], level.shape[-1]), skip=level) for level in features[:-1]]
         return features[-1], sites
+
+    @property
+    def windows(self) -> tuple[Window, ...] | None:
+        """The block's, then each stage's in turn; None in training, where normalisation looks at all pixels."""
+        if self.training:
+            return None
+        seen = Window.around(0)
+        levels = [Window.around(known(self.finest))]
+        for stage in self.stages:
+            for part in stage.modules():
+                # 1×1 convolutions stand on shortcuts, beside what looks farther.
+                if isinstance(part, nn.Conv2d | nn.MaxPool2d) and _first(part.kernel_size) > 1:
+                    kernel, stride, padding = map(_first, (part.kernel_size, part.stride, part.padding))
+                    seen = seen.then(Window.of_kernel(kernel, stride, padding))
+            levels.append(seen)
+        return tuple(levels)
 
     def warm_start(self) -> None:
         """Take over torchvision's weights if `weights` says so. Raises ValueError where they can't be had."""
@@ -111,3 +131,10 @@ class ResNet(Encoder):
         assert len(stages) == self.depth
         pooled = [stages[1][1]] if self.depth > 1 else []  # behind the max-pooling, which has no weights
         return [stages[0][0], stages[0][1], *pooled, *stages[2:]]
+
+
+def _first(sides: object) -> int:
+    """One side of what torch gives as a number or as a pair of equal ones."""
+    side = sides[0] if isinstance(sides, tuple) else sides
+    assert isinstance(side, int)
+    return side

@@ -7,8 +7,10 @@ from annotated_types import Ge
 from torch import Tensor, nn
 
 from upnet.blocks.activation import same_padding
+from upnet.drawing import apart
 from upnet.encoders.base import BlockFactory, Encoder
 from upnet.site import Site
+from upnet.tiling.window import Window, known
 
 
 class Stages(Encoder):
@@ -20,6 +22,9 @@ class Stages(Encoder):
 
     Raises ValueError for a width below 1, a negative depth, a growth below 1 and an even stem_kernel.
     """
+
+    halving: Window
+    """What a pixel that a halving makes is made of."""
 
     def __init__(
         self,
@@ -40,15 +45,28 @@ class Stages(Encoder):
         if stem_kernel is None:
             self.stem, entry = nn.Identity(), channels
         else:
-            self.stem, entry = nn.Conv2d(channels, width, stem_kernel, padding=same_padding(stem_kernel, name)), width
+            with apart("stem"):
+                self.stem = nn.Conv2d(channels, width, stem_kernel, padding=same_padding(stem_kernel, name))
+            entry = width
         entries = (entry, *self.entries())
-        self.stages = nn.ModuleList(
-            block(in_channels=entry, out_channels=width) for entry, width in zip(entries, self.widths, strict=True)
-        )
+        self.stages = nn.ModuleList()
+        for level, (before, behind) in enumerate(zip(entries, self.widths, strict=True)):
+            with apart(f"stage {level}"):
+                self.stages.append(block(in_channels=before, out_channels=behind))
 
     def entries(self) -> tuple[int, ...]:
         """The channels that reach each level from the second on: those of the level above."""
         return self.widths[:-1]
+
+    @property
+    def windows(self) -> tuple[Window, ...]:
+        """The stem's, then each block's and halving's in turn. Raises UnknownReachError where a block doesn't say."""
+        seen = Window.around(0 if isinstance(self.stem, nn.Identity) else self.stem.kernel_size[0] // 2)
+        levels: list[Window] = []
+        for stage in self.stages:
+            seen = (seen.then(self.halving) if levels else seen).then(Window.around(known(stage)))
+            levels.append(seen)
+        return tuple(levels)
 
     @abstractmethod
     def halve(self, x: Tensor, level: int) -> tuple[Tensor, Site]:

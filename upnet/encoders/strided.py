@@ -5,9 +5,11 @@ from typing import Annotated
 from annotated_types import Ge
 from torch import Tensor, nn
 
+from upnet.drawing import apart
 from upnet.encoders.base import BlockFactory
 from upnet.encoders.stages import Stages
 from upnet.site import Site
+from upnet.tiling.window import Window
 
 
 class Strided(Stages):
@@ -19,6 +21,7 @@ class Strided(Stages):
     """
 
     provides = frozenset({"skip"})
+    halving = Window.of_kernel(3, stride=2, padding=1)
 
     def __init__(
         self,
@@ -30,10 +33,10 @@ class Strided(Stages):
         stem_kernel: Annotated[int, Ge(1)] | None = None,
     ) -> None:
         super().__init__(channels, block, width, depth, growth, stem_kernel)
-        self.halvings = nn.ModuleList(
-            nn.Conv2d(fine, coarse, 3, stride=2, padding=1)
-            for fine, coarse in zip(self.widths[:-1], self.widths[1:], strict=True)
-        )
+        self.halvings = nn.ModuleList()
+        for level, (fine, coarse) in enumerate(zip(self.widths[:-1], self.widths[1:], strict=True)):
+            with apart(f"halving {level}"):
+                self.halvings.append(nn.Conv2d(fine, coarse, 3, stride=2, padding=1))
 
     def entries(self) -> tuple[int, ...]:
         """The strided convolution has already widened the features."""

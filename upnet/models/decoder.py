@@ -6,9 +6,11 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
+from upnet.drawing import apart
 from upnet.encoders import BlockFactory, Encoder
 from upnet.models.places import UpsamplerFactory, admit
 from upnet.site import Site
+from upnet.tiling.window import Span, Window, hull, known
 
 
 class Level(nn.Module):
@@ -21,9 +23,12 @@ class Level(nn.Module):
     def __init__(self, coarse: int, fine: int, block: BlockFactory, upsampler: UpsamplerFactory, skip: bool) -> None:
         super().__init__()
         self.skip = skip
-        self.reduce = nn.Identity() if coarse == fine else nn.Conv2d(coarse, fine, 1)
-        self.upsampler = upsampler(channels=fine, scale=2)
-        self.merge = block(in_channels=2 * fine if skip else fine, out_channels=fine)
+        with apart("reduce"):
+            self.reduce = nn.Identity() if coarse == fine else nn.Conv2d(coarse, fine, 1)
+        with apart("upsampler"):
+            self.upsampler = upsampler(channels=fine, scale=2)
+        with apart("merge"):
+            self.merge = block(in_channels=2 * fine if skip else fine, out_channels=fine)
 
     def forward(self, x: Tensor, site: Site) -> Tensor:
         """(N, coarse, h, w) -> (N, fine, *site.size)."""
@@ -32,6 +37,16 @@ class Level(nn.Module):
         if site.skip is not None:
             grown = torch.cat((grown, site.skip), dim=1)
         return self.merge(grown)
+
+    def sources(self, span: Span) -> tuple[Span, Span]:
+        """What a span of its output is made of: of the coarse features, and of the skip.
+
+        Raises UnknownReachError where the operator or the block doesn't say.
+        """
+        grown = span.widened(known(self.merge))
+        coarse = grown.before_growth(2, known(self.upsampler))
+        # What an operator itself reads of the skip lies on the coarse pixels that it looks at.
+        return coarse, hull((grown, coarse.after_growth(2)) if "skip" in self.upsampler.requires else (grown,))
 
 
 class Decoder(nn.Module):
@@ -51,7 +66,8 @@ class Decoder(nn.Module):
         for name, level, upsampler in zip(
             level_names(encoder.depth), _coarsest_first(encoder), upsamplers, strict=True
         ):
-            built = Level(encoder.widths[level + 1], encoder.widths[level], block, upsampler, skip)
+            with apart(f"level {len(self.levels)}"):
+                built = Level(encoder.widths[level + 1], encoder.widths[level], block, upsampler, skip)
             cure = f"{type(encoder).__name__} leaves {', '.join(sorted(provided)) or 'nothing'}"
             admit(built.upsampler, name, provided, f"{cure}; model/encoder=plain pools by maximum and leaves indices")
             self.levels.append(built)
@@ -61,6 +77,16 @@ class Decoder(nn.Module):
         for level, site in zip(self.levels, reversed(sites), strict=True):
             x = level(x, site)
         return x
+
+    def source(self, span: Span, windows: Sequence[Window]) -> Span:
+        """The encoder's input pixels that a span of the output is made of, given the encoder's windows."""
+        read: list[Span] = []
+        for level, fine, coarse in zip(reversed(self.levels), windows[:-1], windows[1:], strict=True):
+            assert isinstance(level, Level)
+            span, skip = level.sources(span)
+            # The positions of a pooling belong to coarse pixels, as the coarsest features themselves.
+            read += [fine.source(skip), coarse.source(span)]
+        return hull(read)
 
 
 def level_names(depth: int) -> list[str]:

@@ -1,23 +1,28 @@
 """The one network family: an encoder-decoder in which every growth is one interchangeable operator."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Annotated, Literal
 
 import torch
 from annotated_types import Ge
-from torch import Tensor, nn
+from torch import Tensor
 
+from upnet.drawing import anew
 from upnet.encoders import BlockFactory, Encoder
 from upnet.models.decoder import Decoder, level_names
 from upnet.models.places import UpsamplerFactory, share_out
 from upnet.models.tail import Tail
+from upnet.tiling.cut import Margin
+from upnet.tiling.network import Tileable
+from upnet.tiling.window import Span, UnknownReachError, hull, known, unknown
 from upnet.upsample import Interpolation, Upsampler, interpolation
 
 # What stands for nothing: pictures go through the network less this, so that padding with zeros pads with grey.
 GREY = 0.5
 
 
-class EncoderDecoder(nn.Module):
+class EncoderDecoder(Tileable):
     """Enlarge pictures: (N, channels, h, w) in [0, 1] -> (N, channels, scale·h, scale·w), about [0, 1], not clamped.
 
     scale:     how many times as large the output is, a whole number from 2 on.
@@ -58,7 +63,8 @@ class EncoderDecoder(nn.Module):
         if input not in ("interpolated", "lr"):
             raise ValueError(f"EncoderDecoder: input is 'interpolated' or 'lr'; got {input!r}")
         self.scale, self.channels = int(scale), channels
-        self.encoder = encoder(channels=channels, block=block)
+        with anew("encoder"):
+            self.encoder = encoder(channels=channels, block=block)
         if block is None and self.encoder.depth:
             raise ValueError(
                 "EncoderDecoder: block is null, but the way back from an encoder with a depth is made of them"
@@ -68,30 +74,60 @@ class EncoderDecoder(nn.Module):
         names = [*level_names(self.encoder.depth), *(["the tail"] if growth > 1 else [])]
         factories = share_out(upsampler, names)
         levels = factories[: self.encoder.depth]
-        self.decoder = Decoder(self.encoder, block, levels, skip) if block and levels else None
-        self.tail = tail(
-            channels=self.encoder.widths[0],
-            out_channels=channels,
-            scale=growth,
-            upsampler=factories[-1] if growth > 1 else None,
-        )
+        with anew("decoder"):
+            self.decoder = Decoder(self.encoder, block, levels, skip) if block and levels else None
+        with anew("tail"):
+            self.tail = tail(
+                channels=self.encoder.widths[0],
+                out_channels=channels,
+                scale=growth,
+                upsampler=factories[-1] if growth > 1 else None,
+            )
         self.entry = self._interpolation("bicubic" if input == "interpolated" else "none")
         same = input == "interpolated" and residual == "bicubic"
         self.residual = self.entry if same else self._interpolation(residual)
 
-    def forward(self, lr: Tensor) -> Tensor:
-        """(N, channels, h, w) in [0, 1] -> (N, channels, scale·h, scale·w) float32 or what lr is, if wider."""
+    def interpolated(self, lr: Tensor) -> tuple[Tensor, Tensor | None]:
+        """What the encoder is given of (N, channels, h, w) in [0, 1], and what is added to the output, if anything.
+
+        Both less mid-grey, and interpolated to scale·h × scale·w or, of the first, as it came.
+        """
         # Interpolating the picture keeps all of its bits, whatever the network in between computes in.
         with torch.autocast(lr.device.type, enabled=False):
             centred = lr - GREY
             entry = centred if self.entry is None else self.entry.enlarge(centred)
             shared = self.residual is self.entry
             base = None if self.residual is None else entry if shared else self.residual.enlarge(centred)
+        return entry, base
+
+    def completed(self, entry: Tensor, base: Tensor | None) -> Tensor:
+        """The output, of what interpolated() makes."""
         features, sites = self.encoder(entry)
         if self.decoder is not None:
             features = self.decoder(features, sites)
-        picture = self.tail(features).to(lr.dtype) + GREY
+        picture = self.tail(features).to(entry.dtype) + GREY
         return picture if base is None else picture + base
+
+    @property
+    def margin(self) -> Margin:
+        """What a tile of the picture needs around it to come out as in the whole picture, from what the parts declare.
+
+        Raises UnknownReachError, a ValueError, where a part doesn't say how far its pixels look.
+        """
+        windows = self.encoder.windows
+        if windows is None:
+            raise UnknownReachError(unknown(type(self.encoder).__name__, "windows"))
+        # The encoder's strides meet its input's first pixel again every so many of them, and so many LR pixels.
+        stride = windows[-1].stride
+        alignment = stride if self.entry is None else stride // math.gcd(stride, self.scale)
+        tile = Span(0, self.scale * alignment - 1)
+        features = self.tail.source(tile)
+        source = windows[-1].source(features) if self.decoder is None else self.decoder.source(features, windows)
+        if self.entry is not None:
+            source = source.before_growth(self.scale, known(self.entry))
+        if self.residual is not None:
+            source = hull((source, tile.before_growth(self.scale, known(self.residual))))
+        return Margin(alignment, before=max(0, -source.first), after=max(0, source.last - (alignment - 1)))
 
     def warm_start(self) -> None:
         """Take over pretrained weights where the encoder asks for some. Raises ValueError where they can't be had."""

@@ -7,8 +7,10 @@ from annotated_types import Ge
 from torch import Tensor, nn
 
 from upnet.blocks.activation import same_padding
+from upnet.drawing import apart
 from upnet.models.places import UpsamplerFactory, admit
 from upnet.site import Site
+from upnet.tiling.window import Span, known
 from upnet.upsample import Upsampler
 
 
@@ -42,11 +44,22 @@ class Tail(nn.Module):
         for step, factor in enumerate(factors, 1):
             assert upsampler is not None
             to_picture = {"out_channels": out_channels} if straight and step == len(factors) else {}
-            operator = upsampler(channels=channels, scale=factor, **to_picture)
+            with apart(f"upsampler {step}"):
+                operator = upsampler(channels=channels, scale=factor, **to_picture)
             cure = "the tail has no pooling partner; set model.input=interpolated, where every growth has one"
             operators.append(admit(operator, "the tail", frozenset(), cure))
         self.upsamplers = nn.ModuleList(operators)
-        self.output = nn.Identity() if straight else nn.Conv2d(channels, out_channels, kernel_size, padding=padding)
+        with apart("output"):
+            self.output = nn.Identity() if straight else nn.Conv2d(channels, out_channels, kernel_size, padding=padding)
+        self._reach = 0 if straight else padding
+
+    def source(self, span: Span) -> Span:
+        """The features that a span of output pixels is made of. Raises UnknownReachError where it is unknown."""
+        span = span.widened(self._reach)
+        for upsampler in reversed(self.upsamplers):
+            assert isinstance(upsampler, Upsampler)
+            span = span.before_growth(int(upsampler.scale), known(upsampler))
+        return span
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, channels, h, w) -> (N, out_channels, scale·h, scale·w)."""

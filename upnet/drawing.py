@@ -1,0 +1,30 @@
+"""Initial weights that depend on the seed and on a part's own name, and on nothing that is built beside it."""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+
+@contextmanager
+def apart(name: str) -> Iterator[None]:
+    """Draw whatever is built inside from a stream of random numbers of its own.
+
+    Which stream it is follows from the seed of the stream outside and the name, and not from how much was drawn there
+    before. So the initial weights of a part stay what they are when another part is exchanged, which is what makes the
+    same seed comparable between the arms of a study. Streams nest, and the one outside goes on as if nothing had been.
+    """
+    key = hashlib.sha256(f"{torch.default_generator.initial_seed()}/{name}".encode()).digest()
+    with torch.random.fork_rng(devices=[]):
+        # The CPU's alone, where weights are drawn: torch.manual_seed would move those of GPUs, which aren't forked.
+        torch.default_generator.manual_seed(int.from_bytes(key[:8], "big") >> 1)
+        yield
+
+
+@contextmanager
+def anew(name: str) -> Iterator[None]:
+    """The same, from a number drawn outside: built twice in a row, a part is drawn differently each time."""
+    number = int(torch.randint(1 << 62, (), device="cpu"))
+    with apart(f"{name} {number}"):
+        yield
