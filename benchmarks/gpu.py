@@ -9,7 +9,6 @@ training of EDSR-baseline of so many minutes with its scores. `--device cpu --sm
 
 import argparse
 import json
-import logging
 import platform
 import subprocess
 import sys
@@ -277,7 +276,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     if given.device == "cuda" and not torch.cuda.is_available():
         parser.error("there is no GPU that torch can use; --device cpu --smoke shows that everything runs")
-    logging.getLogger("upnet").setLevel(logging.ERROR)
     setting = Setting(torch.device(given.device), given.smoke)
     name = torch.cuda.get_device_name() if given.device == "cuda" else platform.processor() or platform.machine()
     found: dict[str, Any] = {"device": name, "torch": str(torch.__version__), "command": " ".join(sys.argv)}

@@ -9,7 +9,6 @@ hits them all. The time of a step is the median over the blocks.
 
 import argparse
 import json
-import logging
 import platform
 import statistics
 import sys
@@ -208,7 +207,6 @@ def main() -> None:
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
     parser.add_argument("--smoke", action="store_true", help="tiny sizes, to see that it runs")
     arguments = parser.parse_args()
-    logging.getLogger("upnet").setLevel(logging.ERROR)
     told: dict[str, Any] = {}
     for name in arguments.networks:
         overrides, block = NETWORKS[name]

@@ -17,9 +17,10 @@ from upnet.pictures.picture import Picture, read_picture
 from upnet.pictures.writing import write_picture, written_aside
 
 SLOW = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
 from upnet.pictures.writing import written_aside
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job has it switched off
 with written_aside(Path(sys.argv[1])) as file:
     file.write(b"half")
     file.flush()
