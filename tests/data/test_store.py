@@ -17,6 +17,7 @@ from PIL import Image
 
 from upnet.data import Folder, Paired, Store, build
 from upnet.data.sources.files import FileEntry
+from upnet.data.store import FORMAT
 from upnet.imresize import imresize
 
 Noise = Callable[..., np.ndarray]
@@ -115,7 +116,7 @@ def _edit_index(folder: Path) -> None:
 
 def _other_format(folder: Path) -> None:
     index = folder / "index.json"
-    index.write_text(index.read_text().replace('"format": 1', '"format": 999'))
+    index.write_text(index.read_text().replace(f'"format": {FORMAT}', '"format": 999'))
 
 
 @pytest.mark.parametrize(

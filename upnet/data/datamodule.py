@@ -7,6 +7,7 @@ import torch
 from annotated_types import Ge
 from torch.utils.data import DataLoader
 
+from upnet.data.audit.leakage import warn_of_copies
 from upnet.data.building import build
 from upnet.data.loading import Pictures, Plans, Share, StepOrder, Stream, StreamLoader
 from upnet.data.resident import Resident, fits
@@ -83,12 +84,15 @@ class DataModule(pl.LightningDataModule):
     def setup(self, stage: str | None = None) -> None:
         """Decode what the stage needs ("fit", "validate", "test"; None is all), and check it.
 
-        Raises ValueError for unreadable or unfitting pictures, and where training and validation share a picture.
+        Raises ValueError for unreadable or unfitting pictures, and where training and validation share a picture. Where
+        they share one that was resized, cropped, mirrored or compressed, a warning names both.
         """
         if stage in ("fit", None):
-            _, world = self._share()
+            rank, world = self._share()
             self.sampler().batch(0, 0, world)
             check_apart(self.train_store(), self.val_sets())
+            if rank == 0:
+                warn_of_copies(self.train_store(), self.val_sets())
         if stage in ("validate", None):
             self.val_sets()
         if stage in ("test", None):

@@ -1,0 +1,51 @@
+"""Copies: pictures of one set that show what pictures of another, or of the same set, show."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+
+from upnet.data.audit.candidates import Album
+from upnet.data.audit.comparison import ALIKE, Likeness, compare
+from upnet.data.audit.features import Features
+from upnet.data.audit.gallery import by_all_cores
+
+
+class Copy(NamedTuple):
+    """Picture number `first` of one album shows what number `second` of the other does."""
+
+    first: int
+    second: int
+    likeness: Likeness
+
+
+def likenesses(picture: Features, album: Album, start: int = 0) -> dict[int, Likeness]:
+    """Number -> how a picture resembles that one of the album, from `start` on; for all that are worth a look."""
+    found: dict[int, Likeness] = {}
+    with torch.no_grad():
+        for candidate in album.candidates(picture, start):
+            if candidate.number in found and found[candidate.number].score >= ALIKE:
+                continue
+            likeness = compare(picture, album.pictures[candidate.number], candidate)
+            known = found.get(candidate.number)
+            if likeness is not None and (known is None or likeness.score > known.score):
+                found[candidate.number] = likeness
+    return found
+
+
+def shared(sought: Album, among: Album, told: str = "Looking for copies") -> Iterator[Copy]:
+    """Every picture of `sought` that shows what a picture of `among` shows; a bar says what is `told`."""
+    found = by_all_cores(lambda number: likenesses(sought.pictures[number], among), len(sought), told)
+    for first, alike in enumerate(found):
+        yield from _alike(first, alike)
+
+
+def repeated(album: Album, told: str = "Looking for copies") -> Iterator[Copy]:
+    """Every pair of pictures of one album that show the same."""
+    found = by_all_cores(lambda number: likenesses(album.pictures[number], album, number + 1), len(album) - 1, told)
+    for first, alike in enumerate(found):
+        yield from _alike(first, alike)
+
+
+def _alike(first: int, found: dict[int, Likeness]) -> Iterator[Copy]:
+    return (Copy(first, second, one) for second, one in sorted(found.items()) if one.score >= ALIKE)

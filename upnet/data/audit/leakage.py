@@ -1,0 +1,113 @@
+"""Evaluation pictures among the training pictures: what an audit finds, and what a training is warned of."""
+
+import json
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from upnet.data.audit import gallery
+from upnet.data.audit.candidates import Album
+from upnet.data.audit.comparison import ALIKE
+from upnet.data.audit.copies import Copy, shared
+from upnet.data.audit.features import VERSION, Features, describe
+from upnet.data.audit.finding import Finding
+from upnet.data.store import Store
+
+log = logging.getLogger(__name__)
+
+_TOLD = 20
+
+
+class Leak(NamedTuple):
+    """An evaluation picture that shows what a training picture shows: their names, how, and the correlation."""
+
+    evaluated: str
+    trained: str
+    how: str
+    score: float
+
+
+def find_leaks(train: Store, evaluation: Store) -> list[Leak]:
+    """The pictures of an evaluation set that are among the training pictures, near copies included.
+
+    What was found is kept in the training pictures' store, and the features in both stores, so that a second call costs
+    milliseconds.
+    """
+    file = train.folder / f"copies-{VERSION}-{evaluation.digest[:24]}.json"
+    known = _known(file)
+    if known is None:
+        known = leaks(shared(album_of(evaluation), album_of(train)), evaluation.names, train.names)
+        gallery.write(file, lambda part: part.write_text(json.dumps([ALIKE, known]), encoding="utf-8"))
+    return known
+
+
+def leaks(copies: Iterable[Copy], evaluated: Sequence[str], trained: Sequence[str]) -> list[Leak]:
+    """Copies by name."""
+    return [Leak(evaluated[one.first], trained[one.second], one.likeness.told(), one.likeness.score) for one in copies]
+
+
+def warn_of_copies(train: Store, sets: Mapping[str, Store]) -> list[str]:
+    """Log one warning that names the sets' pictures that are among the training pictures; return what it names.
+
+    Pictures that are equal in every pixel are no matter of warning: the DataModule refuses them.
+    """
+    told = [
+        f"{leak.evaluated} of {name} is {leak.trained} of {train.name} ({leak.how})"
+        for name, store in sets.items()
+        for leak in find_leaks(train, store)
+    ]
+    if told:
+        log.warning(
+            "Validation pictures are among the training pictures, and scores on them flatter the network: %s; "
+            "take them out of one of the two",
+            "; ".join(told[:_TOLD]) + (f"; and {len(told) - _TOLD} more" if len(told) > _TOLD else ""),
+        )
+    return told
+
+
+def album_of(store: Store) -> Album:
+    """The features of a store's HR pictures, kept inside the store."""
+    file = store.folder / f"features-{VERSION}.npz"
+    features = gallery.load(file, len(store))
+    if features is None:
+
+        def make(number: int) -> Features:
+            with torch.no_grad():
+                return describe(store.hr(number))
+
+        features = list(gallery.by_all_cores(make, len(store), f"Looking at {store.name}"))
+        gallery.save(file, features)
+    return Album(features)
+
+
+def judge(found: Sequence[Leak], name: str) -> list[Finding]:
+    """Findings on one evaluation set, one per picture of it."""
+    findings = []
+    for evaluated in dict.fromkeys(leak.evaluated for leak in found):
+        mine = [leak for leak in found if leak.evaluated == evaluated]
+        told = "; ".join(f"{leak.trained} ({leak.how}, correlation {leak.score:.2f})" for leak in mine)
+        findings.append(
+            Finding(
+                "leakage",
+                f"{evaluated} of {name} is among the pictures here: {told}.",
+                "A network trained on it has seen the answer: its score on this picture means nothing.",
+                f"Take {'it' if len(mine) == 1 else 'them'} out of the training pictures.",
+                [evaluated, *[leak.trained for leak in mine]],
+                figures={"set": name, "correlation": [round(leak.score, 3) for leak in mine]},
+            )
+        )
+    return findings
+
+
+def _known(file: Path) -> list[Leak] | None:
+    try:
+        threshold, found = json.loads(file.read_text(encoding="utf-8"))
+        return [Leak(*leak) for leak in found] if threshold == ALIKE else None
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError) as error:
+        log.info("%s cannot be used and is made again: %s", file, error)
+        return None
