@@ -1,8 +1,10 @@
-"""Score checkpoints, upscale pictures, compare the runs of a study.
+"""Score checkpoints, upscale pictures, compare numbers that were taken before.
 
 python evaluate.py checkpoint=PATH                          score on the built-in photographs
 python evaluate.py checkpoint=PATH input=A.png output=B.png upscale a picture or a folder
+python evaluate.py baseline=bicubic                         score an interpolation
 python evaluate.py study=FOLDER                             one table across operators
+python evaluate.py 'results=[A,B]'                          one table of the results.json of several runs
 python evaluate.py --help                                   every setting
 """
 
@@ -13,27 +15,31 @@ from upnet.running import command
 
 @command("evaluate")
 def main(config: DictConfig) -> None:
-    """Compose, check, then whichever of the three was asked for."""
+    """Compose, check, then whichever of the uses was asked for."""
     from upnet.config import check
     from upnet.settings import EvaluateSettings
 
     # Evaluation reads the test sets; what a data set is trained on is not looked at.
     config.data.train = None
     check(config, EvaluateSettings)
-    if (config.study is None) == (config.checkpoint is None):
-        raise ValueError("give either checkpoint=PATH, to score it or upscale by it, or study=FOLDER")
-    if config.study is not None:
-        from upnet.evaluating import compare_study
+    from upnet.evaluating import compare_results, compare_study, score_baseline, score_checkpoints
+    from upnet.upscaling import upscale
 
-        compare_study(config)
-    elif config.input is not None:
-        from upnet.upscaling import upscale
-
-        upscale(config)
-    else:
-        from upnet.evaluating import score_checkpoints
-
-        score_checkpoints(config)
+    uses = {
+        "checkpoint": score_checkpoints if config.input is None else upscale,
+        "study": compare_study,
+        "results": compare_results,
+        "baseline": score_baseline,
+    }
+    asked = [use for use in uses if config[use] is not None]
+    if len(asked) != 1:
+        raise ValueError(
+            "give either checkpoint=PATH, to score it or upscale by it, study=FOLDER, results=PATH or baseline=NAME; "
+            f"got {' and '.join(asked) or 'none of them'}"
+        )
+    if config.input is not None and asked != ["checkpoint"]:
+        raise ValueError(f"input={config.input} is upscaled by checkpoint=PATH, not by {asked[0]}={config[asked[0]]}")
+    uses[asked[0]](config)
 
 
 if __name__ == "__main__":

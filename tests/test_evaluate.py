@@ -66,7 +66,9 @@ def test_a_study_is_one_table_and_one_picture(study: Path) -> None:
     ):
         assert word in done.stdout, word
     assert Image.open(study / "runs/comparison.png").size[0] > 1000
-    rows = json.loads((study / "runs/study.json").read_text())["val"]
+    written = json.loads((study / "runs/study.json").read_text())
+    assert written["footings"]["1"]["protocol"]["name"] == "rgb8"
+    rows = written["datasets"]["val"]
     by_arm = {row["arm"]: row for row in rows}
     for path in runs(study):
         told = json.loads((path / "results.json").read_text())
@@ -112,6 +114,21 @@ def test_several_checkpoints_make_one_table(study: Path, tmp_path: Path) -> None
         assert f"{mean['psnr']:.2f} / {mean['ssim']:.4f}" in row
 
 
+def test_stored_results_of_different_protocols_share_no_table(study: Path, tmp_path: Path) -> None:
+    done = run(
+        "evaluate.py", "baseline=lanczos", "data=folder", f"data.root={study}/val", "protocol=y-float",
+        f"hydra.run.dir={tmp_path}/lanczos",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "lanczos PSNR" in done.stdout
+    told = json.loads((tmp_path / "lanczos/results.json").read_text())
+    assert (told["method"]["name"], told["protocol"]["name"]) == ("lanczos", "y-float")
+    done = run("evaluate.py", f"results=[{runs(study)[0]},{tmp_path}/lanczos]", f"hydra.run.dir={tmp_path}/e")
+    assert done.returncode == 2
+    assert "name rgb8 and y-float" in done.stderr
+    assert "mixed=true" in done.stderr
+
+
 def test_a_picture_is_upscaled(study: Path, tmp_path: Path) -> None:
     done = run(
         "evaluate.py", f"checkpoint={runs(study)[0]}/checkpoints/last.ckpt", f"input={study}/val/val0.png",
@@ -133,6 +150,7 @@ def test_a_picture_is_upscaled(study: Path, tmp_path: Path) -> None:
         (["train.py", "model.upsampler.kernel_size=1"], "kernel_size must reach scale"),
         (["train.py", "ckpt=nowhere.ckpt"], "there is no checkpoint at nowhere.ckpt"),
         (["evaluate.py"], "give either checkpoint=PATH"),
+        (["evaluate.py", "protocol=yfloat"], "y-float"),
         (["evaluate.py", "checkpoint=nowhere.ckpt"], "there is no checkpoint at nowhere.ckpt"),
         (["evaluate.py", "study=nowhere"], "study=nowhere is not a folder"),
     ],

@@ -1,37 +1,30 @@
-"""The uses of evaluate.py: score checkpoints, and compare the runs of a study."""
+"""The uses of evaluate.py: score checkpoints or interpolations, and put numbers taken before into one table."""
 
-import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from omegaconf import DictConfig
-from PIL import Image
 from rich.console import Console
-from rich.table import Table
-from torch import Tensor
 
 from upnet.checkpoint import Loaded, load_network
 from upnet.config import build
-from upnet.data import DataModule, open_sets
+from upnet.data import DataModule, Store, open_sets
 from upnet.data import build as build_store
-from upnet.figures import to_uint8
+from upnet.memory import keep_large_blocks
 from upnet.metrics import Protocol
-from upnet.report import print_results, shorten
-from upnet.results import results, write_csv, write_json
-from upnet.scoring import Look, score_sets
+from upnet.metrics.perceptual import Measure, open_measures
+from upnet.outputs import Kept, beside_run, keep_pictures
+from upnet.report import print_results, print_side_by_side, shorten
+from upnet.results import Tally, read_json, results, write_csv, write_json
+from upnet.scoring import by_baseline, check_protocol, score_method, score_sets
 from upnet.study.cost import parameters
 from upnet.study.picture import draw_study
-from upnet.study.table import print_study, read_study, rows
+from upnet.study.report import gather, write
+from upnet.study.table import comparable_arms, print_study, read_study, study_content
+from upnet.tiling import Tiling
 from upnet.versions import versions
-
-SHOWN = 8
-"""How many output pictures of an evaluation go to TensorBoard."""
-
-Kept = tuple[str, str, np.ndarray]
-"""Data set, picture, and its output, (H, W, 3) uint8."""
 
 
 def listed(value: Any) -> list[str]:
@@ -56,67 +49,78 @@ def pick_device(name: str) -> torch.device:
 def score_checkpoints(config: DictConfig) -> None:
     """PSNR and SSIM of one or several checkpoints on the test sets of `data`: tables, results.json, results.csv."""
     folder = Path(config.run_dir)
-    device = pick_device(config.device)
+    protocol, device, measures = _conditions(config)
     checkpoints = [load_network(path, config.weights, listed(config.trust)) for path in listed(config.checkpoint)]
+    for loaded in checkpoints:
+        check_protocol(loaded.net, protocol)
     scales = sorted({loaded.net.scale for loaded in checkpoints})
-    if len(scales) > 1:
+    if len(scales) > 1 and not config.mixed:
         raise ValueError(
             f"checkpoint= lists networks of the scales {scales}, which have no pictures in common; "
-            "evaluate them one by one"
+            "evaluate them one by one, or add mixed=true to have their numbers marked"
         )
     names = run_names([loaded.path for loaded in checkpoints])
     contents: list[dict[str, Any]] = []
     kept: list[list[Kept]] = []
     for number, loaded in enumerate(checkpoints):
         own = folder if len(checkpoints) == 1 else folder / f"{number}-{names[number].replace('/', '-')}"
-        own.mkdir(parents=True, exist_ok=True)
         kept.append([])
-        contents.append(_score(config, loaded, device, own, kept[-1]))
+        contents.append(_score_checkpoint(config, loaded, names[number], protocol, device, measures, own, kept[-1]))
     if len(contents) == 1:
         print_results(contents[0])
     else:
-        print_side_by_side(names, contents)
+        print_side_by_side(names, contents, config.mixed)
     for loaded, content, pictures in zip(checkpoints, contents, kept, strict=True):
-        beside_run(loaded, content, pictures, folder)
-    Console(highlight=False, soft_wrap=True).print(f"\nWritten to {shorten(folder)}")
+        beside_run(loaded.path, content, pictures, folder)
+    _written_to(folder)
 
 
-def _score(config: DictConfig, loaded: Loaded, device: torch.device, folder: Path, kept: list[Kept]) -> dict[str, Any]:
-    config.scale = loaded.net.scale
-    data = build(config.data)
-    assert isinstance(data, DataModule)
-    protocol = Protocol(**config.protocol)
-    look = _keep(folder / "images" if config.save_images else None, kept)
-    net = loaded.net.to(device).to(memory_format=torch.channels_last)
-    tallies = list(score_sets(net, data.test_sets(), protocol, look))
-    extra = {
-        "checkpoint": str(loaded.path),
-        "model": loaded.config,
-        "scale": loaded.net.scale,
-        "parameters": parameters(loaded.net),
-        "step": loaded.step,
-        "weights": config.weights,
-        "versions": versions(),
-    }
-    content = results(tallies, protocol.describe(loaded.net.scale), extra)
-    write_json(content, folder / "results.json")
-    write_csv(content, folder / "results.csv")
-    return content
+def score_baseline(config: DictConfig) -> None:
+    """PSNR and SSIM of an interpolation on the test sets of `data`: tables, results.json, results.csv."""
+    folder = Path(config.run_dir)
+    protocol, device, measures = _conditions(config)
+    look = keep_pictures(folder / "images" if config.save_images else None, [])
+    method = by_baseline(config.baseline, config.scale)
+    tallies = score_method(method, config.scale, device, _test_sets(config), protocol, look, measures)
+    extra = {"method": {"kind": "baseline", "name": config.baseline, "precision": "float64"}, "scale": config.scale}
+    content = _write(folder, list(tallies), protocol.describe(config.scale), extra, measures, device, None)
+    print_results(content)
+    _written_to(folder)
 
 
-def _keep(folder: Path | None, kept: list[Kept]) -> Look:
-    """Save every output picture below the folder, if there is one; keep the first ones for TensorBoard."""
+def compare_results(config: DictConfig) -> None:
+    """One table of numbers that were taken before, or the table of a single results.json as it was printed then."""
+    paths = [Path(path) for path in listed(config.results)]
+    paths = [path / "results.json" if path.is_dir() else path for path in paths]
+    contents = [read_json(path) for path in paths]
+    if len(contents) == 1:
+        print_results(contents[0])
+    else:
+        print_side_by_side(_folder_names(paths), contents, config.mixed)
 
-    def keep(dataset: str, name: str, output: Tensor) -> None:
-        picture = to_uint8(output.expand(3, -1, -1))
-        if len(kept) < SHOWN:
-            kept.append((dataset, name, picture))
-        if folder is not None:
-            path = folder / dataset / f"{name}.png"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(picture).save(path)
 
-    return keep
+def compare_study(config: DictConfig) -> None:
+    """A table across the runs of a study, the same details from every operator, and the report on all of it."""
+    folder, trust = Path(config.study), listed(config.trust)
+    arms, unfinished = read_study(folder, trust, config.mixed)
+    print_study(arms, unfinished)
+    console = Console(highlight=False, soft_wrap=True, markup=False)
+    console.print()
+    try:
+        stores = _scored_pictures(arms[0].runs[0].results, config.data.cache_dir)
+    except ValueError as fault:
+        # A study may be reported on another machine than the one it ran on.
+        console.print(f"The report has no pictures: {fault}")
+        stores = {}
+    if stores:
+        draw_study(comparable_arms(arms), stores, folder / "comparison.png", trust)
+        console.print(f"Pictures side by side   {shorten(folder / 'comparison.png')}")
+    write_json(study_content(arms), folder / "study.json")
+    write(gather(folder, arms, unfinished, stores, trust, pick_device(config.device)), folder)
+    console.print(
+        f"The table as data       {shorten(folder / 'study.json')}\n"
+        f"The report              {shorten(folder / 'report.html')}, and its tables in report.md and report.tex"
+    )
 
 
 def run_names(checkpoints: Sequence[Path]) -> list[str]:
@@ -129,61 +133,93 @@ def run_names(checkpoints: Sequence[Path]) -> list[str]:
     return [f"{name}/{path.stem}" for name, path in zip(names, checkpoints, strict=True)]
 
 
-def beside_run(loaded: Loaded, content: dict[str, Any], kept: Sequence[Kept], folder: Path) -> None:
-    """Numbers and pictures into TensorBoard beside the run they belong to; in `folder` where there is no such run."""
-    from torch.utils.tensorboard import SummaryWriter
-
-    run = loaded.path.parent.parent
-    writable = loaded.path.parent.name == "checkpoints" and os.access(run / "tensorboard", os.W_OK)
-    with SummaryWriter(str((run if writable else folder) / "tensorboard" / "evaluation")) as writer:
-        for name, told in content["datasets"].items():
-            for what in ("psnr", "ssim"):
-                writer.add_scalar(f"evaluation/{name}/{what}", float(told[what]), loaded.step)
-                writer.add_scalar(f"evaluation/{name}/{what}_bicubic", float(told["baseline"][what]), loaded.step)
-        for dataset, name, picture in kept:
-            writer.add_image(f"evaluation/{dataset}/{name}", picture, loaded.step, dataformats="HWC")
+def _scored_pictures(results: Mapping[str, Any], cache: str | None) -> dict[str, Store]:
+    """The pictures that a run was scored on, by data set. Raises ValueError where they aren't here any more."""
+    scale = int(results["scale"])
+    return {name: build_store(one, scale, cache) for name, one in open_sets(results["val_root"], scale).items()}
 
 
-def print_side_by_side(names: Sequence[str], contents: Sequence[dict[str, Any]]) -> None:
-    """One table per data set, a column per checkpoint. Raises ValueError where protocols or pictures differ."""
-    console = Console(width=None if Console().is_terminal else 120)
-    first = contents[0]
-    for name, other in zip(names[1:], contents[1:], strict=True):
-        if other["protocol"] != first["protocol"]:
-            raise ValueError(
-                f"{names[0]} and {name} are scored by different protocols, and their numbers don't belong into one "
-                "table; evaluate them one by one"
-            )
-    protocol = first["protocol"]
-    told = f"PSNR in dB / SSIM, ×{protocol['scale']}, {protocol['name']}, channel {protocol['channel']}"
-    for dataset, own in first["datasets"].items():
-        table = Table(title=f"{dataset}  ({told})", title_justify="left", title_style="bold")
-        for heading in ("picture", "bicubic", *names):
-            table.add_column(heading, justify="left" if heading == "picture" else "right", overflow="fold")
-        for image, score in own["images"].items():
-            networks = [content["datasets"][dataset]["images"][image] for content in contents]
-            table.add_row(image, *(_cell(one) for one in (score["baseline"], *networks)))
-        table.add_section()
-        means = [content["datasets"][dataset] for content in contents]
-        table.add_row("mean", *(_cell(one) for one in (own["baseline"], *means)), style="bold")
-        console.print(table)
+def _conditions(config: DictConfig) -> tuple[Protocol, torch.device, list[Measure]]:
+    """What is scored, where and by what else. Raises ValueError, before anything is scored, where it can't be."""
+    # Pictures of all sizes come one after the other, and each would pay for touching its memory anew.
+    keep_large_blocks()
+    protocol, device = Protocol(**config.protocol), pick_device(config.device)
+    names = listed(config.measures)
+    if names and protocol.name == "y-float":
+        raise ValueError(
+            f"measures={','.join(names)} are of colour pictures, and protocol=y-float has the Y plane only; "
+            "take protocol=rgb8"
+        )
+    return protocol, device, open_measures(names, device)
 
 
-def _cell(score: dict[str, Any]) -> str:
-    return f"{float(score['psnr']):.2f} / {float(score['ssim']):.4f}"
-
-
-def compare_study(config: DictConfig) -> None:
-    """A table across the runs of a study, and a picture with the same detail from every operator."""
-    folder, trust = Path(config.study), listed(config.trust)
-    arms, unfinished = read_study(folder, trust)
-    print_study(arms, unfinished)
-    first = arms[0].runs[0].results
-    sets = open_sets(first["val_root"], int(first["scale"]))
-    stores = {name: build_store(source, int(first["scale"]), config.data.cache_dir) for name, source in sets.items()}
-    draw_study(arms, stores, folder / "comparison.png", trust)
-    write_json({name: rows(arms, name) for name in first["datasets"]}, folder / "study.json")
-    Console(highlight=False, soft_wrap=True).print(
-        f"\nPictures side by side   {shorten(folder / 'comparison.png')}\n"
-        f"The table as data       {shorten(folder / 'study.json')}"
+def _score_checkpoint(
+    config: DictConfig,
+    loaded: Loaded,
+    name: str,
+    protocol: Protocol,
+    device: torch.device,
+    measures: Sequence[Measure],
+    folder: Path,
+    kept: list[Kept],
+) -> dict[str, Any]:
+    config.scale = loaded.net.scale
+    look = keep_pictures(folder / "images" if config.save_images else None, kept)
+    net = loaded.net.to(device).to(memory_format=torch.channels_last)
+    tile: Tiling = config.tile
+    tallies = list(score_sets(net, _test_sets(config), protocol, look, tile, config.ensemble, measures))
+    extra = {
+        "method": {"kind": "network", "name": name},
+        "checkpoint": str(loaded.path),
+        "model": loaded.config,
+        "scale": loaded.net.scale,
+        "parameters": parameters(loaded.net),
+        "step": loaded.step,
+        "weights": config.weights,
+    }
+    return _write(
+        folder, tallies, protocol.describe(loaded.net.scale, config.ensemble), extra, measures, device, config.tile
     )
+
+
+def _write(
+    folder: Path,
+    tallies: Sequence[Tally],
+    protocol: dict[str, Any],
+    extra: dict[str, Any],
+    measures: Sequence[Measure],
+    device: torch.device,
+    tile: Tiling | None,
+) -> dict[str, Any]:
+    """results.json and results.csv; the content of the former comes back."""
+    told = {
+        "measures": {measure.name: measure.describe() for measure in measures},
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "tile": tile,
+        "versions": versions(),
+    }
+    content = results(tallies, protocol, {**extra, **told})
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(content, folder / "results.json")
+    write_csv(content, folder / "results.csv")
+    return content
+
+
+def _test_sets(config: DictConfig) -> dict[str, Store]:
+    data = build(config.data)
+    assert isinstance(data, DataModule)
+    return data.test_sets()
+
+
+def _folder_names(paths: Sequence[Path]) -> list[str]:
+    """The shortest ends of the folders' paths that tell them apart."""
+    parts = [path.parent.resolve().parts for path in paths]
+    for length in range(1, max(map(len, parts)) + 1):
+        names = ["/".join(part[-length:]) for part in parts]
+        if len(set(names)) == len(names):
+            return names
+    return [f"{number}: {path}" for number, path in enumerate(paths, 1)]
+
+
+def _written_to(folder: Path) -> None:
+    Console(highlight=False, soft_wrap=True, markup=False).print(f"\nWritten to {shorten(folder)}")

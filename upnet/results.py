@@ -1,15 +1,25 @@
-"""Scores gathered picture by picture, and the file they are kept in.
+"""Scores gathered picture by picture, and the files they are kept in.
 
-results.json, schema 1:
+results.json, schema 2:
 
-    {"schema": 1,
-     "protocol": {…},                          everything a number depends on, see Protocol.describe
-     "datasets": {NAME: {"psnr": mean dB, "ssim": mean, "pictures": hash of the pictures, "remark": only where needed,
-                         "baseline": {"name": "bicubic", "psnr": …, "ssim": …},
-                         "images": {FILE: {"psnr": …, "ssim": …, "baseline": {"psnr": …, "ssim": …}}}}},
-     …}                                        and what else belongs to the run: model, versions, parameters
+    {"schema": 2,
+     "protocol": {…},                 what is scored and how, plain values by name, see Protocol.describe
+     "method": {"kind": "network" or "baseline", "name": …},
+     "measures": {NAME: {…}},         version, weights and paper of whatever was measured beside PSNR and SSIM
+     "device": "cpu" or the GPU's name, "tile": "auto", "none" or a side in pixels; null where it isn't known
+     "versions": {…},                 of upnet, its revision, Python, torch and the other packages
+     "datasets": {NAME: {
+         "psnr": mean dB, "ssim": mean, further measures by name, "remark": where pictures were left out of the means,
+         "pictures": SHA-256 over the pixels of its HR and LR pictures,
+         "lr_from": "files", "imresize" or "both": where LR pictures came from; null where it isn't known,
+         "baseline": {"name": "bicubic", "psnr": …, "ssim": …, …},
+         "images": {FILE: {"psnr": …, "ssim": …, …, "baseline": {"psnr": …, "ssim": …, …}}}}},
+     …}                               and what else belongs to the run: model, checkpoint, settings, parameters
 
-An infinite PSNR, of a picture that equals its target, is written as the string "inf".
+An infinite PSNR, of a picture that equals its target, is written as the string "inf". Schema 1 had no method, measures,
+device, tile, lr_from and protocol.ensemble; it is read, and what it lacks is filled in.
+
+results.csv has a row per picture, and in every row what the numbers depend on: it can be put under another one.
 """
 
 import csv
@@ -23,16 +33,20 @@ from typing import Any
 
 from upnet.metrics import Mean, Score, mean
 
-SCHEMA = 1
+SCHEMA = 2
+SETTINGS = ("scale", "name", "channel", "crop", "grey", "ensemble", "resizing", "lr", "precision")
+"""What results.csv repeats of the protocol in every row; its `name` goes by the heading `protocol`."""
 
 
 @dataclass
 class Tally:
-    """The scores of one data set: by picture name, the network's and the baseline's."""
+    """The scores of one data set: by picture name, the method's and the baseline's."""
 
     name: str
     pictures: str = ""
     """A hash of the data set's pixels."""
+    lr_from: str | None = None
+    """Where its LR pictures came from: "files", "imresize" or "both"."""
     network: dict[str, Score] = field(default_factory=dict)
     baseline: dict[str, Score] = field(default_factory=dict)
 
@@ -42,7 +56,7 @@ class Tally:
         self.baseline[picture] = baseline
 
     def means(self) -> tuple[Mean, Mean]:
-        """The network's mean, and the baseline's."""
+        """The method's mean, and the baseline's."""
         return mean(list(self.network.values())), mean(list(self.baseline.values()))
 
     def plain(self) -> dict[str, Any]:
@@ -51,6 +65,7 @@ class Tally:
         plain: dict[str, Any] = {
             **_plain(network),
             "pictures": self.pictures,
+            "lr_from": self.lr_from,
             "baseline": {"name": "bicubic", **_plain(baseline)},
             "images": {
                 name: {**_plain(score), "baseline": _plain(self.baseline[name])} for name, score in self.network.items()
@@ -62,31 +77,32 @@ class Tally:
 
 
 def results(tallies: Iterable[Tally], protocol: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
-    """What results.json holds."""
-    return {
-        "schema": SCHEMA,
-        "protocol": dict(protocol),
-        "datasets": {tally.name: tally.plain() for tally in tallies},
-        **extra,
-    }
+    """What results.json holds; extra is all that it has beside protocol and data sets. Untold, a network is scored."""
+    return _filled(
+        {
+            "schema": SCHEMA,
+            "protocol": dict(protocol),
+            "datasets": {tally.name: tally.plain() for tally in tallies},
+            **extra,
+        }
+    )
 
 
 def write_json(content: Mapping[str, Any], path: Path) -> None:
     """Write results.json, whole or not at all."""
-    aside = path.with_name(path.name + ".part")
-    aside.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(aside, path)
+    _write(json.dumps(content, indent=2, ensure_ascii=False) + "\n", path)
 
 
 def write_csv(content: Mapping[str, Any], path: Path) -> None:
-    """Write a row per picture: dataset, image, psnr, ssim, baseline_psnr, baseline_ssim."""
-    with path.open("w", newline="", encoding="utf-8") as file:
+    """Write a row per picture, whole or not at all: what was scored, on what, the scores, and what they depend on."""
+    aside = path.with_name(path.name + ".part")
+    with aside.open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)
-        rows.writerow(["dataset", "image", "psnr", "ssim", "baseline_psnr", "baseline_ssim"])
-        for dataset, told in content["datasets"].items():
-            for image, score in told["images"].items():
-                baseline = score["baseline"]
-                rows.writerow([dataset, image, score["psnr"], score["ssim"], baseline["psnr"], baseline["ssim"]])
+        for number, row in enumerate(_rows(content)):
+            if number == 0:
+                rows.writerow(row)
+            rows.writerow(row.values())
+    os.replace(aside, path)
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -95,11 +111,53 @@ def read_json(path: Path) -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as fault:
         raise ValueError(f"{path} can't be read as results: {fault}") from fault
-    if not isinstance(content, dict) or content.get("schema") != SCHEMA:
-        raise ValueError(f"{path} is not a results.json of schema {SCHEMA}; evaluate the checkpoint again to write one")
+    if not isinstance(content, dict) or content.get("schema") not in (1, SCHEMA):
+        raise ValueError(
+            f"{path} is not a results.json of schema 1 to {SCHEMA}; evaluate the checkpoint again to write one"
+        )
+    return _filled(content)
+
+
+def _filled(content: dict[str, Any]) -> dict[str, Any]:
+    """The content with whatever it doesn't tell said to be the usual thing, or not known."""
+    content["schema"] = SCHEMA
+    content["protocol"].setdefault("ensemble", "none")
+    content["method"] = {"kind": "network", "name": "network", **content.get("method", {})}
+    for key, usual in (("measures", {}), ("device", None), ("tile", None), ("versions", {})):
+        content.setdefault(key, usual)
+    for told in content["datasets"].values():
+        told.setdefault("lr_from", None)
     return content
+
+
+def _rows(content: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
+    protocol, versions = content["protocol"], content["versions"]
+    shared = {"protocol" if key == "name" else key: protocol.get(key) for key in SETTINGS}
+    shared |= {f"{name}_weights": told.get("weights") for name, told in content["measures"].items()}
+    shared |= {"device": content["device"], "tile": content["tile"]}
+    shared |= {name: versions.get(name) for name in ("upnet", "revision", "torch")}
+    scores = ("psnr", "ssim", *content["measures"])
+    for dataset, told in content["datasets"].items():
+        for image, score in told["images"].items():
+            yield {
+                "method": content["method"]["name"],
+                "dataset": dataset,
+                "image": image,
+                **{name: score[name] for name in scores},
+                "baseline": told["baseline"]["name"],
+                **{f"baseline_{name}": score["baseline"][name] for name in scores},
+                **shared,
+                "lr_from": told["lr_from"],
+                "pictures": told["pictures"],
+            }
+
+
+def _write(text: str, path: Path) -> None:
+    aside = path.with_name(path.name + ".part")
+    aside.write_text(text, encoding="utf-8")
+    os.replace(aside, path)
 
 
 def _plain(score: Score) -> dict[str, float | str]:
     psnr = "inf" if math.isinf(score.psnr) else round(score.psnr, 6)
-    return {"psnr": psnr, "ssim": round(score.ssim, 8)}
+    return {"psnr": psnr, "ssim": round(score.ssim, 8), **{name: round(v, 6) for name, v in score.measures.items()}}

@@ -16,6 +16,22 @@ class ProtocolSettings:
     name: Literal["rgb8", "y-float"]
     channel: Literal["y", "rgb"]
     crop: Annotated[int, Ge(0)] | None
+    grey: Literal["studio", "full"]
+
+
+@dataclass
+class StudySettings:
+    """See configs/experiment/study.yaml, and upnet.study.design.Design."""
+
+    name: str
+    arms: dict[str, str | list[str]]
+    reference: str
+    seeds: list[Annotated[int, Ge(0), Lt(2**32)]]
+    factors: dict[str, dict[str, str | list[str]]]
+    regime: Literal["N", "P", "F", "S"]
+    dry_run: bool
+    accept_other_code: bool
+    worker: int | str
 
 
 @dataclass
@@ -41,6 +57,7 @@ class TrainSettings:
     compile: bool
     keep_memory: bool
     ckpt: str | None
+    study: StudySettings | None
     debug: bool
     run_dir: str
 
@@ -53,8 +70,15 @@ class EvaluateSettings:
     protocol: ProtocolSettings
     checkpoint: str | list[str] | None
     study: str | None
+    results: str | list[str] | None
+    baseline: Literal["nearest", "bilinear", "bicubic", "lanczos"] | None
     input: str | None
     output: str | None
+    tile: Literal["auto", "none"] | Annotated[int, Ge(16)]
+    ensemble: Literal["none", "x8"]
+    max_pixels: Annotated[int, Ge(1)] | None
+    measures: str | list[str] | None
+    mixed: bool
     weights: Literal["ema", "raw"]
     trust: str | list[str] | None
     save_images: bool

@@ -14,7 +14,7 @@ def test_an_identical_picture_is_left_out_of_both_means_with_a_remark() -> None:
     result = mean([Score(30.0, 0.8), Score(math.inf, 1.0), Score(40.0, 0.9)])
     assert (result.psnr, result.ssim) == (35.0, pytest.approx(0.85))
     assert (result.pictures, result.identical) == (2, 1)
-    assert result.remark == "1 of 3 pictures is identical to the target and has infinite PSNR: left out of both means."
+    assert result.remark == "1 of 3 pictures is identical to the target and has infinite PSNR: left out of the means."
 
 
 def test_where_all_pictures_are_identical_the_mean_is_infinite_and_says_so() -> None:

@@ -22,11 +22,17 @@ def pair(*shape: int, noise: float = 12.0) -> tuple[np.ndarray, np.ndarray]:
     return x, np.clip(x + noise * rng.normal(size=shape), 0, 255)
 
 
-# Heights around the edges of blocks (8 rows) and bands (48 rows), and of the window itself.
-@pytest.mark.parametrize("height", [11, 12, 17, 18, 19, 26, 57, 58, 59, 106, 107, 131])
+# Heights around the edges of blocks (8 rows) and of the window itself.
+@pytest.mark.parametrize("height", [11, 12, 17, 18, 19, 26, 57, 58, 59])
 @pytest.mark.parametrize("width", [11, 12, 18, 19, 90])
 def test_ssim_is_that_of_scikit_image(height: int, width: int) -> None:
     x, y = pair(1, height, width)
+    assert ssim(torch.from_numpy(x), torch.from_numpy(y)) == pytest.approx(reference(x, y), abs=1e-11)
+
+
+@pytest.mark.parametrize("size", [(131, 400), (97, 1024), (58, 2500), (400, 200)])
+def test_ssim_of_a_picture_taken_in_bands_is_that_of_scikit_image(size: tuple[int, int]) -> None:
+    x, y = pair(1, *size)
     assert ssim(torch.from_numpy(x), torch.from_numpy(y)) == pytest.approx(reference(x, y), abs=1e-11)
 
 

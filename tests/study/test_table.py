@@ -11,7 +11,7 @@ from support import Compose
 
 from upnet.checkpoint import describe
 from upnet.config import build
-from upnet.study.table import read_study, rows
+from upnet.study.table import comparable_arms, print_study, read_study, rows, study_content
 
 
 @pytest.fixture
@@ -30,7 +30,14 @@ def run(compose: Compose, tmp_path: Path):
         told = {
             "schema": 1,
             "protocol": {"name": protocol, "scale": 2, "channel": "y", "crop": 2},
-            "datasets": {"set": {**score, "pictures": "x", "baseline": {"name": "bicubic", "psnr": 28.0, "ssim": 0.8}}},
+            "datasets": {
+                "set": {
+                    **score,
+                    "pictures": "x",
+                    "baseline": {"name": "bicubic", "psnr": 28.0, "ssim": 0.8},
+                    "images": {"one": {**score, "baseline": {"psnr": 28.0, "ssim": 0.8}}},
+                }
+            },
             "model": model,
             "settings": {**settings, "seed": seed},
             "seed": seed,
@@ -79,6 +86,31 @@ def test_numbers_of_different_protocols_do_not_share_a_table(run) -> None:
     study = run("b", seed=1, protocol="y-float")
     with pytest.raises(ValueError, match="different protocols or on different pictures"):
         read_study(study)
+
+
+def test_mixed_numbers_are_arms_of_different_footings_and_marked(run, capsys: pytest.CaptureFixture[str]) -> None:
+    run("a", seed=0, psnr=30.0)
+    run("b", seed=1, psnr=31.0)
+    study = run("c", seed=0, psnr=40.0, protocol="y-float")
+    arms, _ = read_study(study, mixed=True)
+    assert [(arm.footing, len(arm.runs)) for arm in arms] == [(0, 2), (1, 1)]
+    assert comparable_arms(arms) == arms[:1]
+    print_study(arms, [])
+    told = capsys.readouterr().out
+    for part in ("Nearest [1]", "Nearest [2]", "rgb8", "y-float"):
+        assert part in told, part
+    written = study_content(arms)
+    assert {key: one["protocol"]["name"] for key, one in written["footings"].items()} == {"1": "rgb8", "2": "y-float"}
+    assert [row["footing"] for row in written["datasets"]["set"]] == [1, 2]
+
+
+def test_a_table_says_what_its_numbers_depend_on(run, capsys: pytest.CaptureFixture[str]) -> None:
+    arms, _ = read_study(run("a"))
+    print_study(arms, [])
+    told = capsys.readouterr().out
+    for part in ("×2, rgb8, channel y, crop 2", "pictures x", "over bicubic"):
+        assert part in told, part
+    assert "[1]" not in told
 
 
 def test_runs_that_did_not_finish_are_told(run, tmp_path: Path) -> None:

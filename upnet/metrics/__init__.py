@@ -1,6 +1,6 @@
 """What a picture is worth: PSNR and SSIM, the protocols in print, and the bicubic baseline."""
 
-from upnet.metrics.baseline import bicubic, reduce
+from upnet.metrics.baseline import BASELINES, bicubic, reduce
 from upnet.metrics.colour import luma, rgb_of_ycbcr, rounded_luma, ycbcr
 from upnet.metrics.protocol import Protocol
 from upnet.metrics.psnr import psnr
@@ -8,6 +8,7 @@ from upnet.metrics.score import Mean, Score, mean
 from upnet.metrics.ssim import ssim
 
 __all__ = [
+    "BASELINES",
     "Mean",
     "Protocol",
     "Score",

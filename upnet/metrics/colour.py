@@ -15,15 +15,17 @@ _CR = (112.0, -93.786, -18.214)
 _OFFSET = (16.0, 128.0, 128.0)
 
 
-def luma(rgb: Tensor) -> Tensor:
+def luma(rgb: Tensor, white: float = 1.0) -> Tensor:
     """Y of RGB, (..., 3, H, W) -> (..., 1, H, W), both in [0, 1]: (65.481 R + 128.553 G + 24.966 B + 16) / 255.
+
+    white: the largest value of the range, where it isn't 1: both are in [0, white].
 
     Nothing is rounded or clamped; the floating dtype is kept. Raises ValueError for integers and other than 3 channels.
     """
     _check(rgb, "luma")
     red, green, blue = rgb.split(1, dim=-3)
     plane = (red * (_Y[0] / 255)).add_(green, alpha=_Y[1] / 255).add_(blue, alpha=_Y[2] / 255)
-    return plane.add_(_OFFSET[0] / 255)
+    return plane.add_(white * _OFFSET[0] / 255)
 
 
 def rounded_luma(rgb: Tensor) -> Tensor:

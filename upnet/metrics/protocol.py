@@ -31,6 +31,8 @@ Name = Literal["rgb8", "y-float"]
 Channel = Literal["y", "rgb"]
 Grey = Literal["studio", "full"]
 
+_HALF = torch.tensor(0.5, dtype=torch.float64)
+
 # Rounding and luma take a dozen passes over float64 values: bands of 2 MiB make them in the cache.
 _BAND_VALUES = 2**18
 
@@ -106,8 +108,25 @@ class Protocol:
             raise ValueError("score: the output holds values that are not a number; the network has diverged")
         return Score(decibels, ssim(measured, true))
 
-    def describe(self, scale: int) -> dict[str, str | int]:
-        """Everything that has to stand beside a number, as plain data."""
+    def pictures(self, output: Tensor, target: Tensor, scale: int) -> tuple[Tensor, Tensor]:
+        """Output and target as measures of colour pictures take them: rounded and cropped, (3, H, W) uint8.
+
+        Takes what `score` takes. Raises ValueError under y-float, where there is no colour.
+        """
+        if self.name == "y-float":
+            raise ValueError("measures= are of colour pictures, and y-float has the Y plane only; take protocol=rgb8")
+        _check_picture(target, "pictures: target")
+        self._check_output(output, target)
+        crop = scale if self.crop is None else self.crop
+        return _levels(_cut(output, crop)).to(torch.uint8).expand(3, -1, -1), _cut(target, crop).to(
+            output.device
+        ).expand(3, -1, -1)
+
+    def describe(self, scale: int, ensemble: str = "none") -> dict[str, str | int]:
+        """Everything that has to stand beside a number, as plain data.
+
+        ensemble: whether a network's output was averaged over turned pictures: "x8", or "none".
+        """
         crop = scale if self.crop is None else self.crop
         return {
             "name": self.name,
@@ -115,6 +134,7 @@ class Protocol:
             "scale": scale,
             "crop": crop,
             "grey": self.grey,
+            "ensemble": ensemble,
             "resizing": f"MATLAB imresize, bicubic a=-0.5, antialiased, {self.border} border",
             "lr": "uint8 RGB, rounded" if self.name == "rgb8" else "float Y of the rounded Y plane, not rounded",
             "y": "BT.601 studio range, " + ("not rounded" if self.name == "rgb8" else "rounded"),
@@ -145,11 +165,12 @@ class Protocol:
         return torch.cat(measured, dim=1), torch.cat(true, dim=1)
 
     def _band(self, output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        values, grey = output.to(torch.float64, copy=True).mul_(255), len(target) == 1
+        grey = len(target) == 1
         if self.name == "y-float":
+            values = output.to(torch.float64, copy=True).mul_(255)
             plane = values if len(values) == 1 else self._y(values, grey)
             return _half_up(plane).clamp_(0, 255), self._y_plane(target)
-        rounded, true = _half_up(values).clamp_(0, 255), target.to(torch.float64)
+        rounded, true = _levels(output), target.to(torch.float64)
         if self.channel == "rgb":
             return rounded, true.expand_as(rounded)
         return self._y(rounded, grey), self._y(true, grey)
@@ -162,9 +183,15 @@ class Protocol:
         """Y of a colour or grey picture, (3 or 1, H, W) float64 of range 0 ... 255 -> (1, H, W), not rounded."""
         if len(picture) == 1:
             return picture if self.grey == "full" else 16 + picture * (219 / 255)
-        # luma's weights fit this range too; only its offset is meant for [0, 1].
-        studio = luma(picture).add_(16 - 16 / 255)
+        studio = luma(picture, white=255)
         return (studio - 16) * (255 / 219) if grey and self.grey == "full" else studio
+
+
+def _levels(output: Tensor) -> Tensor:
+    """A picture about [0, 1] in 256 levels: float64 of whole numbers of 0 ... 255, halves rounded upwards."""
+    # Clamped first, while it is float32 of half as many bytes; the product with 255 is exact in float64.
+    values = output.clamp(0, 1).to(torch.float64)
+    return torch.add(_HALF, values, alpha=255, out=values).floor_()
 
 
 def _half_up(picture: Tensor) -> Tensor:

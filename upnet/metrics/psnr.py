@@ -19,6 +19,6 @@ def psnr(output: Tensor, target: Tensor, peak: float = 255.0) -> float:
             f"got {tuple(output.shape)} and {tuple(target.shape)}"
         )
     with torch.no_grad():
-        error = output.to(torch.float64) - target.to(torch.float64)
-        mse = error.square_().mean().item()
+        error = (output.to(torch.float64) - target.to(torch.float64)).flatten()
+        mse = torch.dot(error, error).item() / error.numel()
     return math.inf if mse == 0 else 10 * math.log10(peak**2 / mse)

@@ -27,7 +27,7 @@ def draw_study(arms: Sequence[Arm], sets: Mapping[str, Store], path: Path, trust
     first = load_network(arms[0].runs[0].checkpoint, trust=trust).net
     detail = Detail.busiest(store, index, first.scale)
     told = arms[0].runs[0].results["datasets"][dataset]["images"][name]["baseline"]
-    tiles = [("HR", detail.hr), (f"bicubic  {float(told['psnr']):.2f} dB", detail.bicubic)]
+    tiles = [("HR", detail.hr), (f"interpolated by bicubic  {float(told['psnr']):.2f} dB", detail.bicubic)]
     for arm in arms:
         psnr = float(arm.runs[0].results["datasets"][dataset]["images"][name]["psnr"])
         with torch.no_grad():

@@ -11,16 +11,22 @@ from rich.console import Console
 from rich.table import Table
 
 from upnet.checkpoint import load_network
+from upnet.comparable import brief, footings, footnote, marked
 from upnet.results import read_json
 from upnet.study.cost import multiply_adds
+from upnet.study.progress import planned_runs
+
+SCHEMA = 2
+"""Of study.json; counted up whenever its keys change."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """One finished run: where it lies, and its results.json."""
+    """One finished run: where it lies, its results.json, and the name of its arm where a plan gives it one."""
 
     folder: Path
     results: dict[str, Any]
+    label: str | None = None
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -40,53 +46,95 @@ class Arm:
 
     name:          the operator, with whatever else distinguishes the arm from the others of its study.
     multiply_adds: for a 1280 × 720 output.
+    footing:       arms of the same number were scored by the same protocol on the same pictures.
     """
 
     name: str
     runs: Sequence[Run]
     parameters: int
     multiply_adds: int
+    footing: int = 0
 
     def scores(self, dataset: str, what: str) -> list[float]:
         """A value per seed: the data set's mean PSNR in dB, or SSIM."""
         return [float(run.results["datasets"][dataset][what]) for run in self.runs]
 
 
-def read_study(folder: Path, trust: Sequence[str] = ()) -> tuple[list[Arm], list[Path]]:
+def read_study(folder: Path, trust: Sequence[str] = (), mixed: bool = False) -> tuple[list[Arm], list[Path]]:
     """The arms of a study, best first, and the folders of runs that left no results.
 
-    Raises ValueError where there is no run, or runs were scored by different protocols or on different pictures.
+    Raises ValueError where there is no run, or runs were scored by different protocols or on different pictures. Where
+    `mixed` numbers are asked for, such runs are arms of different footings instead, and the names say so.
     """
     if not folder.is_dir():
         raise ValueError(f"study={folder} is not a folder; a multirun writes its runs below runs/studies/")
-    folders = sorted(path.parent.parent for path in folder.glob("**/config/hydra.yaml"))
+    folders = planned_runs(folder)
+    if not folders:
+        folders = {path.parent.parent: None for path in sorted(folder.glob("**/config/hydra.yaml"))}
     unfinished = [path for path in folders if not (path / "results.json").is_file()]
-    runs = [Run(path, read_json(path / "results.json")) for path in folders if path not in unfinished]
+    runs = [Run(path, read_json(path / "results.json"), folders[path]) for path in folders if path not in unfinished]
     if not runs:
         raise ValueError(f"study={folder} holds no finished run: no folder below it has a results.json")
-    _check_comparable(runs)
-    groups: dict[str, list[Run]] = {}
-    for run in runs:
-        groups.setdefault(json.dumps(run.settings, sort_keys=True), []).append(run)
-    for group in groups.values():
-        _check_seeds(group)
-    names = _names([group[0].settings for group in groups.values()])
-    arms = [_arm(name, group, trust) for name, group in zip(names, groups.values(), strict=True)]
-    first = next(iter(runs[0].results["datasets"]))
-    return sorted(arms, key=lambda arm: -statistics.fmean(arm.scores(first, "psnr"))), unfinished
+    standing = _standing(runs, mixed)
+    arms: list[Arm] = []
+    for footing in sorted(set(standing)):
+        groups: dict[str, list[Run]] = {}
+        for run, own in zip(runs, standing, strict=True):
+            if own == footing:
+                groups.setdefault(run.label or json.dumps(run.settings, sort_keys=True), []).append(run)
+        for group in groups.values():
+            _check_seeds(group)
+        labels = [group[0].label for group in groups.values() if group[0].label is not None]
+        names = labels or _names([group[0].settings for group in groups.values()])
+        found = [_arm(name, group, trust, footing) for name, group in zip(names, groups.values(), strict=True)]
+        first = next(iter(found[0].runs[0].results["datasets"]))
+        arms += sorted(found, key=lambda arm: -statistics.fmean(arm.scores(first, "psnr")))
+    return arms, unfinished
 
 
 def print_study(arms: Sequence[Arm], unfinished: Sequence[Path]) -> None:
-    """A table per data set, on the terminal."""
-    console = Console(width=None if Console().is_terminal else 110)
-    for dataset in arms[0].runs[0].results["datasets"]:
-        console.print(_table(arms, dataset))
+    """A table per data set, on the terminal, and what its numbers depend on."""
+    console = Console(width=None if Console().is_terminal else 110, markup=False)
+    for dataset in dict.fromkeys(dataset for arm in arms for dataset in arm.runs[0].results["datasets"]):
+        told = [arm for arm in arms if dataset in arm.runs[0].results["datasets"]]
+        several = len({arm.footing for arm in told}) > 1
+        console.print(_table(told, dataset, several))
+        notes = {arm.footing: arm.runs[0].results for arm in reversed(told)}
+        for footing, content in sorted(notes.items(), key=lambda pair: pair[0]):
+            note = f"{brief(content)}; {footnote(content, dataset)}" if several else footnote(content, dataset)
+            console.print(marked(note, footing, several), style="dim", highlight=False)
     for path in unfinished:
         console.print(f"left out, since it didn't finish: {path}")
 
 
+def study_content(arms: Sequence[Arm]) -> dict[str, Any]:
+    """The tables as plain data: by data set the rows of all arms, and by footing what their numbers depend on."""
+    datasets = dict.fromkeys(dataset for arm in arms for dataset in arm.runs[0].results["datasets"])
+    footing_of = {arm.footing: arm.runs[0].results for arm in reversed(arms)}
+    return {
+        "schema": SCHEMA,
+        "footings": {
+            str(footing + 1): {
+                "protocol": content["protocol"],
+                "pictures": {name: told["pictures"] for name, told in content["datasets"].items()},
+                "device": content["device"],
+                "versions": content["versions"],
+            }
+            for footing, content in sorted(footing_of.items(), key=lambda pair: pair[0])
+        },
+        "datasets": {
+            name: rows([arm for arm in arms if name in arm.runs[0].results["datasets"]], name) for name in datasets
+        },
+    }
+
+
+def comparable_arms(arms: Sequence[Arm]) -> list[Arm]:
+    """The arms on the footing of the first."""
+    return [arm for arm in arms if arm.footing == arms[0].footing]
+
+
 def rows(arms: Sequence[Arm], dataset: str) -> list[dict[str, str | float | int]]:
-    """The table as plain data: arm, seeds, parameters, multiply_adds, psnr, psnr_sd, ssim, ssim_sd, gain."""
+    """The table as plain data: arm, seeds, parameters, multiply_adds, psnr, psnr_sd, ssim, ssim_sd, gain, footing."""
     listed: list[dict[str, str | float | int]] = []
     for arm in arms:
         psnr, ssim = arm.scores(dataset, "psnr"), arm.scores(dataset, "ssim")
@@ -103,29 +151,29 @@ def rows(arms: Sequence[Arm], dataset: str) -> list[dict[str, str | float | int]
                 "ssim_sd": statistics.stdev(ssim) if len(ssim) > 1 else 0.0,
                 "gain": statistics.fmean(psnr) - baseline,
                 "minutes": statistics.fmean(float(run.results.get("minutes", 0)) for run in arm.runs),
+                "footing": arm.footing + 1,
             }
         )
     return listed
 
 
-def _table(arms: Sequence[Arm], dataset: str) -> Table:
-    protocol = arms[0].runs[0].results["protocol"]
-    told = f"×{protocol['scale']}, {protocol['name']}, channel {protocol['channel']}, crop {protocol['crop']}"
+def _table(arms: Sequence[Arm], dataset: str, several: bool) -> Table:
+    told = "mixed protocols or pictures" if several else brief(arms[0].runs[0].results)
     table = Table(title=f"{dataset}  ({told})", title_justify="left", title_style="bold")
     table.add_column("operator")
     for heading in ("seeds", "parameters", "mult-adds", "PSNR", "± sd", "SSIM", "± sd", "over bicubic", "minutes"):
         table.add_column(heading, justify="right")
     for row in rows(arms, dataset):
-        several = int(row["seeds"]) > 1
+        repeated = int(row["seeds"]) > 1
         table.add_row(
-            str(row["arm"]),
+            marked(str(row["arm"]), int(row["footing"]) - 1, several),
             str(row["seeds"]),
             f"{row['parameters']:,}".replace(",", " "),
             f"{float(row['multiply_adds']) / 1e9:.2f} G",
             f"{row['psnr']:.3f}",
-            f"{row['psnr_sd']:.3f}" if several else "–",
+            f"{row['psnr_sd']:.3f}" if repeated else "–",
             f"{row['ssim']:.4f}",
-            f"{row['ssim_sd']:.4f}" if several else "–",
+            f"{row['ssim_sd']:.4f}" if repeated else "–",
             f"{row['gain']:+.2f}",
             f"{row['minutes']:.1f}",
         )
@@ -133,21 +181,20 @@ def _table(arms: Sequence[Arm], dataset: str) -> Table:
     return table
 
 
-def _arm(name: str, runs: Sequence[Run], trust: Sequence[str]) -> Arm:
+def _arm(name: str, runs: Sequence[Run], trust: Sequence[str], footing: int) -> Arm:
     net = load_network(runs[0].checkpoint, trust=trust).net
-    return Arm(name, runs, int(runs[0].results["parameters"]), multiply_adds(net))
+    return Arm(name, runs, int(runs[0].results["parameters"]), multiply_adds(net), footing)
 
 
-def _check_comparable(runs: Sequence[Run]) -> None:
-    first = runs[0]
-    for run in runs[1:]:
-        mine, other = first.results, run.results
-        pictures = [{name: told["pictures"] for name, told in one["datasets"].items()} for one in (mine, other)]
-        if mine["protocol"] != other["protocol"] or pictures[0] != pictures[1]:
-            raise ValueError(
-                f"{first.folder} and {run.folder} were scored by different protocols or on different pictures, and "
-                "their numbers don't belong into one table"
-            )
+def _standing(runs: Sequence[Run], mixed: bool) -> list[int]:
+    """The footing of every run over all its data sets. Raises ValueError where there are several, unless `mixed`."""
+    grouped = footings([str(run.folder) for run in runs], [run.results for run in runs], mixed)
+    seen: list[tuple[int | None, ...]] = []
+    standing: list[int] = []
+    for own in zip(*grouped.values(), strict=True):
+        seen += [own] * (own not in seen)
+        standing.append(seen.index(own))
+    return standing
 
 
 def _check_seeds(runs: Sequence[Run]) -> None:

@@ -1,0 +1,38 @@
+"""Weights that nobody trained, where torch looks for those that somebody did."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from upnet.metrics.perceptual import MEASURES, base
+
+
+@pytest.fixture
+def hub(tmp_path: Path):
+    """An empty folder where torch looks for weights."""
+    before = torch.hub.get_dir()
+    torch.hub.set_dir(str(tmp_path / "hub"))
+    yield tmp_path / "hub/checkpoints"
+    torch.hub.set_dir(before)
+
+
+@pytest.fixture
+def untrained(hub: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Random weights of the right shapes for both backbones. The classifiers, never used, take no room."""
+    from torchvision.models import alexnet, vgg16
+
+    hub.mkdir(parents=True)
+    generator = torch.Generator().manual_seed(0)
+    for name, make in (("lpips", alexnet), ("dists", vgg16)):
+        with torch.device("meta"):
+            shapes = {key: value.shape for key, value in make().state_dict().items()}
+        state = {
+            key: torch.zeros(1).expand(shape)
+            if key.startswith("classifier")
+            else torch.randn(shape, generator=generator) * 2 / max(shape[1:].numel(), 1) ** 0.5
+            for key, shape in shapes.items()
+        }
+        torch.save(state, hub / MEASURES[name].weights.rsplit("/", 1)[-1])
+    monkeypatch.setattr(base, "check_weights", lambda path, name: "untrained")
+    return hub

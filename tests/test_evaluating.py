@@ -1,0 +1,182 @@
+"""The uses of evaluate.py, without the program around them."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from omegaconf import DictConfig, OmegaConf, open_dict
+from support import ROOT, Compose
+
+from upnet.checkpoint import describe
+from upnet.config import ConfigError, build, check
+from upnet.evaluating import compare_results, score_baseline, score_checkpoints
+from upnet.metrics.perceptual import base
+from upnet.settings import EvaluateSettings
+
+Evaluate = Callable[..., DictConfig]
+
+
+@pytest.fixture
+def evaluate(compose: Compose, pictures: Path, tmp_path: Path) -> Evaluate:
+    """The config of an evaluation of three small pictures: evaluate("baseline=nearest", folder="a")."""
+
+    def config(*overrides: str, folder: str = "evaluation") -> DictConfig:
+        own = [] if any(word.startswith("data") for word in overrides) else ["data=folder", f"data.root={pictures}"]
+        composed = compose("device=cpu", *own, *overrides, command="evaluate")
+        with open_dict(composed):
+            composed.run_dir = str(tmp_path / folder)
+            composed.data.train = None
+        check(composed, EvaluateSettings)
+        return composed
+
+    return config
+
+
+@pytest.fixture
+def checkpoint(compose: Compose, tmp_path: Path) -> Path:
+    """An untrained network of luma."""
+    torch.manual_seed(0)
+    config = compose("model=espcn").model
+    net = build(config)
+    plain = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(plain, dict)
+    state = {f"ema.net.{key}": value for key, value in net.state_dict().items()}
+    path = tmp_path / "run/checkpoints/last.ckpt"
+    path.parent.mkdir(parents=True)
+    told = describe({str(key): value for key, value in plain.items()}, {}, 2, 7)
+    torch.save({"upnet": told, "state_dict": state}, path)
+    return path
+
+
+def written(tmp_path: Path, folder: str = "evaluation") -> dict[str, Any]:
+    return json.loads((tmp_path / folder / "results.json").read_text())
+
+
+@pytest.mark.parametrize("protocol", ["rgb8", "y-float"])
+def test_a_baseline_needs_no_checkpoint_and_leaves_the_same_files(
+    protocol: str, evaluate: Evaluate, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    score_baseline(evaluate("baseline=lanczos", "scale=3", f"protocol={protocol}", "protocol.crop=4"))
+    told = written(tmp_path)
+    assert told["method"] == {"kind": "baseline", "name": "lanczos", "precision": "float64"}
+    assert (told["protocol"]["name"], told["protocol"]["crop"], told["protocol"]["scale"]) == (protocol, 4, 3)
+    assert set(told["datasets"]["pictures"]["images"]) == {"picture0", "picture1", "picture2"}
+    rows = (tmp_path / "evaluation/results.csv").read_text().splitlines()
+    assert len(rows) == 4
+    shown = capsys.readouterr().out
+    assert f"×3, {protocol}, channel y, crop 4" in shown
+    assert f"{told['datasets']['pictures']['psnr']:.2f}" in shown
+
+
+@pytest.mark.parametrize(
+    ("scale", "protocol", "printed"),
+    [
+        (2, "y-float", "33.66/0.9299"),
+        (3, "y-float", "30.39/0.8682"),
+        (4, "y-float", "28.42/0.8104"),
+        (2, "rgb8", "33.68/0.9304"),
+    ],
+)
+def test_bicubic_on_set5_is_the_printed_number(
+    scale: int, protocol: str, printed: str, evaluate: Evaluate, tmp_path: Path
+) -> None:
+    set5 = ROOT / "../shared/images/Set5"
+    if not set5.is_dir():
+        pytest.skip("Set5 is not in ../shared/images")
+    places = ("data=folder", f"data.root={set5}", f"data.cache_dir={tmp_path}/cache")
+    score_baseline(evaluate(*places, "baseline=bicubic", f"scale={scale}", f"protocol={protocol}"))
+    told = written(tmp_path)["datasets"]["Set5"]
+    assert f"{told['psnr']:.2f}/{told['ssim']:.4f}" == printed
+    assert told["lr_from"] == ("imresize" if protocol == "y-float" else "files")
+
+
+def test_an_ensemble_is_told_apart_from_a_plain_score(
+    evaluate: Evaluate, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    score_checkpoints(evaluate(f"checkpoint={checkpoint}", folder="plain"))
+    score_checkpoints(evaluate(f"checkpoint={checkpoint}", "ensemble=x8", "tile=16", folder="turned"))
+    plain, turned = written(tmp_path, "plain"), written(tmp_path, "turned")
+    assert turned["protocol"] == {**plain["protocol"], "ensemble": "x8"}
+    assert (plain["tile"], turned["tile"]) == ("auto", 16)
+    assert (plain["method"], plain["device"]) == ({"kind": "network", "name": "run"}, "cpu")
+    one, other = (told["datasets"]["pictures"] for told in (plain, turned))
+    assert one["baseline"] == other["baseline"]
+    assert one["psnr"] != other["psnr"]
+    assert "ensemble x8" in capsys.readouterr().out
+    paths = f"results=[{tmp_path}/plain,{tmp_path}/turned]"
+    with pytest.raises(ValueError, match=r"plain and turned were scored by.*ensemble none and x8.*mixed=true"):
+        compare_results(evaluate(paths))
+    compare_results(evaluate(paths, "mixed=true"))
+    shown = capsys.readouterr().out
+    for part in ("plain [1]", "turned [2]", f"{one['psnr']:.2f} / {one['ssim']:.4f}", "ensemble x8"):
+        assert part in shown, part
+
+
+def test_a_measure_stands_in_tables_and_files(
+    evaluate: Evaluate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(base, "fetch", lambda url, name: Path("weights-1234.pth"))
+    monkeypatch.setattr(base, "check_weights", lambda path, name: "1234")
+    from upnet.metrics.perceptual import LPIPS
+
+    monkeypatch.setattr(LPIPS, "load", lambda self: torch.nn.Identity())
+    monkeypatch.setattr(LPIPS, "distance", lambda self, output, target: (output - target).abs().mean())
+    score_baseline(evaluate("baseline=nearest", "measures=[lpips]"))
+    told = written(tmp_path)
+    assert "1234" in told["measures"]["lpips"]["weights"]
+    assert all(0 < image["lpips"] < 1 for image in told["datasets"]["pictures"]["images"].values())
+    assert "lpips_weights" in (tmp_path / "evaluation/results.csv").read_text().splitlines()[0]
+    assert "nearest LPIPS" in capsys.readouterr().out
+
+
+def test_pictures_are_kept_where_asked(evaluate: Evaluate, tmp_path: Path) -> None:
+    score_baseline(evaluate("baseline=nearest", "save_images=true", "protocol=y-float"))
+    kept = sorted(path.name for path in (tmp_path / "evaluation/images/pictures").iterdir())
+    assert kept == ["picture0.png", "picture1.png", "picture2.png"]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["measures=niqe"], "measures=niqe is not known"),
+        (["measures=lpips", "protocol=y-float"], "take protocol=rgb8"),
+        (["device=tpu"], "device=tpu can't be used here"),
+        (["protocol.channel=rgb", "protocol=y-float"], "y-float scores the Y plane only"),
+    ],
+)
+def test_what_cannot_be_scored_is_refused_before_anything_is_written(
+    words: list[str], told: str, evaluate: Evaluate, tmp_path: Path
+) -> None:
+    config = evaluate("baseline=nearest", *words)
+    with pytest.raises(ValueError, match=told):
+        score_baseline(config)
+    assert not (tmp_path / "evaluation").exists()
+
+
+def test_an_interpolation_that_there_is_none_of_is_refused(evaluate: Evaluate) -> None:
+    with pytest.raises(ConfigError, match="baseline"):
+        evaluate("baseline=cubic")
+
+
+def test_networks_of_different_scales_share_a_table_only_where_asked(
+    evaluate: Evaluate, checkpoint: Path, compose: Compose, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    held = torch.load(checkpoint, weights_only=True)
+    config = compose("model=espcn", "scale=3").model
+    plain = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(plain, dict)
+    held["upnet"] = describe({str(key): value for key, value in plain.items()}, {}, 3, 7)
+    held["state_dict"] = {f"ema.net.{key}": value for key, value in build(config).state_dict().items()}
+    other = tmp_path / "other/checkpoints/last.ckpt"
+    other.parent.mkdir(parents=True)
+    torch.save(held, other)
+    words = (f"checkpoint=[{checkpoint},{other}]",)
+    with pytest.raises(ValueError, match=r"scales \[2, 3\].*mixed=true"):
+        score_checkpoints(evaluate(*words))
+    score_checkpoints(evaluate(*words, "mixed=true"))
+    shown = capsys.readouterr().out
+    for part in ("run [1]", "other [2]", "run: ×2", "other: ×3"):
+        assert part in shown, part

@@ -1,0 +1,51 @@
+"""What becomes of the pictures and numbers of an evaluation: files, and TensorBoard beside the run they belong to."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+
+from upnet.comparable import brief, footnote
+from upnet.figures import to_uint8
+from upnet.scoring import Look
+
+SHOWN = 8
+"""How many output pictures of an evaluation go to TensorBoard."""
+
+Kept = tuple[str, str, np.ndarray]
+"""Data set, picture, and its output, (H, W, 3) uint8."""
+
+
+def keep_pictures(folder: Path | None, kept: list[Kept]) -> Look:
+    """Save every output picture below the folder, if there is one; keep the first ones for TensorBoard."""
+
+    def keep(dataset: str, name: str, output: Tensor) -> None:
+        picture = to_uint8(output.expand(3, -1, -1))
+        if len(kept) < SHOWN:
+            kept.append((dataset, name, picture))
+        if folder is not None:
+            path = folder / dataset / f"{name}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(picture).save(path)
+
+    return keep
+
+
+def beside_run(checkpoint: Path, content: Mapping[str, Any], kept: Sequence[Kept], folder: Path) -> None:
+    """Numbers and pictures into TensorBoard beside the run they belong to; in `folder` where there is no such run."""
+    from torch.utils.tensorboard import SummaryWriter
+
+    run, step = checkpoint.parent.parent, int(content["step"])
+    writable = checkpoint.parent.name == "checkpoints" and os.access(run / "tensorboard", os.W_OK)
+    with SummaryWriter(str((run if writable else folder) / "tensorboard" / "evaluation")) as writer:
+        for name, told in content["datasets"].items():
+            for what in ("psnr", "ssim", *content["measures"]):
+                writer.add_scalar(f"evaluation/{name}/{what}", float(told[what]), step)
+                writer.add_scalar(f"evaluation/{name}/{what}_bicubic", float(told["baseline"][what]), step)
+            writer.add_text(f"evaluation/{name}/protocol", f"{brief(content)}; {footnote(content, name)}", step)
+        for dataset, name, picture in kept:
+            writer.add_image(f"evaluation/{dataset}/{name}", picture, step, dataformats="HWC")
