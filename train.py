@@ -1,6 +1,7 @@
 """Train a network from a config, score it, and say what to do next.
 
 python train.py                     the default: minutes on two cores, no download
+python train.py experiment=study/NAME   a study: every arm with every seed
 python train.py --help              every setting
 """
 
@@ -10,12 +11,17 @@ from upnet.running import command
 
 
 @command("train")
-def main(config: DictConfig) -> float:
-    """Compose, check, fit, score. The mean PSNR comes back, for Hydra's sweepers."""
+def main(config: DictConfig) -> float | None:
+    """Compose, check, fit, score. The mean PSNR comes back, for Hydra's sweepers; of a study, nothing does."""
     from upnet.config import check
     from upnet.settings import TrainSettings
 
     check(config, TrainSettings)
+    if config.study is not None:
+        from upnet.training.study import run_study
+
+        run_study(config)
+        return None
     from upnet.training import train
 
     datasets = train(config)["datasets"].values()

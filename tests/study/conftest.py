@@ -1,0 +1,72 @@
+"""Studies small enough for a test."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from support import Compose
+
+from upnet.study.plan import Plan
+
+Words = Callable[..., list[str]]
+
+
+@pytest.fixture(scope="session")
+def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder `train` of two small pictures, and one `scene` of another."""
+    folder = tmp_path_factory.mktemp("photographs")
+    rng = np.random.default_rng(1)
+    for name in ("train/one.png", "train/two.png", "scene/three.png"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        coarse = Image.fromarray(rng.integers(0, 256, (8, 8, 3), dtype=np.uint8))
+        coarse.resize((64, 64), Image.Resampling.BICUBIC).save(folder / name)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def words(photographs: Path) -> Words:
+    """A study as the command line would say it: words("steps=4", arms={"a": "model/upsampler=nearest"})."""
+
+    def said(*more: str, arms: Mapping[str, str | Sequence[str]], seeds: Sequence[int] = (0,)) -> list[str]:
+        quoted = {name: [own] if isinstance(own, str) else own for name, own in arms.items()}
+        listed = {name: ",".join(f'"{word}"' for word in own) for name, own in quoted.items()}
+        return [
+            "experiment=study",
+            "study.name=tiny",
+            *(f"+study.arms.{name}=[{own}]" for name, own in listed.items()),
+            f"study.reference={next(iter(arms))}",
+            f"study.seeds={list(seeds)}",
+            "data=folder",
+            f"data.root={photographs}/train",
+            f"data.val_root={photographs}/scene",
+            "data.patch=8",
+            "data.batch_size=2",
+            "model.encoder.width=4",
+            "model.encoder.depth=1",
+            "callbacks.progress=null",
+            "callbacks.grid=null",
+            "trainer=cpu",
+            "steps=4",
+            "validations=2",
+            *more,
+        ]
+
+    return said
+
+
+@pytest.fixture(scope="session")
+def plan(compose: Compose) -> Callable[[Sequence[str], Path], Plan]:
+    """The plan of a study: plan(words(arms=…), tmp_path)."""
+    from omegaconf import OmegaConf
+
+    from upnet.study.design import Design
+    from upnet.training.study.planning import Planner
+
+    def made(said: Sequence[str], folder: Path) -> Plan:
+        plain = OmegaConf.to_container(compose(*said).study, resolve=True)
+        assert isinstance(plain, dict)
+        return Planner(Design.read({str(key): value for key, value in plain.items()}), said, folder).plan()
+
+    return made

@@ -1,0 +1,188 @@
+"""A report stands by itself, says what study.json says in every form, and lets no name out of its place."""
+
+import csv
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+from support import Compose
+
+from upnet.checkpoint import describe
+from upnet.config import build
+from upnet.data import Folder
+from upnet.data import build as build_store
+from upnet.study.report import gather, write
+from upnet.study.report.comparing import compared, picture_differences
+from upnet.study.report.planned import planned
+from upnet.study.report.tables import Cell, Table, comma_separated, latex, markdown
+from upnet.study.table import read_study, study_content
+
+NASTY = "<b>50% & $x_1$</b>"
+
+
+@pytest.fixture
+def study(compose: Compose, pictures: Path, tmp_path: Path):
+    """A study of two arms and two seeds, scored on three pictures; the second arm is better by 1 dB and a little."""
+    from torch.utils.tensorboard.writer import SummaryWriter
+
+    store = build_store(Folder(str(pictures)), 2, str(tmp_path / "cache"))
+    for number, (upsampler, seed) in enumerate((u, s) for u in ("transposed", "nearest") for s in (0, 1)):
+        torch.manual_seed(seed)
+        config = compose("model.encoder.width=2", "model.encoder.depth=1", f"model/upsampler={upsampler}").model
+        net, model = build(config), OmegaConf.to_container(config, resolve=True)
+        assert isinstance(model, dict)
+        folder = tmp_path / "study" / f"{number}-run"
+        (folder / "config").mkdir(parents=True)
+        (folder / "config/hydra.yaml").touch()
+        (folder / "checkpoints").mkdir()
+        told = _results(store.names, store.digest, 30.0 + (upsampler == "nearest"), seed)
+        told |= {"model": model, "parameters": sum(one.numel() for one in net.parameters()), "val_root": str(pictures)}
+        (folder / "results.json").write_text(json.dumps(told))
+        plain = {str(key): value for key, value in model.items()}
+        state = {f"ema.net.{key}": value for key, value in net.state_dict().items()}
+        torch.save({"upnet": describe(plain, {}, 2, 1), "state_dict": state}, folder / "checkpoints/last.ckpt")
+        with SummaryWriter(str(folder / "tensorboard")) as writer:
+            for step in (1, 2, 3):
+                writer.add_scalar("pictures/psnr", 28.0 + step + seed / 10, step)
+    return tmp_path / "study", {"pictures": store}
+
+
+def _results(names: list[str], digest: str, psnr: float, seed: int) -> dict[str, Any]:
+    baseline = {"psnr": 28.0, "ssim": 0.8}
+    images = {
+        name: {"psnr": psnr + seed / 100 + place / 10, "ssim": 0.9, "baseline": baseline}
+        for place, name in enumerate(names)
+    }
+    mean = sum(one["psnr"] for one in images.values()) / len(images)
+    one = {"psnr": mean, "ssim": 0.9, "pictures": digest, "images": images, "baseline": {"name": "bicubic", **baseline}}
+    return {
+        "schema": 1,
+        "protocol": {"name": "rgb8", "scale": 2, "channel": "y", "crop": 2},
+        "datasets": {"pictures": one},
+        "settings": {"steps": 3, "note": NASTY, "seed": seed},
+        "seed": seed,
+        "scale": 2,
+        "step": 3,
+        "minutes": 1.0,
+    }
+
+
+def _plan(folder: Path, reference: str, failed: str | None = None) -> None:
+    """Turn a multirun into the study of a plan, whose arms have names of their own."""
+    arms = [NASTY, "plain"]
+    cells = [
+        {"number": n, "key": "k", "folder": f"{n}-run", "arm": arms[n // 2], "levels": {}, "seed": n % 2}
+        for n in range(4)
+    ]
+    variants: list[dict[str, Any]] = [{"arm": arm, "levels": {}, "changes": {}, "refused": None} for arm in arms]
+    if failed is not None:
+        variants.append({"arm": "wide", "levels": {}, "changes": {}, "refused": None})
+        cells.append({"number": 4, "key": "k", "folder": "4-run", "arm": "wide", "levels": {}, "seed": 0})
+        (folder / "4-run").mkdir()
+        (folder / "4-run/failed.json").write_text(json.dumps({"reason": failed}))
+    told = {"schema": 1, "study": "mine", "regime": "P", "reference": reference, "variants": variants, "cells": cells}
+    (folder / "plan.json").write_text(json.dumps({**told, "overrides": ["+study=mine"]}))
+
+
+class _Page(HTMLParser):
+    """What a page refers to, the tags it has, and the tables in it."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.references: list[str] = []
+        self.tags: list[str] = []
+        self.ids: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        for name, value in attrs:
+            if name in ("src", "href", "srcset", "data", "action", "poster") and tag != "a":
+                self.references.append(value or "")
+            if name == "id":
+                self.ids.append(value or "")
+
+
+@pytest.fixture
+def written(study: tuple[Path, dict]) -> Path:
+    folder, stores = study
+    _plan(folder, "plain", failed="no <memory> left")
+    write(gather(folder, *read_study(folder), stores), folder)
+    return folder
+
+
+def test_a_page_needs_nothing_beside_it_and_names_stay_text(written: Path) -> None:
+    text = (written / "report.html").read_text(encoding="utf-8")
+    page = _Page(text)
+    assert all(one.startswith(("data:image/png;base64,", "#")) for one in page.references)
+    assert not {"script", "link", "iframe", "object", "b50%"} & set(page.tags)
+    assert not re.search(r"@import|url\((?!#)", text)
+    assert len(set(page.ids)) == len(page.ids)
+    assert NASTY not in text
+    assert "&lt;b&gt;50% &amp; $x_1$&lt;/b&gt;" in text
+    assert "failed: no &lt;memory&gt; left" in text
+    local = set(re.findall(r'(?:href="#|url\(#)([^")]+)', text))
+    assert local <= set(page.ids)
+
+
+def test_every_form_of_the_main_table_agrees_with_study_json(written: Path) -> None:
+    rows = study_content(read_study(written)[0])["datasets"]["pictures"]
+    with (written / "report/main-pictures.csv").open(encoding="utf-8") as file:
+        table = {row["PSNR in dB"]: row for row in csv.DictReader(file)}
+    assert {float(psnr) for psnr in table} == {row["psnr"] for row in rows}
+    for row in rows:
+        own = table[str(row["psnr"])]
+        assert (int(own["parameters"]), int(own["multiply-adds"])) == (row["parameters"], row["multiply_adds"])
+        assert float(own["SSIM"]) == row["ssim"]
+        for name in ("report.md", "report.tex", "report.html"):
+            assert f"{row['psnr']:.3f}" in (written / name).read_text(encoding="utf-8"), name
+
+
+def test_latex_is_balanced_and_has_no_bare_special_character(written: Path) -> None:
+    text = (written / "report.tex").read_text(encoding="utf-8")
+    for environment in ("table", "tabular"):
+        assert text.count(rf"\begin{{{environment}}}") == text.count(rf"\end{{{environment}}}") > 0
+    bare = re.sub(r"\\[&%$#_{}\\]", "", text)
+    assert bare.count("{") == bare.count("}")
+    assert bare.count("$") % 2 == 0
+    for block in re.findall(r"\\begin\{tabular\}\{([rl]+)\}(.*?)\\end\{tabular\}", text, flags=re.DOTALL):
+        lines = [line for line in re.sub(r"\\[&%$#_{}]", "", block[1]).splitlines() if line.endswith(r"\\")]
+        assert {line.count("&") for line in lines} == {len(block[0]) - 1}
+    assert r"\textless{}b\textgreater{}50\% \& \$x\_1\$" in text
+
+
+def test_the_plan_names_arms_and_reference_and_a_multirun_takes_the_transposed_one(study: tuple[Path, dict]) -> None:
+    folder, _ = study
+    arms, unfinished = read_study(folder)
+    assert planned(folder, arms, unfinished).reference == "Transposed"
+    _plan(folder, "plain")
+    told = planned(folder, arms, unfinished)
+    assert [(entry.name, entry.reference) for entry in told.entries] == [(NASTY, False), ("plain", True)]
+    assert (told.reference, told.regime) == ("plain", "P")
+
+
+def test_differences_are_those_of_the_scores(study: tuple[Path, dict]) -> None:
+    told = planned(study[0], *read_study(study[0]))
+    found = compared(told, "pictures").found["Nearest"]
+    assert found.difference == pytest.approx(1.0)
+    assert found.verdict == "better"
+    assert list(picture_differences(told, "pictures")["Nearest"].values()) == pytest.approx([1.0] * 3)
+
+
+def test_without_its_pictures_a_study_is_reported_and_says_so(study: tuple[Path, dict]) -> None:
+    report = gather(study[0], *read_study(study[0]), stores={})
+    assert not report.looks
+    assert any("not on this machine" in sentence for sentence in report.missing)
+    assert report.sections[0].found
+
+
+def test_a_row_of_csv_gives_back_the_value_and_markdown_keeps_its_columns() -> None:
+    table = Table("t", "a|b", ["name", "x"], [[Cell('q,"|'), Cell("1.2", 1.23456)]], frozenset({1}))
+    assert list(csv.reader(comma_separated(table).splitlines()))[1] == ['q,"|', "1.23456"]
+    assert {len(re.findall(r"(?<!\\)\|", line)) for line in markdown(table).splitlines()[2:]} == {3}
+    assert latex(table).count("&") == 2

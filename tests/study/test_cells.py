@@ -1,0 +1,293 @@
+"""Cells are trained once each, whatever happens in between."""
+
+import importlib.util
+import json
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytorch_lightning as pl
+from support import ROOT, Compose, same, state
+
+from upnet.callbacks import SaveAtInterrupt, Scalars
+from upnet.running import InterruptedRunError
+from upnet.study.cells import held
+from upnet.study.table import read_study
+from upnet.training.study import run as study_module
+from upnet.training.study.run import FailedCellsError, study
+
+ARMS = {"nearest": "model/upsampler=nearest", "transposed": "model/upsampler=transposed"}
+
+
+@pytest.fixture(scope="module")
+def said(words) -> list[str]:
+    return words(arms=ARMS)
+
+
+@pytest.fixture(scope="module")
+def start(compose: Compose) -> Callable[[Sequence[str], Path], None]:
+    """Run a study, or go on with it: start(said, folder)."""
+    return lambda said, folder: study(compose(*said), said, folder)
+
+
+@pytest.fixture(scope="module")
+def whole(said: list[str], start, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The study, undisturbed."""
+    folder = tmp_path_factory.mktemp("whole")
+    start(said, folder)
+    return folder
+
+
+def sessions(folder: Path) -> dict[str, list[dict[str, Any]]]:
+    """What is noted of every cell, by its folder's name."""
+    return {
+        path.parent.name: json.loads(path.read_text())["sessions"] for path in sorted(folder.glob("cells/*/cell.json"))
+    }
+
+
+def check_same(folder: Path, whole: Path) -> None:
+    """The cells of two studies are equal to the last bit."""
+    cells = sorted(path.name for path in whole.glob("cells/*"))
+    assert sorted(path.name for path in folder.glob("cells/*")) == cells
+    for cell in cells:
+        one, other = (state(study / "cells" / cell / "checkpoints/last.ckpt") for study in (folder, whole))
+        for part in ("state_dict", "optimizer_states", "lr_schedulers", "upnet"):
+            assert same(one[part], other[part]), (cell, part)
+        results = [json.loads((study / "cells" / cell / "results.json").read_text()) for study in (folder, whole)]
+        assert results[0]["datasets"] == results[1]["datasets"]
+
+
+def forked(run: Callable[[], None]) -> multiprocessing.process.BaseProcess:
+    process = multiprocessing.get_context("fork").Process(target=run)
+    process.start()
+    return process
+
+
+def test_a_study_leaves_its_cells_its_plan_and_what_came_of_them(whole: Path) -> None:
+    gathered = json.loads((whole / "cells.json").read_text())
+    assert [(cell["arm"], cell["state"]) for cell in gathered["cells"]] == [(arm, "finished") for arm in ARMS]
+    for cell in gathered["cells"]:
+        results = json.loads((whole / cell["folder"] / "results.json").read_text())
+        assert cell["datasets"]["scene"]["psnr"] == results["datasets"]["scene"]["psnr"]
+    arms, unfinished = read_study(whole)
+    assert {arm.name for arm in arms} == set(ARMS)
+    assert not unfinished
+
+
+def in_the_second_cell(trainer: pl.Trainer) -> bool:
+    return trainer.global_step == 3 and "transposed" in str(trainer.checkpoint_callback.dirpath)  # pyright: ignore
+
+
+def test_a_killed_study_goes_on_where_it_was_and_ends_as_one_that_was_never_disturbed(
+    said: list[str], start, whole: Path, tmp_path: Path
+) -> None:
+    def run() -> None:
+        honest = Scalars.on_train_batch_end
+
+        def die(self: Scalars, trainer: pl.Trainer, *rest: Any) -> None:
+            honest(self, trainer, *rest)
+            if in_the_second_cell(trainer):
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        Scalars.on_train_batch_end = die  # pyright: ignore[reportAttributeAccessIssue]
+        start(said, tmp_path)
+
+    process = forked(run)
+    process.join(120)
+    assert process.exitcode == -signal.SIGKILL
+    start(said, tmp_path)
+    check_same(tmp_path, whole)
+    assert [[(one["step"], one["ended"]) for one in own] for own in sessions(tmp_path).values()].count(
+        [(0, "finished")]
+    ) == 1
+    assert [(0, None), (2, "finished")] in [
+        [(one["step"], one["ended"]) for one in own] for own in sessions(tmp_path).values()
+    ]
+
+
+def test_a_cell_killed_between_its_last_checkpoint_and_its_results_is_brought_to_its_end(
+    said: list[str], start, whole: Path, tmp_path: Path
+) -> None:
+    def run() -> None:
+        from upnet.training import run as training
+
+        training.conclude = lambda *rest: os.kill(os.getpid(), signal.SIGKILL)  # pyright: ignore
+        start(said, tmp_path)
+
+    process = forked(run)
+    process.join(120)
+    assert process.exitcode == -signal.SIGKILL
+    start(said, tmp_path)
+    check_same(tmp_path, whole)
+
+
+def test_what_is_finished_is_not_repeated_and_another_seed_is_added(
+    words, start, whole: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = {path: path.stat().st_mtime_ns for path in whole.glob("cells/*/results.json")}
+    start(words(arms=ARMS), whole)
+    assert "All 2 cells are through" in capsys.readouterr().out
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def test_two_processes_share_the_cells_and_do_none_twice(words, start, tmp_path: Path) -> None:
+    said = words(arms=ARMS, seeds=[0, 1])
+    processes = [forked(lambda: start(said, tmp_path)) for _ in range(2)]
+    for process in processes:
+        process.join(180)
+    assert [process.exitcode for process in processes] == [0, 0]
+    done = sessions(tmp_path)
+    assert len(done) == 4
+    assert all([one["ended"] for one in own] == ["finished"] for own in done.values())
+    assert len({own[0]["process"] for own in done.values()}) == 2
+
+
+def test_a_cell_that_somebody_else_has_is_left_to_them(
+    said: list[str], start, plan, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = plan(said, tmp_path).cells[0]
+    with held(first):
+        start(said, tmp_path)
+    assert "1 of 2 cells are at work in other processes" in capsys.readouterr().out
+    assert len(sessions(tmp_path)) == 1
+
+
+def test_a_cell_that_fails_is_recorded_and_the_others_go_on_and_it_is_tried_again(
+    words, start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = words(arms=ARMS)
+    from upnet.training.study import cell as cell_module
+
+    honest = cell_module.train
+
+    def out_of_memory(config: Any) -> dict[str, Any]:
+        if "Nearest" in config.model.upsampler._target_:
+            raise RuntimeError("CUDA out of memory")
+        return honest(config)
+
+    monkeypatch.setattr(cell_module, "train", out_of_memory)
+    for attempts in (1, 2):
+        with pytest.raises(FailedCellsError, match="1 of 2 cells failed: nearest, seed 0: RuntimeError: CUDA out of me"):
+            start(said, tmp_path)
+        (failed,) = tmp_path.glob("cells/*/failed.json")
+        told = json.loads(failed.read_text())
+        assert told["attempts"] == attempts
+        assert "out_of_memory" in told["traceback"]
+    gathered = json.loads((tmp_path / "cells.json").read_text())
+    assert [cell["state"] for cell in gathered["cells"]] == ["failed", "finished"]
+    monkeypatch.undo()
+    start(said, tmp_path)
+    assert not failed.exists()
+    assert json.loads((tmp_path / "cells.json").read_text())["finished"] == 2
+    assert "failed: RuntimeError: CUDA out of memory; see" in capsys.readouterr().out
+
+
+def test_cells_of_other_code_are_neither_mixed_nor_repeated_unasked(
+    said: list[str], start, whole: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from upnet.training.study import planning
+
+    honest = planning.code
+    monkeypatch.setattr(planning, "code", lambda targets: {**honest(targets), "source": "changed"})
+    with pytest.raises(ValueError, match=r"2 of 2 cells.*nearest, seed 0, .*source \w+ and changed.*accept_other_code"):
+        start(said, whole)
+    start([*said, "study.accept_other_code=true"], whole)
+    assert "going on, as study.accept_other_code=true says" in capsys.readouterr().out
+    assert all(len(own) == 1 for own in sessions(whole).values())
+
+
+def test_the_code_of_a_users_own_module_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from upnet.study.code import code, differing
+
+    module = tmp_path / "my_blocks.py"
+    module.write_text("class Block: ...\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    before = code(["my_blocks.Block", "torch.optim.AdamW", "upnet.upsample.Nearest"])
+    assert set(before) == {"upnet", "source", "torch", "my_blocks"}
+    module.write_text("class Block:\n    size = 3\n")
+    (told,) = differing(before, code(["my_blocks.Block"]))
+    assert told.startswith("my_blocks ")
+
+
+def test_ctrl_c_saves_the_cell_at_work_and_tells_how_to_go_on(
+    said: list[str], start, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = SaveAtInterrupt.on_train_batch_end
+
+    def press(self: SaveAtInterrupt, trainer: pl.Trainer, *rest: Any) -> None:
+        if in_the_second_cell(trainer) and not self.interrupted:
+            os.kill(os.getpid(), signal.SIGINT)
+        honest(self, trainer, *rest)
+
+    monkeypatch.setattr(SaveAtInterrupt, "on_train_batch_end", press)
+    with pytest.raises(InterruptedRunError, match="interrupted; the cell at work is saved. The same command") as broken:
+        start(said, tmp_path)
+    assert broken.value.signal == signal.SIGINT
+    monkeypatch.undo()
+    start(said, tmp_path)
+    check_same(tmp_path, whole)
+    assert [(0, "interrupted"), (3, "finished")] in [
+        [(one["step"], one["ended"]) for one in own] for own in sessions(tmp_path).values()
+    ]
+
+
+def test_ctrl_c_between_two_cells_tells_the_same(
+    said: list[str], start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def press(*rest: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(study_module, "run_cell", press)
+    with pytest.raises(InterruptedRunError, match="The same command goes on") as broken:
+        start(said, tmp_path)
+    assert broken.value.signal == signal.SIGINT
+
+
+def test_a_cell_that_kills_its_process_waits_until_the_others_are_through(
+    said: list[str], start, plan, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from upnet.study.cells import begin
+
+    made = plan(said, tmp_path)
+    with held(made.cells[0]):
+        for _ in range(2):
+            begin(made.cells[0], made.code, 0)
+    start(said, tmp_path)
+    told = [line for line in capsys.readouterr().out.splitlines() if line.startswith("cell ")]
+    assert told[0].startswith("cell 2 of 2: transposed")
+    assert told[1].startswith("cell 1 of 2: nearest")
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("hydra_plugins.hydra_joblib_launcher") is None
+    if importlib.util.find_spec("hydra_plugins")
+    else True,
+    reason="hydra-joblib-launcher is not installed: pip install -e '.[launch]'",
+)
+def test_workers_of_the_joblib_launcher_share_one_study(words, tmp_path: Path) -> None:
+    said = words(arms={**ARMS, "lost": "model.encoder.width=5"}, seeds=[0, 1])
+    command = [sys.executable, str(ROOT / "train.py"), "-m", *said, "study.worker=0,1", "hydra/launcher=joblib"]
+    done = subprocess.run(
+        [*command, f"hydra.sweep.dir={tmp_path}/study"], capture_output=True, text=True, cwd=tmp_path, timeout=240
+    )
+    assert done.returncode == 0, done.stderr
+    own = sessions(tmp_path / "study")
+    assert len(own) == 6
+    assert all([one["ended"] for one in each] == ["finished"] for each in own.values())
+    assert len({each[0]["process"] for each in own.values()}) == 2
+    assert sorted(path.name for path in (tmp_path / "study/workers").iterdir()) == ["0", "1"]
+
+
+def test_the_command_tells_a_failed_cell_by_its_exit_code(words, tmp_path: Path) -> None:
+    said = words(arms={**ARMS, "lost": "optimizer.lr=1e30"})
+    command = [sys.executable, str(ROOT / "train.py"), *said, f"hydra.run.dir={tmp_path}/study"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=240)
+    assert done.returncode == 1, done.stderr
+    assert "1 of 3 cells failed: lost, seed 0: NonFiniteLossError" in done.stderr
+    assert "cell 3 of 3: lost" in done.stdout

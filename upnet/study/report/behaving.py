@@ -1,0 +1,102 @@
+"""The part of a report about what the networks do beyond PSNR and SSIM."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from upnet.data import Store
+from upnet.metrics import Protocol
+from upnet.models import EncoderDecoder
+from upnet.study.diagnostics import describe
+from upnet.study.diagnostics.show import number
+from upnet.study.report.behaviour import PICTURES, Behaviour, behaviour, by_bicubic
+from upnet.study.report.content import Gallery, Plot
+from upnet.study.report.images import data_uri, mosaic, signed, with_gaps
+from upnet.study.report.looks import Tile
+from upnet.study.report.planned import Planned
+from upnet.study.report.plots import spectra
+from upnet.study.report.tables import Cell, Table
+
+_ARROWS = {"higher": " ↑", "lower": " ↓", None: ""}
+
+LEVELS = 2.0
+"""The largest deviation on a constant that has a colour of its own, in levels of 255."""
+
+
+@dataclass(frozen=True)
+class Behaving:
+    """The table of the diagnostics, plots and small pictures, and by heading what a diagnostic's formula is."""
+
+    table: Table
+    plots: Sequence[Plot] = ()
+    galleries: Sequence[Gallery] = ()
+    sources: Mapping[str, str] = field(default_factory=dict)
+
+
+def behaving(study: Planned, nets: Sequence[EncoderDecoder], store: Store | None, protocol: Protocol) -> Behaving:
+    """Of the first seed of every arm, with the first pictures of a store where there is one."""
+    names = [entry.name for entry in study.entries]
+    found = {name: behaviour(net, store, protocol) for name, net in zip(names, nets, strict=True)}
+    baseline = by_bicubic(nets[0].scale, store)
+    listed = found | ({} if baseline is None else {"bicubic, no network": baseline})
+    powers = {name: one.spectrum for name, one in listed.items() if one.spectrum is not None}
+    drawn = []
+    if powers:
+        svg = spectra(powers, names, nets[0].scale)
+        drawn.append(Plot("spectra", "Spectra", svg, SPECTRA))
+    told = describe(next(iter(found.values())).figures)
+    sources = {one["heading"]: f"{one['formula']}. {one['source']}" for one in told.values()}
+    return Behaving(_table(listed, store), drawn, [_impulses(found), _constants(found)], sources)
+
+
+def _table(found: Mapping[str, Behaviour], store: Store | None) -> Table:
+    keys = list(next(iter(found.values())).figures)
+    told = describe(keys)
+    headings = ["arm"]
+    for key in keys:
+        unit = "" if told[key]["unit"] == "1" else f" in {told[key]['unit']}"
+        headings.append(f"{told[key]['heading']}{unit}{_ARROWS[told[key]['better']]}")
+    made = [[Cell(name), *(_figure(one.figures.get(key)) for key in keys)] for name, one in found.items()]
+    notes = ["↑: higher is better, ↓: lower is better; one trained network per arm, so that no interval is known."]
+    if store is not None:
+        notes.append(f"Those that look at pictures are means over {', '.join(store.names[:PICTURES])} of {store.name}.")
+    title = "Diagnostics beyond PSNR and SSIM"
+    return Table("diagnostics", title, headings, made, frozenset(range(1, len(headings))), notes)
+
+
+def _figure(value: float | None) -> Cell:
+    return Cell("–") if value is None else Cell(number(value), value)
+
+
+def _impulses(found: Mapping[str, Behaviour]) -> Gallery:
+    kernels = {name: one.impulse for name, one in found.items() if one.impulse is not None}
+    largest = max((float(np.abs(one).max()) for one in kernels.values()), default=0.0)
+    tiles = [Tile(name, data_uri(with_gaps(mosaic(one), largest))) for name, one in kernels.items()]
+    return Gallery("Impulse responses", IMPULSES.format(largest=largest), tiles)
+
+
+def _constants(found: Mapping[str, Behaviour]) -> Gallery:
+    patterns = {name: one.constant for name, one in found.items() if one.constant is not None}
+    tiles = []
+    for name, one in patterns.items():
+        times = max(1, 32 // len(one))
+        apart = float(np.abs(one).max())
+        picture = data_uri(signed(np.tile(one, (times, times)), LEVELS))
+        tiles.append(Tile(f"{name}: up to {apart:.2g} levels", picture))
+    return Gallery("Responses to a constant", CONSTANTS.format(levels=LEVELS), tiles)
+
+
+SPECTRA = (
+    "Radial power spectrum of Y beside that of HR: 0 dB has as much of a frequency as HR. It says nothing of whether "
+    "the detail is the right one. Right of the dashed line is what LR does not hold."
+)
+IMPULSES = (
+    "What one LR pixel, brighter than its neighbours, changes: a block per output phase, a square per LR pixel, 9 × 9 "
+    "of them. Red adds, blue takes away, white is none; the strongest colour stands for ±{largest:.2g}. A network is "
+    "not linear: with other pixels around it the response is another one."
+)
+CONSTANTS = (
+    "A plain grey picture, enlarged, less its mean: whatever can be seen here, the network has made up. Red is "
+    "lighter, blue darker, and the strongest colour stands for {levels:g} levels of 255 or more."
+)

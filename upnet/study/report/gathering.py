@@ -1,0 +1,106 @@
+"""From the runs of a study to the report's content."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from upnet.checkpoint import load_network
+from upnet.data import Store
+from upnet.metrics import Protocol
+from upnet.models import EncoderDecoder
+from upnet.study.regimes import places
+from upnet.study.regimes import taps as taps_of
+from upnet.study.report.behaving import behaving
+from upnet.study.report.content import Report
+from upnet.study.report.latency import conditions, latencies
+from upnet.study.report.looks import looks
+from upnet.study.report.overview import facts, plan_table, settings_table
+from upnet.study.report.planned import Planned, planned
+from upnet.study.report.sections import section
+from upnet.study.report.words import study_limits
+from upnet.study.table import Arm
+
+
+def gather(
+    folder: Path,
+    arms: Sequence[Arm],
+    unfinished: Sequence[Path],
+    stores: Mapping[str, Store],
+    trust: Sequence[str] = (),
+    device: torch.device | None = None,
+) -> Report:
+    """The report of a study, as `read_study` has read it.
+
+    stores: the pictures it was scored on, by data set; without them the report has no pictures and no spectra, and
+            says so.
+    trust:  modules beside upnet whose classes the checkpoints may build.
+    device: where networks are timed and looked at, the CPU where nothing is said.
+    """
+    device = device or torch.device("cpu")
+    study = planned(folder, arms, unfinished)
+    loaded = [load_network(entry.arm.runs[0].checkpoint, trust=trust) for entry in study.entries]
+    nets = [one.net.to(device).to(memory_format=torch.channels_last) for one in loaded]
+    taps = {entry.name: taps_in_words(net) for entry, net in zip(study.entries, nets, strict=True)}
+    timed = dict(zip([entry.name for entry in study.entries], latencies(nets), strict=True))
+    first = study.entries[0].arm.runs[0].results
+    sets = {name: store for name, store in stores.items() if _same(first, name, store)}
+    missing = [*study.missing, *_unseen(first, stores, sets)]
+    told = behaving(study, nets, next(iter(sets.values()), None), _protocol(first))
+    return Report(
+        title=study.name,
+        lead=_lead(study),
+        facts=facts(study, conditions(device)),
+        plan=plan_table(study, taps),
+        settings=settings_table(study),
+        sections=[section(study, name, taps, timed, conditions(device)) for name in first["datasets"]],
+        limits=study_limits(study),
+        missing=missing,
+        looks=looks(study.entries, nets, sets) if first["protocol"]["name"] == "rgb8" else [],
+        galleries=told.galleries,
+        behaviour=told.table,
+        behaviour_plots=told.plots,
+        sources=told.sources,
+    )
+
+
+def taps_in_words(net: EncoderDecoder) -> str:
+    """LR taps per output phase, `9`, or place by place where they differ, `4, 9`."""
+    counts = [count for operators in places(net).values() for count in taps_of(operators)]
+    told = ["–" if count is None else str(count) for count in counts]
+    return told[0] if len(set(told)) == 1 else ", ".join(told) or "–"
+
+
+def _lead(study: Planned) -> str:
+    runs = sum(len(entry.arm.runs) for entry in study.entries)
+    seeds = sorted({len(entry.arm.runs) for entry in study.entries})
+    each = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
+    plural = "seed" if each == "1" else "seeds"
+    return (
+        f"{len(study.entries)} arms, {each} {plural} each, {runs} trainings. Regime {study.regime_in_words}. "
+        f"The reference is {study.reference}."
+    )
+
+
+def _protocol(results: Mapping[str, Any]) -> Protocol:
+    told = results["protocol"]
+    return Protocol(**{key: told[key] for key in ("name", "channel", "grey") if key in told})
+
+
+def _same(results: Mapping[str, Any], name: str, store: Store) -> bool:
+    """Whether these are the pictures that were scored; under y-float only their names are compared."""
+    told = results["datasets"].get(name)
+    if told is None or set(told["images"]) != set(store.names):
+        return False
+    return results["protocol"]["name"] == "y-float" or told["pictures"] == store.digest
+
+
+def _unseen(results: Mapping[str, Any], stores: Mapping[str, Store], sets: Mapping[str, Store]) -> list[str]:
+    told = []
+    for name in results["datasets"]:
+        if name not in stores:
+            told.append(f"The pictures of {name} are not on this machine, so the report shows none of them")
+        elif name not in sets:
+            told.append(f"The pictures of {name} on this machine are others than the scored ones, and are not shown")
+    return told

@@ -1,0 +1,165 @@
+"""What one data set says, and the tables of a study."""
+
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from upnet.comparable import brief, footnote
+from upnet.study.report.comparing import Compared, compared, picture_differences
+from upnet.study.report.content import Plot, Section
+from upnet.study.report.curves import curve
+from upnet.study.report.planned import Planned
+from upnet.study.report.plots import forest, learning, per_picture, quality
+from upnet.study.report.tables import Cell, Table
+from upnet.study.report.words import summary, told_by
+from upnet.study.statistics import Comparison
+from upnet.study.statistics.words import figures, limits, signed
+from upnet.study.table import rows
+
+HEADINGS = ("arm", "regime", "parameters", "multiply-adds", "taps", "seeds", "PSNR in dB", "± sd", "SSIM", "± sd")
+
+
+def section(
+    planned: Planned, dataset: str, taps: Mapping[str, str], latency: Mapping[str, float], timed: str
+) -> Section:
+    """Of a data set; taps and latency in ms are given by arm."""
+    told = compared(planned, dataset)
+    # By the arms' names, which are those of the plan.
+    listed = {
+        entry.name: row
+        for entry, row in zip(planned.entries, rows([entry.arm for entry in planned.entries], dataset), strict=True)
+    }
+    results = planned.entries[0].arm.runs[0].results
+    means = {name: float(row["psnr"]) for name, row in listed.items()}
+    found = summary(dataset, told.found, means)
+    found += [sentence for family in told.families for sentence in told_by(family)]
+    differences = picture_differences(planned, dataset)
+    return Section(
+        dataset=dataset,
+        protocol=f"{brief(results)}; {footnote(results, dataset)}",
+        found=found,
+        limits=[*told.remarks, *dict.fromkeys(limit for family in told.families for limit in limits(family))],
+        table=_main(planned, dataset, told, listed, taps, latency, timed),
+        plots=_plots(planned, dataset, told, listed, latency, differences),
+        pictures=_pictures(planned, dataset, differences) if differences else None,
+    )
+
+
+def _main(
+    planned: Planned,
+    dataset: str,
+    told: Compared,
+    listed: Mapping[str, Mapping[str, Any]],
+    taps: Mapping[str, str],
+    latency: Mapping[str, float],
+    timed: str,
+) -> Table:
+    level = next((f"{one.level:.0%}" for one in told.found.values()), "95%")
+    headings = [*HEADINGS, f"Δ in dB [{level} interval]", "verdict", "latency in ms"]
+    made: list[list[Cell]] = []
+    for entry in planned.entries:
+        row, one, several = listed[entry.name], told.found.get(entry.name), len(entry.arm.runs) > 1
+        difference, verdict = _against(one, entry.reference)
+        made.append(
+            [
+                Cell(entry.name),
+                Cell(planned.regime),
+                Cell(grouped(int(row["parameters"])), int(row["parameters"])),
+                Cell(f"{int(row['multiply_adds']) / 1e9:.2f} G", int(row["multiply_adds"])),
+                Cell(taps[entry.name]),
+                Cell(str(row["seeds"]), int(row["seeds"])),
+                Cell(f"{row['psnr']:.3f}", row["psnr"]),
+                Cell(f"{row['psnr_sd']:.3f}", row["psnr_sd"]) if several else Cell("–"),
+                Cell(f"{row['ssim']:.4f}", row["ssim"]),
+                Cell(f"{row['ssim_sd']:.4f}", row["ssim_sd"]) if several else Cell("–"),
+                Cell(difference),
+                Cell(verdict),
+                Cell(f"{latency[entry.name]:.1f}", latency[entry.name]),
+            ]
+        )
+    results = planned.entries[0].arm.runs[0].results
+    notes = [
+        "parameters: learnt numbers; multiply-adds: true ones, for 1280×720 output pixels; taps: LR pixels that an "
+        "output phase of the operator is made of, place by place, – where it has no fixed number; sd: over seeds. "
+        "Verdicts are corrected for the number of arms by Holm's method, intervals are not.",
+        f"latency: {timed}",
+        f"{dataset}: {brief(results)}; {footnote(results, dataset)}",
+    ]
+    marks = {number: row[11].text.split(":")[0].replace(" ", "-") for number, row in enumerate(made)}
+    numbers = frozenset({2, 3, 4, 5, 6, 7, 8, 9, 10, 12})
+    return Table(f"main-{dataset}", f"{dataset}: the arms of {planned.name}", headings, made, numbers, notes, marks)
+
+
+def _against(found: Comparison | None, reference: bool) -> tuple[str, str]:
+    if reference:
+        return "–", "reference"
+    if found is None:
+        return "–", "not compared"
+    return figures(found).replace(" dB", ""), found.verdict
+
+
+def _pictures(planned: Planned, dataset: str, differences: Mapping[str, Mapping[str, float]]) -> Table:
+    names = list(dict.fromkeys(name for values in differences.values() for name in values))
+    made = [[Cell(name), *(_difference(values.get(name)) for values in differences.values())] for name in names]
+    made.append([Cell("mean"), *(_difference(statistics.fmean(values.values())) for values in differences.values())])
+    title = f"{dataset}: Δ PSNR against {planned.reference} picture by picture, in dB, mean over seeds"
+    numbers = frozenset(range(1, len(differences) + 1))
+    return Table(f"pictures-{dataset}", title, ["picture", *differences], made, numbers, marks={len(names): "mean"})
+
+
+def _difference(value: float | None) -> Cell:
+    return Cell("–") if value is None else Cell(signed(value, 3), value)
+
+
+def _plots(
+    planned: Planned,
+    dataset: str,
+    told: Compared,
+    listed: Mapping[str, Mapping[str, Any]],
+    latency: Mapping[str, float],
+    differences: Mapping[str, Mapping[str, float]],
+) -> Sequence[Plot]:
+    order, reference = [entry.name for entry in planned.entries], planned.reference
+    made: list[Plot] = []
+    if told.found:
+        level = next(iter(told.found.values())).level
+        svg = forest(list(told.found.values()), reference, level)
+        made.append(Plot(f"forest-{dataset}", "Difference from the reference", svg, FOREST))
+    if differences:
+        svg = per_picture(differences, order, reference)
+        made.append(Plot(f"pictures-{dataset}", "Picture by picture", svg, PER_PICTURE))
+    learnt = {entry.name: one for entry in planned.entries if (one := curve(entry.arm, dataset)) is not None}
+    if any(len(one.steps) > 1 for one in learnt.values()):
+        svg = learning(learnt, order, dataset)
+        made.append(Plot(f"learning-{dataset}", "Learning curves", svg, LEARNING))
+    points = [
+        {
+            "name": name,
+            "psnr": float(row["psnr"]),
+            "psnr_sd": float(row["psnr_sd"]),
+            "parameters": row["parameters"],
+            "latency": latency[name],
+        }
+        for name, row in listed.items()
+    ]
+    for what, label in (("latency", "latency in ms"), ("parameters", "parameters")):
+        svg = quality(points, order, what, label, dataset)
+        made.append(Plot(f"{what}-{dataset}", f"Quality against {what}", svg, QUALITY))
+    return made
+
+
+def grouped(number: int) -> str:
+    """Thousands apart: 155 907."""
+    return f"{number:,}".replace(",", "\u202f")
+
+
+FOREST = (
+    "Filled: better or worse than the reference, after Holm's correction. Hollow and grey: a tie, or not decided. A "
+    "dotted interval is over pictures only, or over seeds only."
+)
+PER_PICTURE = "Each mark is a picture, a mean over seeds; the stroke is the mean over pictures."
+LEARNING = (
+    "Validation during training: mean over seeds, the band from the lowest seed to the highest. The first third of the "
+    "validations may lie below the axis."
+)
+QUALITY = "Mean over seeds, with one standard deviation over seeds up and down where there are several."

@@ -1,0 +1,68 @@
+"""The report's files: one page that needs nothing beside it, and its tables and plots by themselves.
+
+FOLDER/report.html    everything, pictures inlined
+FOLDER/report.md      sentences and tables
+FOLDER/report.tex     the tables, for booktabs
+FOLDER/report/*.csv   the tables' values, not rounded
+FOLDER/report/*.svg   the plots
+"""
+
+import os
+import re
+from pathlib import Path
+
+from upnet.study.report.content import Report
+from upnet.study.report.page import page, standalone
+from upnet.study.report.tables import comma_separated, latex, markdown
+
+TEX = r"% Needs \usepackage{booktabs,graphicx}, and a font with the letters of your arms' names."
+
+
+def write(report: Report, folder: Path) -> list[Path]:
+    """Write all files, each of them whole or not at all; what an earlier report left in FOLDER/report goes."""
+    aside = folder / "report"
+    aside.mkdir(parents=True, exist_ok=True)
+    for old in [*aside.glob("*.csv"), *aside.glob("*.svg")]:
+        old.unlink()
+    files = {
+        folder / "report.html": page(report),
+        folder / "report.md": in_markdown(report),
+        folder / "report.tex": "\n".join([TEX, *(latex(table) for table in report.tables())]),
+    }
+    files |= {aside / f"{_stem(table.name)}.csv": comma_separated(table) for table in report.tables()}
+    files |= {aside / f"{_stem(plot.name)}.svg": standalone(plot.svg) for plot in report.plots()}
+    for path, text in files.items():
+        part = path.with_name(path.name + ".part")
+        part.write_text(text, encoding="utf-8")
+        os.replace(part, path)
+    return list(files)
+
+
+def in_markdown(report: Report) -> str:
+    """Sentences and tables, with links to the plots."""
+    parts = [f"# {_md(report.title)}", _md(report.lead)]
+    parts += ["## What was found, and what was not"]
+    for section in report.sections:
+        parts += [f"### {_md(section.dataset)}", _listed(section.found)]
+    parts += ["## Limits"]
+    for section in report.sections:
+        parts += [f"### {_md(section.dataset)}", _listed(section.limits)] if section.limits else []
+    parts += ["### Of the study", _listed(report.limits)]
+    if report.missing:
+        parts += ["## What is missing", _listed([f"{sentence}." for sentence in report.missing])]
+    parts += ["## Plan and protocol", _listed([f"{word}: {what}" for word, what in report.facts])]
+    parts += ["## Tables", *(markdown(table) for table in report.tables())]
+    parts += ["## Plots", *(f"![{_md(plot.title)}](report/{_stem(plot.name)}.svg)" for plot in report.plots())]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _listed(sentences) -> str:
+    return "\n".join(f"- {_md(sentence)}" for sentence in sentences)
+
+
+def _md(text: str) -> str:
+    return re.sub(r"([\\`*_\[\]])", r"\\\1", text).replace("&", "&amp;").replace("<", "&lt;")
+
+
+def _stem(name: str) -> str:
+    return re.sub(r"[^\w.+-]+", "_", name)

@@ -1,0 +1,73 @@
+"""How long a cell will take on this machine: a few real steps and a validation, timed."""
+
+import statistics
+import time
+from typing import Any
+
+import pytorch_lightning as pl
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from upnet.config import build
+from upnet.data import DataModule
+from upnet.memory import keep_large_blocks
+from upnet.study.plan import Seconds
+from upnet.training.parts import build_task, build_trainer
+
+WARMUP, MEASURED = 3, 7
+
+
+class _Clock(pl.Callback):
+    """When every step began and ended, and how long validation took."""
+
+    def __init__(self) -> None:
+        self.begin = 0.0
+        self.ends: list[float] = []
+        self.validation = 0.0
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.begin = time.perf_counter()
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        self.ends.append(time.perf_counter())
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.validation -= time.perf_counter()
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.validation += time.perf_counter()
+
+
+def rehearse(config: DictConfig) -> Seconds:
+    """Seconds per step, the median of `MEASURED` after a warm-up, per validation, and per cell; nothing is written.
+
+    Of each validation set one picture is scored, and its time multiplied by how many times as many pixels the set has.
+    """
+    started = time.perf_counter()
+    if config.keep_memory:
+        keep_large_blocks()
+    with open_dict(config):
+        config.steps = WARMUP + MEASURED
+        config.validations = 1
+        config.callbacks = {}
+        config.logger = False
+        config.trainer.max_steps = config.steps
+    OmegaConf.update(config, "trainer.limit_val_batches", 1, force_add=True)
+    OmegaConf.update(config, "trainer.log_every_n_steps", 10**9, force_add=True)
+    data = build(config.data)
+    assert isinstance(data, DataModule)
+    model = OmegaConf.to_container(config.model)
+    assert isinstance(model, dict)
+    task = build_task(config, {str(key): value for key, value in model.items()}, {})
+    trainer, clock = build_trainer(config), _Clock()
+    trainer.callbacks.append(clock)  # pyright: ignore[reportAttributeAccessIssue]
+    trainer.fit(task, datamodule=data)
+    per_step = config.trainer.accumulate_grad_batches
+    steps = clock.ends[per_step - 1 :: per_step]
+    durations = [later - earlier for earlier, later in zip(steps[WARMUP - 1 :], steps[WARMUP:], strict=False)]
+    stores = data.val_sets().values()
+    pixels = [[height * width for height, width in store.sizes] for store in stores]
+    share = sum(map(sum, pixels)) / sum(one[0] for one in pixels)
+    beside = clock.begin - started
+    return Seconds(round(statistics.median(durations), 5), round(clock.validation * share, 3), round(beside, 3))
