@@ -57,13 +57,13 @@ def print_side_by_side(names: Sequence[str], contents: Sequence[Mapping[str, Any
         columns = _columns(dataset, names, contents, groups, several)
         title = "mixed protocols or pictures" if several else brief(contents[groups.index(0)])
         console.print(_side_by_side(dataset, columns, measured, title))
-        notes: dict[str, list[str]] = {}
+        notes: dict[tuple[str, str], list[str]] = {}
         for name, content, group in zip(names, contents, groups, strict=True):
             if group is not None:
                 told = f"{brief(content)}; {footnote(content, dataset)}" if several else footnote(content, dataset)
-                notes.setdefault(marked(told, group, several), []).append(name)
-        for told, owners in notes.items():
-            text = told if len(notes) == 1 else f"{', '.join(owners)}: {told}"
+                notes.setdefault((f"[{group + 1}] " if several else "", told), []).append(name)
+        for (mark, told), owners in notes.items():
+            text = told if len(notes) == 1 else f"{mark}{', '.join(owners)}: {told}"
             console.print(text, style="dim", highlight=False)
 
 

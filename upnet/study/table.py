@@ -102,7 +102,7 @@ def print_study(arms: Sequence[Arm], unfinished: Sequence[Path]) -> None:
         notes = {arm.footing: arm.runs[0].results for arm in reversed(told)}
         for footing, content in sorted(notes.items(), key=lambda pair: pair[0]):
             note = f"{brief(content)}; {footnote(content, dataset)}" if several else footnote(content, dataset)
-            console.print(marked(note, footing, several), style="dim", highlight=False)
+            console.print(f"[{footing + 1}] {note}" if several else note, style="dim", highlight=False)
     for path in unfinished:
         console.print(f"left out, since it didn't finish: {path}")
 
