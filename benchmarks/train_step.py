@@ -25,6 +25,7 @@ import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, open_dict
 from PIL import Image
+from pytorch_lightning.loggers import TensorBoardLogger
 from torch import nn
 
 from upnet.config import build, check
@@ -177,14 +178,14 @@ def measure(overrides: list[str], block: int, blocks: int, folder: Path, smoke: 
     run.build_trainer = trainer
     EMA.update = timed(watch.parts, "averaging", original[1])
     Stream.__getitem__ = timed(watch.parts, "data", original[2])
-    log_metrics = pl.loggers.TensorBoardLogger.log_metrics
-    pl.loggers.TensorBoardLogger.log_metrics = timed(watch.parts, "logging", log_metrics)
+    log_metrics = TensorBoardLogger.log_metrics
+    TensorBoardLogger.log_metrics = timed(watch.parts, "logging", log_metrics)
     optimizer_step = torch.optim.AdamW.step
     try:
         train(config)
     finally:
         run.build_trainer, EMA.update, Stream.__getitem__ = original
-        pl.loggers.TensorBoardLogger.log_metrics = log_metrics
+        TensorBoardLogger.log_metrics = log_metrics
         torch.optim.AdamW.step = optimizer_step
     found: dict[str, Any] = {name: statistics.median(values) for name, values in watch.seconds.items()}
     found["precision"] = "bf16" if bf16 else "float32"

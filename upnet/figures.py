@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from upnet.comparable import brief
 from upnet.data import Store
 from upnet.metrics import bicubic
 from upnet.models import EncoderDecoder
@@ -110,6 +111,7 @@ def draw_comparison(net: EncoderDecoder, sets: Mapping[str, Store], content: Map
             axis.set_title(title, fontsize=9)
         for axis in row:
             axis.set_axis_off()
+    figure.supxlabel(f"PSNR: {brief(content)}", fontsize=8, color="#555555")
     figure.savefig(path, dpi=130)
 
 

@@ -1,7 +1,7 @@
 """The settings at the root of a config, which no class owns."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from annotated_types import Ge, Lt
 
@@ -83,7 +83,7 @@ class EvaluateSettings:
     trust: str | list[str] | None
     save_images: bool
     device: str
-    scale: Any
+    scale: Annotated[int, Ge(2)]
     seed: Annotated[int, Ge(0)]
     debug: bool
     run_dir: str

@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 
 from upnet.checkpoint import load_network
+from upnet.comparable import brief
 from upnet.data import Store
 from upnet.figures import Detail
 from upnet.study.table import Arm
@@ -38,7 +39,7 @@ def draw_study(arms: Sequence[Arm], sets: Mapping[str, Store], path: Path, trust
     rows = -(-len(tiles) // COLUMNS)
     figure = Figure(figsize=(3.1 * COLUMNS, 3.3 * rows + 0.3), layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
-    figure.suptitle(f"{dataset}: {name}", fontsize=11)
+    figure.suptitle(f"{dataset}: {name}   ({brief(arms[0].runs[0].results)})", fontsize=11)
     axes = figure.subplots(rows, COLUMNS, squeeze=False).ravel()
     for axis in axes:
         axis.set_axis_off()

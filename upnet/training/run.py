@@ -87,7 +87,10 @@ def _run(config: DictConfig, task: Task, trainer: pl.Trainer, data: DataModule, 
 
 @contextmanager
 def alone(folder: Path, hold: bool = True) -> Iterator[None]:
-    """Hold a run's folder; of several processes, one does. Raises ValueError where another run has it: two would write over each other's files."""
+    """Hold a run's folder; of several processes, one does.
+
+    Raises ValueError where another run has it: the two would write over each other's files.
+    """
 
     def refuse() -> None:
         raise ValueError(
@@ -122,6 +125,7 @@ def conclude(config: DictConfig, task: Task, trainer: pl.Trainer, data: DataModu
     folder = Path(config.run_dir)
     count = parameters(task.net)
     extra = {
+        "method": {"kind": "network", "name": folder.name},
         "model": task.config,
         "scale": task.net.scale,
         "parameters": count,
@@ -131,6 +135,8 @@ def conclude(config: DictConfig, task: Task, trainer: pl.Trainer, data: DataModu
         "seed": config.seed,
         "val_root": data.val_root,
         "minutes": round(minutes, 3),
+        "device": torch.cuda.get_device_name(task.device) if task.device.type == "cuda" else "cpu",
+        "tile": "auto",
         "raw": {name: tally.plain() for name, tally in task.tallies["raw"].items()},
         "versions": versions(),
     }
