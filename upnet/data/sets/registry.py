@@ -7,7 +7,6 @@ from pathlib import Path
 
 from upnet.data.sets.base import Published
 
-
 HERE = __name__.rpartition(".")[0]
 
 
