@@ -13,7 +13,7 @@ from upnet.drawing import anew, apart
 def parts(compose: Compose):
     """The initial weights of a network, by the module they belong to: parts("model.skip=false", seed=1)."""
 
-    def drawn(*overrides: str, seed: int = 0) -> dict[str, dict[str, torch.Tensor]]:
+    def drawn(*overrides: str, seed: int = 0) -> dict[str, dict[str, nn.Parameter]]:
         torch.manual_seed(seed)
         net = build(compose(*overrides).model)
         assert isinstance(net, nn.Module)

@@ -49,7 +49,9 @@ def test_every_arm_meets_every_combination_of_levels_once() -> None:
     assert made[-1].stem(3) == "y-x3-without-seed3"
 
 
-@pytest.mark.parametrize(("word", "told"), [("m=5", "study.arms.x"), ("s=1", "study.factors.skip"), ("seed=1", "study.seeds")])
+@pytest.mark.parametrize(
+    ("word", "told"), [("m=5", "study.arms.x"), ("s=1", "study.factors.skip"), ("seed=1", "study.seeds")]
+)
 def test_the_command_line_cannot_set_what_the_study_varies(word: str, told: str) -> None:
     with pytest.raises(ValueError, match=f"{word} would be the same in all cells, and {told}"):
         design(factors={"skip": {"with": ["s=1"]}}).check_words(["steps=3", word])
@@ -102,9 +104,9 @@ def test_two_arms_that_are_the_same_are_refused(words, plan, tmp_path: Path) -> 
 
 
 def test_an_arm_with_an_unknown_setting_is_refused_by_name(words, plan, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="study: odd: .*model/upsampler/neerest"):
+    with pytest.raises(ValueError, match=r"study: odd: .*model/upsampler/neerest"):
         plan(words(arms={**ARMS, "odd": "model/upsampler=neerest"}), tmp_path)
-    with pytest.raises(ValueError, match="study: odd: optimizer.lrr is not a setting"):
+    with pytest.raises(ValueError, match=r"study: odd: optimizer\.lrr is not a setting"):
         plan(words(arms={**ARMS, "odd": "+optimizer.lrr=1"}), tmp_path)
 
 
@@ -124,13 +126,21 @@ def test_a_dry_run_measures_and_trains_nothing(
     said = words("study.dry_run=true", '+study.factors.skip.with="model.skip=true"', arms=ARMS)
     study(compose(*said), said, tmp_path)
     told = " ".join(capsys.readouterr().out.split())
-    for part in ("2 cells = 2 arms × 1 of skip × 1 seeds, 4 steps each", "Regime N", "on this machine", "nearest, skip=with"):
+    for part in (
+        "2 cells = 2 arms × 1 of skip × 1 seeds, 4 steps each",
+        "Regime N",
+        "on this machine",
+        "nearest, skip=with",
+    ):
         assert part in told, part
     assert not (tmp_path / "cells").exists()
     written = read_plan(tmp_path)
     assert all(one["seconds"]["step"] > 0 for one in written["variants"])
     assert written["variants"][1]["taps"] == {"level 1": [4]}
-    assert [path.name.split("-", 1)[1] for path in planned_runs(tmp_path)] == ["nearest-with-seed0", "bilinear-with-seed0"]
+    assert [path.name.split("-", 1)[1] for path in planned_runs(tmp_path)] == [
+        "nearest-with-seed0",
+        "bilinear-with-seed0",
+    ]
     assert "| bilinear, skip=with |" in (tmp_path / "plan.md").read_text()
 
 

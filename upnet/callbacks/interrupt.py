@@ -1,6 +1,7 @@
 """Ctrl-C, or a signal of the machine's scheduler: finish the step, save, say how to go on."""
 
 import signal
+import sys
 from types import FrameType
 from typing import Any
 
@@ -65,4 +66,8 @@ class SaveAtInterrupt(pl.Callback):
         if self.interrupted:
             raise KeyboardInterrupt
         self.signal = number
-        print("\nInterrupted: ending after this step. Once more breaks off at once, without saving.", flush=True)
+        print(
+            "\nInterrupted: ending after this step. Once more breaks off at once, without saving.",
+            file=sys.stderr,
+            flush=True,
+        )

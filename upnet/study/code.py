@@ -1,5 +1,6 @@
 """Which code a cell was made by, so that a study doesn't mix two of them unseen."""
 
+import functools
 import hashlib
 import importlib.util
 from collections.abc import Iterable, Mapping
@@ -21,7 +22,7 @@ def code(targets: Iterable[str] = ()) -> dict[str, str]:
     The source is told by a hash of the files themselves, so that a commit of something else changes nothing, and an
     edit without a commit does.
     """
-    told = {"upnet": VERSION, "source": _digest(PACKAGE.rglob("*.py")), "torch": str(torch.__version__)}
+    told = {"upnet": VERSION, "source": _source(), "torch": str(torch.__version__)}
     own = (_own(target.rpartition(".")[0]) for target in sorted(set(targets)))
     return told | {name: _digest([path]) for name, path in filter(None, own)}
 
@@ -45,6 +46,12 @@ def targets(node: Any) -> Iterable[str]:
     elif isinstance(node, list):
         for value in node:
             yield from targets(value)
+
+
+@functools.cache
+def _source() -> str:
+    """As it was when it was first asked for, since that is the code this process runs."""
+    return _digest(PACKAGE.rglob("*.py"))
 
 
 def _own(module: str) -> tuple[str, Path] | None:

@@ -61,7 +61,9 @@ class Design:
         if not re.fullmatch(r"[\w.+-]+", self.name):
             raise ValueError(f"study.name={self.name} names a folder; take letters, digits, - and _ only")
         if not self.arms:
-            raise ValueError("study.arms names no arm; a study compares some, as configs/experiment/study/tail.yaml does")
+            raise ValueError(
+                "study.arms names no arm; a study compares some, as configs/experiment/study/tail.yaml does"
+            )
         if self.reference not in self.arms:
             raise ValueError(
                 f"study.reference={self.reference} is none of the arms, and the others are compared with it; "

@@ -187,9 +187,11 @@ FOOTNOTE = "mult-adds: true ones, for an output of 1280×720; taps: LR pixels pe
 
 
 def duration(minutes: float) -> str:
-    """`40 s`, `12 min` or `3.5 h`."""
+    """`40 s`, `2.4 min`, `12 min` or `3.5 h`."""
     if minutes < 1.5:
         return f"{minutes * 60:.0f} s"
+    if minutes < 10:
+        return f"{minutes:.1f} min"
     return f"{minutes:.0f} min" if minutes < 100 else f"{minutes / 60:.1f} h"
 
 

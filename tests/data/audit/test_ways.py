@@ -25,6 +25,12 @@ def test_the_product_of_a_way_is_best_explained_by_that_way(
     assert np.array_equal(ways(scale)[best.way](hr), lr)  # two ways may coincide, as for the middle of three pixels
 
 
+def test_a_part_of_a_large_picture_tells_as_much_as_the_whole() -> None:
+    hr = np.random.default_rng(0).integers(0, 256, (800, 900, 3), np.uint8)
+    best = examine(hr, ways(2)["Pillow's Lanczos"](hr), 2)[0]
+    assert (best.way, best.differing) == ("Pillow's Lanczos", 0)
+
+
 def test_jpeg_after_a_way_is_recognised_with_its_quality(photographs: dict[str, np.ndarray]) -> None:
     hr = photographs["chelsea"][:240, :360]
     file = io.BytesIO()

@@ -21,7 +21,7 @@ _LEAST_VOTES = 3
 _MOST = 8
 _WHOLES = 3
 _WHOLES_ALIKE = 0.5
-_CHUNK = 4096
+_CHUNK = 2048
 _OCTAVES, _PART, _HALF = 0.5, 0.3, 128
 
 
@@ -37,23 +37,25 @@ class Candidate(NamedTuple):
     votes: int
 
 
-def _turned_products(ours: Tensor, theirs: Tensor) -> Iterator[tuple[int, Tensor]]:
-    """Each turn, and the products of all our patches, so turned, with all of theirs: (K, M).
+Parts = tuple[Tensor, Tensor, Tensor, Tensor]
+"""Patches by their even and odd frequencies along y and x: even even, even odd, odd even, odd odd; (K, 16) each."""
+
+
+def _parts(patches: Tensor) -> Parts:
+    squares = patches.reshape(-1, SIDE, SIDE)
+    ee, eo, oe, oo = (squares[:, y::2, x::2].flatten(1).contiguous() for y in (0, 1) for x in (0, 1))
+    return ee, eo, oe, oo
+
+
+def _turned_products(patches: Tensor, theirs: Parts) -> Iterator[tuple[int, Tensor]]:
+    """Each turn, and the products of all patches, so turned, with all of theirs: (K, M).
 
     A flip changes the signs of the odd frequencies along its axis, so the products of even and odd parts serve all.
     """
-    even = torch.arange(SIDE) % 2 == 0
-    squares, others = ours.reshape(-1, SIDE, SIDE), theirs.reshape(-1, SIDE, SIDE)
-
-    def product(square: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-        a, b = (part[:, rows][:, :, columns].flatten(1) for part in (square, others))
-        return a @ b.T
-
-    for swap in (0, 4):
-        square = squares.transpose(1, 2) if swap else squares
-        both, neither = product(square, even, even), product(square, ~even, ~even)
-        across, along = product(square, even, ~even), product(square, ~even, even)
-        same, other = both + neither, both.sub_(neither)
+    swapped = patches.reshape(-1, SIDE, SIDE).transpose(1, 2).flatten(1)
+    for swap, ours in ((0, patches), (4, swapped)):
+        even, across, along, neither = (a @ b.T for a, b in zip(_parts(ours), theirs, strict=True))
+        same, other = even + neither, even.sub_(neither)
         odd, odder = across + along, across.sub_(along)
         yield swap, same + odd
         yield swap + 3, same.sub_(odd)
@@ -69,7 +71,8 @@ class Album:
         counts = [len(picture.points) for picture in self.pictures]
         self.owner = torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts, dtype=torch.int64))
         self.points = torch.cat([torch.zeros(0, 3), *[picture.points for picture in self.pictures]])
-        self.patches = torch.cat([torch.zeros(0, SIDE * SIDE), *[picture.patches for picture in self.pictures]])
+        patches = torch.cat([torch.zeros(0, SIDE * SIDE), *[picture.patches for picture in self.pictures]])
+        self.parts = _parts(patches)
         self.wholes = torch.stack([picture.whole for picture in self.pictures]) if counts else torch.zeros(0, WHOLE**2)
         self.sizes = torch.tensor([picture.size for picture in self.pictures], dtype=torch.float32).reshape(-1, 2)
 
@@ -95,8 +98,9 @@ class Album:
     def _by_patches(self, picture: Features, start: int) -> list[Candidate]:
         first = int(torch.searchsorted(self.owner, start))
         points, turns, columns = [], [], []
-        for begin in range(first, len(self.patches), _CHUNK):
-            for turn, alike in _turned_products(picture.patches, self.patches[begin : begin + _CHUNK]):
+        for begin in range(first, len(self.points), _CHUNK):
+            ee, eo, oe, oo = (part[begin : begin + _CHUNK] for part in self.parts)
+            for turn, alike in _turned_products(picture.patches, (ee, eo, oe, oo)):
                 point, column = (alike > _ALIKE).nonzero(as_tuple=True)
                 points.append(point)
                 turns.append(torch.full_like(point, turn))

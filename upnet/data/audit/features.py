@@ -18,7 +18,7 @@ from torch import Tensor
 
 from upnet.data.audit.plane import Size, as_plane, blurred, grey_image, structure
 
-VERSION = 1
+VERSION = 2
 """Counted up whenever the features of a picture change; part of the name of every file that keeps them."""
 
 SIDE = 8
@@ -71,7 +71,8 @@ def describe(rgb: np.ndarray) -> Features:
         levels = _levels(base)
         found = _strongest(levels, quota)
         patches.append(_patches(levels, found))
-        points.append(found * 2**octave)
+        # Every other pixel is kept, the first one included: pixel centres stay where they were.
+        points.append(torch.cat(((found[:, :2] - 0.5) * 2**octave + 0.5, found[:, 2:] * 2**octave), dim=1))
         base = levels[3, ::2, ::2]
     return Features(np.array(image), torch.cat(points), torch.cat(patches), _unit(small.reshape(1, -1))[0])
 
@@ -141,7 +142,7 @@ def _summit(response: Tensor, level: Tensor, y: Tensor, x: Tensor, axis: int) ->
 
 
 def _patches(levels: Tensor, points: Tensor) -> Tensor:
-    """(K, SIDE * SIDE), transformed: a grid of samples 1.5 sigma apart around each point, at the blur of its own sigma."""
+    """(K, SIDE * SIDE): transforms of grids of samples 1.5 sigma apart around each point, at the blur of its sigma."""
     count, height, width = levels.shape
     grid = (torch.arange(SIDE) - (SIDE - 1) / 2) * _SPACING
     x = points[:, 0, None, None] + grid[None, None, :] * points[:, 2, None, None]

@@ -17,6 +17,7 @@ from upnet.imresize import Border, imresize
 BORDERS: tuple[Border, ...] = ("symmetric", "replicate")
 
 _LARGEST_PART = 768
+_MARGIN = 8
 _QUALITIES = (10, 20, 30, 40, 50, 60, 70, 75, 80, 85, 90, 95)
 _GAIN = 2.0
 
@@ -127,19 +128,26 @@ def ways(scale: int) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
 def examine(hr: np.ndarray, lr: np.ndarray, scale: int) -> list[Fit]:
     """All ways, the best first, on a part of the picture where it is large; JPEG after a way counts as another way."""
     height, width = (min(side, _LARGEST_PART // scale) for side in lr.shape[:2])
-    hr, lr = hr[: scale * height, : scale * width], lr[:height, :width]
+    hr, part = hr[: scale * height, : scale * width], lr[:height, :width]
+    # Near a cut the ways miss what lies beyond it.
+    part = part[: height - _MARGIN * (height < lr.shape[0]), : width - _MARGIN * (width < lr.shape[1])]
     made = {way: reduce(hr) for way, reduce in ways(scale).items()}
-    fits = sorted((fit(way, one, lr) for way, one in made.items()), key=lambda one: -one.psnr)
+    fits = sorted((_fit(way, one, part) for way, one in made.items()), key=lambda one: -one.psnr)
     if fits[0].differing:
-        pressed = [_pressed(one, made[one.way], lr) for one in fits[:3]]
+        pressed = [_pressed(one, made[one.way], part) for one in fits[:3]]
         fits += [one for one in pressed if one.psnr > fits[0].psnr + _GAIN]
     return sorted(fits, key=lambda one: -one.psnr)
 
 
-def _pressed(plain: Fit, made: np.ndarray, lr: np.ndarray) -> Fit:
+def _fit(way: str, made: np.ndarray, part: np.ndarray) -> Fit:
+    """Compared where there is something to compare with."""
+    return fit(way, made[: part.shape[0], : part.shape[1]], part)
+
+
+def _pressed(plain: Fit, made: np.ndarray, part: np.ndarray) -> Fit:
     """The way followed by JPEG of the quality that fits best."""
     return max(
-        (fit(f"{plain.way}, then JPEG of about quality {quality}", _jpeg(made, quality), lr) for quality in _QUALITIES),
+        (_fit(f"{plain.way}, then JPEG of about quality {q}", _jpeg(made, q), part) for q in _QUALITIES),
         key=lambda one: one.psnr,
     )
 
