@@ -234,7 +234,7 @@ def measure_operators(setting: Setting) -> Any:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "operators.json"
         command = [sys.executable, str(HERE / "operators.py"), "--device", setting.device.type, "--json", str(path)]
-        subprocess.run([*command, *(["--smoke"] if setting.smoke else [])], check=True)
+        subprocess.run([*command, *(["--smoke", "--only", "nearest"] if setting.smoke else [])], check=True)
         return json.loads(path.read_text(encoding="utf-8"))
 
 

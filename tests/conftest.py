@@ -15,6 +15,9 @@ from omegaconf import DictConfig
 from support import CONFIGS, Compose
 
 torch.set_num_threads(1)
+# Counting multiply-adds makes torch know a device more, for which its first backward pass would then start a thread,
+# and a process that is forked after that can't train. So the first pass is this one, before anything is counted.
+torch.zeros(1, requires_grad=True).sum().backward()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

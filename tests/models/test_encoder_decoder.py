@@ -166,7 +166,7 @@ def test_bf16_autocast_keeps_the_picture_in_float32(compose: Compose, operator: 
 
 @pytest.mark.parametrize("operator", OPERATORS)
 def test_the_network_compiles_whole_for_every_operator(compose: Compose, operator: str) -> None:
-    net = built(compose, "model.encoder.width=4", f"model/upsampler={operator}")
+    net = built(compose, "model.encoder.width=4", "model.encoder.depth=1", f"model/upsampler={operator}")
     lr = torch.rand(2, 3, 7, 8)
     compiled = torch.compile(net, backend="aot_eager", fullgraph=True)
     output = compiled(lr)

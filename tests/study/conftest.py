@@ -5,15 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 from support import Compose
 
 from upnet.study.plan import Plan
-
-# Counting multiply-adds makes torch know a device more, for which its first backward pass would then start a thread,
-# and a process that is forked after that can't train. So the first pass is this one, before anything is counted.
-torch.zeros(1, requires_grad=True).sum().backward()
 
 Words = Callable[..., list[str]]
 
