@@ -12,6 +12,7 @@ from upnet.checkpoint import Loaded, load_network
 from upnet.config import build
 from upnet.data import DataModule, Store, open_sets
 from upnet.data import build as build_store
+from upnet.device import pick_device
 from upnet.memory import keep_large_blocks
 from upnet.metrics import Protocol
 from upnet.metrics.perceptual import Measure, open_measures
@@ -30,20 +31,6 @@ from upnet.versions import versions
 def listed(value: Any) -> list[str]:
     """A setting that is one name, a list of them, or null."""
     return [] if value is None else [value] if isinstance(value, str) else [str(one) for one in value]
-
-
-def pick_device(name: str) -> torch.device:
-    """The device of that name; auto is a GPU where there is one. Raises ValueError where there is no such device."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as fault:
-        raise ValueError(
-            f"device={name} can't be used here ({str(fault).splitlines()[0]}); take auto or cpu"
-        ) from fault
-    return device
 
 
 def score_checkpoints(config: DictConfig) -> None:

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
 
-    import torch
-
     from upnet.checkpoint import Loaded
     from upnet.data import Store
     from upnet.metrics import Protocol
@@ -70,12 +68,13 @@ def run(options: argparse.Namespace) -> None:
 
     from upnet.checkpoint import load_network
     from upnet.data import build, open_sets
+    from upnet.device import pick_device
     from upnet.metrics import Protocol
     from upnet.study.diagnostics.measuring import chosen, measure
     from upnet.study.diagnostics.show import print_table
 
     wanted = [one.name for one in chosen(options.only)]
-    device = _device(options.device)
+    device = pick_device(options.device)
     loaded = load_network(options.checkpoint, trust=options.trust)
     net = loaded.net.to(device).to(memory_format=torch.channels_last)
     (source,) = open_sets(options.data, net.scale).values()
@@ -134,18 +133,3 @@ def _size(text: str) -> tuple[int, int]:
     if not (cross and height.isdecimal() and width.isdecimal() and min(int(height), int(width)) >= 32):
         raise argparse.ArgumentTypeError(f"a size is HEIGHTxWIDTH in pixels, 32 or more each; got {text!r}")
     return int(height), int(width)
-
-
-def _device(name: str) -> "torch.device":
-    import torch
-
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as fault:
-        raise ValueError(
-            f"--device {name} can't be used here ({str(fault).splitlines()[0]}); take auto or cpu"
-        ) from fault
-    return device
