@@ -1,6 +1,6 @@
 """The cells of a study on the disk: what each has done so far, and who is at work on it.
 
-STUDY/cells/KEY-NAME/       the folder of a run, as any training leaves it, and beside its files
+STUDY/cells/NAME-KEY/       the folder of a run, as any training leaves it, and beside its files
     cell.json               what the cell is, and every session of work on it; "finished" once it is through
     failed.json             why it failed, as long as that is the last that happened
     .cell.lock              held by the process at work, and freed by the operating system when that dies

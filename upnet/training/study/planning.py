@@ -128,7 +128,7 @@ class Planner:
                     raise ValueError(
                         f"study: {variant.label} and {twin.label} are one and the same training; remove one of them"
                     )
-                folder = self.folder / "cells" / f"{key}-{variant.stem(seed)}"
+                folder = self.folder / "cells" / f"{variant.stem(seed)}-{key}"
                 cells.append(Cell(len(cells) + 1, variant.arm, variant.levels, variant.label, seed, key, folder))
         return cells
 
