@@ -1,7 +1,7 @@
 """Whether a process that works for an hour grows: `python benchmarks/soak.py [--minutes 60] [--json FILE]`. Linux.
 
-One process goes round and round: it trains a network with validations, checkpoints and TensorBoard, opens the checkpoint and
-upscales pictures of sizes that never come twice, scores the network, and opens stores again, every tenth time
+One process goes round and round: it trains a network with validations, checkpoints and TensorBoard, opens the
+checkpoint and upscales pictures of ever other sizes, scores the network, and opens stores again, every tenth time
 decoding them anew. Networks, operators, worker processes, tiles and kinds of pictures take turns. After every round it
 notes its resident memory, threads, open files, mapped regions, child processes and the objects that Python knows of.
 
@@ -75,13 +75,16 @@ class Sample:
 
 @dataclass(frozen=True)
 class Growth:
-    """Of one figure: its mean in the first and the last stretch, and its slope per hour with the interval's ends."""
+    """Of one figure: its mean in the first and the last stretch, and its slope per hour with the interval's ends.
+
+    Of less than three stretches there is no slope.
+    """
 
     first: float
     last: float
-    slope: float
-    low: float
-    high: float
+    slope: float | None = None
+    low: float | None = None
+    high: float | None = None
 
 
 def sample(seconds: float) -> Sample:
@@ -164,7 +167,7 @@ def work(root: Path, number: int, steps: int) -> None:
 
 
 def rounds(minutes: float, steps: int) -> Iterator[Sample]:
-    """Work until the time is up, at least two rounds; the process after each of them."""
+    """Work until the time is up, at least one round; the process after each of them."""
     start = time.monotonic()
     with tempfile.TemporaryDirectory() as temporary:
         root, rng = Path(temporary), np.random.default_rng(0)
@@ -175,17 +178,17 @@ def rounds(minutes: float, steps: int) -> Iterator[Sample]:
                 work(root, number, steps)
             seconds = time.monotonic() - start
             yield sample(seconds)
-            if seconds > 60 * minutes and number:
+            if seconds > 60 * minutes:
                 return
 
 
 def growth(samples: Sequence[Sample], name: str) -> Growth:
-    """Of one figure after the warming up; see above. With less than three stretches the interval is infinite."""
+    """Of one figure after the warming up; see above."""
     kept = [one for one in samples if one.seconds >= WARMING * samples[-1].seconds]
     parts = [[kept[i] for i in part] for part in np.array_split(range(len(kept)), min(STRETCHES, len(kept)))]
     values = [statistics.fmean(getattr(one, name) for one in part) for part in parts]
     if len(parts) < 3:
-        return Growth(values[0], values[-1], values[-1] - values[0], -np.inf, np.inf)
+        return Growth(values[0], values[-1])
     line = stats.linregress([statistics.fmean(one.seconds for one in part) / 3600 for part in parts], values)
     reach = stats.t.ppf(0.975, len(parts) - 2) * line.stderr
     return Growth(values[0], values[-1], line.slope, line.slope - reach, line.slope + reach)
@@ -201,7 +204,8 @@ def tell(samples: Sequence[Sample], own: float) -> dict[str, Growth]:
     print(f"{'':10}{'at first':>12}{'at last':>12}{'per hour':>12}   95 % interval")
     rows = {name: growth(samples, name) for name in asdict(samples[0]) if name != "seconds"}
     for name, row in rows.items():
-        print(f"{name:10}{row.first:12.1f}{row.last:12.1f}{row.slope:+12.2f}   {row.low:+.2f} to {row.high:+.2f}")
+        slope = "" if row.slope is None else f"{row.slope:+12.2f}   {row.low:+.2f} to {row.high:+.2f}"
+        print(f"{name:10}{row.first:12.1f}{row.last:12.1f}{slope}")
     return rows
 
 

@@ -1,16 +1,23 @@
 """A training that stops where it must, and settings that are refused before it starts."""
 
 import errno
+import gc
 import signal
+import threading
+import weakref
 from pathlib import Path
 
 import pytest
+import pytorch_lightning as pl
 import torch
+from omegaconf import DictConfig
 
 from upnet.callbacks import CheckpointFiles, NonFiniteLossError
+from upnet.callbacks.interrupt import SIGNALS
 from upnet.checkpoint import load_network
 from upnet.config import ConfigError
 from upnet.training import train
+from upnet.training.parts import build_trainer
 from upnet.training.run import alone
 
 
@@ -34,16 +41,34 @@ def test_a_loss_that_is_lost_stops_the_run_and_keeps_the_last_good_checkpoint(
     assert not (tmp_path / "run/results.json").exists()
 
 
-def test_the_signal_of_ctrl_c_is_given_back_after_an_error(tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_signals_are_given_back_after_an_error(tiny, monkeypatch: pytest.MonkeyPatch) -> None:
     from upnet.task import Task
 
-    before = signal.getsignal(signal.SIGINT)
+    before = [signal.getsignal(number) for number in SIGNALS]
     monkeypatch.setattr(
         Task, "training_step", lambda self, batch, batch_idx: self.net.tail.output.bias.sum() * float("nan")
     )
     with pytest.raises(NonFiniteLossError):
         train(tiny())
-    assert signal.getsignal(signal.SIGINT) is before
+    assert [signal.getsignal(number) for number in SIGNALS] == before
+
+
+def test_nothing_of_a_training_stays_when_it_is_over(tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Signals go back to whom they belonged, threads end, and what it held in memory is free."""
+    trained: list[weakref.ref[pl.Trainer]] = []
+
+    def noted(config: DictConfig) -> pl.Trainer:
+        trainer = build_trainer(config)
+        trained.append(weakref.ref(trainer))
+        return trainer
+
+    monkeypatch.setattr("upnet.training.run.build_trainer", noted)
+    before, threads = [signal.getsignal(number) for number in SIGNALS], set(threading.enumerate())
+    train(tiny())
+    assert [signal.getsignal(number) for number in SIGNALS] == before
+    assert {type(one).__name__ for one in set(threading.enumerate()) - threads} <= {"TMonitor"}  # tqdm's, one for all
+    gc.collect()
+    assert [reference() for reference in trained] == [None]
 
 
 def test_y_float_is_refused_for_colour(tiny) -> None:

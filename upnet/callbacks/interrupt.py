@@ -30,10 +30,15 @@ class SaveAtInterrupt(pl.Callback):
         """Whether training was asked to end."""
         return self.signal != 0
 
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Note who hears the signals, before Lightning listens to some itself."""
+        self._before = {number: signal.getsignal(number) for number in SIGNALS}
+
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Take over the signals; not before Lightning has noted the handlers that it puts back at the end."""
         self.signal = 0
-        self._before = {number: signal.signal(number, self._hear) for number in SIGNALS}
+        for number in SIGNALS:
+            signal.signal(number, self._hear)
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -58,8 +63,10 @@ class SaveAtInterrupt(pl.Callback):
         self._give_back()
 
     def _give_back(self) -> None:
+        # Lightning's own handler, left in place, would swallow every later SIGTERM and keep this training in memory.
         for number, handler in self._before.items():
-            signal.signal(number, handler)
+            if handler is not None:  # one that wasn't set from Python can't be put back by it
+                signal.signal(number, handler)
         self._before = {}
 
     def _hear(self, number: int, frame: FrameType | None) -> None:

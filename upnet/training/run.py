@@ -151,7 +151,7 @@ def conclude(config: DictConfig, task: Task, trainer: pl.Trainer, data: DataModu
     }
     for logger in trainer.loggers:
         logger.log_hyperparams(hyperparameters(config, count), metrics)
-        logger.save()
+        logger.finalize("success")  # or its file and its thread would stay open
     with torch.no_grad():
         draw_comparison(task.ema.net, data.val_sets(), content, folder / "comparison.png")
     print_results(content)

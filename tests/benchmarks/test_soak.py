@@ -1,0 +1,33 @@
+"""The soak runs, and tells growth from none."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.soak import Sample, growth, main
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads /proc, which only Linux has")
+def test_a_soak_of_one_round_does_all_its_work(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--minutes", "0", "--steps", "4", "--json", str(tmp_path / "soak.json")]) == 0
+    told = json.loads((tmp_path / "soak.json").read_text(encoding="utf-8"))
+    assert told["rounds"] == len(told["samples"]) == 1
+    assert told["samples"][0]["memory"] > 100
+    assert told["growth"]["children"] == {"first": 0, "last": 0, "slope": None, "low": None, "high": None}
+    assert "memory" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("per_hour", "grows"), [(0.0, False), (12.0, True)])
+def test_growth_is_told_from_noise(per_hour: float, grows: bool) -> None:
+    rng = np.random.default_rng(0)
+    samples = [
+        Sample(t, 900 + per_hour * t / 3600 + rng.normal(0, 5), 4, 10, 1000, 0, 500_000) for t in range(20, 3600, 20)
+    ]
+    row = growth(samples, "memory")
+    assert row.low is not None
+    assert row.high is not None
+    assert row.low < per_hour < row.high
+    assert (row.low > 0) is grows
+    assert growth(samples, "files").slope == 0
