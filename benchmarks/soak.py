@@ -28,6 +28,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -189,9 +190,9 @@ def growth(samples: Sequence[Sample], name: str) -> Growth:
     values = [statistics.fmean(getattr(one, name) for one in part) for part in parts]
     if len(parts) < 3:
         return Growth(values[0], values[-1])
-    line = stats.linregress([statistics.fmean(one.seconds for one in part) / 3600 for part in parts], values)
-    reach = stats.t.ppf(0.975, len(parts) - 2) * line.stderr
-    return Growth(values[0], values[-1], line.slope, line.slope - reach, line.slope + reach)
+    line: Any = stats.linregress([statistics.fmean(one.seconds for one in part) / 3600 for part in parts], values)
+    slope, reach = float(line.slope), float(stats.t.ppf(0.975, len(parts) - 2) * line.stderr)
+    return Growth(values[0], values[-1], slope, slope - reach, slope + reach)
 
 
 def tell(samples: Sequence[Sample], own: float) -> dict[str, Growth]:
@@ -199,7 +200,7 @@ def tell(samples: Sequence[Sample], own: float) -> dict[str, Growth]:
     last = samples[-1].seconds
     print(
         f"\n{len(samples)} rounds in {last / 60:.1f} minutes of the clock, {own / 60:.1f} of processor time; "
-        f"{torch.get_num_threads()} threads of torch {torch.__version__}; warming up: the first {last * WARMING / 60:.1f}"
+        f"{torch.get_num_threads()} threads of torch {torch.__version__}; warming up: {last * WARMING / 60:.1f} minutes"
     )
     print(f"{'':10}{'at first':>12}{'at last':>12}{'per hour':>12}   95 % interval")
     rows = {name: growth(samples, name) for name in asdict(samples[0]) if name != "seconds"}
