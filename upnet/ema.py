@@ -27,19 +27,20 @@ class EMA(nn.Module, Generic[Net]):
             raise ValueError(f"EMA: decay lies in [0, 1), for example 0.999; got {decay}")
         self.decay = decay
         self.net: Net = copy.deepcopy(net).requires_grad_(False)
+        # Looking for the parameters takes longer than averaging those of a small network. The parameters themselves
+        # outlive a move to another device; buffers don't, and are looked for again.
+        self._followed: tuple[nn.Module, list[Tensor], list[Tensor]] | None = None
 
     @torch.no_grad()
     def update(self, net: Net, step: int) -> None:
         """Take in the network as it is after `step` optimizer steps. Whole-number buffers, counters, are copied."""
         decay = min(self.decay, (1 + step) / (10 + step))
-        averaged, current = _floating(self.net), _floating(net)
-        for mine, theirs in zip(averaged, current, strict=True):
-            mine.lerp_(theirs, 1 - decay)
+        if self._followed is None or self._followed[0] is not net:
+            self._followed = net, list(self.net.parameters()), list(net.parameters())
+        _, averaged, current = self._followed
+        torch._foreach_lerp_(averaged, current, 1 - decay)
         for mine, theirs in zip(self.net.buffers(), net.buffers(), strict=True):
-            if not mine.is_floating_point():
+            if mine.is_floating_point():
+                mine.lerp_(theirs, 1 - decay)
+            else:
                 mine.copy_(theirs)
-
-
-def _floating(net: nn.Module) -> list[Tensor]:
-    tensors = [*net.parameters(), *net.buffers()]
-    return [tensor.detach() for tensor in tensors if tensor.is_floating_point()]

@@ -82,9 +82,7 @@ class Task(pl.LightningModule):
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
         """The loss of one batch."""
         lr, hr = self._pictures(batch["lr"]), self._pictures(batch["hr"])
-        loss = self.loss(self._forward[0](lr), hr)
-        self.log("loss", loss.detach(), prog_bar=True, logger=False)
-        return loss
+        return self.loss(self._forward[0](lr), hr)
 
     def optimizer_step(
         self,

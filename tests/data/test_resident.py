@@ -22,7 +22,7 @@ def agree(store: Store, device: torch.device, augment: bool) -> None:
     for step in range(8):
         here, there = sampler.batch(step), resident.batch(sampler.plan(step).to(device))
         for name in ("lr", "hr"):
-            assert there[name].dtype == torch.uint8
+            assert (there[name].dtype, there[name].stride()) == (torch.uint8, here[name].stride())
             assert torch.equal(there[name].cpu(), here[name]), (step, name)
 
 

@@ -35,7 +35,9 @@ def test_crops_have_the_promised_shape_and_layout(store: Store) -> None:
     batch = Sampler(store, 8, 5, 0, 2).batch(1)
     assert batch["lr"].shape == (5, 3, 8, 8)
     assert batch["hr"].shape == (5, 3, 16, 16)
-    assert all(value.dtype == torch.uint8 and value.is_contiguous() for value in batch.values())
+    for value in batch.values():
+        assert value.dtype == torch.uint8
+        assert value.is_contiguous(memory_format=torch.channels_last)
 
 
 def test_without_augmentation_a_crop_lies_where_its_origin_says(store: Store) -> None:

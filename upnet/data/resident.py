@@ -41,7 +41,7 @@ class Resident:
         }
 
     def _cut(self, start: Tensor, width: Tensor, top: Tensor, left: Tensor, turn: Tensor, side: int) -> Tensor:
-        """(B,) each -> (B, 3, side, side) uint8."""
+        """(B,) each -> (B, 3, side, side) uint8, channels_last."""
         turn = turn.view(-1, 1, 1)
         rows = torch.arange(side, device=start.device).view(1, -1, 1)
         cols = rows.transpose(1, 2)
@@ -51,8 +51,8 @@ class Resident:
         row = torch.where((turn & 1).bool(), side - 1 - row, row) + top.view(-1, 1, 1)
         col = torch.where((turn & 2).bool(), side - 1 - col, col) + left.view(-1, 1, 1)
         pixel = start.view(-1, 1, 1) + 3 * (row * width.view(-1, 1, 1) + col)
-        channel = torch.arange(3, device=start.device).view(1, 3, 1, 1)
-        return self.pixels[pixel[:, None] + channel]
+        channel = torch.arange(3, device=start.device)
+        return self.pixels[pixel[..., None] + channel].permute(0, 3, 1, 2)
 
 
 def fits(store: Store, device: torch.device) -> bool:
