@@ -4,7 +4,7 @@ The real training is upnet's own, by its own command's parts, with everything a 
 TensorBoard, averaged weights, batches cut from the store on disk. The bare loops are forward, backward, optimizer and
 averaging on one fixed batch: in the machine's best precision and memory format, and in float32 with the default format.
 All run in one process: after every block of real steps each bare loop makes a block of its own, so that a disturbance
-hits them all. The time of a step is the median over the blocks.
+hits them all. The time of a step is the median over the blocks, and so is that of each part of it.
 """
 
 import argparse
@@ -14,10 +14,11 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytorch_lightning as pl
@@ -34,8 +35,8 @@ from upnet.ema import EMA
 from upnet.memory import keep_large_blocks
 from upnet.precision import lightning_precision
 from upnet.settings import TrainSettings
-from upnet.training import parts
-from upnet.training.run import train
+from upnet.task import Task
+from upnet.training import parts, run
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 
@@ -68,17 +69,18 @@ class Bare:
         self.ema = EMA(self.net, 0.999)
         self.optimizer = build(config.optimizer)(self.net.parameters())
         self.loss = build(config.loss)
-        patch, batch = config.data.patch, config.data.batch_size
-        lr, hr = torch.rand(batch, 3, patch, patch), torch.rand(batch, 3, patch * config.scale, patch * config.scale)
+        side, batch = config.data.patch, config.data.batch_size
+        lr, hr = torch.rand(batch, 3, side, side), torch.rand(batch, 3, side * config.scale, side * config.scale)
         self.lr, self.hr = (x.to(device).to(memory_format=layout) for x in (lr, hr))
         self.device, self.bf16, self.done = device, bf16, 0
+        self.update: Callable[[], Any] = self.optimizer.step
 
     def step(self) -> None:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
             loss = self.loss(self.net(self.lr), self.hr)
         self.optimizer.zero_grad()
         loss.backward()
-        self.optimizer.step()
+        self.update()
         self.done += 1
         self.ema.update(self.net, self.done)
 
@@ -100,32 +102,29 @@ class Blocks(pl.Callback):
     device: torch.device
     seconds: dict[str, list[float]] = field(default_factory=dict)
     parts: dict[str, float] = field(default_factory=dict)
-    counted: int = 0
     _since: float = 0.0
     _blocks: int = 0
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         if (batch_idx + 1) % self.steps:
             return
-        synchronise(self.device)
-        real = (time.perf_counter() - self._since) / self.steps
-        if self._blocks:  # the first one warms up
-            self.seconds.setdefault("real", []).append(real)
-            self.counted += self.steps
-        else:
-            self.parts.clear()
-        measured = dict(self.parts)
+        self._keep("real", ("data", "conversion", "logging", "averaging"))
         for name, bare in self.bare.items():
-            start = time.perf_counter()
+            self._since = time.perf_counter()
             for _ in range(self.steps):
                 bare.step()
-            synchronise(self.device)
-            if self._blocks:
-                self.seconds.setdefault(name, []).append((time.perf_counter() - start) / self.steps)
-        self.parts.clear()
-        self.parts.update(measured)  # what the bare loops did is none of the training's
+            self._keep(name, ("optimizer",) if name == "bare_best" else ())
         self._blocks += 1
         self._since = time.perf_counter()
+
+    def _keep(self, loop: str, parts: Sequence[str]) -> None:
+        """Note a block that just ended, and its parts; the first one warms up."""
+        synchronise(self.device)
+        found = {loop: time.perf_counter() - self._since, **{part: self.parts.get(part, 0.0) for part in parts}}
+        self.parts.clear()
+        for name, seconds in found.items():
+            if self._blocks:
+                self.seconds.setdefault(name, []).append(seconds / self.steps)
 
 
 def timed(parts: dict[str, float], name: str, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -166,46 +165,34 @@ def measure(overrides: list[str], block: int, blocks: int, folder: Path, smoke: 
     bf16 = lightning_precision("auto", accelerator) == "bf16-mixed"
     bare = {"bare_best": Bare(config, device, bf16, True), "bare_fp32_nchw": Bare(config, device, False, False)}
     watch = Blocks(bare, block, device)
-    original = parts.build_trainer, EMA.update, Stream.__getitem__
+    bare["bare_best"].update = timed(watch.parts, "optimizer", bare["bare_best"].update)
 
     def trainer(given: DictConfig) -> pl.Trainer:
-        built = original[0](given)
+        built = parts.build_trainer(given)
         built.callbacks.append(watch)  # pyright: ignore[reportAttributeAccessIssue]
         return built
 
-    import upnet.training.run as run
-
-    run.build_trainer = trainer
-    EMA.update = timed(watch.parts, "averaging", original[1])
-    Stream.__getitem__ = timed(watch.parts, "data", original[2])
-    log_metrics = TensorBoardLogger.log_metrics
-    TensorBoardLogger.log_metrics = timed(watch.parts, "logging", log_metrics)
-    optimizer_step = torch.optim.AdamW.step
-    try:
-        train(config)
-    finally:
-        run.build_trainer, EMA.update, Stream.__getitem__ = original
-        TensorBoardLogger.log_metrics = log_metrics
-        torch.optim.AdamW.step = optimizer_step
+    with (
+        patch.object(run, "build_trainer", trainer),
+        patch.object(EMA, "update", timed(watch.parts, "averaging", EMA.update)),
+        patch.object(Stream, "__getitem__", timed(watch.parts, "data", Stream.__getitem__)),
+        patch.object(Task, "_pictures", timed(watch.parts, "conversion", Task._pictures)),
+        patch.object(TensorBoardLogger, "log_metrics", timed(watch.parts, "logging", TensorBoardLogger.log_metrics)),
+    ):
+        run.train(config)
     found: dict[str, Any] = {name: statistics.median(values) for name, values in watch.seconds.items()}
-    found["precision"] = "bf16" if bf16 else "float32"
-    found["parts"] = {name: seconds / max(watch.counted, 1) for name, seconds in watch.parts.items()}
-    optimizer = bare["bare_best"].optimizer
-    start = time.perf_counter()
-    for _ in range(20):
-        optimizer.step()
-    synchronise(device)
-    found["parts"]["optimizer"] = (time.perf_counter() - start) / 20
-    known = sum(found["parts"][name] for name in ("data", "logging") if name in found["parts"])
-    found["parts"]["lightning_and_the_rest"] = found["real"] - found["bare_best"] - known
-    return found
+    told = {name: found.pop(name) for name in ("data", "conversion", "logging", "averaging", "optimizer")}
+    # Averaging and the optimizer are in the bare loop as well.
+    beside = told["data"] + told["conversion"] + told["logging"]
+    told["lightning_and_the_rest"] = found["real"] - found["bare_best"] - beside
+    return {**found, "precision": "bf16" if bf16 else "float32", "parts": told}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, help="where the figures go, in seconds per step")
     parser.add_argument("--blocks", type=int, default=8, help="how many blocks the median is over")
-    parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
+    parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS), help="which of the two")
     parser.add_argument("--smoke", action="store_true", help="tiny sizes, to see that it runs")
     arguments = parser.parse_args()
     told: dict[str, Any] = {}

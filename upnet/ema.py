@@ -5,6 +5,7 @@ from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 Net = TypeVar("Net", bound=nn.Module)
 
@@ -38,7 +39,7 @@ class EMA(nn.Module, Generic[Net]):
         if self._followed is None or self._followed[0] is not net:
             self._followed = net, list(self.net.parameters()), list(net.parameters())
         _, averaged, current = self._followed
-        torch._foreach_lerp_(averaged, current, 1 - decay)
+        get_ema_multi_avg_fn(decay)(averaged, current, step)
         for mine, theirs in zip(self.net.buffers(), net.buffers(), strict=True):
             if mine.is_floating_point():
                 mine.lerp_(theirs, 1 - decay)

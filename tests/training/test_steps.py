@@ -40,6 +40,14 @@ def test_the_logged_loss_is_that_of_a_batch_also_where_batches_are_accumulated(t
     assert losses[1] == pytest.approx(losses[0], rel=0.5)
 
 
+def test_the_bar_shows_the_loss_of_the_batch(tiny, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = ("+callbacks.bar._target_=upnet.callbacks.Progress", "+callbacks.bar.refresh_rate=1")
+    settings += ("trainer.log_every_n_steps=1", "trainer.accumulate_grad_batches=2", "steps=2", "validations=1")
+    train(tiny(*settings))
+    logged = [value for _, value in scalars(tmp_path / "run/tensorboard")["train/loss"]]
+    assert f"loss={logged[-1]:.3g}" in capsys.readouterr().out
+
+
 def test_accumulated_batches_make_one_step_and_one_average(tiny, tmp_path: Path) -> None:
     content = train(tiny("trainer.accumulate_grad_batches=3", "steps=2", "validations=1"))
     assert content["step"] == 2

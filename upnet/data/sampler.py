@@ -62,8 +62,8 @@ class Sampler:
     def batch(self, step: int, rank: int = 0, world: int = 1) -> dict[str, Tensor]:
         """The step's batch, or the rows of it that belong to process `rank` of `world`.
 
-        Gives {"lr": (B / world, 3, patch, patch), "hr": (B / world, 3, scale·patch, scale·patch)}, uint8, channels_last.
-        Raises ValueError where the batch cannot be shared out evenly.
+        Gives {"lr": (B / world, 3, patch, patch), "hr": (B / world, 3, scale·patch, scale·patch)} of uint8, in memory
+        pixel by pixel (channels_last). Raises ValueError where the batch cannot be shared out evenly.
         """
         pictures, tops, lefts, turns = self._share(step, rank, world)
         rows, large = len(pictures), self.patch * self.scale
