@@ -12,10 +12,16 @@ from omegaconf import DictConfig
 
 from upnet.running import command
 
+USES = ("checkpoint", "study", "results", "baseline")
+
 
 @command("evaluate")
 def main(config: DictConfig) -> None:
     """Compose, check, then whichever of the uses was asked for."""
+    from upnet.asked import asked_use
+
+    use = asked_use(config, USES)
+    # torch is imported from here on.
     from upnet.config import check
     from upnet.settings import EvaluateSettings
 
@@ -25,21 +31,8 @@ def main(config: DictConfig) -> None:
     from upnet.evaluating import compare_results, compare_study, score_baseline, score_checkpoints
     from upnet.upscaling import upscale
 
-    uses = {
-        "checkpoint": score_checkpoints if config.input is None else upscale,
-        "study": compare_study,
-        "results": compare_results,
-        "baseline": score_baseline,
-    }
-    asked = [use for use in uses if config[use] is not None]
-    if len(asked) != 1:
-        raise ValueError(
-            "give either checkpoint=PATH, to score it or upscale by it, study=FOLDER, results=PATH or baseline=NAME; "
-            f"got {' and '.join(asked) or 'none of them'}"
-        )
-    if config.input is not None and asked != ["checkpoint"]:
-        raise ValueError(f"input={config.input} is upscaled by checkpoint=PATH, not by {asked[0]}={config[asked[0]]}")
-    uses[asked[0]](config)
+    scored = score_checkpoints if config.input is None else upscale
+    {"checkpoint": scored, "study": compare_study, "results": compare_results, "baseline": score_baseline}[use](config)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import torch
 
+from upnet.asked import refuse_missing
 from upnet.config import ConfigError, build, check_targets
 from upnet.models import EncoderDecoder
 from upnet.version import VERSION
@@ -84,8 +85,7 @@ def read(path: Path) -> dict[str, Any]:
 
     Raises ValueError as `load_network` does, and DamagedCheckpointError, which is one, where the file isn't whole.
     """
-    if not path.is_file():
-        raise ValueError(f"there is no checkpoint at {path}; a run writes checkpoints/last.ckpt and best.ckpt")
+    refuse_missing(path)
     _check_whole(path)
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
