@@ -28,3 +28,11 @@ def anew(name: str) -> Iterator[None]:
     number = int(torch.randint(1 << 62, (), device="cpu"))
     with apart(f"{name} {number}"):
         yield
+
+
+def undrawn() -> bool:
+    """Whether parts are being built on the device `meta`, without numbers: their weights are going to come from a file.
+
+    What no file holds is then made on the CPU, and what would have to look at numbers leaves that.
+    """
+    return torch.get_default_device().type == "meta"

@@ -8,8 +8,7 @@ import torch
 from omegaconf import DictConfig
 from rich.console import Console
 
-from upnet.asked import listed
-from upnet.checkpoint import Loaded, load_network
+from upnet.checkpoint import Loaded, export, load_network
 from upnet.config import build
 from upnet.data import DataModule, Store, open_sets
 from upnet.data import build as build_store
@@ -27,6 +26,11 @@ from upnet.study.report import gather, write
 from upnet.study.table import comparable_arms, print_study, read_study, study_content
 from upnet.tiling import Tiling
 from upnet.versions import versions
+
+
+def listed(value: Any) -> list[str]:
+    """A setting that is one name, a list of them, or null."""
+    return [] if value is None else [value] if isinstance(value, str) else [str(one) for one in value]
 
 
 def score_checkpoints(config: DictConfig) -> None:
@@ -56,6 +60,19 @@ def score_checkpoints(config: DictConfig) -> None:
     for loaded, content, pictures in zip(checkpoints, contents, kept, strict=True):
         beside_run(loaded.path, content, pictures, folder)
     _written_to(folder)
+
+
+def export_checkpoint(config: DictConfig) -> None:
+    """Write the network of a checkpoint, by averaged or raw weights, to a safetensors file."""
+    checkpoints = listed(config.checkpoint)
+    if len(checkpoints) != 1:
+        raise ValueError(f"export= writes the network of one checkpoint; got {len(checkpoints)}")
+    target = Path(config.export).expanduser()
+    export(load_network(checkpoints[0], config.weights, listed(config.trust)), target)
+    Console(highlight=False, soft_wrap=True, markup=False).print(
+        f"Written to {shorten(target)}, {target.stat().st_size / 1e6:.2f} MB\n"
+        f"Score it                python evaluate.py checkpoint={shorten(target)}"
+    )
 
 
 def score_baseline(config: DictConfig) -> None:

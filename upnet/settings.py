@@ -74,6 +74,7 @@ class EvaluateSettings:
     baseline: Literal["nearest", "bilinear", "bicubic", "lanczos"] | None
     input: str | None
     output: str | None
+    export: str | None
     tile: Literal["auto", "none"] | Annotated[int, Ge(16)]
     ensemble: Literal["none", "x8"]
     max_pixels: Annotated[int, Ge(1)] | None

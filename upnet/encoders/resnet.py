@@ -6,7 +6,7 @@ import torch
 from annotated_types import Ge, Le
 from torch import Tensor, nn
 
-from upnet.drawing import apart
+from upnet.drawing import apart, undrawn
 from upnet.encoders.base import BlockFactory, Encoder
 from upnet.site import Site
 from upnet.tiling.window import Window, known
@@ -66,8 +66,9 @@ class ResNet(Encoder):
         )
         self.stages = nn.ModuleList(stages[:depth])
         self.widths = (width, *(64, 64, 128, 256, 512)[:depth])
-        self.register_buffer("mean", torch.tensor(MEAN).view(1, 3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(STD).view(1, 3, 1, 1), persistent=False)
+        device = "cpu" if undrawn() else None
+        self.register_buffer("mean", torch.tensor(MEAN, device=device).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(STD, device=device).view(1, 3, 1, 1), persistent=False)
         self.mean: Tensor
         self.std: Tensor
 

@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from typing import Annotated
 
-from annotated_types import Ge
+from annotated_types import Ge, Le
 from torch import Tensor, nn
 
 from upnet.blocks.activation import same_padding
@@ -11,6 +11,9 @@ from upnet.drawing import apart
 from upnet.encoders.base import BlockFactory, Encoder
 from upnet.site import Site
 from upnet.tiling.window import Window, known
+
+DEEPEST = 16
+"""Halvings that any picture has: 65536 pixels become one."""
 
 
 class Stages(Encoder):
@@ -20,7 +23,7 @@ class Stages(Encoder):
     depth:       how often the features are halved.
     stem_kernel: a convolution of this size, without activation, in front of the first block; None leaves it out.
 
-    Raises ValueError for a width below 1, a negative depth, a growth below 1 and an even stem_kernel.
+    Raises ValueError for a width below 1, a depth below 0 or above 16, a growth below 1 and an even stem_kernel.
     """
 
     halving: Window
@@ -31,15 +34,16 @@ class Stages(Encoder):
         channels: int,
         block: BlockFactory,
         width: Annotated[int, Ge(1)] = 32,
-        depth: Annotated[int, Ge(0)] = 2,
+        depth: Annotated[int, Ge(0), Le(DEEPEST)] = 2,
         growth: Annotated[float, Ge(1)] = 2,
         stem_kernel: Annotated[int, Ge(1)] | None = None,
     ) -> None:
         super().__init__()
         name = type(self).__name__
-        if width < 1 or depth < 0 or growth < 1:
+        if width < 1 or not 0 <= depth <= DEEPEST or growth < 1:
             raise ValueError(
-                f"{name}: width and growth start at 1 and depth at 0; got width={width}, depth={depth}, growth={growth}"
+                f"{name}: width and growth start at 1, and depth lies between 0 and {DEEPEST}; "
+                f"got width={width}, depth={depth}, growth={growth}"
             )
         self.widths = tuple(round(width * growth**level) for level in range(depth + 1))
         if stem_kernel is None:

@@ -2,12 +2,12 @@
 
 from typing import Annotated
 
-from annotated_types import Ge
+from annotated_types import Ge, Le
 from torch import Tensor, nn
 
 from upnet.drawing import apart
 from upnet.encoders.base import BlockFactory
-from upnet.encoders.stages import Stages
+from upnet.encoders.stages import DEEPEST, Stages
 from upnet.site import Site
 from upnet.tiling.window import Window
 
@@ -28,7 +28,7 @@ class Strided(Stages):
         channels: int,
         block: BlockFactory,
         width: Annotated[int, Ge(1)] = 32,
-        depth: Annotated[int, Ge(0)] = 2,
+        depth: Annotated[int, Ge(0), Le(DEEPEST)] = 2,
         growth: Annotated[float, Ge(1)] = 2,
         stem_kernel: Annotated[int, Ge(1)] | None = None,
     ) -> None:

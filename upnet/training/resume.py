@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from upnet.callbacks import earlier_path
-from upnet.checkpoint import DamagedCheckpointError, read
+from upnet.checkpoint import SUFFIX, DamagedCheckpointError, read
 
 log = logging.getLogger(__name__)
 
@@ -20,6 +20,10 @@ def find_checkpoint(ckpt: str | None, model: dict[Any, Any], settings: dict[str,
     if ckpt is None:
         return None
     path = newest_checkpoint(Path("runs")) if ckpt == "last" else Path(ckpt)
+    if path.suffix == SUFFIX:
+        raise ValueError(
+            f"{path} holds a network, and not the state of its training; resume from a checkpoint of its run"
+        )
     path, told = _newest_whole(path)
     if told["model"] != model:
         differing = ", ".join(
@@ -27,6 +31,11 @@ def find_checkpoint(ckpt: str | None, model: dict[Any, Any], settings: dict[str,
         )
         raise ValueError(
             f"{path} was trained with another network than this config describes; they differ in {differing}"
+        )
+    if not told["settings"]:
+        raise ValueError(
+            f"{path} doesn't say under which settings it was trained, as the first versions of upnet didn't; it can be "
+            "evaluated, and not trained on"
         )
     differing = sorted(key for key in settings if key != "steps" and told["settings"].get(key) != settings[key])
     if differing:

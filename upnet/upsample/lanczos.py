@@ -13,9 +13,9 @@ class Lanczos(Separable):
     divided by their sum, which is not quite 1, so that a constant stays one. Pillow's LANCZOS is n = 3 and equals this
     off the borders; there it leaves out what lies outside, where this, as the other interpolations, repeats.
 
-    lobes: n, from 1 on; 3 is the usual choice, and 2 rings less.
+    lobes: n, from 1 to 64; 3 is the usual choice, and 2 rings less.
 
-    Raises ValueError for lobes below 1 or not whole.
+    Raises ValueError for lobes below 1, above 64 or not whole.
 
     Source: Duchon, "Lanczos Filtering in One and Two Dimensions",
     https://doi.org/10.1175/1520-0450(1979)018%3C1016:LFIOAT%3E2.0.CO;2
@@ -23,8 +23,8 @@ class Lanczos(Separable):
 
     def __init__(self, channels: int, scale: float, out_channels: int | None = None, lobes: int = 3) -> None:
         super().__init__(channels, scale, out_channels)
-        if lobes < 1 or lobes != int(lobes):
-            raise ValueError(f"Lanczos: lobes is a whole number from 1 on, usually 2 or 3; got {lobes}")
+        if not 1 <= lobes <= 64 or lobes != int(lobes):
+            raise ValueError(f"Lanczos: lobes is a whole number from 1 to 64, usually 2 or 3; got {lobes}")
         self.support = int(lobes)
 
     def kernel(self, distance: Tensor) -> Tensor:

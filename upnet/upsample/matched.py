@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from upnet.drawing import undrawn
 from upnet.upsample.base import Upsampler
 from upnet.upsample.bilinear import Bilinear
 
@@ -57,6 +58,8 @@ def correction(fixed: Upsampler, kernel_size: int) -> Tensor:
 
     Raises ValueError where no kernel of that size does.
     """
+    if undrawn():
+        return torch.empty(kernel_size)
     if not fixed.requires:
         drop = kernel_size + math.ceil(4 * fixed.scale)
         length = math.ceil(2 * drop / fixed.scale) + 60

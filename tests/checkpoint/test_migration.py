@@ -1,0 +1,76 @@
+"""What was written once is read forever, to the same output."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from upnet.checkpoint import describe, load_network, migration
+from upnet.checkpoint.loading import read
+from upnet.checkpoint.migration import FORMAT, STEPS, migrated
+from upnet.training.resume import find_checkpoint
+
+STORED = Path(__file__).parent / "stored"
+FILES = sorted(path for path in STORED.glob("*/*") if path.stem != "pictures")
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_a_stored_checkpoint_gives_the_output_it_always_gave(path: Path) -> None:
+    """pictures.safetensors holds an input, and what the version that wrote the checkpoint made of it."""
+    pictures = load_file(path.parent / "pictures.safetensors")
+    for weights in ("ema", "raw") if path.suffix == ".ckpt" else ("ema",):
+        loaded = load_network(path, weights=weights)
+        with torch.no_grad():
+            made = loaded.net(pictures["lr"])
+        assert (made - pictures[weights]).abs().max() <= 1e-6
+        assert loaded.told.keys() == describe({}, {}, 2, 0).keys()
+
+
+def test_every_format_is_stored_as_its_version_wrote_it() -> None:
+    found = {path: torch.load(path, weights_only=True)["upnet"] for path in FILES if path.suffix == ".ckpt"}
+    assert {told["format"] for told in found.values()} == set(range(1, FORMAT + 1))
+    assert "settings" not in found[STORED / "format1/last.ckpt"]
+    assert "_forward.tail.output.bias" in torch.load(STORED / "format1/last.ckpt", weights_only=True)["state_dict"]
+    for path in FILES:
+        assert path.stat().st_size < 100_000
+
+
+def test_what_is_written_today_is_said_in_the_words_of_the_stored_one() -> None:
+    """A change of them without a new format would leave files that nobody can tell apart."""
+    stored = torch.load(STORED / f"format{FORMAT}/last.ckpt", weights_only=True)
+    assert stored["upnet"].keys() == describe({}, {}, 2, 0).keys()
+    assert {name.partition(".")[0] for name in stored["state_dict"]} == {"net", "ema"}
+
+
+def test_a_network_of_the_first_format_is_not_trained_on(written: Callable[..., Path]) -> None:
+    path = STORED / "format1/last.ckpt"
+    told = read(path)["upnet"]
+    with pytest.raises(ValueError, match="doesn't say under which settings it was trained"):
+        find_checkpoint(str(path), told["model"], {"seed": 0}, 100)
+    with pytest.raises(ValueError, match="and not the state of its training"):
+        find_checkpoint("a.safetensors", {}, {}, 100)
+
+
+def test_steps_follow_each_other_up_to_today(monkeypatch: pytest.MonkeyPatch) -> None:
+    def counted(told, state):
+        told["steps"] = [*told.get("steps", []), told["format"]]
+
+    monkeypatch.setattr(migration, "STEPS", dict.fromkeys(range(1, 5), counted))
+    monkeypatch.setattr(migration, "FORMAT", 5)
+    old = {"format": 2}
+    assert migrated(old, {})[0] == {"format": 5, "steps": [2, 3, 4]}
+    assert old == {"format": 2}
+    assert migrated({"format": 5}, {})[0] == {"format": 5}
+
+
+def test_there_is_a_step_from_every_format() -> None:
+    assert sorted(STEPS) == list(range(1, FORMAT))
+
+
+def test_a_newer_format_is_refused_with_a_cure(written: Callable[..., Path]) -> None:
+    path = written(told={"format": FORMAT + 1, "versions": {"upnet": "9.1"}, "whatever": 1})
+    with pytest.raises(ValueError, match=rf"format {FORMAT + 1}, and .* formats 1 to {FORMAT}; install a newer upnet: "
+                                         r"it was written by 9\.1"):  # fmt: skip
+        load_network(path)
