@@ -13,10 +13,16 @@ from omegaconf import DictConfig
 
 from upnet.running import command
 
+USES = ("checkpoint", "study", "results", "baseline")
+
 
 @command("evaluate")
 def main(config: DictConfig) -> None:
     """Compose, check, then whichever of the uses was asked for."""
+    from upnet.asked import asked_use
+
+    use = asked_use(config, USES)
+    # torch is imported from here on.
     from upnet.config import check
     from upnet.settings import EvaluateSettings
 
@@ -26,25 +32,9 @@ def main(config: DictConfig) -> None:
     from upnet.evaluating import compare_results, compare_study, export_checkpoint, score_baseline, score_checkpoints
     from upnet.upscaling import upscale
 
-    with_checkpoint = {"input": upscale, "export": export_checkpoint}
-    further = [word for word in with_checkpoint if config[word] is not None]
-    uses = {
-        "checkpoint": with_checkpoint[further[0]] if further else score_checkpoints,
-        "study": compare_study,
-        "results": compare_results,
-        "baseline": score_baseline,
-    }
-    asked = [use for use in uses if config[use] is not None]
-    if len(asked) != 1:
-        raise ValueError(
-            "give either checkpoint=PATH, to score it or upscale by it, study=FOLDER, results=PATH or baseline=NAME; "
-            f"got {' and '.join(asked) or 'none of them'}"
-        )
-    if further and (asked != ["checkpoint"] or len(further) > 1):
-        raise ValueError(
-            f"{further[0]}={config[further[0]]} goes with checkpoint=PATH alone, not with {[*asked, *further][-1]}="
-        )
-    uses[asked[0]](config)
+    further = {"input": upscale, "export": export_checkpoint}
+    scored = next((further[word] for word in further if config[word] is not None), score_checkpoints)
+    {"checkpoint": scored, "study": compare_study, "results": compare_results, "baseline": score_baseline}[use](config)
 
 
 if __name__ == "__main__":

@@ -2,13 +2,18 @@
 
 The real training is upnet's own, by its own command's parts, with everything a user has on: Lightning, progress bar,
 TensorBoard, averaged weights, batches cut from the store on disk. The bare loops are forward, backward, optimizer and
-averaging on one fixed batch: in the machine's best precision and memory format, and in float32 with the default format.
-All run in one process: after every block of real steps each bare loop makes a block of its own, so that a disturbance
-hits them all. The time of a step is the median over the blocks, and so is that of each part of it.
+averaging on one fixed batch: in the machine's best precision and memory format, and in float32 with the default one.
+After every block of real steps each bare loop makes a block of its own, so that a disturbance hits them all. The time
+of a step is the median over the blocks, and so is that of each part of it.
+
+The loop in the best format has all that upnet can offer, the C library told to keep large blocks of memory included
+(upnet.memory). The one in float32 is what one writes without upnet: in a process of its own, whose memory is managed as
+it always is. `--kept` lets it keep large blocks as well.
 """
 
 import argparse
 import json
+import multiprocessing
 import platform
 import statistics
 import sys
@@ -75,6 +80,14 @@ class Bare:
         self.device, self.bf16, self.done = device, bf16, 0
         self.update: Callable[[], Any] = self.optimizer.step
 
+    def run(self, steps: int) -> float:
+        """Seconds that so many steps take."""
+        start = time.perf_counter()
+        for _ in range(steps):
+            self.step()
+        synchronise(self.device)
+        return time.perf_counter() - start
+
     def step(self) -> None:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
             loss = self.loss(self.net(self.lr), self.hr)
@@ -90,6 +103,35 @@ def synchronise(device: torch.device) -> None:
         torch.cuda.synchronize()
 
 
+class Apart:
+    """The bare loop in float32 and the default memory format, in a process of its own."""
+
+    def __init__(self, config: DictConfig, device: torch.device, kept: bool) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._here, there = context.Pipe()
+        self._process = context.Process(target=serve, args=(there, config, device, kept), daemon=True)
+        self._process.start()
+
+    def run(self, steps: int) -> float:
+        """Seconds that so many steps take there."""
+        self._here.send(steps)
+        return self._here.recv()
+
+    def end(self) -> None:
+        """Let it go."""
+        self._here.send(None)
+        self._process.join()
+
+
+def serve(pipe: Any, config: DictConfig, device: torch.device, kept: bool) -> None:
+    """Make the steps that are asked for, until None is."""
+    if kept:
+        keep_large_blocks()
+    bare = Bare(config, device, bf16=False, channels_last=False)
+    while (steps := pipe.recv()) is not None:
+        pipe.send(bare.run(steps))
+
+
 @dataclass
 class Blocks(pl.Callback):
     """Time blocks of real steps; after each of them, a block of every bare loop.
@@ -97,7 +139,7 @@ class Blocks(pl.Callback):
     steps: of a block; seconds: per step, by loop, a value per block.
     """
 
-    bare: dict[str, Bare]
+    bare: dict[str, Bare | Apart]
     steps: int
     device: torch.device
     seconds: dict[str, list[float]] = field(default_factory=dict)
@@ -108,19 +150,16 @@ class Blocks(pl.Callback):
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         if (batch_idx + 1) % self.steps:
             return
-        self._keep("real", ("data", "conversion", "logging", "averaging"))
+        synchronise(self.device)
+        self._keep("real", time.perf_counter() - self._since, ("data", "conversion", "logging", "averaging"))
         for name, bare in self.bare.items():
-            self._since = time.perf_counter()
-            for _ in range(self.steps):
-                bare.step()
-            self._keep(name, ("optimizer",) if name == "bare_best" else ())
+            self._keep(name, bare.run(self.steps), ("optimizer",) if name == "bare_best" else ())
         self._blocks += 1
         self._since = time.perf_counter()
 
-    def _keep(self, loop: str, parts: Sequence[str]) -> None:
+    def _keep(self, loop: str, seconds: float, parts: Sequence[str]) -> None:
         """Note a block that just ended, and its parts; the first one warms up."""
-        synchronise(self.device)
-        found = {loop: time.perf_counter() - self._since, **{part: self.parts.get(part, 0.0) for part in parts}}
+        found = {loop: seconds, **{part: self.parts.get(part, 0.0) for part in parts}}
         self.parts.clear()
         for name, seconds in found.items():
             if self._blocks:
@@ -139,7 +178,7 @@ def timed(parts: dict[str, float], name: str, function: Callable[..., Any]) -> C
     return run
 
 
-def measure(overrides: list[str], block: int, blocks: int, folder: Path, smoke: bool) -> dict[str, Any]:
+def measure(overrides: list[str], block: int, blocks: int, folder: Path, smoke: bool, kept: bool) -> dict[str, Any]:
     """Seconds per step of the real training and of the bare loops, and the overheads in it."""
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
         pictures, validation = folder / "pictures", folder / "validation"
@@ -163,9 +202,9 @@ def measure(overrides: list[str], block: int, blocks: int, folder: Path, smoke: 
     accelerator = "gpu" if torch.cuda.is_available() else "cpu"
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     bf16 = lightning_precision("auto", accelerator) == "bf16-mixed"
-    bare = {"bare_best": Bare(config, device, bf16, True), "bare_fp32_nchw": Bare(config, device, False, False)}
-    watch = Blocks(bare, block, device)
-    bare["bare_best"].update = timed(watch.parts, "optimizer", bare["bare_best"].update)
+    best, plain = Bare(config, device, bf16, True), Apart(config, device, kept)
+    watch = Blocks({"bare_best": best, "bare_fp32_nchw": plain}, block, device)
+    best.update = timed(watch.parts, "optimizer", best.update)
 
     def trainer(given: DictConfig) -> pl.Trainer:
         built = parts.build_trainer(given)
@@ -180,6 +219,7 @@ def measure(overrides: list[str], block: int, blocks: int, folder: Path, smoke: 
         patch.object(TensorBoardLogger, "log_metrics", timed(watch.parts, "logging", TensorBoardLogger.log_metrics)),
     ):
         run.train(config)
+    plain.end()
     found: dict[str, Any] = {name: statistics.median(values) for name, values in watch.seconds.items()}
     told = {name: found.pop(name) for name in ("data", "conversion", "logging", "averaging", "optimizer")}
     # Averaging and the optimizer are in the bare loop as well.
@@ -193,6 +233,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="where the figures go, in seconds per step")
     parser.add_argument("--blocks", type=int, default=8, help="how many blocks the median is over")
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS), help="which of the two")
+    parser.add_argument("--kept", action="store_true", help="let the float32 loop keep large blocks of memory as well")
     parser.add_argument("--smoke", action="store_true", help="tiny sizes, to see that it runs")
     arguments = parser.parse_args()
     told: dict[str, Any] = {}
@@ -203,7 +244,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             paint(Path(folder) / "pictures", side=64 if arguments.smoke else 320)
             paint(Path(folder) / "validation", count=1, side=64, seed=1)
-            told[name] = measure(overrides, block, arguments.blocks, Path(folder), arguments.smoke)
+            told[name] = measure(overrides, block, arguments.blocks, Path(folder), arguments.smoke, arguments.kept)
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor() or platform.machine()
     print(f"\n{device}, {torch.get_num_threads()} threads, torch {torch.__version__}, ms per step")
     for name, found in told.items():

@@ -11,7 +11,7 @@ PACKAGE = ROOT / "upnet"
 # Each may import from the groups before it and from itself; leaves know nothing of models.
 ORDER = ["site", "blocks upsample encoders", "models", "ema results scoring task checkpoint", "study figures upscaler"]
 LEAVES = {"imresize", "metrics", "losses", "schedulers", "data", "config", "precision", "version"}
-LIGHTNING = {"task", "callbacks", "training", "data/datamodule"}
+LIGHTNING = {"task", "callbacks", "training", "data/feeding"}
 HYDRA = {"config", "running", "training", "evaluating", "upscaling", "report"}
 
 

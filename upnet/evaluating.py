@@ -8,6 +8,7 @@ import torch
 from omegaconf import DictConfig
 from rich.console import Console
 
+from upnet.asked import listed
 from upnet.checkpoint import Loaded, export, load_network
 from upnet.config import build
 from upnet.data import DataModule, Store, open_sets
@@ -26,11 +27,6 @@ from upnet.study.report import gather, write
 from upnet.study.table import comparable_arms, print_study, read_study, study_content
 from upnet.tiling import Tiling
 from upnet.versions import versions
-
-
-def listed(value: Any) -> list[str]:
-    """A setting that is one name, a list of them, or null."""
-    return [] if value is None else [value] if isinstance(value, str) else [str(one) for one in value]
 
 
 def score_checkpoints(config: DictConfig) -> None:

@@ -102,7 +102,7 @@ class Task(pl.LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         """Begin the tallies of every set."""
-        sets = self.trainer.datamodule.val_sets()  # pyright: ignore[reportAttributeAccessIssue]
+        sets = self.trainer.datamodule.data.val_sets()  # pyright: ignore[reportAttributeAccessIssue]
         for weights in self.tallies:
             self.tallies[weights] = {name: begin(name, store, self.protocol) for name, store in sets.items()}
 
@@ -166,7 +166,7 @@ class Task(pl.LightningModule):
             return
         parts: list[Any] = [None] * self.trainer.world_size
         torch.distributed.all_gather_object(parts, self.tallies)
-        sets = self.trainer.datamodule.val_sets()  # pyright: ignore[reportAttributeAccessIssue]
+        sets = self.trainer.datamodule.data.val_sets()  # pyright: ignore[reportAttributeAccessIssue]
         for weights, tallies in self.tallies.items():
             for name, tally in tallies.items():
                 network = {key: score for part in parts for key, score in part[weights][name].network.items()}

@@ -10,8 +10,8 @@ from pathlib import Path
 from omegaconf import DictConfig
 from tqdm import tqdm
 
+from upnet.asked import listed
 from upnet.device import pick_device
-from upnet.evaluating import listed
 from upnet.pictures.formats import FORMATS
 from upnet.pictures.naming import Plan, plan, prepare, prepare_below, shown
 from upnet.pictures.picture import read_picture

@@ -206,7 +206,7 @@ def test_every_yaml_passes_the_check_of_both_commands(compose: Compose, key: str
 def test_a_benchmark_is_not_trained_on(compose: Compose, tmp_path: Path, key: str) -> None:
     module = _module(compose(f"data={key}", f"data.root={tmp_path}"))
     with pytest.raises(ValueError, match=rf"is scored, not trained on: .*data\.val_root={key}$"):
-        module.setup("fit")
+        module.prepare()
 
 
 @with_images

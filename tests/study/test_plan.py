@@ -137,7 +137,7 @@ def test_a_dry_run_measures_and_trains_nothing(
     written = read_plan(tmp_path)
     assert all(one["seconds"]["step"] > 0 for one in written["variants"])
     assert written["variants"][1]["taps"] == {"level 1": [4]}
-    assert [path.name.split("-", 1)[1] for path in planned_runs(tmp_path)] == [
+    assert [path.name.rpartition("-")[0] for path in planned_runs(tmp_path)] == [
         "nearest-with-seed0",
         "bilinear-with-seed0",
     ]

@@ -93,6 +93,21 @@ def test_its_gradient_has_a_gradient(either_mode):
     assert torch.autograd.gradgradcheck(lambda x: MaxUnpool(2, 2)(x, site).square(), x.requires_grad_())
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+def test_planes_moved_a_few_at_a_time_are_those_of_torch(dtype, monkeypatch):
+    monkeypatch.setattr("upnet.upsample.max_unpool.NEAR", 200)  # two of the 15 planes of 9 × 8, and one at the end
+    x, indices = pooled(torch.randn(3, 5, 9, 8).to(dtype), 2)
+    upstream = torch.randn(3, 5, 9, 8).to(dtype)
+    results = []
+    for unpool in (
+        lambda x: MaxUnpool(5, 2)(x, Site((9, 8), indices)),
+        lambda x: F.max_unpool2d(x, indices, [2, 2], output_size=(9, 8)),
+    ):
+        out = unpool(x.requires_grad_())
+        results.append((out, *torch.autograd.grad(out, x, upstream)))
+    assert all(torch.equal(ours, torchs) for ours, torchs in zip(*results, strict=True))
+
+
 def test_infinite_values_stay_alone(either_mode):
     x = torch.full((1, 1, 1, 1), float("inf"))
     out = MaxUnpool(1, 2)(x, Site((2, 2), torch.tensor([[[[1]]]])))

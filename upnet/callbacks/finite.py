@@ -42,7 +42,7 @@ class StopAtNonFiniteLoss(pl.Callback):
         if self._first is None or (batch := int(self._first)) == torch.iinfo(torch.int64).max:
             return
         saved = getattr(trainer.checkpoint_callback, "last_model_path", "") or "none was saved yet"
-        origin = trainer.datamodule.sampler().origin(batch)  # pyright: ignore[reportAttributeAccessIssue]
+        origin = trainer.datamodule.data.sampler().origin(batch)  # pyright: ignore[reportAttributeAccessIssue]
         pictures = ", ".join(dict.fromkeys(name for name, *_ in origin))
         raise NonFiniteLossError(
             f"the loss is no longer finite at step {batch // trainer.accumulate_grad_batches + 1}, in a batch of "

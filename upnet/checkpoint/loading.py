@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from upnet.asked import refuse_missing
 from upnet.checkpoint.archive import read_archive
 from upnet.checkpoint.description import understood
 from upnet.checkpoint.exported import SUFFIX, read_exported
@@ -67,8 +68,7 @@ def read(path: Path) -> dict[str, Any]:
 
     Raises ValueError as `load_network` does, and DamagedCheckpointError, which is one, where the file isn't whole.
     """
-    if not path.is_file():
-        raise ValueError(f"there is no checkpoint at {path}; a run writes checkpoints/last.ckpt and best.ckpt")
+    refuse_missing(path)
     content = read_exported(path) if path.suffix == SUFFIX else read_archive(path)
     try:
         return understood(content)

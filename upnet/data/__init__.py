@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from upnet.data.building import build as build
     from upnet.data.datamodule import DataModule as DataModule
+    from upnet.data.feeding import Feed as Feed
     from upnet.data.picture import SUFFIXES as SUFFIXES
     from upnet.data.picture import BrokenPictureError as BrokenPictureError
     from upnet.data.picture import read_rgb as read_rgb
@@ -27,6 +28,7 @@ _HOME = {
     "DataModule": "datamodule",
     "DeadLeaves": "sources.dead_leaves",
     "Entry": "sources.base",
+    "Feed": "feeding",
     "Folder": "sources.folder",
     "Paired": "sources.paired",
     "Photographs": "sources.photographs",

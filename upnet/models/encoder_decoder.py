@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Annotated, Literal
 
-import torch
 from annotated_types import Ge
 from torch import Tensor
 
@@ -17,6 +16,7 @@ from upnet.tiling.cut import Margin
 from upnet.tiling.network import Tileable
 from upnet.tiling.window import Span, UnknownReachError, hull, known, unknown
 from upnet.upsample import Interpolation, Upsampler, interpolation
+from upnet.upsample.uncast import uncast
 
 # What stands for nothing: pictures go through the network less this, so that padding with zeros pads with grey.
 GREY = 0.5
@@ -93,7 +93,7 @@ class EncoderDecoder(Tileable):
         Both less mid-grey, and interpolated to scale·h × scale·w or, of the first, as it came.
         """
         # Interpolating the picture keeps all of its bits, whatever the network in between computes in.
-        with torch.autocast(lr.device.type, enabled=False):
+        with uncast(lr):
             centred = lr - GREY
             entry = centred if self.entry is None else self.entry.enlarge(centred)
             shared = self.residual is self.entry

@@ -19,6 +19,9 @@ from upnet.study.progress import planned_runs
 SCHEMA = 2
 """Of study.json; counted up whenever its keys change."""
 
+TOLD = 5
+"""How many unfinished runs are named on the terminal."""
+
 
 @dataclass(frozen=True)
 class Run:
@@ -103,8 +106,10 @@ def print_study(arms: Sequence[Arm], unfinished: Sequence[Path]) -> None:
         for footing, content in sorted(notes.items(), key=lambda pair: pair[0]):
             note = f"{brief(content)}; {footnote(content, dataset)}" if several else footnote(content, dataset)
             console.print(f"[{footing + 1}] {note}" if several else note, style="dim", highlight=False)
-    for path in unfinished:
+    for path in unfinished[:TOLD]:
         console.print(f"left out, since it didn't finish: {path}")
+    if len(unfinished) > TOLD:
+        console.print(f"left out, since they didn't finish either: {len(unfinished) - TOLD} more")
 
 
 def study_content(arms: Sequence[Arm]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from upnet.callbacks import SaveAtInterrupt
 from upnet.checkpoint import read
 from upnet.config import build
-from upnet.data import DataModule
+from upnet.data import DataModule, Feed
 from upnet.data.lock import locked
 from upnet.figures import draw_comparison
 from upnet.memory import keep_large_blocks
@@ -53,7 +53,7 @@ def train(config: DictConfig) -> dict[str, Any]:
     data = build(config.data)
     assert isinstance(data, DataModule)
     task = build_task(config, {str(key): value for key, value in model.items()}, settings)
-    data.setup("fit")
+    data.prepare()
     if resume is None:
         task.net.warm_start()
     trainer = build_trainer(config)
@@ -71,7 +71,7 @@ def _run(config: DictConfig, task: Task, trainer: pl.Trainer, data: DataModule, 
     write_config(config, folder, trainer)
 
     started = time.perf_counter()
-    trainer.fit(task, datamodule=data, ckpt_path=resume, weights_only=True)
+    trainer.fit(task, datamodule=Feed(data), ckpt_path=resume, weights_only=True)
     last = folder / "checkpoints" / "last.ckpt"
     signal = next((call.signal for call in trainer.callbacks if isinstance(call, SaveAtInterrupt)), 0)  # pyright: ignore[reportAttributeAccessIssue]
     if signal and task.global_step < config.steps:

@@ -24,10 +24,11 @@ class Bilinear(Separable):
     def expand(self, x: Tensor, site: Site) -> Tensor:
         """(N, C, h, w) -> (N, C, ⌊s·h⌋, ⌊s·w⌋)."""
         # torch's own kernel does both axes in one pass, and where channels lie last nothing is faster. In planes it is
-        # slow on a CPU, on CUDA its gradient adds up in no fixed order, and where a fractional scale adds no row
-        # (1.14 · 6 = 6.84) it copies instead of interpolating.
-        slow = x.device.type == "cpu" and not channels_last(x) and not torch.compiler.is_compiling()
-        unordered = x.is_cuda and torch.are_deterministic_algorithms_enabled()
+        # slow on a CPU; on a GPU its gradient adds up in no fixed order, or by a slow detour where that matters;
+        # and where a fractional scale adds no row (1.14 · 6 = 6.84) it copies instead of interpolating.
+        on_cpu = x.device.type == "cpu"
+        slow = on_cpu and not channels_last(x) and not torch.compiler.is_compiling()
+        unordered = not on_cpu and torch.are_deterministic_algorithms_enabled()
         if slow or unordered or not isinstance(self.scale, int):
             return super().expand(x, site)
         return F.interpolate(x, scale_factor=self._reach, mode="bilinear", align_corners=False)

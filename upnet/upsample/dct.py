@@ -8,6 +8,7 @@ from torch import Tensor
 from upnet.site import Site
 from upnet.upsample.base import Upsampler
 from upnet.upsample.layout import channels_last
+from upnet.upsample.uncast import uncast
 
 
 class DCT(Upsampler):
@@ -28,7 +29,7 @@ class DCT(Upsampler):
         """(N, C, h, w) -> (N, C, ⌊s·h⌋, ⌊s·w⌋)."""
         rows, cols = (self.matrix(length, x.device).to(x.dtype) for length in x.shape[-2:])
         # Sums over whole rows are of the type of x, whatever matrix products are cast to around here.
-        with torch.autocast(x.device.type, enabled=False):
+        with uncast(x):
             grown = rows @ x.contiguous() @ cols.T
         return grown.contiguous(memory_format=torch.channels_last) if channels_last(x) else grown
 

@@ -1,6 +1,6 @@
 """Max-unpooling: every value returns to the place its maximum was pooled from."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -10,6 +10,9 @@ from torch import Tensor
 from upnet.site import Site
 from upnet.upsample.base import Upsampler
 from upnet.upsample.layout import channels_last
+
+# How many values of the output a CPU moves at a time: they stay in its cache.
+NEAR = 1 << 19
 
 
 class MaxUnpool(Upsampler):
@@ -50,22 +53,62 @@ class MaxUnpool(Upsampler):
 
 
 class _Unpool(torch.autograd.Function):
-    """torch's kernel forward; backward each value is looked up where the gradient lies, in whatever memory format.
+    """(N, C, h, w) -> (N, C, *size), each value to its position; the way back is _Pick."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, indices: Tensor, size: tuple[int, int], scale: int) -> Tensor:
+        ctx.save_for_backward(indices)
+        ctx.scale = scale
+        if not _better_in_parts(x):
+            return F.max_unpool2d(x, indices, [scale, scale], output_size=size)
+        grown = x.new_empty(*x.shape[:2], *size)
+        for values, places, into in _parts(x, indices, grown):
+            into.zero_().scatter_(1, places, values)
+        return grown
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, None, None, None]:
+        return _Pick.apply(gradients[0], ctx.saved_tensors[0], ctx.scale), None, None, None
+
+
+class _Pick(torch.autograd.Function):
+    """(N, C, H, W) -> (N, C, h, w), what lies at the positions, looked up in whatever memory format it lies in.
 
     torch's own way back would first copy a gradient with the channels last into planes, and its own result again.
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, indices: Tensor, size: tuple[int, int], scale: int) -> Tensor:
+    def forward(ctx: Any, grown: Tensor, indices: Tensor, scale: int) -> Tensor:
         ctx.save_for_backward(indices)
-        return F.max_unpool2d(x, indices, [scale, scale], output_size=size)
+        ctx.size, ctx.scale = tuple(grown.shape[2:]), scale
+        if not _better_in_parts(grown):
+            last, size = channels_last(grown), indices.shape[2:]
+            axis, places = _places(indices, last)
+            return _pictures(_places(grown, last)[1].gather(axis, places), size, last)
+        x, spare = grown.new_empty(indices.shape), grown.new_empty(0)
+        for values, places, into in _parts(grown, indices, x):
+            torch.gather(spare.resize_(values.shape).copy_(values), 1, places, out=into)
+        return x
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
-        (indices,) = ctx.saved_tensors
-        last, size = channels_last(gradients[0]), indices.shape[2:]
-        axis, places = _places(indices, last)
-        return _pictures(_places(gradients[0], last)[1].gather(axis, places), size, last), None, None, None
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, None, None]:
+        return _Unpool.apply(gradients[0], ctx.saved_tensors[0], ctx.size, ctx.scale), None, None
+
+
+def _better_in_parts(x: Tensor) -> bool:
+    """Whether planes come faster a few at a time. On a CPU wide values do; narrow ones, such as bfloat16, don't."""
+    return x.device.type == "cpu" and x.element_size() >= 4 and not channels_last(x)
+
+
+def _parts(*maps: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """Maps of equally many planes -> each as (planes, places), a few planes at a time, as many as a cache holds.
+
+    Moved about directly, values are fetched from memory and written to it in an order that is almost theirs, which is
+    half as fast: so each part is filled with zeros, or copied, in one sweep first, and moved about where it is near.
+    """
+    largest = max(x.shape[2] * x.shape[3] for x in maps)
+    lines = [x.reshape(-1, x.shape[2] * x.shape[3]) for x in maps]
+    return zip(*(x.split(max(1, NEAR // largest)) for x in lines), strict=True)
 
 
 def _scattered(x: Tensor, indices: Tensor, size: tuple[int, int]) -> Tensor:

@@ -12,6 +12,7 @@ from upnet.site import Site
 from upnet.upsample.base import Upsampler
 from upnet.upsample.layout import channels_last
 from upnet.upsample.sparse import Band, Bands, Taps, product
+from upnet.upsample.uncast import uncast
 
 # With fewer channels, such as a picture's, sums over C values cost more than copying the planes apart.
 NARROW = 8
@@ -46,7 +47,7 @@ class Separable(Upsampler):
     def expand(self, x: Tensor, site: Site) -> Tensor:
         """(N, C, h, w) -> (N, C, ⌊s·h⌋, ⌊s·w⌋)."""
         # The output is of the type of x, whatever matrix products are cast to around here.
-        with torch.autocast(x.device.type, enabled=False):
+        with uncast(x):
             if x.device.type != "cpu" or torch.compiler.is_compiling():
                 return self._products(x)
             return self._sums(x)

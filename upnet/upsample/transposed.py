@@ -140,8 +140,11 @@ class Transposed(Upsampler):
         k, (before, behind) = self.conv.kernel_size[0], self._zeros()
         if self.out_channels <= NARROW:
             return (before + k + behind) ** 2 <= 1.5 * k**2
-        short = k == self.scale and torch.is_grad_enabled()
-        return before == behind == 0 and (short or not channels_last(x))
+        if before or behind:
+            return False
+        # Where channels lie last only the way back gains, and in bfloat16 with the shortest kernel alone.
+        short, wide, trained = k == self.scale, x.element_size() >= 4, torch.is_grad_enabled()
+        return trained and (short or wide) if channels_last(x) else not (trained and short and wide)
 
     def _zeros(self) -> tuple[int, int]:
         """How many to put before and behind the kernel, for the padding and the kernel to be whole input pixels."""
@@ -152,7 +155,7 @@ class Transposed(Upsampler):
     def _by_phases(self, x: Tensor) -> Tensor:
         """The third view: s·s small convolutions as one, then their outputs side by side."""
         s, zeros = self.conv.stride[0], self._zeros()
-        weight = F.pad(self.conv.weight, 2 * zeros)
+        weight = F.pad(self.conv.weight, 2 * zeros) if any(zeros) else self.conv.weight
         taps, after = weight.shape[2] // s, (int(self.conv.padding[0]) + zeros[0]) // s
         apart = weight.unflatten(3, (taps, s)).unflatten(2, (taps, s)).flip(2, 4)
         phases = apart.permute(3, 5, 1, 0, 2, 4).flatten(0, 2)  # (s·s·O, C, taps, taps)

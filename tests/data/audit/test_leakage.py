@@ -85,5 +85,5 @@ def test_a_training_warns_when_it_is_set_up(
         cache_dir=str(tmp_path / "cache"),
     )
     with caplog.at_level(logging.WARNING):
-        module.setup("fit")
+        module.prepare()
     assert any("cup of val is coffee of train" in record.getMessage() for record in caplog.records)

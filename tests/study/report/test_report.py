@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from omegaconf import OmegaConf
@@ -18,7 +19,9 @@ from upnet.data import Folder
 from upnet.data import build as build_store
 from upnet.study.report import gather, write
 from upnet.study.report.comparing import compared, picture_differences
+from upnet.study.report.curves import Curve
 from upnet.study.report.planned import planned
+from upnet.study.report.plots import learning
 from upnet.study.report.tables import Cell, Table, comma_separated, latex, markdown
 from upnet.study.table import read_study, study_content
 
@@ -164,6 +167,30 @@ def test_the_plan_names_arms_and_reference_and_a_multirun_takes_the_transposed_o
     told = planned(folder, arms, unfinished)
     assert [(entry.name, entry.reference) for entry in told.entries] == [(NASTY, False), ("plain", True)]
     assert (told.reference, told.regime) == ("plain", "P")
+
+
+def test_what_is_missing_is_told_once_per_arm_and_fate(study: tuple[Path, dict]) -> None:
+    folder, _ = study
+    _plan(folder, "plain", failed="no memory left")
+    plan = json.loads((folder / "plan.json").read_text())
+    plan["cells"] += [{**plan["cells"][-1], "folder": f"{n}-run", "seed": n} for n in (5, 6)]
+    (folder / "plan.json").write_text(json.dumps(plan))
+    assert planned(folder, read_study(folder)[0], []).missing == [
+        "wide, seed 0: failed: no memory left",
+        "wide, seeds 5, 6: not finished",
+    ]
+
+
+def test_no_two_of_twenty_arms_are_drawn_alike() -> None:
+    curves = {f"arm{n}": Curve(np.arange(2), *[np.full(2, 30.0 + n)] * 3, seeds=1) for n in range(20)}
+    svg = learning(curves, list(curves), "pictures")
+    legend = svg[svg.index('id="legend_1"') :]
+    # By arm, what stands in its line of the legend: colour, dashes, and whether the marker is filled.
+    looks = [
+        re.sub(r'xlink:href|href="[^"]*"|[xy]="[^"]*"|d="[^"]*"', "", one) for one in legend.split('<g id="line2d')
+    ]
+    styles = {" ".join(re.findall(r'style="[^"]*"', look)) for look in looks[1:]}
+    assert len(styles) == 20
 
 
 def test_differences_are_those_of_the_scores(study: tuple[Path, dict]) -> None:

@@ -94,19 +94,28 @@ def _by_plan(folder: Path, plan: dict[str, Any], arms: Sequence[Arm], missing: l
         f"{_label(variant)} was refused: {variant['refused']}" for variant in plan["variants"] if variant["refused"]
     ]
     done = {run.folder.resolve() for entry in found.values() for run in entry.arm.runs}
-    missing += [
-        f"{_label(cell)}, seed {cell['seed']} {_fate(place)}" for place, cell in cells.items() if place not in done
-    ]
+    missing += _open({place: cell for place, cell in cells.items() if place not in done})
     if not found:
         raise ValueError(f"study={folder}: no cell of its plan is finished yet; start the study again to go on with it")
     entries = [found[key] for key in variants if key in found]
     return Planned(plan["study"], entries, plan["reference"], plan["regime"], missing, plan)
 
 
+def _open(cells: Mapping[Path, Mapping[str, Any]]) -> list[str]:
+    """A sentence for the seeds of a variant that met the same fate."""
+    seeds: dict[tuple[str, str], list[str]] = {}
+    for place, cell in cells.items():
+        seeds.setdefault((_label(cell), _fate(place)), []).append(str(cell["seed"]))
+    return [
+        f"{label}, seed {own[0]}: {fate}" if len(own) == 1 else f"{label}, seeds {', '.join(own)}: {fate}"
+        for (label, fate), own in seeds.items()
+    ]
+
+
 def _fate(folder: Path) -> str:
     path = folder / "failed.json"
     if not path.is_file():
-        return "is not finished"
+        return "not finished"
     try:
         return f"failed: {json.loads(path.read_text(encoding='utf-8')).get('reason', 'for an unknown reason')}"
     except (OSError, ValueError):

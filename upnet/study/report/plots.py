@@ -85,15 +85,13 @@ def learning(curves: Mapping[str, Curve], order: Sequence[str], dataset: str) ->
     def draw(axis: "Axes") -> None:
         for name, found in curves.items():
             number = order.index(name)
-            colour = _SERIES[number % SERIES]
-            axis.fill_between(found.steps, found.low, found.high, color=colour, alpha=0.18, linewidth=0)
+            axis.fill_between(found.steps, found.low, found.high, color=_colour(number), alpha=0.18, linewidth=0)
             axis.plot(
                 found.steps,
                 found.mean,
-                color=colour,
-                linestyle=_LINES[number // SERIES % 4],
+                **_marked(number),
+                linestyle=_line(number),
                 linewidth=1.6,
-                marker=_MARKERS[number % SERIES],
                 markersize=4,
                 label=name,
             )
@@ -122,8 +120,7 @@ def quality(points: Sequence[Mapping[str, Any]], order: Sequence[str], what: str
                 point[what],
                 point["psnr"],
                 yerr=point["psnr_sd"] or None,
-                color=_SERIES[number % SERIES],
-                marker=_MARKERS[number % SERIES],
+                **_marked(number),
                 markersize=8,
                 linestyle="none",
                 elinewidth=1.4,
@@ -154,8 +151,7 @@ def per_picture(differences: Mapping[str, Mapping[str, float]], order: Sequence[
             number = order.index(name)
             # Side by side in a fixed order: pictures that lie close don't hide each other.
             offsets = 0.26 * (np.arange(len(found)) % 5 - 2) / 2
-            colour = _SERIES[number % SERIES]
-            axis.plot(found, place + offsets, _MARKERS[number % SERIES], color=colour, markersize=4.5, alpha=0.75)
+            axis.plot(found, place + offsets, **_marked(number), linestyle="none", markersize=4.5, alpha=0.75)
             axis.plot([found.mean()] * 2, [place - 0.4, place + 0.4], color=INK, linewidth=2)
         axis.set_yticks(range(len(differences)), [_short(name) for name in differences])
         axis.set_ylim(len(differences) - 0.4, -0.6)
@@ -173,8 +169,8 @@ def spectra(told: Mapping[str, tuple[np.ndarray, np.ndarray]], order: Sequence[s
         axis.axvline(1 / (2 * scale), color=FAINT, linewidth=1, linestyle="--")
         for name, (frequencies, decibels) in told.items():
             number = order.index(name) if name in order else -1
-            colour = TIE if number < 0 else _SERIES[number % SERIES]
-            line = ":" if number < 0 else _LINES[number // SERIES % 4]
+            colour = TIE if number < 0 else _colour(number)
+            line = ":" if number < 0 else _line(number)
             axis.plot(frequencies, decibels, color=colour, linewidth=1.5, linestyle=line, label=name)
         axis.annotate(
             "LR Nyquist",
@@ -190,6 +186,20 @@ def spectra(told: Mapping[str, tuple[np.ndarray, np.ndarray]], order: Sequence[s
         _legend(axis, len(told))
 
     return _drawn(draw, 3.3 + 0.19 * len(told), "radial power spectrum beside HR")
+
+
+def _marked(number: int) -> dict[str, Any]:
+    """Colour and marker of an arm; those of the second ten are hollow, so that no two arms look the same."""
+    hollow = number // SERIES % 2 == 1
+    return {"color": _colour(number), "marker": _MARKERS[number % SERIES], "fillstyle": "none" if hollow else "full"}
+
+
+def _colour(number: int) -> str:
+    return _SERIES[number % SERIES]
+
+
+def _line(number: int) -> str:
+    return _LINES[number // SERIES % len(_LINES)]
 
 
 def _short(name: str) -> str:

@@ -156,7 +156,7 @@ class Planner:
         if key not in self._pictures:
             data = build(config.data)
             assert isinstance(data, DataModule)
-            data.setup("fit")
+            data.prepare()
             sets = {f"validation {name}": store.digest for name, store in data.val_sets().items()}
             self._pictures[key] = {"train": data.train_store().digest, **sets}
         return self._pictures[key]

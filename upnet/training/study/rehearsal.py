@@ -8,7 +8,7 @@ import pytorch_lightning as pl
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from upnet.config import build
-from upnet.data import DataModule
+from upnet.data import DataModule, Feed
 from upnet.memory import keep_large_blocks
 from upnet.study.plan import Seconds
 from upnet.training.parts import build_task, build_trainer
@@ -62,7 +62,7 @@ def rehearse(config: DictConfig) -> Seconds:
     task = build_task(config, {str(key): value for key, value in model.items()}, {})
     trainer, clock = build_trainer(config), _Clock()
     trainer.callbacks.append(clock)  # pyright: ignore[reportAttributeAccessIssue]
-    trainer.fit(task, datamodule=data)
+    trainer.fit(task, datamodule=Feed(data))
     per_step = config.trainer.accumulate_grad_batches
     steps = clock.ends[per_step - 1 :: per_step]
     durations = [later - earlier for earlier, later in zip(steps[WARMUP - 1 :], steps[WARMUP:], strict=False)]

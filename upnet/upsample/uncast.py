@@ -1,0 +1,15 @@
+"""Arithmetic that autocast leaves alone."""
+
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+from torch import Tensor
+
+
+def uncast(x: Tensor) -> AbstractContextManager[object]:
+    """No autocast where x is, so that what is computed of it keeps its type, whatever is cast around here.
+
+    Devices without autocast, such as `meta`, on which nothing but shapes is computed, need none.
+    """
+    device = x.device.type
+    return torch.autocast(device, enabled=False) if torch.amp.is_autocast_available(device) else nullcontext()
