@@ -1,6 +1,13 @@
 """Where the project lies, and what tests look at."""
 
-from collections.abc import Callable
+import multiprocessing
+import os
+import runpy
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -40,3 +47,39 @@ def scalars(folder: Path) -> dict[str, list[tuple[int, float]]]:
         for tag in reader.Tags()["scalars"]:
             told.setdefault(tag, []).extend((event.step, event.value) for event in reader.Scalars(tag))
     return told
+
+
+def remount(disk: Path, options: str) -> None:
+    """Make a mounted disk larger, "size=64m", or read-only, "ro"."""
+    subprocess.run(["mount", "-o", f"remount,{options}", str(disk)], check=True)
+
+
+def forked(run: Callable[[], object]) -> BaseProcess:
+    """A process that has everything imported already, and is at work."""
+    process = multiprocessing.get_context("fork").Process(target=run)
+    process.start()
+    return process
+
+
+def command(words: Sequence[str], told: Path, before: Callable[[], object] = lambda: None) -> BaseProcess:
+    """`python train.py WORDS` after a call of `before`, forked, in the folder of the file that takes what it prints."""
+
+    def run() -> None:
+        printed = os.open(told, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        for number in (1, 2):
+            os.dup2(printed, number)
+        sys.stdout, sys.stderr = os.fdopen(1, "w", closefd=False), os.fdopen(2, "w", closefd=False)
+        sys.argv = ["train.py", *words]
+        os.chdir(told.parent)
+        before()
+        runpy.run_path(str(ROOT / "train.py"), run_name="__main__")
+
+    return forked(run)
+
+
+def code(process: BaseProcess) -> int | None:
+    """How a process ends: its exit code, negative for a signal. Its own children may live on."""
+    end = time.monotonic() + 240
+    while process.exitcode is None and time.monotonic() < end:
+        process.join(0.01)
+    return process.exitcode

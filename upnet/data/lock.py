@@ -1,5 +1,6 @@
 """One process at a time: a lock that the operating system frees when its holder dies."""
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -12,7 +13,8 @@ from typing import IO
 def locked(path: Path, on_wait: Callable[[], None]) -> Iterator[None]:
     """Hold the lock on a file, which is created and stays; `on_wait` is called once if another process holds it.
 
-    The lock goes by the open file, not by the file's existence, so a killed process leaves none behind.
+    The lock goes by the open file, not by the file's existence, so a killed process leaves none behind; neither do the
+    workers that it had forked, which take seconds to notice its death.
     """
     with path.open("a+b") as file:
         waited = False
@@ -21,8 +23,26 @@ def locked(path: Path, on_wait: Callable[[], None]) -> Iterator[None]:
                 on_wait()
                 waited = True
             time.sleep(0.1)
-        # Closing the file frees the lock.
-        yield
+        _held.add(file)
+        try:
+            # Closing the file frees the lock.
+            yield
+        finally:
+            _held.discard(file)
+
+
+_held: set[IO[bytes]] = set()
+
+
+def _let_go() -> None:
+    """In a forked process: the lock is its parent's. Closing the file there leaves it locked here."""
+    for file in _held:
+        file.close()
+    _held.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_let_go)
 
 
 if sys.platform == "win32":
