@@ -7,7 +7,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from upnet.data.datamodule import DataModule
-from upnet.data.loading import Pictures, Plans, Share, StepOrder, Stream, StreamLoader
+from upnet.data.loading import Pictures, Plans, Share, StepOrder, Stream, StreamLoader, leave_signals_to_training
 from upnet.data.resident import Resident, fits
 from upnet.data.store import Store
 
@@ -44,6 +44,7 @@ class Feed(pl.LightningDataModule):
             batch_size=None,
             sampler=order,
             num_workers=self.data.workers,
+            worker_init_fn=leave_signals_to_training,
             pin_memory=device.type == "cuda",
             persistent_workers=self.data.workers > 0,
         )

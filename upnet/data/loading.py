@@ -1,5 +1,6 @@
 """What torch's loaders read: the training stream by step, and the pictures of a set one by one."""
 
+import signal
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -79,6 +80,16 @@ class StreamLoader(DataLoader[dict[str, Tensor]]):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Nothing to restore."""
+
+
+def leave_signals_to_training(worker: int) -> None:
+    """In a worker: ignore what asks training to end, which saves first and needs batches until then.
+
+    A terminal sends Ctrl-C, and a scheduler its signals, to every process of a run. Workers end with their parent.
+    """
+    for name in ("SIGINT", "SIGTERM", "SIGUSR1"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
 
 
 class Share(Order[int]):

@@ -1,0 +1,38 @@
+"""What a terminal or a scheduler sends to all processes of a run: it saves, and says by its exit code what came."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from support import code, command
+
+from upnet.checkpoint import load_network
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1], ids=lambda number: number.name)
+def test_a_signal_to_the_run_and_its_workers_saves_and_ends_with_its_exit_code(
+    small: list[str], tmp_path: Path, number: signal.Signals
+) -> None:
+    run, told = tmp_path / "run", tmp_path / "told.txt"
+    endless = ("steps=100000", "validations=100000", "callbacks.grid=null", "data.workers=2")
+    process = command([*small, *endless, f"hydra.run.dir={run}"], told, before=os.setsid)
+    last = run / "checkpoints/last.ckpt"
+    while not last.exists() and process.is_alive():
+        time.sleep(0.01)
+    assert process.pid is not None
+    os.killpg(process.pid, number)
+    assert code(process) == 128 + number, told.read_text()
+    assert (
+        f"saved step {load_network(last).step} of 100000. Go on by the same command with ckpt={last}"
+        in told.read_text()
+    )
+    assert told.read_text().count("Interrupted: ending after this step") == 1
+
+
+def test_a_loss_that_is_lost_ends_with_exit_code_1(small: list[str], tmp_path: Path) -> None:
+    told = tmp_path / "told.txt"
+    assert code(command([*small, "optimizer.lr=1e30", f"hydra.run.dir={tmp_path}/run"], told)) == 1
+    assert "no longer finite at step" in told.read_text()
+    assert "Traceback" not in told.read_text()
