@@ -1,6 +1,5 @@
 """A training that stops where it must, and settings that are refused before it starts."""
 
-import errno
 import gc
 import signal
 import threading
@@ -11,14 +10,15 @@ import pytest
 import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig
+from support import same, state
 
-from upnet.callbacks import CheckpointFiles, NonFiniteLossError
+from upnet import callbacks
+from upnet.callbacks import NonFiniteLossError
 from upnet.callbacks.interrupt import SIGNALS
 from upnet.checkpoint import load_network
 from upnet.config import ConfigError
 from upnet.training import train
 from upnet.training.parts import build_trainer
-from upnet.training.run import alone
 
 
 def test_a_loss_that_is_lost_stops_the_run_and_keeps_the_last_good_checkpoint(
@@ -39,6 +39,54 @@ def test_a_loss_that_is_lost_stops_the_run_and_keeps_the_last_good_checkpoint(
     assert kept.step == 3
     assert all(torch.isfinite(parameter).all() for parameter in kept.net.parameters())
     assert not (tmp_path / "run/results.json").exists()
+
+
+def test_weights_that_are_lost_with_a_fine_loss_are_never_saved(
+    tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from upnet.task import Task
+
+    honest = Task.optimizer_step
+
+    def lost(self: Task, *rest: object) -> None:
+        honest(self, *rest)  # pyright: ignore[reportArgumentType]
+        if self.global_step == 1:  # of the steps that are through
+            next(self.net.parameters()).data.fill_(float("inf"))
+
+    monkeypatch.setattr(Task, "optimizer_step", lost)
+    sentence = (
+        r"the weights are no longer finite at step 2, in a batch of picture.*The last good checkpoint: .*last\.ckpt"
+    )
+    with pytest.raises(NonFiniteLossError, match=sentence):
+        train(tiny("callbacks.checkpoints.minutes=1e-9"))
+    kept = load_network(tmp_path / "run/checkpoints/last.ckpt", weights="raw")
+    assert kept.step == 1
+    assert all(torch.isfinite(parameter).all() for parameter in kept.net.parameters())
+
+
+def test_pictures_that_disappear_or_are_cut_short_while_training_runs_change_nothing(
+    tiny, tmp_path: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They were decoded before the first step; workers and the last validation read what was decoded."""
+    settings = ("data.workers=2", "callbacks.grid=null")
+    whole = train(tiny(*settings, run="whole"))
+    honest = callbacks.Scalars.on_train_batch_end
+
+    def lose(self: callbacks.Scalars, trainer: pl.Trainer, *rest: object) -> None:
+        honest(self, trainer, *rest)  # pyright: ignore[reportArgumentType]
+        if trainer.global_step == 2:
+            gone, *cut = [*pictures.glob("*.png"), *(tmp_path / "validation").glob("*.png")]
+            gone.unlink()
+            for path in cut:
+                path.write_bytes(path.read_bytes()[:100])
+
+    monkeypatch.setattr(callbacks.Scalars, "on_train_batch_end", lose)
+    assert train(tiny(*settings, run="lost"))["datasets"] == whole["datasets"]
+    weights = [state(tmp_path / run / "checkpoints/last.ckpt")["state_dict"] for run in ("whole", "lost")]
+    assert same(*weights)
+    monkeypatch.undo()
+    with pytest.raises(ValueError, match=r"picture\d\.png cannot be read as a picture"):
+        train(tiny(*settings, run="next"))
 
 
 def test_signals_are_given_back_after_an_error(tiny, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,23 +154,3 @@ def test_what_torch_refuses_is_refused_before_a_run_begins(tiny, tmp_path: Path,
     with pytest.raises(ConfigError, match=told):
         train(tiny(override))
     assert not (tmp_path / "run").exists()
-
-
-def test_a_second_run_in_the_same_folder_is_refused(tiny, tmp_path: Path) -> None:
-    with alone(tmp_path / "run"), pytest.raises(ValueError, match=r"another run is at work in .*run; wait for it, or"):
-        train(tiny())
-    assert not (tmp_path / "run/config.yaml").exists()
-
-
-def test_a_full_disk_loses_no_checkpoint(tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(self: CheckpointFiles, path: Path) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(CheckpointFiles, "_keep", full)  # called from the second saving on
-    with pytest.raises(OSError, match="No space left"):
-        train(tiny("validations=6"))
-    monkeypatch.undo()
-    folder = tmp_path / "run/checkpoints"
-    assert load_network(folder / "last.ckpt").step == 1
-    assert not list(folder.glob(".*"))
-    assert not (tmp_path / "run/results.json").exists()
