@@ -17,10 +17,16 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from upnet.folders import folder_of_config, folder_of_run
+
 USER, FAILED, SIGNALLED = 2, 1, 128
 """Exit codes: the user's setting or file is wrong; the run failed; a signal of that number more broke it off."""
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
+
+# Asked for by configs/train.yaml; kept, since what they find changes as soon as a run has begun.
+OmegaConf.register_new_resolver("folder_of_run", folder_of_run, use_cache=True)
+OmegaConf.register_new_resolver("folder_of_config", folder_of_config, use_cache=True)
 
 
 class InterruptedRunError(Exception):
@@ -88,11 +94,12 @@ def _told(in_job: bool, debug: bool) -> Iterator[None]:
             told = fault if code is not None and not debug else traceback.format_exc()
             print(f"\nrun {HydraConfig.get().job.id} failed: {told}", file=sys.stderr, flush=True)
             raise
-        if code == USER and in_job and not in_multirun():
+        # Where an earlier start has written the folder's config, Hydra writes none, and the folder is that one's.
+        if code == USER and in_job and not in_multirun() and HydraConfig.get().output_subdir is not None:
             forget_run(Path(HydraConfig.get().runtime.output_dir))
         if code is None or debug:
             raise
-        print(f"\n{_sentence(fault)}", file=sys.stderr, flush=True)
+        print(f"\n{_sentence(fault) if in_job else _folder_refused(fault)}", file=sys.stderr, flush=True)
         raise SystemExit(code) from None
 
 
@@ -139,6 +146,14 @@ def _sentence(fault: BaseException) -> str:
         return str(fault)
     misspelt = re.match(r"Could not override '([^']+)'", str(fault))
     return _unknown_setting(misspelt[1]) if misspelt else " ".join(str(fault).split())
+
+
+def _folder_refused(fault: BaseException) -> str:
+    """What goes wrong with files before a job begins goes wrong with the folder that Hydra makes for it."""
+    cause = fault.__cause__ if isinstance(fault.__cause__, OSError) else fault
+    if not isinstance(cause, OSError):
+        return _sentence(fault)
+    return f"{cause.filename} can't be written: {cause.strerror}; name a folder that can by hydra.run.dir=FOLDER"
 
 
 def _unknown_setting(key: str) -> str:

@@ -15,7 +15,6 @@ from upnet import callbacks
 from upnet.checkpoint import DamagedCheckpointError, load_network
 from upnet.running import InterruptedRunError
 from upnet.training import train
-from upnet.training.resume import newest_checkpoint
 
 
 def interrupt_at(monkeypatch: pytest.MonkeyPatch, step: int, number: int) -> None:
@@ -107,14 +106,3 @@ def test_resuming_another_network_is_refused(tiny, tmp_path: Path) -> None:
     train(tiny("steps=2", "validations=1"))
     with pytest.raises(ValueError, match=r"another network.*differ in encoder"):
         train(tiny(f"ckpt={tmp_path}/run/checkpoints/last.ckpt", "model.encoder.width=5", run="other"))
-
-
-def test_the_newest_checkpoint_is_found(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="ckpt=last looks for"):
-        newest_checkpoint(tmp_path)
-    for number, name in enumerate(("old/x", "new")):
-        path = tmp_path / name / "checkpoints/last.ckpt"
-        path.parent.mkdir(parents=True)
-        path.write_bytes(b"")
-        os.utime(path, (number, number))
-    assert newest_checkpoint(tmp_path) == tmp_path / "new/checkpoints/last.ckpt"

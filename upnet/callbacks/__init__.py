@@ -1,7 +1,7 @@
 """What happens beside the steps of a training."""
 
 from upnet.callbacks.checkpoints import Checkpoints
-from upnet.callbacks.files import CheckpointFiles, earlier_path
+from upnet.callbacks.files import CheckpointFiles, earlier_paths
 from upnet.callbacks.finite import NonFiniteLossError, StopAtNonFiniteLoss
 from upnet.callbacks.image_grid import ImageGrid
 from upnet.callbacks.interrupt import SaveAtInterrupt
@@ -17,5 +17,5 @@ __all__ = [
     "SaveAtInterrupt",
     "Scalars",
     "StopAtNonFiniteLoss",
-    "earlier_path",
+    "earlier_paths",
 ]

@@ -7,7 +7,8 @@ import pytorch_lightning as pl
 from annotated_types import Ge, Gt
 from pytorch_lightning.callbacks import ModelCheckpoint
 
-from upnet.callbacks.files import LAST, CheckpointFiles
+from upnet.callbacks.files import CheckpointFiles
+from upnet.folders import LAST
 
 
 class Checkpoints(ModelCheckpoint):

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
-LAST = "last.ckpt"
+from upnet.folders import LAST
 
 
 class CheckpointFiles(TorchCheckpointIO):
@@ -45,7 +45,7 @@ class CheckpointFiles(TorchCheckpointIO):
             aside.unlink(missing_ok=True)
 
     def _keep(self, path: Path) -> None:
-        earlier = [earlier_path(path, age) for age in range(1, self.keep + 1)]
+        earlier = [_earlier_path(path, age) for age in range(1, self.keep + 1)]
         for younger, older in reversed(list(itertools.pairwise(earlier))):
             if younger.exists():
                 os.replace(younger, older)
@@ -59,9 +59,15 @@ class CheckpointFiles(TorchCheckpointIO):
             os.replace(aside, earlier[0])
 
 
-def earlier_path(last: Path, age: int) -> Path:
+def _earlier_path(last: Path, age: int) -> Path:
     """Where the state of last.ckpt that was replaced `age` savings ago is kept."""
     return last.with_name(f"{last.stem}-{age}{last.suffix}")
+
+
+def earlier_paths(last: Path) -> list[Path]:
+    """The earlier states of last.ckpt that are there, the newest first; a process killed amid keeping leaves a gap."""
+    ages = {path: path.stem.removeprefix(f"{last.stem}-") for path in last.parent.glob(f"{last.stem}-*{last.suffix}")}
+    return sorted((path for path, age in ages.items() if age.isdigit()), key=lambda path: int(ages[path]))
 
 
 def _sync(folder: Path) -> None:

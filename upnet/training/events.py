@@ -4,26 +4,42 @@ import os
 from pathlib import Path
 
 
-def forget_after(folder: Path, step: int) -> None:
+def forget_after(folder: Path, step: int | None) -> None:
     """Drop from the event files of a folder what was logged after a step, since it is going to be logged again.
 
     A run that was killed has often logged more than it saved; its last record may be torn, and goes as well. So do the
-    final metrics of a run that had ended and is now prolonged.
+    final metrics of a run that had ended and is now prolonged, and the config, which every start tells anew. Before the
+    first step, None, nothing stays.
     """
+    for left in folder.glob(f"{ASIDE}*"):  # of a process that was killed amid this
+        left.unlink()
+    for path in sorted(folder.glob("events.out.tfevents.*")):
+        if step is None:
+            path.unlink()
+        else:
+            _cut(path, step)
+
+
+ASIDE = ".part-"
+"""What the name of a file begins with as long as it isn't whole; TensorBoard reads any that has tfevents in it."""
+
+
+def _cut(path: Path, step: int) -> None:
     from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
     from tensorboard.compat.proto.event_pb2 import Event  # pyright: ignore[reportAttributeAccessIssue]
     from tensorboard.summary.writer.record_writer import RecordWriter
 
-    for path in sorted(folder.glob("events.out.tfevents.*")):
-        aside = path.with_name(f".{path.name}.part")
-        with aside.open("wb") as file:
-            writer = RecordWriter(file)
-            for record in RawEventFileLoader(str(path)).Load():
-                event = Event.FromString(record)
-                if event.step <= step and not any(_final(value.tag) for value in event.summary.value):
-                    writer.write(record)
-        os.replace(aside, path)
+    aside = path.with_name(ASIDE + path.name.removeprefix("events.out.tfevents."))
+    with aside.open("wb") as file:
+        writer = RecordWriter(file)
+        for record in RawEventFileLoader(str(path)).Load():
+            event = Event.FromString(record)
+            if event.step <= step and not any(_told_anew(value.tag) for value in event.summary.value):
+                writer.write(record)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(aside, path)
 
 
-def _final(tag: str) -> bool:
-    return tag.startswith(("final/", "_hparams_/"))
+def _told_anew(tag: str) -> bool:
+    return tag.startswith(("final/", "_hparams_/", "config/"))

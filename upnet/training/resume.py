@@ -1,41 +1,42 @@
 """Where a training goes on."""
 
-import itertools
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from upnet.callbacks import earlier_path
-from upnet.checkpoint import SUFFIX, DamagedCheckpointError, read
+from upnet.callbacks import earlier_paths
+from upnet.checkpoint import read
+from upnet.folders import LAST
+from upnet.results import read_json
+
+CONCLUDED = "comparison.png"
+"""What a run writes last."""
 
 log = logging.getLogger(__name__)
 
 
-def find_checkpoint(ckpt: str | None, model: dict[Any, Any], settings: dict[str, Any], steps: int) -> str | None:
+def find_checkpoint(
+    ckpt: str | None, folder: Path, model: dict[Any, Any], settings: dict[str, Any], steps: int
+) -> Path | None:
     """The checkpoint to resume from; where it is damaged, the newest whole one before it.
 
-    Raises ValueError where there is none, it holds another network, was trained under other settings, or is finished.
-    Only the number of steps may be raised.
+    ckpt:   its path, or `last` for the last one in the run's folder.
+    folder: of the run.
+
+    None is for a run from the start: where no checkpoint is asked for, and where a run ended with its first one, but
+    without its results. Raises ValueError where there is none, it holds another network, was trained under other
+    settings, or is finished. Only the number of steps may be raised.
     """
     if ckpt is None:
         return None
-    path = newest_checkpoint(Path("runs")) if ckpt == "last" else Path(ckpt)
-    if path.suffix == SUFFIX:
-        raise ValueError(
-            f"{path} holds a network, and not the state of its training; resume from a checkpoint of its run"
-        )
-    path, told = _newest_whole(path)
+    path, told = _newest_whole(_named(ckpt, folder))
     if told["model"] != model:
         differing = ", ".join(
             sorted(key for key in {*told["model"], *model} if told["model"].get(key) != model.get(key))
         )
         raise ValueError(
             f"{path} was trained with another network than this config describes; they differ in {differing}"
-        )
-    if not told["settings"]:
-        raise ValueError(
-            f"{path} doesn't say under which settings it was trained, as the first versions of upnet didn't; it can be "
-            "evaluated, and not trained on"
         )
     differing = sorted(key for key in settings if key != "steps" and told["settings"].get(key) != settings[key])
     if differing:
@@ -44,31 +45,68 @@ def find_checkpoint(ckpt: str | None, model: dict[Any, Any], settings: dict[str,
             "command it was trained by"
         )
     if told["step"] >= steps:
-        raise ValueError(f"{path} is finished: it has made {told['step']} steps of {steps}; raise steps= to go on")
+        if told["step"] > steps or _concluded(path, steps):
+            raise ValueError(f"{path} is finished: it has made {told['step']} steps of {steps}; raise steps= to go on")
+        return _before_the_end(path, steps)
     log.info("resuming from %s, step %d", path, told["step"])
-    return str(path)
+    return path
+
+
+def _named(ckpt: str, folder: Path) -> Path:
+    if ckpt != "last":
+        return Path(ckpt)
+    path = folder / "checkpoints" / LAST
+    if not path.is_file():
+        raise ValueError(
+            f"ckpt=last looks for checkpoints/{LAST} in the newest run below runs/, or in hydra.run.dir, and there is "
+            "none; give its path, or leave ckpt out to begin"
+        )
+    return path
 
 
 def _newest_whole(path: Path) -> tuple[Path, dict[str, Any]]:
     """A checkpoint, or the newest whole one before it, and what it says of itself."""
-    ages = itertools.takewhile(Path.is_file, (earlier_path(path, age) for age in itertools.count(1)))
     try:
         return path, read(path)["upnet"]
-    except DamagedCheckpointError as damage:
-        for earlier in ages:
-            try:
-                told = read(earlier)["upnet"]
-            except DamagedCheckpointError as fault:
-                log.warning("%s", fault)
-                continue
+    except ValueError as damage:
+        for earlier, told in _earlier(path):
             log.warning("%s. Going on from the one before it, %s, step %d", damage, earlier, told["step"])
             return earlier, told
         raise
 
 
-def newest_checkpoint(folder: Path) -> Path:
-    """The last.ckpt written last below a folder. Raises ValueError where there is none."""
-    found = sorted(folder.glob("**/checkpoints/last.ckpt"), key=lambda path: path.stat().st_mtime)
-    if not found:
-        raise ValueError(f"ckpt=last looks for checkpoints/last.ckpt below {folder}/, and there is none; give its path")
-    return found[-1]
+def _before_the_end(last: Path, steps: int) -> Path | None:
+    """Where to go on in a run that was broken off between its last checkpoint and its results."""
+    for earlier, told in _earlier(last):
+        if told["step"] < steps:
+            log.warning(
+                "the run of %s ended before its results were written; its last steps are made again, from %s, step %d",
+                last,
+                earlier,
+                told["step"],
+            )
+            return earlier
+    log.warning("the run of %s ended before its results were written, and begins anew: nothing is kept before it", last)
+    return None
+
+
+def _earlier(path: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """The earlier states of a checkpoint that are whole, and what they say of themselves, the newest first."""
+    for earlier in earlier_paths(path):
+        try:
+            told = read(earlier)["upnet"]
+        except ValueError as fault:
+            log.warning("%s", fault)
+        else:
+            yield earlier, told
+
+
+def _concluded(path: Path, steps: int) -> bool:
+    """Whether the run of a checkpoint has left everything of so many steps; so is one that lies in no run's folder."""
+    folder = path.parent.parent
+    if path.parent.name != "checkpoints" or path.name != LAST:
+        return True
+    try:
+        return read_json(folder / "results.json").get("step") == steps and (folder / CONCLUDED).exists()
+    except ValueError:
+        return False

@@ -1,9 +1,10 @@
 """From a config to results.json: train, score, tell."""
 
 import logging
+import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from upnet.config import build
 from upnet.data import DataModule, Feed
 from upnet.data.lock import locked
 from upnet.figures import draw_comparison
+from upnet.folders import LAST
 from upnet.memory import keep_large_blocks
 from upnet.report import hyperparameters, next_commands, print_results
 from upnet.results import results, write_json
@@ -26,7 +28,8 @@ from upnet.study.cost import parameters
 from upnet.task import Task
 from upnet.training.events import forget_after
 from upnet.training.parts import build_task, build_trainer, training_settings
-from upnet.training.resume import find_checkpoint
+from upnet.training.resume import CONCLUDED, find_checkpoint
+from upnet.training.writing import told_where_unwritable
 from upnet.versions import versions
 
 log = logging.getLogger(__name__)
@@ -36,7 +39,8 @@ def train(config: DictConfig) -> dict[str, Any]:
     """Train, score and tell. The content of results.json comes back.
 
     Raises ValueError for whatever can be known to be wrong before training, also where another run is at work in the
-    same folder, InterruptedRunError after a Ctrl-C, and NonFiniteLossError where the loss is lost.
+    same folder or has left its checkpoints there; InterruptedRunError after a Ctrl-C, NonFiniteLossError where the loss
+    is lost, and UnwritableRunError where the disk is full.
     """
     if config.keep_memory:
         keep_large_blocks()
@@ -47,7 +51,7 @@ def train(config: DictConfig) -> dict[str, Any]:
     model = OmegaConf.to_container(config.model, resolve=True)
     assert isinstance(model, dict)
     settings = training_settings(config)
-    resume = find_checkpoint(config.ckpt, model, settings, config.steps)
+    resume = find_checkpoint(config.ckpt, folder, model, settings, config.steps)
     pl.seed_everything(config.seed, workers=True, verbose=False)
 
     data = build(config.data)
@@ -60,19 +64,22 @@ def train(config: DictConfig) -> dict[str, Any]:
     if not trainer.checkpoint_callback:
         log.warning("nothing of this run will be saved: callbacks.checkpoints is null")
     with alone(folder, trainer.is_global_zero):
-        return _run(config, task, trainer, data, resume)
+        if config.ckpt is None and trainer.is_global_zero:
+            refuse_to_replace(folder)
+        with told_where_unwritable(folder):
+            return _run(config, task, trainer, data, resume)
 
 
-def _run(config: DictConfig, task: Task, trainer: pl.Trainer, data: DataModule, resume: str | None) -> dict[str, Any]:
+def _run(config: DictConfig, task: Task, trainer: pl.Trainer, data: DataModule, resume: Path | None) -> dict[str, Any]:
     """What writes into the run's folder."""
     folder = Path(config.run_dir)
-    if resume is not None and trainer.is_global_zero:
-        forget_after(folder / "tensorboard", int(read(Path(resume))["upnet"]["step"]))
+    if trainer.is_global_zero:
+        forget_after(folder / "tensorboard", None if resume is None else int(read(resume)["upnet"]["step"]))
     write_config(config, folder, trainer)
 
     started = time.perf_counter()
     trainer.fit(task, datamodule=Feed(data), ckpt_path=resume, weights_only=True)
-    last = folder / "checkpoints" / "last.ckpt"
+    last = folder / "checkpoints" / LAST
     signal = next((call.signal for call in trainer.callbacks if isinstance(call, SaveAtInterrupt)), 0)  # pyright: ignore[reportAttributeAccessIssue]
     if signal and task.global_step < config.steps:
         trainer.save_checkpoint(last)
@@ -89,7 +96,8 @@ def _run(config: DictConfig, task: Task, trainer: pl.Trainer, data: DataModule, 
 def alone(folder: Path, hold: bool = True) -> Iterator[None]:
     """Hold a run's folder; of several processes, one does.
 
-    Raises ValueError where another run has it: the two would write over each other's files.
+    Raises ValueError where another run has it, since the two would write over each other's files, and where nothing can
+    be written to it.
     """
 
     def refuse() -> None:
@@ -100,9 +108,25 @@ def alone(folder: Path, hold: bool = True) -> Iterator[None]:
     if not hold:
         yield
         return
-    folder.mkdir(parents=True, exist_ok=True)
-    with locked(folder / ".lock", refuse):
+    with ExitStack() as stack:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(locked(folder / ".lock", refuse))
+        except OSError as fault:
+            raise ValueError(
+                f"{folder} can't be written: {fault.strerror}; name a folder that can by hydra.run.dir="
+            ) from fault
         yield
+
+
+def refuse_to_replace(folder: Path) -> None:
+    """Raise ValueError where a run from the start would write over the checkpoints of an earlier one."""
+    last = folder / "checkpoints" / LAST
+    if last.is_file():
+        raise ValueError(
+            f"{folder} holds the checkpoints of another run; go on with it by ckpt={last}, or give this one a folder "
+            "by hydra.run.dir="
+        )
 
 
 def write_config(config: DictConfig, folder: Path, trainer: pl.Trainer) -> None:
@@ -119,7 +143,10 @@ def write_config(config: DictConfig, folder: Path, trainer: pl.Trainer) -> None:
 
 
 def conclude(config: DictConfig, task: Task, trainer: pl.Trainer, data: DataModule, minutes: float) -> dict[str, Any]:
-    """The last scores as results.json, a table, a picture, hparams in TensorBoard, and what to do next."""
+    """The last scores as results.json, a table, hparams in TensorBoard, a picture, and what to do next.
+
+    The picture comes last, and is what tells that nothing of this is missing.
+    """
     assert all(tally.network for tally in task.tallies["ema"].values()), "a run ends with a validation"
     task.eval()
     folder = Path(config.run_dir)
@@ -153,7 +180,8 @@ def conclude(config: DictConfig, task: Task, trainer: pl.Trainer, data: DataModu
         logger.log_hyperparams(hyperparameters(config, count), metrics)
         logger.finalize("success")  # or its file and its thread would stay open
     with torch.no_grad():
-        draw_comparison(task.ema.net, data.val_sets(), content, folder / "comparison.png")
+        draw_comparison(task.ema.net, data.val_sets(), content, folder / ".comparison.png")
+    os.replace(folder / ".comparison.png", folder / CONCLUDED)
     print_results(content)
     next_commands(folder, config)
     return content

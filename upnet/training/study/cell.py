@@ -1,7 +1,6 @@
 """One cell of a study: begun or gone on with, and recorded."""
 
 import gc
-import itertools
 import shutil
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -9,7 +8,7 @@ from pathlib import Path
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from upnet.callbacks import earlier_path
+from upnet.callbacks import earlier_paths
 from upnet.checkpoint import read
 from upnet.report import shorten
 from upnet.running import InterruptedRunError
@@ -63,7 +62,7 @@ def _resumable(folder: Path, config: DictConfig) -> tuple[Path | None, int]:
     """
     model, settings = OmegaConf.to_container(config.model), training_settings(config)
     last = folder / "checkpoints" / "last.ckpt"
-    for path in (last, *itertools.takewhile(Path.is_file, (earlier_path(last, age) for age in itertools.count(1)))):
+    for path in (last, *earlier_paths(last)):
         try:
             told = read(path)["upnet"]
         except ValueError:

@@ -1,0 +1,39 @@
+"""Checkpoint files: whole or not there, whatever happens."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from upnet.callbacks import CheckpointFiles, earlier_paths
+
+
+def test_a_checkpoint_is_on_the_disk_before_it_has_its_name_and_its_name_before_the_call_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[str, str]] = []
+    sync, replace = os.fsync, os.replace
+
+    def synced(handle: int) -> None:
+        told.append(("sync", os.readlink(f"/proc/self/fd/{handle}")))
+        sync(handle)
+
+    def replaced(one: Path, other: Path) -> None:
+        told.append(("rename", f"{one} {other}"))
+        replace(one, other)
+
+    if not Path("/proc/self/fd").exists():
+        pytest.skip("only Linux tells the name of an open file")
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "replace", replaced)
+    last = tmp_path / "last.ckpt"
+    CheckpointFiles(keep=0).save_checkpoint({"a": 1}, last)
+    aside = tmp_path / ".last.ckpt.part"
+    assert told == [("sync", str(aside)), ("rename", f"{aside} {last}"), ("sync", str(tmp_path))]
+
+
+def test_earlier_states_are_found_beyond_a_gap(tmp_path: Path) -> None:
+    """As a process leaves one that is killed between two renamings."""
+    for name in ("last.ckpt", "last-2.ckpt", "last-10.ckpt", "last-x.ckpt", "best.ckpt"):
+        (tmp_path / name).touch()
+    assert [path.name for path in earlier_paths(tmp_path / "last.ckpt")] == ["last-2.ckpt", "last-10.ckpt"]
