@@ -1,7 +1,5 @@
 """A run that is killed, at whatever moment, is resumed as if nothing had been."""
 
-import json
-import multiprocessing
 import os
 import signal
 from collections.abc import Callable
@@ -9,29 +7,40 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from omegaconf import DictConfig
-from support import same, scalars, state
+from support import code, forked
 
+from benchmarks.reliability.kills import differing
 from upnet.callbacks import CheckpointFiles, Scalars
 from upnet.task import Task
+from upnet.training import run as training
 from upnet.training import train
 
 STEPS = ("steps=9", "validations=3", "scheduler.warmup=2", "trainer.log_every_n_steps=1")
 
 
-def die() -> None:
+def die(*rest: Any) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def between_steps() -> None:
+def at_step(step: int) -> None:
     honest = Scalars.on_train_batch_end
 
     def then_die(self: Scalars, trainer: Any, *rest: Any) -> None:
         honest(self, trainer, *rest)
-        if trainer.global_step == 5:
+        if trainer.global_step == step:
+            for logger in trainer.loggers:
+                logger.save()  # what was logged since the last checkpoint reaches the disk, or not
             die()
 
     Scalars.on_train_batch_end = then_die  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def before_the_first_checkpoint() -> None:
+    at_step(2)
+
+
+def between_steps() -> None:
+    at_step(5)
 
 
 def in_a_validation() -> None:
@@ -51,55 +60,77 @@ def while_a_checkpoint_is_written() -> None:
     def half(self: CheckpointFiles, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
         if checkpoint["global_step"] < 6:
             return honest(self, checkpoint, path, storage_options)
-        os.fsync = lambda handle: die()  # the bytes are written, and nothing has its name yet
+        os.fsync = die  # the bytes are written, and nothing has its name yet
         return honest(self, checkpoint, path, storage_options)
 
     CheckpointFiles.save_checkpoint = half
 
 
-def in_a_process_that(dies: Callable[[], None], config: DictConfig) -> int | None:
-    """Train in a process of its own, and its exit code."""
+def while_earlier_checkpoints_are_kept() -> None:
+    honest = os.replace
 
-    def run() -> None:
-        dies()
-        train(config)
+    def replace(one: Any, other: Any) -> None:
+        honest(one, other)
+        if str(other).endswith("last-2.ckpt"):
+            die()
 
-    process = multiprocessing.get_context("fork").Process(target=run)
-    process.start()
-    process.join(120)
-    return process.exitcode
+    os.replace = replace
+
+
+def after_the_last_checkpoint() -> None:
+    training.conclude = die
+
+
+def amid_the_conclusion() -> None:
+    training.draw_comparison = die
 
 
 @pytest.mark.parametrize(
-    ("dies", "settings"),
+    ("settings", "moments"),
     [
-        (between_steps, ("precision=32", "data.workers=2")),
-        (in_a_validation, ("precision=bf16", "data.workers=0")),
-        (while_a_checkpoint_is_written, ("precision=32", "data.workers=0")),
-        (between_steps, ("precision=bf16", "callbacks.checkpoints.minutes=1e-9")),
+        (("precision=32", "data.workers=2"), [between_steps]),
+        (("precision=bf16", "data.workers=0"), [in_a_validation]),
+        (
+            ("precision=32", "data.workers=0"),
+            [
+                before_the_first_checkpoint,
+                while_a_checkpoint_is_written,
+                while_earlier_checkpoints_are_kept,
+                after_the_last_checkpoint,
+                amid_the_conclusion,
+            ],
+        ),
+        (("precision=bf16", "callbacks.checkpoints.minutes=1e-9"), [between_steps]),
     ],
-    ids=["between_steps", "in_a_validation", "while_a_checkpoint_is_written", "just_after_a_checkpoint_by_time"],
+    ids=["2_workers", "bf16", "fp32", "just_after_a_checkpoint_by_time"],
 )
 def test_a_run_that_is_killed_and_resumed_ends_as_one_that_was_never_disturbed(
-    tiny, tmp_path: Path, dies: Callable[[], None], settings: tuple[str, ...]
+    tiny, tmp_path: Path, settings: tuple[str, ...], moments: list[Callable[[], None]]
 ) -> None:
     train(tiny(*STEPS, *settings, run="whole"))
-    assert in_a_process_that(dies, tiny(*STEPS, *settings, run="killed")) == -signal.SIGKILL
-    assert not (tmp_path / "killed/results.json").exists()
-    last = tmp_path / "killed/checkpoints/last.ckpt"
-    train(tiny(*STEPS, *settings, f"ckpt={last}", run="killed"))
+    for dies in moments:
+        run = dies.__name__
 
-    whole, resumed = state(tmp_path / "whole/checkpoints/last.ckpt"), state(last)
-    for part in ("state_dict", "optimizer_states", "lr_schedulers", "upnet"):
-        assert same(whole[part], resumed[part]), part
-    best = [state(tmp_path / run / "checkpoints/best.ckpt") for run in ("whole", "killed")]
-    assert same(best[0]["state_dict"], best[1]["state_dict"])
-    results = [json.loads((tmp_path / run / "results.json").read_text()) for run in ("whole", "killed")]
-    assert results[0]["datasets"] == results[1]["datasets"]
-    told = [scalars(tmp_path / run / "tensorboard") for run in ("whole", "killed")]
-    assert told[0].keys() == told[1].keys()
-    for tag in told[0]:
-        if tag in ("train/images_per_second", "train/data_share"):
-            assert sorted(step for step, _ in told[0][tag]) == sorted(step for step, _ in told[1][tag])
-        else:
-            assert sorted(told[0][tag]) == sorted(told[1][tag]), tag
+        def killed(dies: Callable[[], None] = dies, run: str = run) -> None:
+            dies()
+            train(tiny(*STEPS, *settings, run=run))
+
+        assert code(forked(killed)) == -signal.SIGKILL
+        assert (tmp_path / run / "results.json").exists() == (dies is amid_the_conclusion)
+        last = tmp_path / run / "checkpoints/last.ckpt"
+        # At once: what the dead process had forked may live on for seconds, and is in nobody's way.
+        train(tiny(*STEPS, *settings, *([f"ckpt={last}"] if last.exists() else []), run=run))
+        assert differing(tmp_path / "whole", tmp_path / run) == [], run
+
+
+def test_a_run_that_ended_without_results_and_has_kept_nothing_before_its_end_begins_anew(
+    tiny, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = ("steps=3", "validations=1", "callbacks.grid=null")
+    train(tiny(*settings, run="whole"))
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "conclude", lambda *rest: {})
+        train(tiny(*settings, run="killed"))
+    train(tiny(*settings, f"ckpt={tmp_path}/killed/checkpoints/last.ckpt", run="killed"))
+    assert "ended before its results were written, and begins anew" in caplog.text
+    assert differing(tmp_path / "whole", tmp_path / "killed") == []
