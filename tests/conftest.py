@@ -1,6 +1,8 @@
 """What every test stands on: one thread, the project's own configs, and small pictures."""
 
 import os
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 # Workers share the cores among them: more threads than cores make every step wait for the slowest.
@@ -53,3 +55,17 @@ def pictures(tmp_path: Path) -> Path:
         noisy = picture.astype(int) + rng.integers(-12, 13, picture.shape)
         Image.fromarray(noisy.clip(0, 255).astype(np.uint8)).save(folder / f"picture{number}.png")
     return folder
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 64 KiB. Skipped where only the superuser may mount one, or nobody."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    made = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)], capture_output=True, text=True
+    )
+    if made.returncode:
+        pytest.skip(f"a small tmpfs can't be mounted here: {made.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)

@@ -26,10 +26,11 @@ import csv
 import json
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from upnet.metrics import Mean, Score, mean
 
@@ -90,19 +91,18 @@ def results(tallies: Iterable[Tally], protocol: Mapping[str, Any], extra: Mappin
 
 def write_json(content: Mapping[str, Any], path: Path) -> None:
     """Write results.json, whole or not at all."""
-    _write(json.dumps(content, indent=2, ensure_ascii=False) + "\n", path)
+    with _aside(path) as file:
+        file.write(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
 def write_csv(content: Mapping[str, Any], path: Path) -> None:
     """Write a row per picture, whole or not at all: what was scored, on what, the scores, and what they depend on."""
-    aside = path.with_name(path.name + ".part")
-    with aside.open("w", newline="", encoding="utf-8") as file:
+    with _aside(path) as file:
         rows = csv.writer(file)
         for number, row in enumerate(_rows(content)):
             if number == 0:
                 rows.writerow(row)
             rows.writerow(row.values())
-    os.replace(aside, path)
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -152,10 +152,18 @@ def _rows(content: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
             }
 
 
-def _write(text: str, path: Path) -> None:
+@contextmanager
+def _aside(path: Path) -> Iterator[TextIO]:
+    """A file that takes its place once it is whole and on the disk, and leaves nothing where it isn't."""
     aside = path.with_name(path.name + ".part")
-    aside.write_text(text, encoding="utf-8")
-    os.replace(aside, path)
+    try:
+        with aside.open("w", newline="", encoding="utf-8") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 def _plain(score: Score) -> dict[str, float | str]:

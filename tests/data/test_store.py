@@ -1,8 +1,10 @@
 """The store: what it holds, when it is made anew, and that it is whole or absent."""
 
 import logging
+import multiprocessing
 import os
 import pickle
+import resource
 import shutil
 import subprocess
 import sys
@@ -14,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from support import code, forked, remount
 
 from upnet.data import Folder, Paired, Store, build
 from upnet.data.sources.files import FileEntry
@@ -235,15 +238,66 @@ def test_a_cache_dir_that_cannot_be_made_is_refused(hr_folder: Path, tmp_path: P
         build(Folder(str(hr_folder)), 2, tmp_path / "file" / "c")
 
 
-def test_of_two_builders_one_builds_and_the_other_waits(
-    hr_folder: Path, tmp_path: Path, decoded: list[str], caplog: pytest.LogCaptureFixture
+def test_of_two_processes_one_builds_and_the_other_waits(hr_folder: Path, tmp_path: Path) -> None:
+    both = multiprocessing.get_context("fork").Barrier(2)
+    read = FileEntry.read
+
+    def run(number: int) -> None:
+        logging.basicConfig(filename=tmp_path / f"told{number}.txt", level=logging.INFO, force=True)
+
+        def counted(entry: FileEntry) -> np.ndarray:
+            with (tmp_path / "decoded.txt").open("a") as file:
+                file.write(f"{entry.name}\n")
+            time.sleep(0.1)
+            return read(entry)
+
+        FileEntry.read = counted  # pyright: ignore[reportAttributeAccessIssue]
+        both.wait(60)
+        build(Folder(str(hr_folder)), 2, tmp_path / "c")
+
+    processes = [forked(lambda number=number: run(number)) for number in range(2)]
+    assert [code(process) for process in processes] == [0, 0]
+    assert sorted((tmp_path / "decoded.txt").read_text().split()) == ["a", "b", "c", "more/d"]
+    told = [(tmp_path / f"told{number}.txt").read_text() for number in range(2)]
+    assert sorted("Waiting for another process" in text for text in told) == [False, True]
+    (folder,) = _stores(tmp_path / "c")
+    Store(folder).verify()
+
+
+def test_a_full_disk_is_told_and_leaves_nothing_half(hr_folder: Path, tmp_path: Path, disk: Path) -> None:
+    remount(disk, "size=16k")
+    with pytest.raises(ValueError, match=r"cannot be written to .*c: No space left on device; name a folder with room"):
+        build(Folder(str(hr_folder)), 2, disk / "c")
+    assert _stores(disk / "c") == []
+    remount(disk, "size=1m")
+    build(Folder(str(hr_folder)), 2, disk / "c").verify()
+
+
+def test_a_limit_of_the_size_of_files_is_told_and_leaves_nothing_half(hr_folder: Path, tmp_path: Path) -> None:
+    def run() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+        with pytest.raises(ValueError, match=r"cannot be written to .*c: File too large; name a folder with room"):
+            build(Folder(str(hr_folder)), 2, tmp_path / "c")
+
+    assert code(forked(run)) == 0
+    assert _stores(tmp_path / "c") == []
+
+
+def test_a_picture_that_disappears_while_a_store_is_made_is_named(
+    hr_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with caplog.at_level(logging.INFO, "upnet.data"), ThreadPoolExecutor(2) as pool:
-        # A lock goes by the open file, so that two threads contend for it like two processes.
-        stores = list(pool.map(lambda _: build(Folder(str(hr_folder)), 2, tmp_path / "c"), range(2)))
-    assert sorted(decoded) == ["a", "b", "c", "more/d"]
-    assert stores[0].digest == stores[1].digest
-    assert len(_stores(tmp_path / "c")) == 1
+    honest = FileEntry.hash
+
+    def then_gone(entry: FileEntry) -> str:
+        told = honest(entry)
+        if entry.name == "b":
+            entry.path.unlink()
+        return told
+
+    monkeypatch.setattr(FileEntry, "hash", then_gone)
+    with pytest.raises(ValueError, match=r"b\.png cannot be read.*data\.skip_broken=true"):
+        build(Folder(str(hr_folder)), 2, tmp_path / "c")
+    assert _stores(tmp_path / "c") == []
 
 
 def test_a_killed_builder_leaves_no_lock_behind(

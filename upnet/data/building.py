@@ -148,8 +148,8 @@ def _write(folder: Path, name: str, entries: Sequence[Entry], scale: int, skip_b
     for leftover in folder.parent.glob(f"{folder.name}.part*"):  # of a process that was killed
         shutil.rmtree(leftover, ignore_errors=True)
     part = folder.with_name(f"{folder.name}.part")
-    part.mkdir()
     try:
+        part.mkdir()
         _fill(part, name, entries, scale, skip_broken, workers)
         if folder.exists():
             shutil.rmtree(folder)
