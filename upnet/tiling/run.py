@@ -1,5 +1,7 @@
 """A network on a picture, whole or tile by tile."""
 
+import functools
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Literal
@@ -11,6 +13,8 @@ from upnet.tiling.cut import Margin, Tile, split
 from upnet.tiling.memory import fits, leaves, ran_out
 from upnet.tiling.network import Tileable
 from upnet.tiling.window import UnknownReachError
+
+log = logging.getLogger(__name__)
 
 Tiling = Literal["auto", "none"] | int
 """Side of the tiles in LR pixels; `auto` for tiles only where memory asks for them, `none` for never."""
@@ -68,7 +72,14 @@ def _as_memory_allows(net: Tileable, lr: Tensor) -> Tensor:
                 canvas.fill(tiles[0])
                 tiles.pop(0)
     assert canvas is not None
+    _tell(_too_large(lr), side)
     return canvas.output
+
+
+@functools.cache
+def _tell(too_large: str, side: int) -> None:
+    """Once each: a training scores the same pictures again and again."""
+    log.warning("%s as a whole; it is computed in tiles of %d, and comes out the same within 1e-5", too_large, side)
 
 
 class _Canvas:
