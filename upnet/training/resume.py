@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from upnet.callbacks import earlier_paths
-from upnet.checkpoint import read
+from upnet.checkpoint import SUFFIX, read
 from upnet.folders import LAST
 from upnet.results import read_json
 
@@ -30,13 +30,23 @@ def find_checkpoint(
     """
     if ckpt is None:
         return None
-    path, told = _newest_whole(_named(ckpt, folder))
+    path = _named(ckpt, folder)
+    if path.suffix == SUFFIX:
+        raise ValueError(
+            f"{path} holds a network, and not the state of its training; resume from a checkpoint of its run"
+        )
+    path, told = _newest_whole(path)
     if told["model"] != model:
         differing = ", ".join(
             sorted(key for key in {*told["model"], *model} if told["model"].get(key) != model.get(key))
         )
         raise ValueError(
             f"{path} was trained with another network than this config describes; they differ in {differing}"
+        )
+    if not told["settings"]:
+        raise ValueError(
+            f"{path} doesn't say under which settings it was trained, as the first versions of upnet didn't; it can be "
+            "evaluated, and not trained on"
         )
     differing = sorted(key for key in settings if key != "steps" and told["settings"].get(key) != settings[key])
     if differing:
