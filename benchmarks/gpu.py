@@ -1,21 +1,28 @@
 """Everything that a GPU is to be measured on, in one command: `python benchmarks/gpu.py --out FILE.json`.
 
-    python benchmarks/gpu.py --out gpu.json --pictures BSDS399/HR --validation Set5 Set14 --minutes 5
+    python benchmarks/gpu.py --out gpu.json --pictures BSDS399/HR --validation Set5 Set14 --minutes 4
 
 Steps per second and peak memory of EDSR-baseline and the default U-Net in every kind of arithmetic; what batches cost
-that are cut on the GPU; every operator beside torch's own; whether CPU and GPU agree; and, where pictures are given, a
-training of EDSR-baseline of so many minutes with its scores. `--device cpu --smoke` runs all of it in small on a CPU.
+that are cut on the GPU; whether CPU and GPU agree; every operator beside torch's own; and, where pictures are given, a
+training of EDSR-baseline of so many minutes with its scores and the share of its time that it waited for batches. It
+needs no network, and about ten minutes, of which compiling and the training take most. The file is written after
+every part; a part that fails is told in it, costs none of the others, and makes the exit code 1. What is recorded as
+CUDA graphs comes last, since a recording that goes wrong may leave the device unusable. `--device cpu --smoke` runs
+all of it in small on a CPU.
 """
 
 import argparse
+import copy
 import json
 import platform
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +30,7 @@ from typing import Any
 import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, open_dict
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import Tensor, nn
 
 from upnet.config import build, check
@@ -33,6 +41,8 @@ from upnet.settings import TrainSettings
 
 HERE = Path(__file__).resolve().parent
 CONFIGS = HERE.parent / "configs"
+OPERATOR_SECONDS = 300
+"""When the comparison of operators, a process of its own, is given up."""
 MODELS = {"edsr": ["model=edsr", "data.patch=48"], "unet": ["model=unet", "data.patch=48"]}
 
 
@@ -85,7 +95,10 @@ def composed(overrides: Sequence[str], smoke: bool) -> DictConfig:
 
 @contextmanager
 def arithmetic(variant: Variant) -> Any:
-    """TF32 where the variant has it, and float32 in full everywhere else."""
+    """TF32 where the variant has it, and float32 in full everywhere else.
+
+    By the older of torch's two ways to say it, as everywhere in upnet: torch refuses to have them mixed.
+    """
     before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = variant.tf32
     try:
@@ -152,8 +165,11 @@ def per_second(setting: Setting, work: Callable[[], object]) -> float:
     return max(rates)
 
 
-def measure_steps(setting: Setting) -> list[dict[str, Any]]:
-    """Steps per second of every network in every kind of arithmetic, with the batch at hand and with fresh ones."""
+def measure_steps(setting: Setting, graphs: bool = False) -> list[dict[str, Any]]:
+    """Steps per second of every network in every kind of arithmetic, with the batch at hand and with fresh ones.
+
+    graphs: whether those of CUDA graphs are meant, or all others.
+    """
     rows: list[dict[str, Any]] = []
     store = build_store(DeadLeaves(4, 128 if setting.smoke else 256), 2)
     for model, overrides in MODELS.items():
@@ -166,9 +182,7 @@ def measure_steps(setting: Setting) -> list[dict[str, Any]]:
             crops = resident.batch(sampler.plan(number).to(setting.device, non_blocking=True))
             return crops["lr"] / 255, crops["hr"] / 255
 
-        for variant in VARIANTS:
-            if variant.graphs and setting.device.type != "cuda":
-                continue
+        for variant in (variant for variant in VARIANTS if variant.graphs == graphs):
             rows.append({"model": model, "variant": variant.name, **_rates(config, variant, setting, batch)})
             print(rows[-1], flush=True)
     return rows
@@ -183,14 +197,14 @@ def _rates(
         torch.cuda.reset_peak_memory_stats()
     numbers = iter(range(10**9))
     with arithmetic(variant):
-        step = stepper(config, variant, setting)
-        fixed = batch(0)
         try:
+            step = stepper(config, variant, setting)
+            fixed = batch(0)
             step = recorded(step, *fixed) if variant.graphs else step
             rate = per_second(setting, lambda: step(*fixed))
             fresh = per_second(setting, lambda: step(*batch(next(numbers))))
-        except (RuntimeError, NotImplementedError) as fault:
-            return {"refused": " ".join(str(fault).split())[:300]}
+        except Exception as fault:  # whatever a compiler or a driver raises is what there is to tell
+            return {"refused": told(fault)}
     found = {
         "steps_per_second": rate,
         "with_fresh_batches": fresh,
@@ -201,32 +215,39 @@ def _rates(
     return found
 
 
+def told(fault: Exception) -> str:
+    """An error in one line."""
+    return f"{type(fault).__name__}: {' '.join(str(fault).split())[:300]}"
+
+
 def measure_parity(setting: Setting) -> list[dict[str, Any]]:
     """How far the GPU is from the CPU in float32, for every operator in the default U-Net: output and gradients."""
     rows: list[dict[str, Any]] = []
     for operator in sorted(path.stem for path in (CONFIGS / "model/upsampler").glob("*.yaml")):
-        config = composed(["model=unet", f"model/upsampler={operator}"], setting.smoke)
-        results = []
-        for device in (torch.device("cpu"), setting.device):
-            torch.manual_seed(0)
-            net: nn.Module = build(config.model)
-            lr = torch.rand(2, 3, 33, 30, generator=torch.Generator().manual_seed(1))
-            net = net.to(device)
-            exact = torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
-            with exact if device.type == "cuda" else nullcontext():
-                output = net(lr.to(device))
-                output.square().mean().backward()
-            gradients = torch.cat([p.grad.flatten().cpu() for p in net.parameters() if p.grad is not None])
-            results.append((output.detach().cpu(), gradients))
-        (one, slope), (other, tilt) = results
-        row = {
-            "operator": operator,
-            "output": (one - other).abs().max().item(),
-            "gradients": ((slope - tilt).norm() / slope.norm()).item(),
-        }
-        rows.append(row)
-        print(row, flush=True)
+        try:
+            rows.append({"operator": operator, **_difference(operator, setting)})
+        except Exception as fault:
+            rows.append({"operator": operator, "refused": told(fault)})
+        print(rows[-1], flush=True)
     return rows
+
+
+def _difference(operator: str, setting: Setting) -> dict[str, float]:
+    """The largest of the output, and that of the gradients as a share of their norm."""
+    config = composed(["model=unet", f"model/upsampler={operator}"], setting.smoke)
+    results = []
+    for device in (torch.device("cpu"), setting.device):
+        torch.manual_seed(0)
+        net: nn.Module = build(config.model)
+        lr = torch.rand(2, 3, 33, 30, generator=torch.Generator().manual_seed(1))
+        net = net.to(device)
+        with arithmetic(Variant("fp32")):
+            output = net(lr.to(device))
+            output.square().mean().backward()
+        gradients = torch.cat([p.grad.flatten().cpu() for p in net.parameters() if p.grad is not None])
+        results.append((output.detach().cpu(), gradients))
+    (one, slope), (other, tilt) = results
+    return {"output": (one - other).abs().max().item(), "gradients": ((slope - tilt).norm() / slope.norm()).item()}
 
 
 def measure_operators(setting: Setting) -> Any:
@@ -234,35 +255,47 @@ def measure_operators(setting: Setting) -> Any:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "operators.json"
         command = [sys.executable, str(HERE / "operators.py"), "--device", setting.device.type, "--json", str(path)]
-        subprocess.run([*command, *(["--smoke", "--only", "nearest"] if setting.smoke else [])], check=True)
+        small = ["--smoke", "--only", "nearest"] if setting.smoke else []
+        subprocess.run([*command, *small], check=True, timeout=OPERATOR_SECONDS)
         return json.loads(path.read_text(encoding="utf-8"))
 
 
-def train_for(setting: Setting, minutes: float, rate: float, pictures: Path, validation: Sequence[Path]) -> Any:
+def train_for(setting: Setting, minutes: float, pictures: Path, validation: Sequence[Path]) -> Any:
     """Train EDSR-baseline for about so many minutes, and score it."""
     from upnet.training import train
+    from upnet.training.study.rehearsal import rehearse
 
-    steps = 4 if setting.smoke else max(100, int(rate * 60 * minutes))
-    roots = ",".join(str(path) for path in validation)
-    config = composed(
-        [
-            *MODELS["edsr"],
-            "data=folder",
-            f"data.root={pictures}",
-            f"data.val_root=[{roots}]",
-            f"steps={steps}",
-            "validations=1",
-            f"trainer={'gpu' if setting.device.type == 'cuda' else 'cpu'}",
-        ],
-        setting.smoke,
-    )
-    with tempfile.TemporaryDirectory() as folder:
-        with open_dict(config):
-            config.run_dir = f"{folder}/run"
+    trainer = "gpu" if setting.device.type == "cuda" else "cpu"
+    config = composed([*MODELS["edsr"], "data=folder", "validations=1", f"trainer={trainer}"], setting.smoke)
+    with tempfile.TemporaryDirectory() as folder, open_dict(config):
+        config.run_dir = f"{folder}/run"
+        config.data.root = str(pictures)
+        config.data.val_root = [str(path) for path in validation] or None
+        config.data.cache_dir = f"{folder}/cache"
+        if setting.smoke:
+            config.steps, config.trainer.log_every_n_steps = 4, 2
+        else:
+            config.steps = max(100, int(60 * minutes / rehearse(copy.deepcopy(config)).step))
         check(config, TrainSettings)
+        if setting.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats()
         content = train(config)
-    scores = {name: {what: told[what] for what in ("psnr", "ssim")} for name, told in content["datasets"].items()}
-    return {"steps": steps, "minutes": content["minutes"], "scores": scores, "protocol": content["protocol"]}
+        shares = logged(Path(folder) / "run/tensorboard", "train/data_share")
+    found = {"steps": config.steps, "minutes": content["minutes"], "protocol": content["protocol"]}
+    if shares:
+        found["share_waiting_for_data"] = statistics.median(shares)
+    if setting.device.type == "cuda":
+        found["peak_MiB"] = torch.cuda.max_memory_allocated() / 2**20
+    found["scores"] = {
+        name: {what: one[what] for what in ("psnr", "ssim")} for name, one in content["datasets"].items()
+    }
+    return found
+
+
+def logged(folder: Path, tag: str) -> list[float]:
+    """What a training wrote for TensorBoard under a name."""
+    reader = EventAccumulator(str(folder)).Reload()
+    return [event.value for event in reader.Scalars(tag)] if tag in reader.Tags()["scalars"] else []
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -271,30 +304,47 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda")
     parser.add_argument("--pictures", type=Path, help="a folder to train on")
     parser.add_argument("--validation", type=Path, nargs="+", default=[], help="folders to score")
-    parser.add_argument("--minutes", type=float, default=5.0, help="of the training")
+    parser.add_argument("--minutes", type=float, default=4.0, help="of the training")
     parser.add_argument("--smoke", action="store_true", help="tiny sizes, to see that everything runs")
     given = parser.parse_args(arguments)
     if given.device == "cuda" and not torch.cuda.is_available():
         parser.error("there is no GPU that torch can use; --device cpu --smoke shows that everything runs")
     setting = Setting(torch.device(given.device), given.smoke)
-    name = torch.cuda.get_device_name() if given.device == "cuda" else platform.processor() or platform.machine()
-    found: dict[str, Any] = {"device": name, "torch": str(torch.__version__), "command": " ".join(sys.argv)}
-
-    def keep() -> None:
-        given.out.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-
-    found["steps"] = measure_steps(setting)
-    keep()
-    found["parity"] = measure_parity(setting)
-    keep()
-    found["operators"] = measure_operators(setting)
-    keep()
+    parts: dict[str, Callable[[], Any]] = {
+        "steps": lambda: measure_steps(setting),
+        "parity": lambda: measure_parity(setting),
+        "operators": lambda: measure_operators(setting),
+    }
     if given.pictures is not None:
-        best = max(row.get("with_fresh_batches", 0.0) for row in found["steps"] if row["model"] == "edsr")
-        found["training"] = train_for(setting, given.minutes, best, given.pictures, given.validation)
-        keep()
+        parts["training"] = lambda: train_for(setting, given.minutes, given.pictures, given.validation)
+    if given.device == "cuda":
+        parts["graphs"] = lambda: measure_steps(setting, graphs=True)
+    found: dict[str, Any] = machine(setting)
+    failed = 0
+    for name, part in parts.items():
+        start = time.perf_counter()
+        try:
+            found[name] = part()
+        except Exception as fault:
+            traceback.print_exc()
+            found[name], failed = {"failed": told(fault)}, 1
+        found["seconds"][name] = round(time.perf_counter() - start, 1)
+        given.out.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     print(f"Written to {given.out}")
-    return 0
+    return failed
+
+
+def machine(setting: Setting) -> dict[str, Any]:
+    """What the figures were taken on, and by which command."""
+    on_gpu = setting.device.type == "cuda"
+    return {
+        "device": torch.cuda.get_device_name() if on_gpu else platform.processor() or platform.machine(),
+        "torch": str(torch.__version__),
+        "cuda": torch.version.cuda if on_gpu else None,
+        "cudnn": torch.backends.cudnn.version() if on_gpu else None,
+        "command": " ".join(sys.argv),
+        "seconds": {},
+    }
 
 
 if __name__ == "__main__":

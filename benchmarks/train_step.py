@@ -192,7 +192,7 @@ def measure(overrides: list[str], block: int, blocks: int, folder: Path, smoke: 
                 f"data.patch={8 if smoke else 48}",
                 f"steps={block * (blocks + 1)}",
                 "validations=1",
-                "trainer.log_every_n_steps=10",
+                f"trainer.log_every_n_steps={min(block, 10)}",
             ],
         )
     with open_dict(config):

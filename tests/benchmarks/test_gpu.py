@@ -3,16 +3,24 @@
 import importlib.util
 import json
 from pathlib import Path
+from types import ModuleType
 
+import pytest
 from support import CONFIGS, ROOT
 
 
-def test_the_gpu_benchmark_runs_in_small_on_a_cpu(pictures: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def gpu() -> ModuleType:
+    """benchmarks/gpu.py as a module."""
     spec = importlib.util.spec_from_file_location("gpu", ROOT / "benchmarks/gpu.py")
     assert spec is not None
     assert spec.loader is not None
-    gpu = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(gpu)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_gpu_benchmark_runs_in_small_on_a_cpu(gpu: ModuleType, pictures: Path, tmp_path: Path) -> None:
     (tmp_path / "Set").mkdir()
     (pictures / "picture0.png").rename(tmp_path / "Set/scene.png")
     out = tmp_path / "gpu.json"
@@ -26,3 +34,18 @@ def test_the_gpu_benchmark_runs_in_small_on_a_cpu(pictures: Path, tmp_path: Path
     assert all(row["output"] == 0 for row in found["parity"])  # the device is the CPU itself
     assert found["operators"]
     assert found["training"]["scores"]["Set"]["psnr"] > 5
+    assert 0 <= found["training"]["share_waiting_for_data"] < 1
+    assert set(found["seconds"]) == {"steps", "parity", "operators", "training"}
+
+
+def test_a_part_that_fails_is_told_and_costs_no_other(gpu: ModuleType, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(gpu, "measure_steps", lambda setting: [{"model": "edsr"}])
+    monkeypatch.setattr(gpu, "measure_operators", lambda setting: ["all of them"])
+    monkeypatch.setattr(gpu, "_difference", lambda operator, setting: 1 / 0)
+    monkeypatch.setattr(gpu, "train_for", lambda *given: {}["nothing"])
+    out = tmp_path / "gpu.json"
+    assert gpu.main(["--device", "cpu", "--smoke", "--out", str(out), "--pictures", str(tmp_path)]) == 1
+    found = json.loads(out.read_text(encoding="utf-8"))
+    assert (found["steps"], found["operators"]) == ([{"model": "edsr"}], ["all of them"])
+    assert {row["refused"] for row in found["parity"]} == {"ZeroDivisionError: division by zero"}
+    assert found["training"] == {"failed": "KeyError: 'nothing'"}

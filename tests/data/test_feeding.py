@@ -13,6 +13,7 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 from torch import Tensor, nn
 
 from upnet.data import DataModule, Feed, Folder
+from upnet.data.loading import Share
 from upnet.imresize import imresize
 
 
@@ -151,3 +152,16 @@ def test_a_training_that_only_the_clock_ends_has_no_last_batch(data: Callable[..
     stream = data().data.sampler()
     assert len(recorder.seen) > 5
     assert all(torch.equal(seen, stream.batch(step)["hr"]) for step, seen in recorder.seen[:50])
+
+
+@pytest.mark.parametrize("world", [1, 2, 3])
+def test_every_picture_of_every_set_falls_to_one_process(world: int) -> None:
+    sizes = (5, 1, 4)
+    before = [sum(sizes[:number]) for number in range(len(sizes))]
+    shares = [
+        [list(Share(n, first, rank, world)) for n, first in zip(sizes, before, strict=True)] for rank in range(world)
+    ]
+    for number, size in enumerate(sizes):
+        assert sorted(index for share in shares for index in share[number]) == list(range(size))
+    scored = [sum(map(len, share)) for share in shares]
+    assert max(scored) - min(scored) <= 1
