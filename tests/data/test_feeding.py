@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -36,11 +36,14 @@ class Recorder(pl.LightningModule):
         return torch.optim.SGD(self.parameters(), lr=0.01)
 
 
-def _trainer(folder: Path, steps: int, accumulate: int = 1, callbacks: list[Any] | None = None) -> pl.Trainer:
+def _trainer(
+    folder: Path, steps: int, accumulate: int = 1, callbacks: list[Any] | None = None, accelerator: str = "cpu"
+) -> pl.Trainer:
     return pl.Trainer(
         max_steps=steps,
         accumulate_grad_batches=accumulate,
-        accelerator="cpu",
+        accelerator=accelerator,
+        devices=1,
         logger=False,
         enable_progress_bar=False,
         enable_model_summary=False,
@@ -56,9 +59,12 @@ def _trainer(folder: Path, steps: int, accumulate: int = 1, callbacks: list[Any]
 def data(hr_folder: Path, tmp_path: Path) -> Callable[..., Feed]:
     """data(**settings) -> a Feed of the folder of four pictures."""
 
-    def make(workers: int = 0, steps: int | None = None) -> Feed:
+    def make(workers: int = 0, steps: int | None = None, device: Literal["auto", "cpu", "gpu"] = "auto") -> Feed:
         train, cache = Folder(str(hr_folder)), str(tmp_path / "c")
-        return Feed(DataModule(2, 3, 8, seed=5, train=train, cache_dir=cache, workers=workers, steps=steps))
+        settings = DataModule(
+            2, 3, 8, seed=5, train=train, cache_dir=cache, workers=workers, steps=steps, device=device
+        )
+        return Feed(settings)
 
     return make
 
@@ -165,3 +171,22 @@ def test_every_picture_of_every_set_falls_to_one_process(world: int) -> None:
         assert sorted(index for share in shares for index in share[number]) == list(range(size))
     scored = [sum(map(len, share)) for share in shares]
     assert max(scored) - min(scored) <= 1
+
+
+def test_crops_are_cut_on_a_gpu_only_where_one_trains(data: Callable[..., Feed], tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"data\.device=gpu needs a training on a GPU, and this one is on cpu"):
+        _trainer(tmp_path, 1).fit(Recorder(), datamodule=data(device="gpu"))
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("device", ["auto", "cpu", "gpu"])
+def test_a_gpu_sees_the_batches_of_a_cpu_wherever_they_are_cut(
+    data: Callable[..., Feed], tmp_path: Path, device: Literal["auto", "cpu", "gpu"]
+) -> None:
+    here, there = Recorder(), Recorder()
+    _trainer(tmp_path, 4).fit(here, datamodule=data())
+    feed = data(device=device)
+    _trainer(tmp_path, 4, accelerator="gpu").fit(there, datamodule=feed)
+    assert all(batch.device.type == "cuda" for _, batch in there.seen)
+    assert _same([(step, batch.cpu()) for step, batch in there.seen], here.seen)
+    assert feed.train_dataloader().pin_memory
