@@ -19,12 +19,16 @@ SLOW = ("torch", "torchvision", "torchmetrics", "pytorch_lightning", "scipy", "m
         ({}, "got none of them"),
         ({"study": "a", "baseline": "bicubic"}, "got study and baseline"),
         ({"baseline": "bicubic", "input": "a.png"}, "upscaled by checkpoint=PATH, not by baseline=bicubic"),
+        (
+            {"baseline": "bicubic", "export": "a.safetensors"},
+            "network of checkpoint=PATH, and doesn.t go with baseline=",
+        ),
         ({"checkpoint": ["nowhere.ckpt"]}, "no checkpoint at nowhere.ckpt"),
     ],
 )
 def test_what_is_asked_for_is_one_thing_and_is_there(given: dict[str, object], told: str) -> None:
     with pytest.raises(ValueError, match=told):
-        asked_use({**dict.fromkeys((*USES, "input")), **given}, USES)
+        asked_use({**dict.fromkeys((*USES, "input", "export")), **given}, USES)
 
 
 def test_one_name_is_a_list_of_one() -> None:
