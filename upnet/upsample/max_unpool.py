@@ -11,8 +11,9 @@ from upnet.site import Site
 from upnet.upsample.base import Upsampler
 from upnet.upsample.layout import channels_last
 
-# How many values of the output a CPU moves at a time: they stay in its cache.
-NEAR = 1 << 19
+# How many values of the output a CPU moves at a time: they stay in its cache, and there are few such parts. Each waits
+# for all threads, and where other work holds one of them up it waits long.
+NEAR = 1 << 20
 
 
 class MaxUnpool(Upsampler):
