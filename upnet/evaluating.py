@@ -131,6 +131,8 @@ def run_names(checkpoints: Sequence[Path]) -> list[str]:
 
 def _scored_pictures(results: Mapping[str, Any], cache: str | None) -> dict[str, Store]:
     """The pictures that a run was scored on, by data set. Raises ValueError where they aren't here any more."""
+    if not {"scale", "val_root"} <= results.keys():
+        raise ValueError("the results don't say where the pictures are that were scored")
     scale = int(results["scale"])
     return {name: build_store(one, scale, cache) for name, one in open_sets(results["val_root"], scale).items()}
 

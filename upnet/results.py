@@ -23,16 +23,17 @@ results.csv has a row per picture, and in every row what the numbers depend on: 
 """
 
 import csv
+import io
 import json
 import math
-import os
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from upnet.metrics import Mean, Score, mean
+from upnet.stored import Results, hold, read_stored
+from upnet.whole import write_whole
 
 SCHEMA = 2
 SETTINGS = ("scale", "name", "channel", "crop", "grey", "ensemble", "resizing", "lr", "precision")
@@ -91,30 +92,28 @@ def results(tallies: Iterable[Tally], protocol: Mapping[str, Any], extra: Mappin
 
 def write_json(content: Mapping[str, Any], path: Path) -> None:
     """Write results.json, whole or not at all."""
-    with _aside(path) as file:
-        file.write(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    write_whole(json.dumps(content, indent=2, ensure_ascii=False) + "\n", path)
 
 
 def write_csv(content: Mapping[str, Any], path: Path) -> None:
     """Write a row per picture, whole or not at all: what was scored, on what, the scores, and what they depend on."""
-    with _aside(path) as file:
-        rows = csv.writer(file)
-        for number, row in enumerate(_rows(content)):
-            if number == 0:
-                rows.writerow(row)
-            rows.writerow(row.values())
+    file = io.StringIO(newline="")
+    rows = csv.writer(file)
+    for number, row in enumerate(_rows(content)):
+        if number == 0:
+            rows.writerow(row)
+        rows.writerow(row.values())
+    write_whole(file.getvalue(), path)
 
 
 def read_json(path: Path) -> dict[str, Any]:
     """Read results.json. Raises ValueError where it is none, or of a schema this version doesn't know."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as fault:
-        raise ValueError(f"{path} can't be read as results: {fault}") from fault
-    if not isinstance(content, dict) or content.get("schema") not in (1, SCHEMA):
+    content = read_stored(path, "results")
+    if content.get("schema") not in (1, SCHEMA):
         raise ValueError(
             f"{path} is not a results.json of schema 1 to {SCHEMA}; evaluate the checkpoint again to write one"
         )
+    hold(content, Results, path, "results.json")
     return _filled(content)
 
 
@@ -150,20 +149,6 @@ def _rows(content: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
                 "lr_from": told["lr_from"],
                 "pictures": told["pictures"],
             }
-
-
-@contextmanager
-def _aside(path: Path) -> Iterator[TextIO]:
-    """A file that takes its place once it is whole and on the disk, and leaves nothing where it isn't."""
-    aside = path.with_name(path.name + ".part")
-    try:
-        with aside.open("w", newline="", encoding="utf-8") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 def _plain(score: Score) -> dict[str, float | str]:

@@ -1,5 +1,6 @@
 """The same detail from every arm of a study."""
 
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from upnet.comparable import brief
 from upnet.data import Store
 from upnet.figures import Detail
 from upnet.study.table import Arm
+from upnet.whole import write_whole
 
 COLUMNS = 4
 
@@ -46,7 +48,9 @@ def draw_study(arms: Sequence[Arm], sets: Mapping[str, Store], path: Path, trust
     for axis, (title, picture) in zip(axes, tiles, strict=False):
         axis.imshow(picture, interpolation="nearest")
         axis.set_title(title, fontsize=9)
-    figure.savefig(path, dpi=130)
+    png = io.BytesIO()
+    figure.savefig(png, format="png", dpi=130)
+    write_whole(png.getvalue(), path)
 
 
 def _telling(arms: Sequence[Arm], dataset: str, store: Store) -> int:

@@ -7,7 +7,6 @@ cells.json, schema 1, written whenever a cell ends:
                 "reason": why it failed, "minutes": …, "datasets": {NAME: {"psnr": …, "ssim": …}}}]}
 """
 
-import json
 import statistics
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,20 +14,23 @@ from typing import Any
 
 from upnet.data.lock import locked
 from upnet.results import write_json
+from upnet.stored import Plan as PlanContent
+from upnet.stored import hold, read_stored
 from upnet.study.cells import Cell
 from upnet.study.design import Variant
 from upnet.study.plan import PLAN, SCHEMA, Plan, duration
+from upnet.whole import inside
 
 
 def read_plan(folder: Path) -> dict[str, Any]:
     """What plan.json of a study's folder says. Raises ValueError where it is none, or of another schema."""
     path = folder / PLAN
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as fault:
-        raise ValueError(f"{path} can't be read as the plan of a study: {fault}") from fault
-    if not isinstance(content, dict) or content.get("schema") != SCHEMA:
+    content = read_stored(path, "the plan of a study")
+    if content.get("schema") != SCHEMA:
         raise ValueError(f"{path} is not a plan of schema {SCHEMA}; starting the study again writes one")
+    hold(content, PlanContent, path, "plan")
+    for cell in content["cells"]:
+        inside(folder, cell["folder"])
     return content
 
 

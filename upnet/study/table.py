@@ -12,7 +12,10 @@ from rich.table import Table
 
 from upnet.checkpoint import load_network
 from upnet.comparable import brief, footings, footnote, marked
+from upnet.config import ConfigError, check_targets
 from upnet.results import read_json
+from upnet.stored import Run as RunResults
+from upnet.stored import hold
 from upnet.study.cost import multiply_adds
 from upnet.study.progress import planned_runs
 
@@ -78,6 +81,8 @@ def read_study(folder: Path, trust: Sequence[str] = (), mixed: bool = False) -> 
     runs = [Run(path, read_json(path / "results.json"), folders[path]) for path in folders if path not in unfinished]
     if not runs:
         raise ValueError(f"study={folder} holds no finished run: no folder below it has a results.json")
+    for run in runs:
+        _check_run(run, trust)
     standing = _standing(runs, mixed)
     arms: list[Arm] = []
     for footing in sorted(set(standing)):
@@ -189,6 +194,16 @@ def _table(arms: Sequence[Arm], dataset: str, several: bool) -> Table:
 def _arm(name: str, runs: Sequence[Run], trust: Sequence[str], footing: int) -> Arm:
     net = load_network(runs[0].checkpoint, trust=trust).net
     return Arm(name, runs, int(runs[0].results["parameters"]), multiply_adds(net), footing)
+
+
+def _check_run(run: Run, trust: Sequence[str]) -> None:
+    """Raise ValueError where the results of a training don't say what arms are told apart by."""
+    path = run.folder / "results.json"
+    hold(run.results, RunResults, path, "results.json of a training")
+    try:
+        check_targets({"model": run.results["model"]}, trust)
+    except ConfigError as fault:
+        raise ValueError(f"{path}: {str(fault).splitlines()[0]}") from fault
 
 
 def _standing(runs: Sequence[Run], mixed: bool) -> list[int]:

@@ -7,20 +7,20 @@ FOLDER/report/*.csv   the tables' values, not rounded
 FOLDER/report/*.svg   the plots
 """
 
-import os
 import re
 from pathlib import Path
 
 from upnet.study.report.content import Report
 from upnet.study.report.page import page, standalone
 from upnet.study.report.tables import comma_separated, latex, markdown
+from upnet.whole import inside, write_whole
 
 TEX = r"% Needs \usepackage{booktabs,graphicx}, and a font with the letters of your arms' names."
 
 
 def write(report: Report, folder: Path) -> list[Path]:
     """Write all files, each of them whole or not at all; what an earlier report left in FOLDER/report goes."""
-    aside = folder / "report"
+    aside = inside(folder, "report")
     aside.mkdir(parents=True, exist_ok=True)
     for old in [*aside.glob("*.csv"), *aside.glob("*.svg")]:
         old.unlink()
@@ -32,9 +32,7 @@ def write(report: Report, folder: Path) -> list[Path]:
     files |= {aside / f"{_stem(table.name)}.csv": comma_separated(table) for table in report.tables()}
     files |= {aside / f"{_stem(plot.name)}.svg": standalone(plot.svg) for plot in report.plots()}
     for path, text in files.items():
-        part = path.with_name(path.name + ".part")
-        part.write_text(text, encoding="utf-8")
-        os.replace(part, path)
+        write_whole(text, path)
     return list(files)
 
 
