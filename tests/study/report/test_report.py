@@ -213,3 +213,42 @@ def test_a_row_of_csv_gives_back_the_value_and_markdown_keeps_its_columns() -> N
     assert list(csv.reader(comma_separated(table).splitlines()))[1] == ['q,"|', "1.23456"]
     assert {len(re.findall(r"(?<!\\)\|", line)) for line in markdown(table).splitlines()[2:]} == {3}
     assert latex(table).count("&") == 2
+
+
+def test_no_name_becomes_a_script_and_no_link_is_written_through(study: tuple[Path, dict], tmp_path: Path) -> None:
+    """A study folder from a stranger, whose names break out of every place, and whose links lead elsewhere."""
+    folder, _ = study
+    _plan(folder, "plain", failed="--><script>alert(1)</script>")
+    evil = "\"'></title></svg></style>--><script>alert(1)</script><img src=x onerror=alert(1)>]]>"
+    for path in (folder / "plan.json", *folder.glob("*/results.json")):
+        text = (
+            path.read_text()
+            .replace(json.dumps(NASTY), json.dumps(evil))
+            .replace('"pictures": {', f"{json.dumps(evil)}: {{")
+        )
+        path.write_text(text.replace('"mine"', json.dumps(evil)))
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    for name in ("report.html.part", "report.md", "report.tex.part"):
+        (folder / name).symlink_to(victim)
+    arms, unfinished = read_study(folder)
+    report = gather(folder, arms, unfinished, {})
+    write(report, folder)
+    page = _Page((folder / "report.html").read_text(encoding="utf-8"))
+    assert "script" not in page.tags
+    assert page.tags.count("title") == 1
+    assert all(one.startswith(("data:image/png;base64,", "#")) for one in page.references)
+    for plot in (folder / "report").glob("*.svg"):
+        assert "script" not in _Page(plot.read_text(encoding="utf-8")).tags
+    assert {path.parent for path in folder.rglob("*main*")} == {folder / "report"}
+    assert victim.read_text() == "precious"
+
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own/a.csv").write_text("precious")
+    for path in (folder / "report").iterdir():
+        path.unlink()
+    (folder / "report").rmdir()
+    (folder / "report").symlink_to(tmp_path / "own")
+    with pytest.raises(ValueError, match="leads out of"):
+        write(report, folder)
+    assert (tmp_path / "own/a.csv").read_text() == "precious"
