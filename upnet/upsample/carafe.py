@@ -66,9 +66,11 @@ class CARAFE(Upsampler):
         values = self.values(x)
         (n, o, h, w), k, s = values.shape, self.k_up, int(self.scale)
         # One small product for each input pixel: its s² kernels times the k_up² pixels around it, all channels at once.
-        around = F.pad(values, [k // 2] * 4).unfold(2, k, 1).unfold(3, k, 1).permute(0, 2, 3, 4, 5, 1)
+        # The windows are stacked from shifted pictures: their gradients add up several times as fast as unfold's.
+        lying = F.pad(values.permute(0, 2, 3, 1), (0, 0, *[k // 2] * 4))
+        around = torch.stack([lying[:, row : row + h, col : col + w] for row in range(k) for col in range(k)], dim=3)
         kernels = self.kernels(x).to(values.dtype).permute(0, 3, 4, 2, 1)
-        made = kernels.reshape(n * h * w, s * s, k * k) @ around.reshape(n * h * w, k * k, o)
+        made = kernels.reshape(n * h * w, s * s, k * k) @ around.view(n * h * w, k * k, o)
         grown = made.view(n, h, w, s, s, o).transpose(2, 3).reshape(n, s * h, s * w, o).permute(0, 3, 1, 2)
         return grown if channels_last(x) else grown.contiguous()
 
