@@ -190,6 +190,8 @@ def growth(samples: Sequence[Sample], name: str) -> Growth:
     values = [statistics.fmean(getattr(one, name) for one in part) for part in parts]
     if len(parts) < 3:
         return Growth(values[0], values[-1])
+    if len(set(values)) == 1:
+        return Growth(values[0], values[-1], 0.0, 0.0, 0.0)
     line: Any = stats.linregress([statistics.fmean(one.seconds for one in part) / 3600 for part in parts], values)
     slope, reach = float(line.slope), float(stats.t.ppf(0.975, len(parts) - 2) * line.stderr)
     return Growth(values[0], values[-1], slope, slope - reach, slope + reach)

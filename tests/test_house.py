@@ -12,7 +12,7 @@ PACKAGE = ROOT / "upnet"
 ORDER = ["site", "blocks upsample encoders", "models", "ema results scoring task checkpoint", "study figures upscaler"]
 LEAVES = {"imresize", "metrics", "losses", "schedulers", "data", "config", "precision", "version"}
 LIGHTNING = {"task", "callbacks", "training", "data/feeding"}
-HYDRA = {"config", "running", "training", "evaluating", "upscaling", "report"}
+HYDRA = {"config", "running", "sentences", "training", "evaluating", "upscaling", "report"}
 
 
 def imported(path: Path) -> set[str]:

@@ -1,11 +1,13 @@
 """Keeping large blocks works where the GNU C library is, and does nothing elsewhere."""
 
+import os
 import platform
 import subprocess
 import sys
 import types
 
 import pytest
+import torch
 
 from upnet.memory import keep_large_blocks
 
@@ -45,3 +47,30 @@ def test_elsewhere_no_library_is_even_opened(system: str, monkeypatch: pytest.Mo
     monkeypatch.setattr(sys, "platform", system)
     monkeypatch.setattr("ctypes.CDLL", lambda name: pytest.fail("opened"))
     assert keep_large_blocks() is False
+
+
+# Whether a kernel is there still, twenty sizes later.
+KERNELS = """
+import sys, torch
+from upnet.memory import keep_few_kernels
+
+if sys.argv[1:]:
+    keep_few_kernels(int(sys.argv[1]))
+layer = torch.nn.Conv2d(16, 16, 3).requires_grad_(False)
+for height in range(80, 100):
+    layer(torch.zeros(1, 16, height, 80))
+with torch.backends.mkldnn.verbose(torch.backends.mkldnn.VERBOSE_ON_CREATION):
+    layer(torch.zeros(1, 16, 80, 80))
+"""
+
+
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="torch without oneDNN")
+@pytest.mark.parametrize(("most", "there"), [([], True), (["8"], False)])
+def test_kernels_of_sizes_that_dont_come_again_are_let_go(most: list[str], there: bool) -> None:
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("ONEDNN")}
+    run = subprocess.run(
+        [sys.executable, "-c", KERNELS, *most], capture_output=True, text=True, check=True, env=environment
+    )
+    asked = [line for line in run.stdout.splitlines() if "create:cache_" in line and "16x78x78" in line]
+    assert asked
+    assert all(("cache_hit" in line) is there for line in asked)

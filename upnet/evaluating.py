@@ -14,7 +14,7 @@ from upnet.config import build
 from upnet.data import DataModule, Store, open_sets
 from upnet.data import build as build_store
 from upnet.device import pick_device
-from upnet.memory import keep_large_blocks
+from upnet.memory import OF_PICTURES, keep_few_kernels, keep_large_blocks
 from upnet.metrics import Protocol
 from upnet.metrics.perceptual import Measure, open_measures
 from upnet.outputs import Kept, beside_run, keep_pictures
@@ -103,7 +103,7 @@ def compare_study(config: DictConfig) -> None:
     console = Console(highlight=False, soft_wrap=True, markup=False)
     console.print()
     try:
-        stores = _scored_pictures(arms[0].runs[0].results, config.data.cache_dir)
+        stores = _scored_pictures(arms[0].runs[0].results, config.data.cache_dir, config.max_pixels)
     except ValueError as fault:
         # A study may be reported on another machine than the one it ran on.
         console.print(f"The report has no pictures: {fault}")
@@ -129,18 +129,20 @@ def run_names(checkpoints: Sequence[Path]) -> list[str]:
     return [f"{name}/{path.stem}" for name, path in zip(names, checkpoints, strict=True)]
 
 
-def _scored_pictures(results: Mapping[str, Any], cache: str | None) -> dict[str, Store]:
+def _scored_pictures(results: Mapping[str, Any], cache: str | None, max_pixels: int | None) -> dict[str, Store]:
     """The pictures that a run was scored on, by data set. Raises ValueError where they aren't here any more."""
     if not {"scale", "val_root"} <= results.keys():
         raise ValueError("the results don't say where the pictures are that were scored")
     scale = int(results["scale"])
-    return {name: build_store(one, scale, cache) for name, one in open_sets(results["val_root"], scale).items()}
+    sources = open_sets(results["val_root"], scale)
+    return {name: build_store(one, scale, cache, max_pixels=max_pixels) for name, one in sources.items()}
 
 
 def _conditions(config: DictConfig) -> tuple[Protocol, torch.device, list[Measure]]:
     """What is scored, where and by what else. Raises ValueError, before anything is scored, where it can't be."""
     # Pictures of all sizes come one after the other, and each would pay for touching its memory anew.
     keep_large_blocks()
+    keep_few_kernels(OF_PICTURES)
     protocol, device = Protocol(**config.protocol), pick_device(config.device)
     names = listed(config.measures)
     if names and protocol.name == "y-float":

@@ -3,7 +3,6 @@
 import functools
 import logging
 import os
-import re
 import sys
 import traceback
 import warnings
@@ -18,11 +17,10 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from upnet.folders import folder_of_config, folder_of_run
+from upnet.sentences import CONFIGS, folder_refused, sentence
 
 USER, FAILED, SIGNALLED = 2, 1, 128
 """Exit codes: the user's setting or file is wrong; the run failed; a signal of that number more broke it off."""
-
-CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 
 # Asked for by configs/train.yaml; kept, since what they find changes as soon as a run has begun.
 OmegaConf.register_new_resolver("folder_of_run", folder_of_run, use_cache=True)
@@ -94,13 +92,18 @@ def _told(in_job: bool, debug: bool) -> Iterator[None]:
             told = fault if code is not None and not debug else traceback.format_exc()
             print(f"\nrun {HydraConfig.get().job.id} failed: {told}", file=sys.stderr, flush=True)
             raise
-        # Where an earlier start has written the folder's config, Hydra writes none, and the folder is that one's.
-        if code == USER and in_job and not in_multirun() and HydraConfig.get().output_subdir is not None:
+        if code == USER and in_job and not in_multirun() and not _of_earlier_start():
             forget_run(Path(HydraConfig.get().runtime.output_dir))
         if code is None or debug:
             raise
-        print(f"\n{_sentence(fault) if in_job else _folder_refused(fault)}", file=sys.stderr, flush=True)
+        print(f"\n{sentence(fault) if in_job else folder_refused(fault)}", file=sys.stderr, flush=True)
         raise SystemExit(code) from None
+
+
+def _of_earlier_start() -> bool:
+    """Whether the run's folder was there before: where an earlier start has written its config, Hydra writes none."""
+    told = HydraConfig.get()
+    return told.output_subdir is None and (Path(told.runtime.output_dir) / "config/hydra.yaml").exists()
 
 
 def forget_run(folder: Path) -> None:
@@ -139,38 +142,6 @@ def _exit_code(fault: BaseException) -> int | None:
     if isinstance(fault, ValueError | OSError | HydraException):
         return USER
     return FAILED if type(fault).__module__.startswith("upnet.") else None
-
-
-def _sentence(fault: BaseException) -> str:
-    if not isinstance(fault, HydraException):
-        return str(fault)
-    misspelt = re.match(r"Could not override '([^']+)'", str(fault))
-    return _unknown_setting(misspelt[1]) if misspelt else " ".join(str(fault).split())
-
-
-def _folder_refused(fault: BaseException) -> str:
-    """What goes wrong with files before a job begins goes wrong with the folder that Hydra makes for it."""
-    cause = fault.__cause__ if isinstance(fault.__cause__, OSError) else fault
-    if not isinstance(cause, OSError):
-        return _sentence(fault)
-    return f"{cause.filename} can't be written: {cause.strerror}; name a folder that can by hydra.run.dir=FOLDER"
-
-
-def _unknown_setting(key: str) -> str:
-    """Hydra refuses a key before our own check sees it, and doesn't say what may have been meant."""
-    from upnet.config.faults import did_you_mean
-
-    groups = [word for word in sys.argv[1:] if (CONFIGS / word.partition("=")[0].lstrip("+")).is_dir()]
-    groups = [word for word in groups if not re.search(r"[,(]", word)]
-    with hydra.initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        node = hydra.compose(Path(sys.argv[0]).stem, overrides=groups)
-    parent, _, last = key.rpartition(".")
-    while parent and not isinstance(OmegaConf.select(node, parent), DictConfig):
-        parent, _, last = parent.rpartition(".")
-    owner = OmegaConf.select(node, parent) if parent else node
-    names = sorted(str(name) for name in owner if not str(name).startswith("_"))
-    place = parent or "the root"
-    return f"{key}: {place} has no setting {last}{did_you_mean(last, names) or '.'} It has {', '.join(names)}"
 
 
 def quiet() -> None:

@@ -52,6 +52,13 @@ def by_baseline(name: str, scale: int) -> Method:
     return lambda small: BASELINES[name](small, scale)
 
 
+def check_sizes(sets: Mapping[str, Store], scale: int, protocol: Protocol) -> None:
+    """Raise ValueError, before anything is computed, where a picture is too small to be scored."""
+    for dataset, store in sets.items():
+        for name, size in zip(store.names, store.sizes, strict=True):
+            protocol.check_size(f"{name} of {dataset}", size, scale)
+
+
 def prepare(lr: Tensor, hr: Tensor, grey: bool, scale: int, protocol: Protocol) -> tuple[Tensor, Tensor]:
     """What a method is given, and what its output is held against.
 
@@ -107,6 +114,7 @@ def score_method(
     measures: Sequence[Measure] = (),
 ) -> Iterable[Tally]:
     """A Tally per set of any method, which is given pictures on `device`, beside bicubic."""
+    check_sizes(sets, scale, protocol)
     bicubic = by_baseline("bicubic", scale)
     for dataset, store in sets.items():
         tally = begin(dataset, store, protocol)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Lt
+from annotated_types import Ge, Lt, MinLen
 
 from upnet.config import Component
 from upnet.precision import Precision
@@ -56,6 +56,7 @@ class TrainSettings:
     channels_last: bool
     compile: bool
     keep_memory: bool
+    max_pixels: Annotated[int, Ge(1)] | None
     ckpt: str | None
     study: StudySettings | None
     debug: bool
@@ -68,9 +69,9 @@ class EvaluateSettings:
 
     data: Component
     protocol: ProtocolSettings
-    checkpoint: str | list[str] | None
+    checkpoint: str | Annotated[list[str], MinLen(1)] | None
     study: str | None
-    results: str | list[str] | None
+    results: str | Annotated[list[str], MinLen(1)] | None
     baseline: Literal["nearest", "bilinear", "bicubic", "lanczos"] | None
     input: str | None
     output: str | None

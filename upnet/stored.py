@@ -127,7 +127,10 @@ def read_stored(path: Path, what: str) -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8"))
         control = next((text for text in _texts(content) if _CONTROL.search(text)), None)
     except (OSError, ValueError, RecursionError) as fault:
-        raise ValueError(f"{path} can't be read as {what}: {fault}") from fault
+        reason = fault.strerror if isinstance(fault, OSError) else "it isn't JSON"
+        raise ValueError(
+            f"{path} can't be read as {what}: {reason}; give a file that upnet has written, or its folder"
+        ) from fault
     if control is not None:
         raise ValueError(
             f"{path} can't be read as {what}: it holds {control[:40]!r}, whose control characters no name has"

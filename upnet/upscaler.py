@@ -11,6 +11,7 @@ from torch import Tensor
 from upnet.checkpoint import load_network
 from upnet.ensemble import x8
 from upnet.imresize import imresize
+from upnet.memory import OF_TRAINING, keep_few_kernels
 from upnet.models import EncoderDecoder
 from upnet.models.enlarge import enlarge
 
@@ -145,5 +146,6 @@ def load(
     ensemble: Ensemble = "none",
 ) -> Upscaler:
     """The network of a checkpoint as an Upscaler; see `upnet.checkpoint.load_network` for what is refused."""
+    keep_few_kernels(OF_TRAINING)
     loaded = load_network(path, weights, trust)
     return Upscaler(loaded.net, tile, ensemble).to(device)

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from upnet.asked import listed
 from upnet.device import pick_device
+from upnet.memory import OF_PICTURES, keep_few_kernels
 from upnet.pictures.formats import FORMATS
 from upnet.pictures.naming import Plan, plan, prepare, prepare_below, shown
 from upnet.pictures.picture import read_picture
@@ -49,6 +50,7 @@ def upscale(config: DictConfig) -> None:
     Raises ValueError for settings that don't fit, UpscalingError where some pictures failed, and InterruptedRunError
     where the user broke it off; what is done by then stays.
     """
+    keep_few_kernels(OF_PICTURES)
     checkpoints = listed(config.checkpoint)
     if len(checkpoints) != 1:
         raise ValueError(f"input= is upscaled by one checkpoint; got {len(checkpoints)}")

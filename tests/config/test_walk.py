@@ -298,3 +298,16 @@ def test_the_check_of_a_large_config_takes_a_fraction_of_a_second() -> None:
     start = time.process_time()
     check(large, Settings)
     assert time.process_time() - start < 0.5
+
+
+def test_a_fault_that_is_interpolated_elsewhere_is_told_once() -> None:
+    assert faults(config(scale=0)) == ["scale: 0 is not allowed: at least 1 is expected"]
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("-inf"), float("nan")])
+def test_what_is_no_finite_number_is_refused_wherever_it_stands(value: float) -> None:
+    told = faults(config(average={"decay": value}, optimizer={**ADAMW, "betas": [0.9, value]}))
+    assert told == [
+        f"average.decay: {value} is not allowed: a finite number is expected",
+        f"optimizer.betas[1]: {value} is not allowed: a finite number is expected",
+    ]

@@ -18,7 +18,8 @@ import pytest
 from PIL import Image
 from support import code, forked, remount
 
-from upnet.data import Folder, Paired, Store, build
+from upnet.data import BrokenPictureError, Folder, Paired, Store, build
+from upnet.data.lock import _try_lock, locked
 from upnet.data.sources.files import FileEntry
 from upnet.data.store import FORMAT
 from upnet.imresize import imresize
@@ -27,7 +28,7 @@ Noise = Callable[..., np.ndarray]
 
 
 def _stores(cache: Path) -> list[Path]:
-    return sorted(path for path in cache.iterdir() if path.is_dir())
+    return sorted(path for path in cache.glob("*") if path.is_dir())
 
 
 @pytest.fixture
@@ -36,9 +37,9 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = []
     read = FileEntry.read
 
-    def counted(entry: FileEntry) -> np.ndarray:
+    def counted(entry: FileEntry, max_pixels: int | None = None) -> np.ndarray:
         names.append(entry.name)
-        return read(entry)
+        return read(entry, max_pixels)
 
     monkeypatch.setattr(FileEntry, "read", counted)
     return names
@@ -169,7 +170,7 @@ def test_a_truncated_picture_stops_the_build_and_leaves_nothing(hr_folder: Path,
     (hr_folder / "b.png").write_bytes((hr_folder / "b.png").read_bytes()[:900])
     with pytest.raises(ValueError, match=r"b\.png cannot be read as a picture: .*data\.skip_broken=true"):
         build(Folder(str(hr_folder)), 2, tmp_path / "c")
-    assert _stores(tmp_path / "c") == []
+    assert not (tmp_path / "c").exists()
 
 
 def test_broken_pictures_are_left_out_on_request_and_listed(
@@ -245,7 +246,7 @@ def test_of_two_processes_one_builds_and_the_other_waits(hr_folder: Path, tmp_pa
     def run(number: int) -> None:
         logging.basicConfig(filename=tmp_path / f"told{number}.txt", level=logging.INFO, force=True)
 
-        def counted(entry: FileEntry) -> np.ndarray:
+        def counted(entry: FileEntry, max_pixels: int | None = None) -> np.ndarray:
             with (tmp_path / "decoded.txt").open("a") as file:
                 file.write(f"{entry.name}\n")
             time.sleep(0.1)
@@ -334,3 +335,40 @@ def test_what_a_killed_build_left_is_cleared_away(hr_folder: Path, tmp_path: Pat
     again: Store = build(Folder(str(hr_folder)), 2, tmp_path / "c")
     assert _stores(tmp_path / "c") == [again.folder]
     again.verify()
+
+
+def test_a_picture_that_is_too_large_is_refused_until_the_limit_is_raised(hr_folder: Path, tmp_path: Path) -> None:
+    largest = max(height * width for height, width in build(Folder(str(hr_folder)), 1, tmp_path / "c").sizes)
+    with pytest.raises(BrokenPictureError, match=rf"max_pixels={largest - 1} allows no more.*raise max_pixels="):
+        build(Folder(str(hr_folder)), 1, tmp_path / "d", max_pixels=largest - 1)
+    without = build(Folder(str(hr_folder)), 1, tmp_path / "d", skip_broken=True, max_pixels=largest - 1)
+    assert without.left_out
+    for skip_broken in (True, False):
+        assert len(build(Folder(str(hr_folder)), 1, tmp_path / "d", skip_broken, largest)) == 4
+
+
+def test_a_source_that_is_refused_leaves_nothing_and_takes_nothing_away(hr_folder: Path, tmp_path: Path) -> None:
+    (hr_folder / "z.png").write_bytes(b"no picture")
+    (tmp_path / "standing").mkdir()
+    for cache in (tmp_path / "standing", tmp_path / "new/deep"):
+        with pytest.raises(BrokenPictureError):
+            build(Folder(str(hr_folder)), 2, cache)
+    assert (tmp_path / "standing").is_dir()
+    assert not list((tmp_path / "standing").iterdir())
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_lock_whose_file_was_removed_is_taken_anew(tmp_path: Path) -> None:
+    """Else two processes would hold a lock each: one on the file that is gone, one on the next of that name."""
+    path, waits = tmp_path / "a.lock", []
+    with path.open("a+b") as gone:
+        assert _try_lock(gone)
+
+        def replaced() -> None:
+            waits.append(1)
+            path.unlink()
+            gone.close()
+
+        with locked(path, replaced), path.open("a+b") as other:
+            assert waits == [1]
+            assert not _try_lock(other)

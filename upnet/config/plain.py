@@ -1,9 +1,10 @@
 """A resolved copy of a config in dicts and lists, and a fault for every value that it has not."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from omegaconf import DictConfig, ListConfig
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import InterpolationToMissingValueError, MissingMandatoryValue, OmegaConfBaseException
 
 from upnet.config.faults import below
@@ -34,6 +35,22 @@ def lacks(value: Any) -> bool:
     if isinstance(value, Mapping):
         return any(map(lacks, value.values()))
     return value is MISSING or (isinstance(value, list) and any(map(lacks, value)))
+
+
+def echoes(config: DictConfig) -> dict[str, str]:
+    """Path -> the path whose value stands there as well, by an interpolation and nothing else."""
+    found = re.compile(r"\$\{([\w.]+)\}")
+    texts = _texts(OmegaConf.to_container(config, resolve=False), "")
+    return {path: match[1] for path, text in texts if (match := found.fullmatch(text))}
+
+
+def _texts(value: Any, path: str) -> Iterator[tuple[str, str]]:
+    """Every text of a config, with its path."""
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, Mapping | list):
+        for key, item in value.items() if isinstance(value, Mapping) else enumerate(value):
+            yield from _texts(item, below(path, key))
 
 
 def _value(node: Any, key: Any, path: str, faults: list[str]) -> Any:

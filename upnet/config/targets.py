@@ -12,6 +12,8 @@ from typing import Any, get_type_hints
 
 from upnet.config.faults import ConfigError, did_you_mean
 
+_MOST = 20
+"""Names that are offered in a sentence."""
 _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
@@ -48,7 +50,10 @@ def locate(target: str, path: str) -> Callable[..., Any]:
         try:
             found = getattr(found, name)
         except AttributeError as error:
-            raise ConfigError(f"{path}: {place} has no {name}{did_you_mean(name, _public(found))}") from error
+            names = _public(found)
+            classes = [word for word in names if word[:1].isupper()]
+            offer = did_you_mean(name, names) or (f"; it has {', '.join(classes[:_MOST])}" if classes else "")
+            raise ConfigError(f"{path}: {place} has no {name}{offer}") from error
         place = f"{place}.{name}"
     if not callable(found):
         raise ConfigError(f"{path}: {target} is a {type(found).__name__}; a component is a class or a function")

@@ -1,6 +1,7 @@
 """The check: every key and value of a config held against what takes it."""
 
 import dataclasses
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, get_args, get_type_hints
@@ -8,7 +9,7 @@ from typing import Any, get_args, get_type_hints
 from omegaconf import DictConfig, OmegaConf
 
 from upnet.config.faults import ConfigError, below, refuse, shown, unknown
-from upnet.config.plain import MISSING, lacks, plain
+from upnet.config.plain import MISSING, echoes, lacks, plain
 from upnet.config.targets import Signature, locate, signature
 from upnet.config.values import admits_none, value_faults
 
@@ -37,7 +38,8 @@ def check(config: DictConfig | Mapping[str, Any], root: type) -> None:
     settings that no class owns. A field without a default must be given.
 
     Raises ConfigError with one line for each fault: a setting that nothing takes, one that is missing or still `???`,
-    a value of the wrong type or out of range, a `_target_` that leads nowhere, an interpolation that does too.
+    a value of the wrong type or out of range, a `_target_` that leads nowhere, an interpolation that does too. What
+    is wrong in one place and interpolated in others is told once.
     """
     assert dataclasses.is_dataclass(root), f"the root's settings are declared by a dataclass, not by {root}"
     faults: list[str] = []
@@ -49,7 +51,9 @@ def check(config: DictConfig | Mapping[str, Any], root: type) -> None:
     faults += _section("", settings, root, places)
     for node in nodes:
         faults += _component(node, places)
-    refuse(faults)
+    wrong = {fault.partition(": ")[0] for fault in faults}
+    echoed = {path for path, source in echoes(config).items() if source in wrong}
+    refuse(fault for fault in faults if fault.partition(": ")[0] not in echoed)
 
 
 def _nodes(path: str, value: Any, faults: list[str]) -> Iterator[_Node]:
@@ -113,8 +117,22 @@ def _argument(path: str, name: str, value: Any, takes: Signature) -> Iterator[st
     default = takes.defaults.get(name, MISSING)
     if type(value) is type(default) and value == default:
         return  # a default is allowed whatever its hint says: `size: int = None` is common
-    if name in takes.hints and not _holds_component(value) and not lacks(value):
-        yield from value_faults(path, value, takes.hints[name])
+    if not _holds_component(value) and not lacks(value):
+        yield from _unfit(path, value, takes.hints.get(name, Any))
+
+
+def _unfit(path: str, value: Any, hint: Any) -> Iterator[str]:
+    """The faults of a plain value. What is no number, or infinite, is nobody's setting, though it is a float."""
+    infinite = list(_infinite(path, value))
+    yield from infinite or value_faults(path, value, hint)
+
+
+def _infinite(path: str, value: Any) -> Iterator[str]:
+    if isinstance(value, float) and not math.isfinite(value):
+        yield f"{path}: {shown(value)} is not allowed: a finite number is expected"
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _infinite(below(path, index), item)
 
 
 def _holds_component(value: Any) -> bool:
@@ -140,7 +158,7 @@ def _section(
             yield unknown(path, key, "", tuple(fields), places)
         elif (group := _group(hints[key])) is None:
             if not lacks(value):
-                yield from value_faults(here, value, hints[key])
+                yield from _unfit(here, value, hints[key])
         elif isinstance(value, Mapping):
             yield from _section(here, value, group, places)
         elif value is not MISSING and not (value is None and admits_none(hints[key])):

@@ -8,6 +8,7 @@ import shutil
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -49,6 +50,7 @@ def build(
     scale: int,
     cache_dir: str | Path | None = None,
     skip_broken: bool = False,
+    max_pixels: int | None = None,
     workers: int | None = None,
 ) -> Store:
     """The store of a source's pictures at a whole scale: opened where it exists, else made.
@@ -56,6 +58,7 @@ def build(
     cache_dir:   the folder for it; None means beside the pictures (FOLDER/.upnet), or, where that cannot be written,
                  the user's cache folder.
     skip_broken: leave unreadable pictures out, and log which, instead of refusing the whole source.
+    max_pixels:  larger pictures count as unreadable, against decompression bombs; see `upnet.data.read_rgb`.
     workers:     threads that decode; None means one per core.
 
     A store belongs to the content of its source: other bytes in any file make another store. A second process that
@@ -69,17 +72,38 @@ def build(
     entries = source.pictures()
     workers = workers or _cores()
     candidates = places(source, cache_dir)
-    label = f"{_plain(source.name)}-x{scale}-{_key(entries, scale, skip_broken, workers)[:16]}"
+    label = f"{_plain(source.name)}-x{scale}-{_key(entries, scale, skip_broken, max_pixels, workers)[:16]}"
     for candidate in candidates:  # also one that can only be read, which an administrator may have filled
         if (store := _intact(candidate / label, quiet=True)) is not None:
             return _accepted(store, skip_broken)
+    standing = {candidate: _standing(candidate) for candidate in candidates}
     folder = writable(candidates) / label
-    with locked(folder.with_name(f"{label}.lock"), lambda: log.info("Waiting for another process to decode %s", label)):
+    lock = folder.with_name(f"{label}.lock")
+    with locked(lock, lambda: log.info("Waiting for another process to decode %s", label)):
         store = _intact(folder)
         if store is None:
-            _write(folder, source.name, entries, scale, skip_broken, workers)
+            try:
+                _write(folder, source.name, entries, scale, skip_broken, max_pixels, workers)
+            except BaseException:
+                _leave_nothing(lock, standing[folder.parent])
+                raise
             store = Store(folder)
     return _accepted(store, skip_broken)
+
+
+def _standing(folder: Path) -> Path:
+    """The folder itself, or the nearest above it that exists."""
+    return next(above for above in (folder, *folder.parents) if os.path.exists(above))
+
+
+def _leave_nothing(lock: Path, standing: Path) -> None:
+    """Remove the lock, which this process holds, and what was made for it below `standing`, as far as it is empty."""
+    with suppress(OSError):  # some systems remove no open file
+        lock.unlink()
+        for made in lock.parents:
+            if made == standing:
+                return
+            made.rmdir()
 
 
 def _cores() -> int:
@@ -94,8 +118,8 @@ def _plain(name: str) -> str:
     )
 
 
-def _key(entries: Sequence[Entry], scale: int, skip_broken: bool, workers: int) -> str:
-    """A hash of everything that the content of the store depends on."""
+def _key(entries: Sequence[Entry], scale: int, skip_broken: bool, max_pixels: int | None, workers: int) -> str:
+    """A hash of everything that the content of the store depends on; what is too large may have been left out."""
 
     def fingerprint(entry: Entry) -> str:
         try:
@@ -108,7 +132,8 @@ def _key(entries: Sequence[Entry], scale: int, skip_broken: bool, workers: int) 
     with ThreadPoolExecutor(workers) as pool:
         prints = list(pool.map(fingerprint, entries))
     names = [entry.name for entry in entries]
-    return hashlib.sha256(json.dumps([FORMAT, RESIZING, scale, names, prints]).encode()).hexdigest()
+    limit = [] if max_pixels is None else [max_pixels]
+    return hashlib.sha256(json.dumps([FORMAT, RESIZING, scale, names, prints, *limit]).encode()).hexdigest()
 
 
 def _intact(folder: Path, quiet: bool = False) -> Store | None:
@@ -143,14 +168,22 @@ def _refusal(reason: str) -> str:
     return f"{reason}; repair or remove it, or go on without it by data.skip_broken=true"
 
 
-def _write(folder: Path, name: str, entries: Sequence[Entry], scale: int, skip_broken: bool, workers: int) -> None:
+def _write(
+    folder: Path,
+    name: str,
+    entries: Sequence[Entry],
+    scale: int,
+    skip_broken: bool,
+    max_pixels: int | None,
+    workers: int,
+) -> None:
     """Make the store beside its place, sync it, and move it there. The caller holds the lock."""
     for leftover in folder.parent.glob(f"{folder.name}.part*"):  # of a process that was killed
         shutil.rmtree(leftover, ignore_errors=True)
     part = folder.with_name(f"{folder.name}.part")
     try:
         part.mkdir()
-        _fill(part, name, entries, scale, skip_broken, workers)
+        _fill(part, name, entries, scale, skip_broken, max_pixels, workers)
         if folder.exists():
             shutil.rmtree(folder)
         part.rename(folder)
@@ -163,7 +196,15 @@ def _write(folder: Path, name: str, entries: Sequence[Entry], scale: int, skip_b
         shutil.rmtree(part, ignore_errors=True)
 
 
-def _fill(part: Path, name: str, entries: Sequence[Entry], scale: int, skip_broken: bool, workers: int) -> None:
+def _fill(
+    part: Path,
+    name: str,
+    entries: Sequence[Entry],
+    scale: int,
+    skip_broken: bool,
+    max_pixels: int | None,
+    workers: int,
+) -> None:
     """Write pictures.bin and index.json."""
     pictures: list[dict[str, object]] = []
     left_out: list[tuple[str, str]] = []
@@ -172,7 +213,7 @@ def _fill(part: Path, name: str, entries: Sequence[Entry], scale: int, skip_brok
 
     def decode(entry: Entry) -> tuple[Entry, Pair | BrokenPictureError]:
         try:
-            return entry, read_pair(entry, scale)
+            return entry, read_pair(entry, scale, max_pixels)
         except BrokenPictureError as error:
             return entry, error
 
@@ -214,15 +255,15 @@ def _in_order(pool: ThreadPoolExecutor, call: Callable[[In], Out], items: Sequen
         yield waiting.popleft().result()
 
 
-def read_pair(entry: Entry, scale: int) -> Pair:
+def read_pair(entry: Entry, scale: int, max_pixels: int | None = None) -> Pair:
     """Decode one picture and its LR, made from the whole HR picture where the source has none.
 
     Raises ValueError, naming the picture, where it cannot be read, where it is smaller than one LR pixel, and where LR
     isn't HR / scale.
     """
-    hr = entry.read()
+    hr = entry.read(max_pixels)
     digest = hashlib.sha256(repr(hr.shape).encode() + np.ascontiguousarray(hr).tobytes()).hexdigest()
-    lr = entry.read_lr(scale)
+    lr = entry.read_lr(scale, max_pixels)
     height, width = (side // scale for side in hr.shape[:2])
     if min(height, width) < 1:
         raise ValueError(f"{entry.name}: a picture of {_size(hr)} pixels is too small for scale {scale}")

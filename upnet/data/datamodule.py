@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from annotated_types import Ge
+from annotated_types import Ge, Le
 
 from upnet.data.audit.leakage import warn_of_copies
 from upnet.data.building import build
@@ -27,6 +27,7 @@ class DataModule:
     test:        a published set that is the test set, instead of the folders.
     cache_dir:   where decoded pictures go; None means beside the originals.
     skip_broken: leave unreadable pictures out, with a remark, instead of refusing to start.
+    max_pixels:  larger pictures count as unreadable, against decompression bombs; see `upnet.data.read_rgb`.
     workers:     processes that make training batches; 0 means the training process itself.
     augment:     turn and mirror the training crops.
     steps:       optimizer steps of the whole training; None takes the trainer's max_steps.
@@ -48,7 +49,8 @@ class DataModule:
         test: Published | None = None,
         cache_dir: str | None = None,
         skip_broken: bool = False,
-        workers: Annotated[int, Ge(0)] = 0,
+        max_pixels: Annotated[int, Ge(1)] | None = None,
+        workers: Annotated[int, Ge(0), Le(256)] = 0,
         augment: bool = True,
         steps: Annotated[int, Ge(1)] | None = None,
         device: Literal["auto", "cpu", "gpu"] = "auto",
@@ -63,6 +65,7 @@ class DataModule:
         self.test = test
         self.cache_dir = cache_dir
         self.skip_broken = skip_broken
+        self.max_pixels = max_pixels
         self.workers = workers
         self.augment = augment
         self.steps = steps
@@ -77,6 +80,7 @@ class DataModule:
         Raises ValueError for unreadable or unfitting pictures, and where training and validation share a picture. Where
         they share one that was resized, cropped, mirrored or compressed, a warning names both.
         """
+        self._look_ahead()
         self.sampler().batch(0, 0, world)
         check_apart(self.train_store(), self.val_sets())
         if rank == 0:
@@ -113,8 +117,18 @@ class DataModule:
         """The training stream. Raises ValueError where a picture is smaller than the patch."""
         return Sampler(self.train_store(), self.patch, self.batch_size, self.seed, self.scale, self.augment)
 
+    def check_device(self, kind: str) -> None:
+        """Raise ValueError where pictures shall be on a GPU, and a device of another kind trains: "cpu", say."""
+        if self.device == "gpu" and kind != "cuda":
+            raise ValueError(f"data.device=gpu needs a training on a GPU, and this one is on {kind}; take auto or cpu")
+
+    def _look_ahead(self) -> None:
+        """Raise ValueError for what can be told of the validation sets before the training pictures are decoded."""
+        for source in open_sets(self.val_root, self.scale).values():
+            source.pictures()
+
     def _build(self, source: Source) -> Store:
-        return build(source, self.scale, self.cache_dir, self.skip_broken)
+        return build(source, self.scale, self.cache_dir, self.skip_broken, self.max_pixels)
 
     def _open(self, root: str | list[str] | None) -> dict[str, Store]:
         return {name: self._build(source) for name, source in open_sets(root, self.scale).items()}

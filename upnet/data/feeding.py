@@ -67,10 +67,7 @@ class Feed(pl.LightningDataModule):
 
     def _reside(self, device: torch.device) -> Resident | None:
         """The training pictures on the GPU that trains, where they shall be and can be."""
-        if self.data.device == "gpu" and device.type != "cuda":
-            raise ValueError(
-                f"data.device=gpu needs a training on a GPU, and this one is on {device}; take auto or cpu"
-            )
+        self.data.check_device(device.type)
         if self.data.device == "cpu" or device.type != "cuda":
             return None
         store = self.data.train_store()

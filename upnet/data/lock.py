@@ -11,24 +11,38 @@ from typing import IO
 
 @contextmanager
 def locked(path: Path, on_wait: Callable[[], None]) -> Iterator[None]:
-    """Hold the lock on a file, which is created and stays; `on_wait` is called once if another process holds it.
+    """Hold the lock on a file, which is created, and stays unless its holder removes it.
+
+    `on_wait` is called once if another process holds it.
 
     The lock goes by the open file, not by the file's existence, so a killed process leaves none behind; neither do the
     workers that it had forked, which take seconds to notice its death.
     """
-    with path.open("a+b") as file:
-        waited = False
-        while not _try_lock(file):
-            if not waited:
-                on_wait()
-                waited = True
-            time.sleep(0.1)
-        _held.add(file)
-        try:
-            # Closing the file frees the lock.
-            yield
-        finally:
-            _held.discard(file)
+    waited = False
+    while True:
+        path.parent.mkdir(parents=True, exist_ok=True)  # a holder that removes its file may remove an empty folder, too
+        with path.open("a+b") as file:
+            while not _try_lock(file):
+                if not waited:
+                    on_wait()
+                    waited = True
+                time.sleep(0.1)
+            if not _is_at(file, path):  # its last holder has removed it, and the next one made another
+                continue
+            _held.add(file)
+            try:
+                # Closing the file frees the lock.
+                yield
+            finally:
+                _held.discard(file)
+            return
+
+
+def _is_at(file: IO[bytes], path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 _held: set[IO[bytes]] = set()

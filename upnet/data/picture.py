@@ -120,7 +120,7 @@ def check_size(width: int, height: int, max_pixels: int | None) -> None:
     if max_pixels is not None and width * height > max_pixels:
         raise ValueError(
             f"it has {width}×{height} = {width * height} pixels, and max_pixels={max_pixels} allows no more than that; "
-            "raise max_pixels, if you trust it"
+            "raise max_pixels= if you trust it"
         )
 
 

@@ -96,17 +96,22 @@ class Protocol:
         """
         _check_picture(target, "score: target")
         self._check_output(output, target)
+        self.check_size("score: a picture", (target.shape[1], target.shape[2]), scale)
         crop = scale if self.crop is None else self.crop
-        if min(target.shape[1:]) - 2 * crop < WINDOW:
-            raise ValueError(
-                f"score: a crop of {crop} pixels leaves less than SSIM's {WINDOW}x{WINDOW} of a picture of "
-                f"{target.shape[1]}x{target.shape[2]}; use a larger picture or a smaller crop"
-            )
         measured, true = self._planes(_cut(output, crop), _cut(target, crop).to(output.device))
         decibels = psnr(measured, true)
         if math.isnan(decibels):
             raise ValueError("score: the output holds values that are not a number; the network has diverged")
         return Score(decibels, ssim(measured, true))
+
+    def check_size(self, name: str, size: tuple[int, int], scale: int) -> None:
+        """Raise ValueError where a picture of (H, W) pixels can't be scored: the crop leaves no window of SSIM's."""
+        crop = scale if self.crop is None else self.crop
+        if min(size) - 2 * crop < WINDOW:
+            raise ValueError(
+                f"{name} of {size[0]}x{size[1]} pixels can't be scored: protocol.crop={crop} leaves less than SSIM's "
+                f"{WINDOW}x{WINDOW}; use larger pictures or a smaller crop"
+            )
 
     def pictures(self, output: Tensor, target: Tensor, scale: int) -> tuple[Tensor, Tensor]:
         """Output and target as measures of colour pictures take them: rounded and cropped, (3, H, W) uint8.

@@ -5,16 +5,21 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import Checkpoint, ProgressBar
 
-from upnet.config import build
+from upnet.config import ConfigError, build
 from upnet.metrics import Protocol
 from upnet.precision import lightning_precision
 from upnet.running import quiet
 from upnet.task import Task
+from upnet.training.size import within_memory
 
-ELSEWHERE = ("seed", "cache_dir", "skip_broken", "workers", "device", "root", "val_root", "test", "_target_")
+ELSEWHERE = (
+    *("seed", "cache_dir", "skip_broken", "max_pixels", "workers", "device"),
+    *("root", "val_root", "test", "_target_"),
+)
 """Settings of the data that don't change what is learnt from a picture; the pictures themselves are told by `train`."""
 
 
@@ -31,9 +36,15 @@ def training_settings(config: DictConfig) -> dict[str, Any]:
 def build_task(config: DictConfig, model: dict[str, Any], settings: dict[str, Any]) -> Task:
     """The network and how it learns. Raises ConfigError where a component refuses what it was given."""
     # A rehearsal on a single number: torch checks a rate only once the optimizer is made, which is after the start.
-    build(config.scheduler)(build(config.optimizer)([torch.nn.Parameter(torch.zeros(1))]), steps=config.steps)
+    try:
+        optimizer = build(config.optimizer)([torch.nn.Parameter(torch.zeros(1))])
+    except ConfigError as fault:
+        raise ConfigError(f"{fault}; the files in configs/optimizer hold settings that it takes") from fault
+    build(config.scheduler)(optimizer, steps=config.steps)
+    with within_memory():
+        net = build(config.model)
     return Task(
-        net=build(config.model),
+        net=net,
         config=model,
         settings=settings,
         loss=build(config.loss),
@@ -50,6 +61,7 @@ def build_task(config: DictConfig, model: dict[str, Any], settings: dict[str, An
 def build_trainer(config: DictConfig) -> pl.Trainer:
     """Lightning's trainer, in steps: one long epoch, validated every so many batches."""
     quiet()
+    _check_numbers(config.trainer)
     batches = config.steps * config.trainer.accumulate_grad_batches
     callbacks = [build(node) for node in config.callbacks.values() if node is not None]
     accelerator = config.trainer.accelerator
@@ -59,16 +71,35 @@ def build_trainer(config: DictConfig) -> pl.Trainer:
     precision = lightning_precision(str(config.precision), accelerator)  # pyright: ignore[reportArgumentType]
     if precision == "16-mixed" and config.trainer.gradient_clip_val and config.optimizer.get("fused"):
         raise ValueError("precision=16 clips no gradients for a fused optimizer; add optimizer.fused=false")
-    return build(config.trainer)(
-        accelerator=accelerator,
-        precision=precision,
-        callbacks=callbacks,
-        logger=build(config.logger),
-        val_check_interval=math.ceil(batches / config.validations),
-        check_val_every_n_epoch=None,
-        num_sanity_val_steps=0,
-        enable_model_summary=False,
-        use_distributed_sampler=False,
-        enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in callbacks),
-        enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),
-    )
+    logger = build(config.logger)
+    try:
+        return build(config.trainer)(
+            accelerator=accelerator,
+            precision=precision,
+            callbacks=callbacks,
+            logger=logger,
+            val_check_interval=math.ceil(batches / config.validations),
+            check_val_every_n_epoch=None,
+            num_sanity_val_steps=0,
+            enable_model_summary=False,
+            use_distributed_sampler=False,
+            enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in callbacks),
+            enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),
+        )
+    except ConfigError as fault:
+        # Lightning refuses a device by this error or by a ValueError.
+        if not isinstance(fault.__cause__, MisconfigurationException | ValueError):
+            raise
+        told = " ".join(str(fault.__cause__).split()).rstrip(".!")
+        raise ConfigError(
+            f"trainer.accelerator={accelerator} with trainer.devices={config.trainer.devices} is refused: {told}; take "
+            "trainer=cpu, trainer=gpu, or trainer=ddp for several"
+        ) from fault
+
+
+def _check_numbers(trainer: DictConfig) -> None:
+    """Raise ValueError for numbers that Lightning takes, and then trains nothing, or trains to the wrong side."""
+    for name, least in (("accumulate_grad_batches", 1), ("log_every_n_steps", 1), ("gradient_clip_val", 0)):
+        value = trainer.get(name)
+        if value is not None and value < least:
+            raise ValueError(f"trainer.{name}={value} is not allowed: at least {least} is expected")

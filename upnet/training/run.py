@@ -20,10 +20,11 @@ from upnet.data import DataModule, Feed
 from upnet.data.lock import locked
 from upnet.figures import draw_comparison
 from upnet.folders import LAST
-from upnet.memory import keep_large_blocks
+from upnet.memory import OF_TRAINING, keep_few_kernels, keep_large_blocks
 from upnet.report import hyperparameters, next_commands, print_results
 from upnet.results import results, write_json
 from upnet.running import InterruptedRunError
+from upnet.scoring import check_sizes
 from upnet.study.cost import parameters
 from upnet.task import Task
 from upnet.training.events import forget_after
@@ -44,6 +45,7 @@ def train(config: DictConfig) -> dict[str, Any]:
     """
     if config.keep_memory:
         keep_large_blocks()
+    keep_few_kernels(OF_TRAINING)
     if config.compile:
         # A multirun compiles every network anew, and torch counts them all as one that changes too often.
         torch.compiler.reset()
@@ -57,10 +59,12 @@ def train(config: DictConfig) -> dict[str, Any]:
     data = build(config.data)
     assert isinstance(data, DataModule)
     task = build_task(config, {str(key): value for key, value in model.items()}, settings)
+    trainer = build_trainer(config)
+    data.check_device(trainer.strategy.root_device.type)
     data.prepare()
+    check_sizes(data.val_sets(), task.net.scale, task.protocol)
     if resume is None:
         task.net.warm_start()
-    trainer = build_trainer(config)
     if not trainer.checkpoint_callback:
         log.warning("nothing of this run will be saved: callbacks.checkpoints is null")
     with alone(folder, trainer.is_global_zero):

@@ -190,9 +190,9 @@ class PublishedEntry(FileEntry):
         """Of both files."""
         return self.digest if self.lr is None else f"{self.digest}+{digest_of(self.lr)}"
 
-    def read_lr(self, scale: int) -> np.ndarray | None:
+    def read_lr(self, scale: int, max_pixels: int | None = None) -> np.ndarray | None:
         """The LR file's picture, (h, w, 3) uint8."""
-        return None if self.lr is None else read_rgb(self.lr)
+        return None if self.lr is None else read_rgb(self.lr, max_pixels)
 
 
 def data_folder() -> Path:

@@ -27,14 +27,19 @@ class Entry(ABC):
         """Compute the digest. Raises ValueError, naming the file, where it cannot be read."""
 
     @abstractmethod
-    def read(self) -> np.ndarray:
-        """The HR picture, (H, W, 3) uint8. Raises ValueError, naming the file, where it cannot be read."""
+    def read(self, max_pixels: int | None = None) -> np.ndarray:
+        """The HR picture, (H, W, 3) uint8.
+
+        max_pixels: a limit against decompression bombs, see `upnet.data.read_rgb`.
+
+        Raises ValueError, naming the file, where it cannot be read, or has more pixels.
+        """
 
     def fingerprint(self, scale: int) -> str:
         """A hash of what the pair of HR and LR at this scale is made from."""
         return self.digest
 
-    def read_lr(self, scale: int) -> np.ndarray | None:
+    def read_lr(self, scale: int, max_pixels: int | None = None) -> np.ndarray | None:
         """The LR picture that belongs to it, (h, w, 3) uint8; None where LR is to be made from the HR picture."""
         return None
 

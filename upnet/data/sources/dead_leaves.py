@@ -112,8 +112,8 @@ class Picture(Entry):
         """Of the parameters and the number."""
         return hashlib.sha256(f"{self._source._parameters} {self._number}".encode()).hexdigest()
 
-    def read(self) -> np.ndarray:
-        """Paint it."""
+    def read(self, max_pixels: int | None = None) -> np.ndarray:
+        """Paint it, in the size that its source asks for."""
         return self._source.make(self._number)
 
 

@@ -20,9 +20,9 @@ class FileEntry(Entry):
         """SHA-256 of the file. Raises BrokenPictureError, a ValueError, where it cannot be read."""
         return digest_of(self.path)
 
-    def read(self) -> np.ndarray:
+    def read(self, max_pixels: int | None = None) -> np.ndarray:
         """The file's picture, (H, W, 3) uint8."""
-        return read_rgb(self.path)
+        return read_rgb(self.path, max_pixels)
 
 
 def digest_of(path: Path) -> str:

@@ -25,9 +25,9 @@ class PairedEntry(FileEntry):
         """Of both files."""
         return f"{self.digest}+{digest_of(self._source.partners(scale)[self.name])}"
 
-    def read_lr(self, scale: int) -> np.ndarray:
+    def read_lr(self, scale: int, max_pixels: int | None = None) -> np.ndarray:
         """The LR file's picture, (h, w, 3) uint8."""
-        return read_rgb(self._source.partners(scale)[self.name])
+        return read_rgb(self._source.partners(scale)[self.name], max_pixels)
 
 
 class Paired(Source):
