@@ -3,10 +3,12 @@
 import csv
 import json
 import math
+import resource
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support import code, forked
 
 from upnet.metrics import Protocol, Score
 from upnet.results import SCHEMA, Tally, read_json, results, write_csv, write_json
@@ -85,3 +87,18 @@ def test_what_is_no_results_json_is_refused(text: str, tmp_path: Path) -> None:
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"nowhere\.json can't be read as results"):
         read_json(tmp_path / "nowhere.json")
+
+
+def test_results_that_find_no_room_leave_the_earlier_ones_as_they_were(tmp_path: Path) -> None:
+    path = tmp_path / "results.json"
+    write_json({"schema": 2}, path)
+    before = path.read_bytes()
+
+    def run() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1024, 1024))
+        with pytest.raises(OSError, match="File too large"):
+            write_json({"much": "x" * 5000}, path)
+
+    assert code(forked(run)) == 0
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import re
 import signal
 from pathlib import Path
@@ -15,6 +16,7 @@ from upnet import callbacks
 from upnet.checkpoint import DamagedCheckpointError, load_network
 from upnet.running import InterruptedRunError
 from upnet.training import train
+from upnet.training.resume import find_checkpoint
 
 
 def interrupt_at(monkeypatch: pytest.MonkeyPatch, step: int, number: int) -> None:
@@ -106,3 +108,30 @@ def test_resuming_another_network_is_refused(tiny, tmp_path: Path) -> None:
     train(tiny("steps=2", "validations=1"))
     with pytest.raises(ValueError, match=r"another network.*differ in encoder"):
         train(tiny(f"ckpt={tmp_path}/run/checkpoints/last.ckpt", "model.encoder.width=5", run="other"))
+
+
+def test_whatever_bit_of_a_checkpoint_is_wrong_it_reads_the_same_or_is_named_and_the_one_before_it_is_used(
+    tiny, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    train(tiny("steps=2", "validations=2", "callbacks.grid=null"))
+    run = tmp_path / "run"
+    last, before = run / "checkpoints/last.ckpt", run / "checkpoints/last-1.ckpt"
+    whole, content = state(last), last.read_bytes()
+    told = whole["upnet"]
+    seed = random.randrange(2**32)
+    draw, fell = random.Random(seed), 0
+    # Half of them in the last bytes, where the archive says what lies where.
+    for place in [draw.randrange(len(content)) for _ in range(30)] + [-draw.randrange(1, 2000) for _ in range(30)]:
+        wrong = bytearray(content)
+        wrong[place] ^= 1 << draw.randrange(8)
+        last.write_bytes(wrong)
+        caplog.clear()
+        found = find_checkpoint("last", run, told["model"], told["settings"], 4)
+        if found == last:
+            assert same(state(last), whole), (seed, place)
+        else:
+            fell += 1
+            assert found == before, (seed, place)
+            assert f"Going on from the one before it, {before}, step 1" in caplog.text, (seed, place)
+            assert str(last) in caplog.text, (seed, place)
+    assert fell > 0, seed
