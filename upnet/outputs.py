@@ -12,6 +12,7 @@ from torch import Tensor
 from upnet.comparable import brief, footnote
 from upnet.figures import to_uint8
 from upnet.scoring import Look
+from upnet.whole import inside
 
 SHOWN = 8
 """How many output pictures of an evaluation go to TensorBoard."""
@@ -28,7 +29,7 @@ def keep_pictures(folder: Path | None, kept: list[Kept]) -> Look:
         if len(kept) < SHOWN:
             kept.append((dataset, name, picture))
         if folder is not None:
-            path = folder / dataset / f"{name}.png"
+            path = inside(folder, f"{dataset}/{name}.png")
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(picture).save(path)
 
@@ -41,6 +42,8 @@ def beside_run(checkpoint: Path, content: Mapping[str, Any], kept: Sequence[Kept
 
     run, step = checkpoint.parent.parent, int(content["step"])
     writable = checkpoint.parent.name == "checkpoints" and os.access(run / "tensorboard", os.W_OK)
+    # A run may come from a stranger, whose links lead elsewhere.
+    writable = writable and (run / "tensorboard/evaluation").resolve() == run.resolve() / "tensorboard/evaluation"
     with SummaryWriter(str((run if writable else folder) / "tensorboard" / "evaluation")) as writer:
         for name, told in content["datasets"].items():
             for what in ("psnr", "ssim", *content["measures"]):
