@@ -70,12 +70,12 @@ class Separable(Upsampler):
         tall, wide = self.enlarged(height, width)
         return 2 * self.support * self.out_channels * (tall * width + tall * wide)
 
-    def _neighbours(self, length: int) -> tuple[Tensor, Tensor]:
+    def _neighbours(self, length: int, device: torch.device | None = None) -> tuple[Tensor, Tensor]:
         """Two (⌊s·length⌋, 2·support): the input pixels that each output pixel is made of, and their weights."""
         grown, _ = self.enlarged(length, length)
-        place = (torch.arange(grown, dtype=torch.float64) + 0.5) / self.scale - 0.5
+        place = (torch.arange(grown, dtype=torch.float64, device=device) + 0.5) / self.scale - 0.5
         first = place.floor() - (self.support - 1)
-        near = first[:, None] + torch.arange(2 * self.support)
+        near = first[:, None] + torch.arange(2 * self.support, device=device)
         return near.long().clamp(0, length - 1), self.kernel(place[:, None] - near)
 
     def _sums(self, x: Tensor) -> Tensor:
@@ -103,7 +103,10 @@ class Separable(Upsampler):
 
     def _matrix(self, length: int, like: Tensor) -> Tensor:
         if torch.compiler.is_compiling():
-            return self.matrix(length).to(like)
+            # Made where it is used, and in plain sums: a copy from the CPU would keep the step out of a CUDA graph.
+            places, weights = self._neighbours(length, like.device)
+            own = places[:, :, None] == torch.arange(length, device=like.device)
+            return (own * weights[:, :, None]).sum(1).to(like)
         return _kept(self._matrices, (length, like.dtype, like.device), lambda: self.matrix(length).to(like))
 
     def _runs(self, length: int, dtype: torch.dtype) -> tuple[Taps, Taps]:
