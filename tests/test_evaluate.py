@@ -143,7 +143,7 @@ def test_a_picture_is_upscaled(study: Path, tmp_path: Path) -> None:
     [
         (["train.py", "stpes=3"], "did you mean steps"),
         (["train.py", "model.encoder.widht=3"], "did you mean width"),
-        (["train.py", "model/upsampler=nearset"], "Available options"),
+        (["train.py", "model/upsampler=nearset"], "did you mean nearest"),
         (["train.py", "data=folder"], "data.root must be given"),
         (["train.py", "data=folder", "data.root=nowhere"], "nowhere"),
         (["train.py", "model=edsr", "model/upsampler=max_unpool"], "at the tail needs indices"),

@@ -15,7 +15,9 @@ def test_a_soak_of_one_round_does_all_its_work(tmp_path: Path, capsys: pytest.Ca
     told = json.loads((tmp_path / "soak.json").read_text(encoding="utf-8"))
     assert told["rounds"] == len(told["samples"]) == 1
     assert told["samples"][0]["memory"] > 100
-    assert told["growth"]["children"] == {"first": 0, "last": 0, "slope": None, "low": None, "high": None}
+    threads = told["growth"]["threads"]  # of children, a process of tests may have some of its own
+    assert threads["first"] == threads["last"] >= 1
+    assert threads["slope"] is None
     assert "memory" in capsys.readouterr().out
 
 

@@ -48,9 +48,9 @@ def test_a_network_of_the_first_format_is_not_trained_on(written: Callable[..., 
     path = STORED / "format1/last.ckpt"
     told = read(path)["upnet"]
     with pytest.raises(ValueError, match="doesn't say under which settings it was trained"):
-        find_checkpoint(str(path), told["model"], {"seed": 0}, 100)
+        find_checkpoint(str(path), path.parent, told["model"], {"seed": 0}, 100)
     with pytest.raises(ValueError, match="and not the state of its training"):
-        find_checkpoint("a.safetensors", {}, {}, 100)
+        find_checkpoint("a.safetensors", Path(), {}, {}, 100)
 
 
 def test_steps_follow_each_other_up_to_today(monkeypatch: pytest.MonkeyPatch) -> None:
