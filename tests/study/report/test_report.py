@@ -23,6 +23,7 @@ from upnet.study.report.curves import Curve
 from upnet.study.report.planned import planned
 from upnet.study.report.plots import learning
 from upnet.study.report.tables import Cell, Table, comma_separated, latex, markdown
+from upnet.study.report.words import unlearnt
 from upnet.study.table import read_study, study_content
 
 NASTY = "<b>50% & $x_1$</b>"
@@ -199,6 +200,20 @@ def test_differences_are_those_of_the_scores(study: tuple[Path, dict]) -> None:
     assert found.difference == pytest.approx(1.0)
     assert found.verdict == "better"
     assert list(picture_differences(told, "pictures")["Nearest"].values()) == pytest.approx([1.0] * 3)
+
+
+def test_runs_that_learnt_nothing_are_told(study: tuple[Path, dict]) -> None:
+    folder, _ = study
+    assert not unlearnt(planned(folder, *read_study(folder)), "pictures")
+    for run in (folder / "0-run", folder / "2-run", folder / "3-run"):
+        told = json.loads((run / "results.json").read_text())
+        for one in told["datasets"]["pictures"]["images"].values():
+            one["psnr"] = one["baseline"]["psnr"] + 0.005
+        (run / "results.json").write_text(json.dumps(told))
+    (sentence,) = unlearnt(planned(folder, *read_study(folder)), "pictures")
+    assert "Transposed (1 of 2 runs)" in sentence
+    assert "Nearest (2 of 2 runs)" in sentence
+    assert "the PSNR of bicubic within 0.01 dB" in sentence
 
 
 def test_without_its_pictures_a_study_is_reported_and_says_so(study: tuple[Path, dict]) -> None:

@@ -11,7 +11,7 @@ from upnet.study.report.curves import curve
 from upnet.study.report.planned import Planned
 from upnet.study.report.plots import forest, learning, per_picture, quality
 from upnet.study.report.tables import Cell, Table
-from upnet.study.report.words import summary, told_by
+from upnet.study.report.words import summary, told_by, unlearnt
 from upnet.study.statistics import Comparison
 from upnet.study.statistics.words import figures, limits, signed
 from upnet.study.table import rows
@@ -31,7 +31,7 @@ def section(
     }
     results = planned.entries[0].arm.runs[0].results
     means = {name: float(row["psnr"]) for name, row in listed.items()}
-    found = summary(dataset, told.found, means)
+    found = summary(dataset, told.found, means) + unlearnt(planned, dataset)
     found += [sentence for family in told.families for sentence in told_by(family)]
     differences = picture_differences(planned, dataset)
     return Section(

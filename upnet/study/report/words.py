@@ -2,10 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from upnet.study.report.planned import Planned
 from upnet.study.statistics import Comparison
 from upnet.study.statistics.words import figures, findings
+
+UNMOVED = 0.01
+"""By how many dB at the most a network differs on every picture from an interpolation that it added nothing to."""
 
 
 def summary(dataset: str, found: Mapping[str, Comparison], means: Mapping[str, float]) -> list[str]:
@@ -29,6 +33,26 @@ def summary(dataset: str, found: Mapping[str, Comparison], means: Mapping[str, f
     }
     parts = [f"{len(names)} {_word(word, len(names))}" for word, names in count.items() if names]
     return [told, f"Of {len(found)} {_arms(len(found))} beside the reference, {_joined(parts)}."]
+
+
+def unlearnt(planned: Planned, dataset: str) -> list[str]:
+    """A sentence on the runs that score what the interpolation beside them scores, where there are any."""
+    told = []
+    for entry in planned.entries:
+        still = sum(_unmoved(run.results["datasets"][dataset]["images"]) for run in entry.arm.runs)
+        if still:
+            told.append(f"{entry.name} ({still} of {len(entry.arm.runs)} runs)")
+    if not told:
+        return []
+    baseline = planned.entries[0].arm.runs[0].results["datasets"][dataset]["baseline"]["name"]
+    return [
+        f"Nothing was learnt by {', '.join(told)}: on every picture of {dataset} they have the PSNR of {baseline} within "
+        f"{UNMOVED:g} dB. A difference from these, or between them, says nothing about operators that work."
+    ]
+
+
+def _unmoved(images: Mapping[str, Mapping[str, Any]]) -> bool:
+    return all(abs(float(one["psnr"]) - float(one["baseline"]["psnr"])) < UNMOVED for one in images.values())
 
 
 def told_by(family: Sequence[Comparison]) -> list[str]:
