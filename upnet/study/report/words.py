@@ -46,8 +46,8 @@ def unlearnt(planned: Planned, dataset: str) -> list[str]:
         return []
     baseline = planned.entries[0].arm.runs[0].results["datasets"][dataset]["baseline"]["name"]
     return [
-        f"Nothing was learnt by {', '.join(told)}: on every picture of {dataset} they have the PSNR of {baseline} within "
-        f"{UNMOVED:g} dB. A difference from these, or between them, says nothing about operators that work."
+        f"Nothing was learnt by {', '.join(told)}: on every picture of {dataset} they have the PSNR of {baseline} "
+        f"within {UNMOVED:g} dB. A difference from these, or between them, says nothing about operators that work."
     ]
 
 
