@@ -1,5 +1,6 @@
 """Ctrl-C, or a signal of the machine's scheduler: finish the step, save, say how to go on."""
 
+import os
 import signal
 import sys
 from types import FrameType
@@ -24,6 +25,7 @@ class SaveAtInterrupt(pl.Callback):
     def __init__(self) -> None:
         self.signal = 0
         self._before: dict[int, Any] = {}
+        self._process = os.getpid()
 
     @property
     def interrupted(self) -> bool:
@@ -36,7 +38,7 @@ class SaveAtInterrupt(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Take over the signals; not before Lightning has noted the handlers that it puts back at the end."""
-        self.signal = 0
+        self.signal, self._process = 0, os.getpid()
         for number in SIGNALS:
             signal.signal(number, self._hear)
 
@@ -70,6 +72,8 @@ class SaveAtInterrupt(pl.Callback):
         self._before = {}
 
     def _hear(self, number: int, frame: FrameType | None) -> None:
+        if os.getpid() != self._process:
+            return  # a worker just forked, which has yet to turn a deaf ear to signals: the run hears them
         if self.interrupted:
             raise KeyboardInterrupt
         self.signal = number
