@@ -1,0 +1,142 @@
+"""A store made of a source's pictures: decoded by several threads, written aside, and renamed when it is whole."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from tqdm import tqdm
+
+from upnet.data.pair import RESIZING, Pair, read_pair
+from upnet.data.picture import BrokenPictureError
+from upnet.data.sources.base import Entry
+from upnet.data.store import FORMAT, INDEX, PIXELS, write_index
+
+In = TypeVar("In")
+Out = TypeVar("Out")
+
+
+@dataclass(frozen=True)
+class Making:
+    """What a store is made of, and how.
+
+    name:        of the source.
+    skip_broken: leave unreadable pictures out, instead of refusing the whole source.
+    max_pixels:  larger pictures count as unreadable.
+    workers:     threads that decode.
+    """
+
+    name: str
+    entries: Sequence[Entry]
+    scale: int
+    skip_broken: bool
+    max_pixels: int | None
+    workers: int
+
+    def key(self) -> str:
+        """A hash of everything that the content of the store depends on; what is too large may have been left out."""
+
+        def fingerprint(entry: Entry) -> str:
+            try:
+                return entry.fingerprint(self.scale)
+            except BrokenPictureError:
+                if self.skip_broken:
+                    return "unreadable"
+                raise
+
+        with ThreadPoolExecutor(self.workers) as pool:
+            prints = list(pool.map(fingerprint, self.entries))
+        names = [entry.name for entry in self.entries]
+        limit = [] if self.max_pixels is None else [self.max_pixels]
+        return hashlib.sha256(json.dumps([FORMAT, RESIZING, self.scale, names, prints, *limit]).encode()).hexdigest()
+
+    def write(self, folder: Path) -> None:
+        """Make the store beside its place, sync it, and move it there. The caller holds the lock."""
+        for leftover in folder.parent.glob(f"{folder.name}.part*"):  # of a process that was killed
+            shutil.rmtree(leftover, ignore_errors=True)
+        part = folder.with_name(f"{folder.name}.part")
+        try:
+            part.mkdir()
+            self._fill(part)
+            if folder.exists():
+                shutil.rmtree(folder)
+            part.rename(folder)
+        except OSError as error:
+            raise ValueError(
+                f"The decoded pictures of {self.name} cannot be written to {folder.parent}: {error.strerror or error}; "
+                "name a folder with room by data.cache_dir=FOLDER"
+            ) from error
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+
+    def _fill(self, part: Path) -> None:
+        """Write pictures.bin and index.json."""
+        pictures: list[dict[str, object]] = []
+        left_out: list[tuple[str, str]] = []
+        made: set[bool] = set()
+        whole = hashlib.sha256()
+
+        def decode(entry: Entry) -> tuple[Entry, Pair | BrokenPictureError]:
+            try:
+                return entry, read_pair(entry, self.scale, self.max_pixels)
+            except BrokenPictureError as error:
+                return entry, error
+
+        with (part / PIXELS).open("wb") as file, ThreadPoolExecutor(self.workers) as pool:
+            ready = _in_order(pool, decode, self.entries, ahead=4 * self.workers)
+            for entry, pair in tqdm(
+                ready, f"Preparing {self.name} ×{self.scale}", len(self.entries), unit="picture", leave=False
+            ):
+                if isinstance(pair, BrokenPictureError):
+                    if not self.skip_broken:
+                        raise BrokenPictureError(refusal(str(pair))) from pair
+                    left_out.append((entry.name, str(pair)))
+                    continue
+                check = hashlib.sha256()
+                for pixels in (pair.hr, pair.lr):
+                    plane = np.ascontiguousarray(pixels).data
+                    check.update(plane)
+                    file.write(plane)
+                size = pair.hr.shape[:2]
+                told = {"name": entry.name, "size": size, "digest": pair.digest, "check": check.hexdigest()}
+                pictures.append({**told, "grey": _is_grey(pair.hr)})
+                made.add(pair.made)
+                whole.update(f"{size} {check.hexdigest()}\n".encode())
+            file.flush()
+            os.fsync(file.fileno())
+        if not pictures:
+            raise ValueError(
+                f"{self.name}: none of its {len(self.entries)} pictures can be read; the first: {left_out[0][1]}"
+            )
+        content: dict[str, object] = {"name": self.name, "scale": self.scale, "digest": whole.hexdigest()}
+        content |= {"pictures": pictures, "left_out": left_out}
+        content["lr_from"] = "both" if len(made) > 1 else "imresize" if made.pop() else "files"
+        write_index(part / INDEX, {**content, "written": (part / PIXELS).stat().st_mtime_ns})
+
+
+def refusal(reason: str) -> str:
+    """Why a source is refused, and what to do about it."""
+    return f"{reason}; repair or remove it, or go on without it by data.skip_broken=true"
+
+
+def _in_order(pool: ThreadPoolExecutor, call: Callable[[In], Out], items: Sequence[In], ahead: int) -> Iterator[Out]:
+    """Results in the order of the items, never more than `ahead` of them waiting in memory."""
+    waiting: deque[Future[Out]] = deque()
+    for item in items:
+        waiting.append(pool.submit(call, item))
+        if len(waiting) >= ahead:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
+
+
+def _is_grey(picture: np.ndarray) -> bool:
+    """Whether the three channels of (H, W, 3) are one. The pixels tell, and not the file, so that they alone decide."""
+    return all(bool((row[:, :1] == row[:, 1:]).all()) for row in picture)
