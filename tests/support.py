@@ -14,6 +14,8 @@ from typing import Any
 import torch
 from omegaconf import DictConfig
 
+from benchmarks.reliability.kills import same as same
+
 ROOT = Path(__file__).resolve().parent.parent
 CONFIGS = ROOT / "configs"
 
@@ -24,17 +26,6 @@ Compose = Callable[..., DictConfig]
 def state(path: Path) -> dict[str, Any]:
     """What a checkpoint file holds."""
     return torch.load(path, weights_only=True)
-
-
-def same(one: Any, other: Any) -> bool:
-    """Equal to the last bit, at every depth."""
-    if isinstance(one, torch.Tensor):
-        return torch.equal(one, other)
-    if isinstance(one, dict):
-        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
-    if isinstance(one, list | tuple):
-        return len(one) == len(other) and all(same(a, b) for a, b in zip(one, other, strict=True))
-    return bool(one == other)
 
 
 def scalars(folder: Path) -> dict[str, list[tuple[int, float]]]:

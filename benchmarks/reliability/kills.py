@@ -154,9 +154,9 @@ def differing(whole: Path, other: Path) -> list[str]:
     told: list[str] = []
     for name, parts in {"last": ("state_dict", "optimizer_states", "lr_schedulers", "loops", "upnet")}.items():
         one, two = (torch.load(run / f"checkpoints/{name}.ckpt", weights_only=True) for run in (whole, other))
-        told += [f"{name}.ckpt: {part}" for part in parts if not _same(one[part], two[part])]
+        told += [f"{name}.ckpt: {part}" for part in parts if not same(one[part], two[part])]
     best = [torch.load(run / "checkpoints/best.ckpt", weights_only=True) for run in (whole, other)]
-    if best[0]["global_step"] != best[1]["global_step"] or not _same(best[0]["state_dict"], best[1]["state_dict"]):
+    if best[0]["global_step"] != best[1]["global_step"] or not same(best[0]["state_dict"], best[1]["state_dict"]):
         told.append("best.ckpt")
     results = [json.loads((run / "results.json").read_text(encoding="utf-8")) for run in (whole, other)]
     told += [f"results.json: {part}" for part in ("datasets", "raw", "step") if results[0][part] != results[1][part]]
@@ -165,16 +165,16 @@ def differing(whole: Path, other: Path) -> list[str]:
     return told
 
 
-def _same(one: Any, other: Any) -> bool:
+def same(one: Any, other: Any) -> bool:
     """Equal to the last bit, at every depth."""
     import torch
 
     if isinstance(one, torch.Tensor):
         return torch.equal(one, other)
     if isinstance(one, dict):
-        return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
     if isinstance(one, list | tuple):
-        return len(one) == len(other) and all(_same(a, b) for a, b in zip(one, other, strict=True))
+        return len(one) == len(other) and all(same(a, b) for a, b in zip(one, other, strict=True))
     return bool(one == other)
 
 
