@@ -49,3 +49,16 @@ def test_a_part_that_fails_is_told_and_costs_no_other(gpu: ModuleType, tmp_path:
     assert (found["steps"], found["operators"]) == ([{"model": "edsr"}], ["all of them"])
     assert {row["refused"] for row in found["parity"]} == {"ZeroDivisionError: division by zero"}
     assert found["training"] == {"failed": "KeyError: 'nothing'"}
+
+
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        ({"variant": "fp32", "refused": "x"}, True),
+        ({"operator": "nearest", "refused": "x"}, True),
+        ({"variant": "bf16, channels_last, compile", "refused": "x"}, False),
+        ({"variant": "fp32", "steps_per_second": 1.0}, False),
+    ],
+)
+def test_a_row_that_has_to_be_there_makes_the_figures_incomplete(gpu: ModuleType, row: dict, told: bool) -> None:
+    assert gpu.incomplete([{"model": "unet"}, row]) is told
