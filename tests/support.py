@@ -47,7 +47,13 @@ def remount(disk: Path, options: str) -> None:
 
 def forked(run: Callable[[], object]) -> BaseProcess:
     """A process that has everything imported already, and is at work."""
-    process = multiprocessing.get_context("fork").Process(target=run)
+
+    def begin() -> None:
+        # At its first use after a fork torch renews its pool of threads, which fails where several threads come at once.
+        torch.set_num_threads(torch.get_num_threads())
+        run()
+
+    process = multiprocessing.get_context("fork").Process(target=begin)
     process.start()
     return process
 
@@ -74,3 +80,8 @@ def code(process: BaseProcess) -> int | None:
     while process.exitcode is None and time.monotonic() < end:
         process.join(0.01)
     return process.exitcode
+
+
+def stores(cache: Path) -> list[Path]:
+    """The stores in a cache folder."""
+    return sorted(path for path in cache.glob("*") if path.is_dir())

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from upnet.data.sources.files import FileEntry
+
 
 @pytest.fixture
 def noise() -> Callable[..., np.ndarray]:
@@ -26,3 +28,17 @@ def hr_folder(tmp_path: Path, noise: Callable[..., np.ndarray]) -> Path:
     for index, (name, size) in enumerate({"a": (40, 56), "b": (33, 47), "c": (64, 32), "more/d": (35, 36)}.items()):
         Image.fromarray(noise(*size, seed=index)).save(root / f"{name}.png")
     return root
+
+
+@pytest.fixture
+def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the pictures decoded since."""
+    names: list[str] = []
+    read = FileEntry.read
+
+    def counted(entry: FileEntry, max_pixels: int | None = None) -> np.ndarray:
+        names.append(entry.name)
+        return read(entry, max_pixels)
+
+    monkeypatch.setattr(FileEntry, "read", counted)
+    return names

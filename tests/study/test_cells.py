@@ -7,13 +7,12 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytorch_lightning as pl
-from support import ROOT, Compose, same, state
+from support import ROOT, Compose, forked, same, state
 
 from upnet.callbacks import SaveAtInterrupt, Scalars
 from upnet.running import InterruptedRunError
@@ -61,12 +60,6 @@ def check_same(folder: Path, whole: Path) -> None:
             assert same(one[part], other[part]), (cell, part)
         results = [json.loads((study / "cells" / cell / "results.json").read_text()) for study in (folder, whole)]
         assert results[0]["datasets"] == results[1]["datasets"]
-
-
-def forked(run: Callable[[], None]) -> BaseProcess:
-    process = multiprocessing.get_context("fork").Process(target=run)
-    process.start()
-    return process
 
 
 def test_a_study_leaves_its_cells_its_plan_and_what_came_of_them(whole: Path) -> None:
