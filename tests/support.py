@@ -49,7 +49,7 @@ def forked(run: Callable[[], object]) -> BaseProcess:
     """A process that has everything imported already, and is at work."""
 
     def begin() -> None:
-        # At its first use after a fork torch renews its pool of threads, which fails where several threads come at once.
+        # At its first use after a fork torch renews its pool of threads, and fails where several threads come at once.
         torch.set_num_threads(torch.get_num_threads())
         run()
 

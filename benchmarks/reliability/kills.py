@@ -132,7 +132,7 @@ def _forked(words: Sequence[str], told: Path, stage: Stage) -> BaseProcess:
             os.dup2(printed, number)
         sys.stdout, sys.stderr = os.fdopen(1, "w", closefd=False), os.fdopen(2, "w", closefd=False)
         sys.argv = ["train.py", *words]
-        # At its first use after a fork torch renews its pool of threads, which fails where several threads come at once.
+        # At its first use after a fork torch renews its pool of threads, and fails where several threads come at once.
         torch = importlib.import_module("torch")
         torch.set_num_threads(torch.get_num_threads())
         stage.watch()
