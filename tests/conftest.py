@@ -1,5 +1,6 @@
 """What every test stands on: one thread, the project's own configs, and small pictures."""
 
+import logging
 import os
 import subprocess
 from collections.abc import Iterator
@@ -28,6 +29,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if item.get_closest_marker("gpu"):
                 item.add_marker(pytest.mark.skip(reason="needs an NVIDIA GPU"))
+
+
+@pytest.fixture(autouse=True)
+def levels() -> Iterator[None]:
+    """Every logger has its level back after a test: a command that quietens its own would quieten the next test's."""
+    known = [logging.getLogger(name) for name in ("", "upnet", "pytorch_lightning")]
+    before = [logger.level for logger in known]
+    yield
+    for logger, level in zip(known, before, strict=True):
+        logger.setLevel(level)
 
 
 @pytest.fixture(scope="session")
