@@ -3,7 +3,8 @@
 One process goes round and round: it trains a network with validations, checkpoints and TensorBoard, opens the
 checkpoint and upscales pictures of ever other sizes, scores the network, and opens stores again, every tenth time
 decoding them anew. Networks, operators, worker processes, tiles and kinds of pictures take turns. After every round it
-notes its resident memory, threads, open files, mapped regions, child processes and the objects that Python knows of.
+notes its resident memory, what of it the C library has handed out, threads, open files, mapped regions, child processes
+and the objects that Python knows of.
 
 The slope of each is a straight line through the means of twenty stretches of equal length, after the first fifth of the
 time has been left out as warming up, with its 95 % interval (Student's t); means of stretches depend little on each
@@ -13,6 +14,7 @@ less work.
 
 import argparse
 import contextlib
+import ctypes
 import gc
 import io
 import itertools
@@ -63,10 +65,16 @@ STRETCHES, WARMING = 20, 0.2
 
 @dataclass(frozen=True)
 class Sample:
-    """The process after a round. seconds: since the start; memory: resident, in MiB."""
+    """The process after a round.
+
+    seconds: since the start.
+    memory:  resident, in MiB.
+    handed:  what the C library has handed out, in MiB, without what it keeps free and what was mapped past it.
+    """
 
     seconds: float
     memory: float
+    handed: float
     threads: int
     files: int
     regions: int
@@ -96,12 +104,25 @@ def sample(seconds: float) -> Sample:
     return Sample(
         seconds,
         memory=int(status["VmRSS"].split()[0]) / 1024,
+        handed=handed_out(),
         threads=int(status["Threads"]),
         files=len(os.listdir(own / "fd")),
         regions=(own / "maps").read_text().count("\n"),
         children=sum(map(len, children)),
         objects=len(gc.get_objects()),
     )
+
+
+def handed_out() -> float:
+    """What the C library has handed out, in MiB. Source: https://man7.org/linux/man-pages/man3/mallinfo.3.html"""
+    ask = ctypes.CDLL(None).mallinfo2
+    ask.restype = _Told
+    return ask().uordblks / 2**20
+
+
+class _Told(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_size_t) for name in ("arena", "ordblks", "smblks", "hblks", "hblkhd")]
+    _fields_ += [(name, ctypes.c_size_t) for name in ("usmblks", "fsmblks", "uordblks", "fordblks", "keepcost")]
 
 
 def paint(folder: Path, count: int, side: int, rng: np.random.Generator) -> None:
@@ -218,14 +239,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--steps", type=int, default=60, help="of every training")
     parser.add_argument("--json", type=Path, metavar="FILE", help="where figures and samples go, after every round")
     given = parser.parse_args(arguments)
-    if not Path("/proc/self/status").exists():
-        raise SystemExit("soak.py reads /proc, which only Linux has")
+    if platform.libc_ver()[0] != "glibc":
+        raise SystemExit("soak.py reads /proc and asks the GNU C library, which only Linux has")
     logging.getLogger("upnet").setLevel(logging.WARNING)
     samples: list[Sample] = []
     for one in rounds(given.minutes, given.steps):
         samples.append(one)
         print(
-            f"{one.seconds / 60:6.1f} min  {one.memory:7.1f} MiB  {one.threads} threads  {one.files} files  "
+            f"{one.seconds / 60:6.1f} min  {one.memory:7.1f} MiB  {one.handed:6.1f} MiB handed out  "
+            f"{one.threads} threads  {one.files} files  "
             f"{one.regions} regions  {one.children} children  {one.objects} objects",
             flush=True,
         )

@@ -20,7 +20,7 @@ from upnet.data import DataModule, Feed
 from upnet.data.lock import locked
 from upnet.figures import draw_comparison
 from upnet.folders import LAST
-from upnet.memory import OF_TRAINING, keep_few_kernels, keep_large_blocks
+from upnet.memory import OF_TRAINING, give_back, keep_few_kernels, keep_large_blocks
 from upnet.report import hyperparameters, next_commands, print_results
 from upnet.results import results, write_json
 from upnet.running import InterruptedRunError
@@ -70,8 +70,12 @@ def train(config: DictConfig) -> dict[str, Any]:
     with alone(folder, trainer.is_global_zero):
         if config.ckpt is None and trainer.is_global_zero:
             refuse_to_replace(folder)
-        with told_where_unwritable(folder):
-            return _run(config, task, trainer, data, resume)
+        try:
+            with told_where_unwritable(folder):
+                return _run(config, task, trainer, data, resume)
+        finally:
+            if config.keep_memory:
+                give_back()
 
 
 def _run(config: DictConfig, task: Task, trainer: pl.Trainer, data: DataModule, resume: Path | None) -> dict[str, Any]:
