@@ -22,8 +22,6 @@ device, tile, lr_from and protocol.ensemble; it is read, and what it lacks is fi
 results.csv has a row per picture, and in every row what the numbers depend on: it can be put under another one.
 """
 
-import csv
-import io
 import json
 import math
 from collections.abc import Iterable, Mapping
@@ -31,6 +29,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from upnet.comma import comma_separated
 from upnet.metrics import Mean, Score, mean
 from upnet.stored import Results, hold, read_stored
 from upnet.whole import write_whole
@@ -97,13 +96,8 @@ def write_json(content: Mapping[str, Any], path: Path) -> None:
 
 def write_csv(content: Mapping[str, Any], path: Path) -> None:
     """Write a row per picture, whole or not at all: what was scored, on what, the scores, and what they depend on."""
-    file = io.StringIO(newline="")
-    rows = csv.writer(file)
-    for number, row in enumerate(_rows(content)):
-        if number == 0:
-            rows.writerow(row)
-        rows.writerow(row.values())
-    write_whole(file.getvalue(), path)
+    rows = list(_rows(content))
+    write_whole(comma_separated([*rows[:1], *(row.values() for row in rows)]), path)
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from upnet.data.lock import locked
 from upnet.results import write_json
 from upnet.study.cells import Cell
 from upnet.study.design import REGIMES, Design, Variant
+from upnet.whole import write_whole
 
 SCHEMA = 1
 PLAN = "plan.json"
@@ -137,7 +138,7 @@ class Plan:
         """plan.json and plan.md, in the study's folder."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with locked(self.folder / ".plan.lock", lambda: None):
-            (self.folder / "plan.md").write_text(self.markdown(), encoding="utf-8")
+            write_whole(self.markdown(), self.folder / "plan.md")
             write_json(self.content(), self.folder / PLAN)
 
     def summary(self) -> str:

@@ -39,7 +39,9 @@ def build_task(config: DictConfig, model: dict[str, Any], settings: dict[str, An
     try:
         optimizer = build(config.optimizer)([torch.nn.Parameter(torch.zeros(1))])
     except ConfigError as fault:
-        raise ConfigError(f"{fault}; the files in configs/optimizer hold settings that it takes") from fault
+        raise ConfigError(
+            f"{fault}; rates, momentum, decay and eps are 0 or larger and betas in [0, 1), as in configs/optimizer"
+        ) from fault
     build(config.scheduler)(optimizer, steps=config.steps)
     with within_memory():
         net = build(config.model)

@@ -32,6 +32,7 @@ from upnet.training.parts import build_task, build_trainer, training_settings
 from upnet.training.resume import CONCLUDED, find_checkpoint
 from upnet.training.writing import told_where_unwritable
 from upnet.versions import versions
+from upnet.whole import write_whole
 
 log = logging.getLogger(__name__)
 
@@ -143,7 +144,7 @@ def write_config(config: DictConfig, folder: Path, trainer: pl.Trainer) -> None:
         return
     folder.mkdir(parents=True, exist_ok=True)
     text = OmegaConf.to_yaml(config, resolve=True)
-    (folder / "config.yaml").write_text(text, encoding="utf-8")
+    write_whole(text, folder / "config.yaml")
     write_json(versions(), folder / "versions.json")
     for logger in trainer.loggers:
         if isinstance(logger, TensorBoardLogger):

@@ -80,6 +80,7 @@ def run(options: argparse.Namespace) -> None:
     from upnet.study.oracle.experiment import Question, answer
     from upnet.study.oracle.show import markdown, print_tables
     from upnet.versions import versions
+    from upnet.whole import write_whole
 
     question = Question(
         Protocol(options.protocol),
@@ -99,7 +100,7 @@ def run(options: argparse.Namespace) -> None:
     if options.json is not None:
         write_json(content, options.json)
     if options.markdown is not None:
-        options.markdown.write_text(markdown(content), encoding="utf-8")
+        write_whole(markdown(content), options.markdown)
     for path in (options.json, options.markdown):
         if path is not None:
             print(f"Written to {path}")

@@ -1,10 +1,10 @@
 """A table once, and the same one as Markdown, CSV and LaTeX; the page shows it as HTML."""
 
-import csv
-import io
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+from upnet import comma
 
 Value = str | int | float | None
 
@@ -52,11 +52,7 @@ def markdown(table: Table) -> str:
 
 def comma_separated(table: Table) -> str:
     """CSV of the values as they are, with a heading."""
-    file = io.StringIO(newline="")
-    rows = csv.writer(file, lineterminator="\n")
-    rows.writerow(table.headings)
-    rows.writerows([cell.plain for cell in row] for row in table.rows)
-    return file.getvalue()
+    return comma.comma_separated([table.headings, *([cell.plain for cell in row] for row in table.rows)])
 
 
 def latex(table: Table) -> str:
