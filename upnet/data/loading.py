@@ -63,7 +63,10 @@ class StreamLoader(DataLoader[dict[str, Tensor]]):
 
     def __iter__(self) -> Iterator[dict[str, Tensor]]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """The batches, and on the way the clock."""
-        batches = super().__iter__()
+        if self.num_workers or self.pin_memory:
+            batches = super().__iter__()
+        else:  # torch's own way there takes a third of the time of a batch
+            batches = map(self.dataset.__getitem__, self.sampler)
         while True:
             start = time.perf_counter()
             try:

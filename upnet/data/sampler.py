@@ -10,6 +10,9 @@ from torch import Tensor
 
 from upnet.data.store import Store
 
+BLOCK = 64
+"""Steps that are drawn at a time. Each by itself would pay for code that the network has driven out of the cache."""
+
 
 @dataclass(frozen=True)
 class Sampler:
@@ -108,20 +111,36 @@ class Sampler:
         rows = np.array([height // self.scale - self.patch + 1 for height, _ in self.store.sizes], np.uint64)
         return np.cumsum(rows * self._columns)
 
-    def _draw(self, step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    def _draw(self, step: int) -> list[np.ndarray]:
         """Picture, row, column and orientation (0..7) of each crop of a step."""
         if step < 0:
             raise ValueError(f"Data: steps count from 0; got {step}")
-        # The step is the upper half of the counter, so no two steps share a block however many numbers one takes.
+        block, within = divmod(step, BLOCK)
+        drawn = self._blocks.get(block)
+        if drawn is None:
+            drawn = self._draw_block(block)
+            self._blocks.clear()
+            self._blocks[block] = drawn
+        return [column[within] for column in drawn]
+
+    @cached_property
+    def _blocks(self) -> dict[int, list[np.ndarray]]:
+        """The block of steps that was drawn last."""
+        return {}
+
+    def _draw_block(self, block: int) -> list[np.ndarray]:
+        """What `_draw` gives for each step of a block, step by step: (BLOCK, B) each."""
+        # The step is the upper half of the counter, so no two steps share numbers however many one takes.
         # random_raw is Philox itself, the same in every NumPy; Generator's distributions may change between releases.
-        raw = np.random.Philox(key=self.seed, counter=step << 128).random_raw(2 * self.batch_size)
+        counters = (step << 128 for step in range(block * BLOCK, (block + 1) * BLOCK))
+        raw = np.stack([np.random.Philox(key=self.seed, counter=at).random_raw(2 * self.batch_size) for at in counters])
         # The remainder favours some positions by total / 2^64, far below what could ever be noticed.
-        position = raw[: self.batch_size] % self._ends[-1]
+        position = raw[:, : self.batch_size] % self._ends[-1]
         picture = np.searchsorted(self._ends, position, side="right")
-        within = position - (self._ends[picture] - np.diff(self._ends, prepend=np.uint64(0))[picture])
+        within = position - np.concatenate((np.zeros(1, np.uint64), self._ends))[picture]
         top, left = np.divmod(within, self._columns[picture])
-        turn = raw[self.batch_size :] >> np.uint64(61) if self.augment else np.zeros(self.batch_size, np.uint64)
-        return picture, top, left, turn
+        turn = raw[:, self.batch_size :] >> np.uint64(61) if self.augment else np.zeros_like(position)
+        return [picture, top, left, turn]
 
 
 def _cut(picture: np.ndarray, top: int, left: int, turn: int, crop: np.ndarray) -> None:
