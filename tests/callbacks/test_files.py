@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from support import state
 
 from upnet.callbacks import CheckpointFiles, earlier_paths
 
@@ -37,3 +38,30 @@ def test_earlier_states_are_found_beyond_a_gap(tmp_path: Path) -> None:
     for name in ("last.ckpt", "last-2.ckpt", "last-10.ckpt", "last-x.ckpt", "best.ckpt"):
         (tmp_path / name).touch()
     assert [path.name for path in earlier_paths(tmp_path / "last.ckpt")] == ["last-2.ckpt", "last-10.ckpt"]
+
+
+@pytest.mark.parametrize("links", [True, False], ids=["hard_links", "a_file_system_without_hard_links"])
+def test_a_whole_last_checkpoint_is_there_at_every_moment_and_as_many_earlier_ones_as_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool
+) -> None:
+    last, replace = tmp_path / "last.ckpt", os.replace
+    seen: list[int] = []
+
+    def refused(one: Path, other: Path) -> None:
+        raise OSError(1, "Operation not permitted")
+
+    def replaced(one: Path, other: Path) -> None:
+        seen.append(state(last)["step"])
+        replace(one, other)
+        seen.append(state(last)["step"])
+
+    files = CheckpointFiles(keep=2)
+    files.save_checkpoint({"step": 0}, last)
+    if not links:
+        monkeypatch.setattr(os, "link", refused)
+    monkeypatch.setattr(os, "replace", replaced)
+    for step in range(1, 5):
+        files.save_checkpoint({"step": step}, last)
+    assert seen == sorted(seen)
+    kept = {path.name: state(path)["step"] for path in tmp_path.iterdir()}
+    assert kept == {"last.ckpt": 4, "last-1.ckpt": 3, "last-2.ckpt": 2}

@@ -77,6 +77,31 @@ def while_earlier_checkpoints_are_kept() -> None:
     os.replace = replace
 
 
+def right_after_a_checkpoint() -> None:
+    """What is logged reaches the disk only where that is asked for, as on a machine that is busy."""
+    from tensorboard.summary.writer.record_writer import RecordWriter
+
+    held: list[bytes] = []
+    write, flush = RecordWriter.write, RecordWriter.flush
+
+    def flushed(self: RecordWriter) -> None:
+        for data in held:
+            write(self, data)
+        held.clear()
+        flush(self)
+
+    RecordWriter.write = lambda self, data: held.append(data)
+    RecordWriter.flush = flushed
+    honest = CheckpointFiles.save_checkpoint
+
+    def then_die(self: CheckpointFiles, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        honest(self, checkpoint, path, storage_options)
+        if checkpoint["global_step"] == 6 and Path(path).name == "last.ckpt":
+            die()
+
+    CheckpointFiles.save_checkpoint = then_die
+
+
 def after_the_last_checkpoint() -> None:
     training.conclude = die
 
@@ -96,6 +121,7 @@ def amid_the_conclusion() -> None:
                 before_the_first_checkpoint,
                 while_a_checkpoint_is_written,
                 while_earlier_checkpoints_are_kept,
+                right_after_a_checkpoint,
                 after_the_last_checkpoint,
                 amid_the_conclusion,
             ],

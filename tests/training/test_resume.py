@@ -19,12 +19,12 @@ from upnet.training import train
 from upnet.training.resume import find_checkpoint
 
 
-def interrupt_at(monkeypatch: pytest.MonkeyPatch, step: int, number: int) -> None:
-    """Send the process a signal in that step."""
+def interrupt_at(monkeypatch: pytest.MonkeyPatch, step: int, number: int, beyond: int = 0) -> None:
+    """Send the process a signal at the end of that step, or so many of the batches beyond it that make the next."""
     original = callbacks.SaveAtInterrupt.on_train_batch_end
 
     def after(self: callbacks.SaveAtInterrupt, trainer: pl.Trainer, *rest: Any) -> None:
-        if trainer.global_step == step and not self.interrupted:
+        if rest[-1] + 1 == step * trainer.accumulate_grad_batches + beyond and not self.interrupted:
             os.kill(os.getpid(), number)
         original(self, trainer, *rest)
 
@@ -32,20 +32,28 @@ def interrupt_at(monkeypatch: pytest.MonkeyPatch, step: int, number: int) -> Non
 
 
 @pytest.mark.parametrize(
-    ("precision", "accumulate", "step", "number"),
+    ("precision", "accumulate", "step", "beyond", "number"),
     [
-        ("32", 1, 4, signal.SIGINT),
-        ("bf16", 2, 4, signal.SIGTERM),
-        ("bf16", 1, 3, signal.SIGUSR1),  # a step after which validation is due
-        ("32", 2, 3, signal.SIGINT),
+        ("32", 1, 4, 0, signal.SIGINT),
+        ("bf16", 2, 4, 0, signal.SIGTERM),
+        ("bf16", 1, 3, 0, signal.SIGUSR1),  # a step after which validation is due
+        ("32", 2, 3, 0, signal.SIGINT),
+        ("32", 2, 4, 1, signal.SIGTERM),  # a batch whose gradients are lost
     ],
 )
 def test_a_resumed_run_ends_bit_for_bit_as_an_undisturbed_one(
-    tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, precision: str, accumulate: int, step: int, number: int
+    tiny,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    precision: str,
+    accumulate: int,
+    step: int,
+    beyond: int,
+    number: int,
 ) -> None:
     settings = (f"precision={precision}", f"trainer.accumulate_grad_batches={accumulate}", "scheduler.warmup=2")
     train(tiny(*settings, run="whole"))
-    interrupt_at(monkeypatch, step, number)
+    interrupt_at(monkeypatch, step, number, beyond)
     with pytest.raises(InterruptedRunError, match=rf"saved step {step} of 6.*ckpt=.*last.ckpt") as broken:
         train(tiny(*settings, run="broken"))
     assert broken.value.signal == number
