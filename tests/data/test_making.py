@@ -1,6 +1,7 @@
 """What a store is made of: pictures that can be read, whole or not at all."""
 
 import logging
+import os
 import resource
 from collections.abc import Callable
 from pathlib import Path
@@ -63,6 +64,28 @@ def test_a_full_disk_is_told_and_leaves_nothing_half(hr_folder: Path, tmp_path: 
     assert stores(disk / "c") == []
     remount(disk, "size=1m")
     build(Folder(str(hr_folder)), 2, disk / "c").verify()
+
+
+def test_a_store_is_on_the_disk_before_it_has_its_name(
+    hr_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    sync, rename = os.fsync, Path.rename
+
+    def synced(handle: int) -> None:
+        told.append(f"sync {Path(os.readlink(f'/proc/self/fd/{handle}')).name}")
+        sync(handle)
+
+    def renamed(path: Path, target: Path) -> Path:
+        told.append(f"rename {path.suffix}")
+        return rename(path, target)
+
+    if not Path("/proc/self/fd").exists():
+        pytest.skip("only Linux tells the name of an open file")
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(Path, "rename", renamed)
+    build(Folder(str(hr_folder)), 2, tmp_path / "c")
+    assert told == ["sync pictures.bin", "sync index.json", "rename .part"]
 
 
 def test_a_limit_of_the_size_of_files_is_told_and_leaves_nothing_half(hr_folder: Path, tmp_path: Path) -> None:

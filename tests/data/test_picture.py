@@ -193,6 +193,15 @@ def test_more_pixels_than_allowed_are_refused_with_the_cure(tmp_path: Path, nois
     assert read_rgb(tmp_path / "a.png", max_pixels=600).shape == (20, 30, 3)
 
 
+def test_more_pixels_than_allowed_are_refused_also_where_pillow_does_not_know_the_layout(tmp_path: Path) -> None:
+    tifffile = pytest.importorskip("tifffile")
+    samples = np.zeros((20, 30, 2), np.uint16)
+    tifffile.imwrite(tmp_path / "a.tif", samples, photometric="minisblack", extrasamples=["unassalpha"])
+    with pytest.raises(BrokenPictureError, match=r"30×20 = 600 pixels, and max_pixels=599 .*raise max_pixels"):
+        read_rgb(tmp_path / "a.tif", max_pixels=599)
+    assert read_rgb(tmp_path / "a.tif", max_pixels=600).shape == (20, 30, 3)
+
+
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tif", ".bmp"])
 @given(seed=st.integers(0, 2**32 - 1))
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

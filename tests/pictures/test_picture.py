@@ -178,6 +178,14 @@ def test_the_limit_can_be_lowered_and_raised(tmp_path: Path, monkeypatch: pytest
     assert Image.MAX_IMAGE_PIXELS == 100
 
 
+def test_the_limit_holds_also_where_pillow_does_not_know_the_layout(tmp_path: Path) -> None:
+    samples = noise(20, 30, 2, dtype=np.uint16)
+    tifffile.imwrite(tmp_path / "a.tif", samples, photometric="minisblack", extrasamples=["unassalpha"])
+    with pytest.raises(BrokenPictureError, match=r"30×20 = 600 pixels, and max_pixels=599"):
+        read_picture(tmp_path / "a.tif", 599)
+    assert read_picture(tmp_path / "a.tif", 600).size == (30, 20)
+
+
 @pytest.mark.parametrize("mode", ["F", "I"])
 def test_pixels_without_an_agreed_white_are_refused(tmp_path: Path, mode: str) -> None:
     Image.new(mode, (4, 4), 70000).save(tmp_path / "a.tif")

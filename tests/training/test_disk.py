@@ -121,6 +121,13 @@ def test_a_read_only_folder_is_refused_before_anything_is_trained(
     assert "Traceback" not in told.read_text()
 
 
+def test_a_folder_that_cannot_be_made_is_refused_with_a_cure(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    refusal = r"file/run can't be written: Not a directory; name a folder that can by hydra\.run\.dir="
+    with pytest.raises(ValueError, match=refusal), alone(tmp_path / "file/run"):
+        pass
+
+
 def test_a_run_whose_folder_became_read_only_is_not_gone_on_with(
     tiny, words: list[str], tmp_path: Path, shelf: Path
 ) -> None:

@@ -10,6 +10,7 @@ import pytest
 import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig
+from PIL import Image
 from support import same, state
 
 from upnet import callbacks
@@ -26,19 +27,43 @@ def test_a_loss_that_is_lost_stops_the_run_and_keeps_the_last_good_checkpoint(
 ) -> None:
     from upnet.task import Task
 
-    honest = Task.training_step
+    honest, trained = Task.training_step, []
 
     def lost(self: Task, batch: dict[str, torch.Tensor], batch_idx: int) -> torch.Tensor:
+        trained.append(batch_idx)
         loss = honest(self, batch, batch_idx)
         return loss * float("nan") if batch_idx == 4 else loss
 
     monkeypatch.setattr(Task, "training_step", lost)
     with pytest.raises(NonFiniteLossError, match=r"at step 5, in a batch of picture.*last\.ckpt.*optimizer\.lr"):
         train(tiny())
+    assert trained[-1] == 4
     kept = load_network(tmp_path / "run/checkpoints/last.ckpt", weights="raw")
     assert kept.step == 3
     assert all(torch.isfinite(parameter).all() for parameter in kept.net.parameters())
     assert not (tmp_path / "run/results.json").exists()
+
+
+def test_the_step_and_the_pictures_that_are_named_are_those_of_the_lost_batch(
+    tiny, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the second of two batches that make a step, and by the one picture that is red."""
+    from upnet.task import Task
+
+    Image.new("RGB", (64, 64), (200, 20, 20)).save(pictures / "picture1.png")
+    honest, steps = Task.training_step, []
+
+    def lost(self: Task, batch: dict[str, torch.Tensor], batch_idx: int) -> torch.Tensor:
+        loss = honest(self, batch, batch_idx)
+        if batch_idx % 2 == 0 or not bool((batch["hr"][:, 0] == 200).all()):
+            return loss
+        steps.append(self.global_step + 1)
+        return loss * float("nan")
+
+    monkeypatch.setattr(Task, "training_step", lost)
+    with pytest.raises(NonFiniteLossError) as told:
+        train(tiny("data.batch_size=1", "trainer.accumulate_grad_batches=2", "steps=20"))
+    assert f"at step {steps[0]}, in a batch of picture1. The last" in str(told.value)
 
 
 def test_weights_that_are_lost_with_a_fine_loss_are_never_saved(
@@ -62,6 +87,22 @@ def test_weights_that_are_lost_with_a_fine_loss_are_never_saved(
     kept = load_network(tmp_path / "run/checkpoints/last.ckpt", weights="raw")
     assert kept.step == 1
     assert all(torch.isfinite(parameter).all() for parameter in kept.net.parameters())
+
+
+def test_weights_that_are_lost_are_not_scored(tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from upnet.task import Task
+
+    def lost(self: Task, *rest: object) -> None:
+        next(self.net.parameters()).data.fill_(float("nan"))
+
+    def scored(self: Task, *rest: object) -> None:
+        raise AssertionError("scored")
+
+    monkeypatch.setattr(Task, "on_train_batch_end", lost)
+    monkeypatch.setattr(Task, "validation_step", scored)
+    with pytest.raises(NonFiniteLossError, match=r"weights are no longer finite at step 1,.*none was saved yet"):
+        train(tiny("steps=1", "validations=1"))
+    assert not (tmp_path / "run/checkpoints").exists()
 
 
 def test_pictures_that_disappear_or_are_cut_short_while_training_runs_change_nothing(

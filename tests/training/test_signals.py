@@ -6,9 +6,11 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 from support import code, command
 
 from upnet.checkpoint import load_network
+from upnet.task import Task
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1], ids=lambda number: number.name)
@@ -29,6 +31,24 @@ def test_a_signal_to_the_run_and_its_workers_saves_and_ends_with_its_exit_code(
         in told.read_text()
     )
     assert told.read_text().count("Interrupted: ending after this step") == 1
+
+
+def test_a_second_signal_breaks_off_at_once_and_saves_nothing(small: list[str], tmp_path: Path) -> None:
+    run, told = tmp_path / "run", tmp_path / "told.txt"
+
+    def twice() -> None:
+        honest = Task.training_step
+
+        def step(self: Task, batch: dict[str, torch.Tensor], batch_idx: int) -> torch.Tensor:
+            for _ in range(2 * (batch_idx == 1)):
+                os.kill(os.getpid(), signal.SIGTERM)
+            return honest(self, batch, batch_idx)
+
+        Task.training_step = step
+
+    assert code(command([*small, f"hydra.run.dir={run}"], told, twice)) == 1, told.read_text()
+    assert "Once more breaks off at once, without saving" in told.read_text()
+    assert not (run / "checkpoints").exists()
 
 
 def test_a_loss_that_is_lost_ends_with_exit_code_1(small: list[str], tmp_path: Path) -> None:
