@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from served import Served, Server
+from served import Served, Server, names, silent
 
 from upnet.data.download.fetch import DownloadError, fetch
 from upnet.data.sets.base import Archive
@@ -17,18 +17,10 @@ def sha256(content: bytes) -> str:
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
-def silent(text: str) -> None:
-    """Where remarks go that no test asks for."""
-
-
 def half(file: Path, content: bytes = CONTENT, tag: str = '"one"') -> None:
     """What a download leaves that was broken off in the middle."""
     file.with_name(f"{file.name}.part").write_bytes(content[:40_000])
     file.with_name(f"{file.name}.etag").write_text(tag)
-
-
-def names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
 
 
 def test_a_file_arrives_whole_and_alone(tmp_path: Path, server: Server) -> None:

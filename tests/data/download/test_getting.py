@@ -10,21 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from served import Served, Server
+from served import Served, Server, names, silent
 
 from upnet.data.__main__ import main
 from upnet.data.download.fetch import DownloadError
 from upnet.data.download.getting import get
 from upnet.data.sets import Set5
 from upnet.data.sets.base import Archive, Offer, Published
-
-
-def silent(text: str) -> None:
-    """Where remarks go that no test asks for."""
-
-
-def names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
 
 
 def picture(seed: int) -> bytes:
