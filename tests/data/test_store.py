@@ -56,6 +56,12 @@ def _cut(folder: Path) -> None:
         file.truncate(100)
 
 
+def _cut_with_its_time_kept(folder: Path) -> None:
+    written = (folder / "pictures.bin").stat()
+    _cut(folder)
+    os.utime(folder / "pictures.bin", ns=(written.st_atime_ns, written.st_mtime_ns))
+
+
 def _flip(folder: Path) -> None:
     with (folder / "pictures.bin").open("r+b") as file:
         file.seek(50)
@@ -79,6 +85,7 @@ def _other_format(folder: Path) -> None:
     "damage",
     [
         _cut,
+        _cut_with_its_time_kept,
         _flip,
         _edit_index,
         _other_format,
