@@ -22,6 +22,7 @@ class Served:
     heeds_if_range: bool = True
     breaks: int = 0
     fails: int = 0
+    says_length: bool = True
     kind: str = "application/octet-stream"
     asked: list[str | None] = field(default_factory=list)
     sent: int = 0
@@ -53,7 +54,8 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(206 if start else 200)
         if start:
             self.send_header("Content-Range", f"bytes {start}-{total - 1}/{total}")
-        self.send_header("Content-Length", str(total - start))
+        if file.says_length:
+            self.send_header("Content-Length", str(total - start))
         self.send_header("Content-Type", file.kind)
         if file.tag:
             self.send_header("ETag", file.tag)

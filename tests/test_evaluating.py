@@ -1,6 +1,7 @@
 """The uses of evaluate.py, without the program around them."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,11 @@ import torch
 from omegaconf import DictConfig, OmegaConf, open_dict
 from support import ROOT, Compose
 
+from upnet import evaluating
 from upnet.checkpoint import describe
 from upnet.config import ConfigError, build, check
-from upnet.evaluating import compare_results, score_baseline, score_checkpoints
+from upnet.evaluating import compare_results, compare_study, export_checkpoint, score_baseline, score_checkpoints
+from upnet.memory import OF_PICTURES
 from upnet.metrics.perceptual import base
 from upnet.settings import EvaluateSettings
 
@@ -154,6 +157,35 @@ def test_what_cannot_be_scored_is_refused_before_anything_is_written(
     with pytest.raises(ValueError, match=told):
         score_baseline(config)
     assert not (tmp_path / "evaluation").exists()
+
+
+class AskedError(Exception):
+    """What a function was given, instead of what it does."""
+
+
+@pytest.mark.parametrize("use", [score_checkpoints, export_checkpoint, compare_study])
+def test_whose_code_is_trusted_and_which_weights_are_taken_is_handed_on(
+    use: Callable[[DictConfig], None], evaluate: Evaluate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def asked(*given: object) -> None:
+        raise AskedError(*given)
+
+    for name in ("load_network", "read_study"):
+        monkeypatch.setattr(evaluating, name, asked)
+    words = ("export=a.safetensors", "study=runs") if use is compare_study else ("export=a.safetensors",)
+    with pytest.raises(AskedError) as told:
+        use(evaluate("checkpoint=a.ckpt", "weights=raw", "trust=[mine,yours]", *words))
+    weights = () if use is compare_study else ("raw",)
+    assert told.value.args[1 : 2 + len(weights)] == (*weights, ["mine", "yours"])
+
+
+def test_few_kernels_are_kept_where_pictures_of_all_sizes_are_scored(
+    evaluate: Evaluate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", raising=False)
+    with pytest.raises(ValueError, match="device=tpu"):
+        score_baseline(evaluate("baseline=nearest", "device=tpu"))
+    assert os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] == str(OF_PICTURES)
 
 
 def test_an_interpolation_that_there_is_none_of_is_refused(evaluate: Evaluate) -> None:

@@ -1,6 +1,7 @@
 """Pictures of every kind come back larger, and of their kind."""
 
 import copy
+import os
 from pathlib import Path
 from typing import Literal
 
@@ -10,8 +11,10 @@ import torch
 from PIL import Image, ImageOps
 from support import Compose
 
+import upnet
 from upnet.config import build
 from upnet.ensemble import x8
+from upnet.memory import OF_TRAINING
 from upnet.models.enlarge import enlarge
 from upnet.upscaler import Upscaler
 
@@ -158,3 +161,10 @@ def test_an_output_that_is_not_finite_is_refused(upscaler: Upscaler) -> None:
             weight.fill_(float("nan"))
     with pytest.raises(ValueError, match="NaN or infinity"):
         Upscaler(broken).upscale(random(4, 4, 3))
+
+
+def test_few_kernels_are_kept_from_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", raising=False)
+    with pytest.raises(ValueError, match="there is no checkpoint at"):
+        upnet.load("missing.ckpt")
+    assert os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] == str(OF_TRAINING)

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from support import Compose
 
 from upnet import upscaling
 from upnet.config import build
+from upnet.memory import OF_PICTURES
 from upnet.pictures.picture import Picture, read_picture
 from upnet.pictures.writing import write_picture
 from upnet.running import InterruptedRunError
@@ -174,6 +176,15 @@ def test_two_hundred_pictures_come_in_order_and_memory_stays_flat(
         path.parent.mkdir(parents=True, exist_ok=True)
         write_picture(Picture(random(*shape, dtype=(np.uint8, np.uint16)[number // 4 % 2])), path)
     upscale_files(upscaler, tmp_path / "in/0", tmp_path / "first")
+    held: list[weakref.ref[np.ndarray]] = []
+
+    def counted(picture: Picture, path: Path) -> None:
+        held[:] = [one for one in held if one() is not None]
+        assert not held, "one picture is in memory at a time"
+        held.append(weakref.ref(picture.samples))
+        write_picture(picture, path)
+
+    monkeypatch.setattr(upscaling, "write_picture", counted)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     written, failed = upscale_files(upscaler, tmp_path / "in", tmp_path / "out")
     assert not failed
@@ -219,7 +230,7 @@ def command(compose: Compose, upscaler: Upscaler, monkeypatch: pytest.MonkeyPatc
     asked: dict[str, Any] = {}
 
     def load(path: str, weights: str, trust: list[str], device: str, tile: Any, ensemble: Any) -> Upscaler:
-        asked.update(path=path, tile=tile, ensemble=ensemble)
+        asked.update(path=path, weights=weights, trust=trust, tile=tile, ensemble=ensemble)
         return Upscaler(upscaler.net, tile, ensemble)
 
     monkeypatch.setattr(upscaling, "load", load)
@@ -231,10 +242,12 @@ def command(compose: Compose, upscaler: Upscaler, monkeypatch: pytest.MonkeyPatc
     return run
 
 
-def test_the_command_passes_tile_and_ensemble_on(command: Any, tmp_path: Path) -> None:
+def test_the_command_passes_on_what_it_is_told(command: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", raising=False)
     source = saved(tmp_path / "a.png", 20, 20, 3)
-    asked = command(f"input={source}", "tile=16", "ensemble=x8")
-    assert (asked["path"], asked["tile"], asked["ensemble"]) == ("A.ckpt", 16, "x8")
+    asked = command(f"input={source}", "tile=16", "ensemble=x8", "weights=raw", "trust=mine")
+    assert asked == {"path": "A.ckpt", "weights": "raw", "trust": ["mine"], "tile": 16, "ensemble": "x8"}
+    assert os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] == str(OF_PICTURES)
     assert Image.open(tmp_path / "a_x2.png").size == (40, 40)
 
 

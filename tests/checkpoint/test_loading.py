@@ -75,6 +75,7 @@ def test_every_part_of_the_family_comes_back_as_it_was(
         ({"model": {"encoder": {"_target_": "upnet.blocks.Conv", "_partial_": True}}}, "unexpected keyword"),
         ({"model": {"block": {"_target_": "upnet.models.Tail", "_partial_": True}}}, "unexpected keyword"),
         ({"model": {"tail": 3}}, "a component .* is expected"),
+        ({"told": {"model": {"_target_": "upnet.models.Tail", "_partial_": True}}}, "describes a Factory; a "),
         ({"told": {"format": 99}}, "format 99"),
         ({"told": {"format": True}}, "says no checkpoint format"),
         ({"told": {"format": 10**400}}, "more than nine digits"),

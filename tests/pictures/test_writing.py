@@ -44,6 +44,27 @@ def test_a_fault_while_writing_leaves_what_was_there(tmp_path: Path) -> None:
     assert (tmp_path / "a.png").read_bytes() == b"before"
 
 
+def test_a_picture_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    sync, replace = os.fsync, os.replace
+
+    def synced(handle: int) -> None:
+        told.append(f"sync {Path(os.readlink(f'/proc/self/fd/{handle}')).suffix or 'folder'}")
+        sync(handle)
+
+    def replaced(one: Path, other: Path) -> None:
+        told.append(f"rename {one.suffix}")
+        replace(one, other)
+
+    if not Path("/proc/self/fd").exists():
+        pytest.skip("only Linux tells the name of an open file")
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "replace", replaced)
+    with written_aside(tmp_path / "a.png") as file:
+        file.write(b"whole")
+    assert told == ["sync .part", "rename .part", "sync folder"]
+
+
 @pytest.mark.skipif(os.name != "posix", reason="signals are sent as POSIX has them")
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_a_killed_process_leaves_no_file_of_that_name(tmp_path: Path, number: signal.Signals) -> None:

@@ -123,3 +123,10 @@ def test_a_number_passes_where_it_is_allowed_and_is_named_where_not(
     assert line.startswith(f"{name}: ")
     assert "is not allowed: " in line
     assert line.endswith(" is expected")
+
+
+def test_a_multirun_of_trainings_that_start_processes_is_refused(command: Command) -> None:
+    ended = command("train", "trainer=ddp", "seed=1,2", "steps=0", "hydra.sweep.dir=out", "-m")
+    assert ended.code == 2, ended
+    assert "trainer=ddp doesn't go with -m, whose every process would start all runs" in ended.told
+    assert "Traceback" not in ended.told

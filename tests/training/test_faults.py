@@ -1,6 +1,7 @@
 """A training that stops where it must, and settings that are refused before it starts."""
 
 import gc
+import os
 import signal
 import threading
 import weakref
@@ -18,6 +19,7 @@ from upnet.callbacks import NonFiniteLossError
 from upnet.callbacks.interrupt import SIGNALS
 from upnet.checkpoint import load_network
 from upnet.config import ConfigError
+from upnet.memory import OF_TRAINING
 from upnet.training import train
 from upnet.training.parts import build_trainer
 
@@ -158,6 +160,20 @@ def test_nothing_of_a_training_stays_when_it_is_over(tiny, monkeypatch: pytest.M
     assert {type(one).__name__ for one in set(threading.enumerate()) - threads} <= {"TMonitor"}  # tqdm's, one for all
     gc.collect()
     assert [reference() for reference in trained] == [None]
+
+
+def test_few_kernels_are_kept_and_memory_is_given_back_whatever_happens(tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*rest: object) -> None:
+        raise RuntimeError("whatever happens")
+
+    given: list[bool] = []
+    monkeypatch.delenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", raising=False)
+    monkeypatch.setattr("upnet.training.run._run", fails)
+    monkeypatch.setattr("upnet.training.run.give_back", lambda: given.append(True))
+    with pytest.raises(RuntimeError, match="whatever happens"):
+        train(tiny())
+    assert os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] == str(OF_TRAINING)
+    assert given == [True]
 
 
 def test_y_float_is_refused_for_colour(tiny) -> None:

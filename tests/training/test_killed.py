@@ -161,6 +161,13 @@ def test_a_run_that_ended_without_results_and_has_kept_nothing_before_its_end_be
     with monkeypatch.context() as patch:
         patch.setattr(training, "conclude", lambda *rest: {})
         train(tiny(*settings, run="killed"))
-    train(tiny(*settings, f"ckpt={tmp_path}/killed/checkpoints/last.ckpt", run="killed"))
+    last = f"ckpt={tmp_path}/killed/checkpoints/last.ckpt"
+    train(tiny(*settings, last, run="killed"))
     assert "ended before its results were written, and begins anew" in caplog.text
     assert differing(tmp_path / "whole", tmp_path / "killed") == []
+    # Prolonged, it has the results of fewer steps, which aren't those of its last checkpoint.
+    longer = (*settings, "steps=4", last)
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "conclude", lambda *rest: {})
+        train(tiny(*longer, run="killed"))
+    assert train(tiny(*longer, run="killed"))["step"] == 4

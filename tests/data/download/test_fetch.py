@@ -1,12 +1,15 @@
 """Downloading from a server that works, breaks off, forgets, changes its file, or lies."""
 
 import hashlib
+from http.client import HTTPResponse
 from pathlib import Path
+from urllib.request import Request
 
 import numpy as np
 import pytest
 from served import Served, Server, names, silent
 
+from upnet.data.download import fetch as download
 from upnet.data.download.fetch import DownloadError, fetch
 from upnet.data.sets.base import Archive
 
@@ -128,6 +131,44 @@ def test_another_file_than_was_published_is_not_kept(
     with pytest.raises(DownloadError, match=told):
         fetch(Archive(f"{address}/a.tar", "", **wrong), tmp_path / "a.tar", silent)  # pyright: ignore[reportArgumentType]
     assert names(tmp_path) == []
+
+
+def test_what_lies_there_is_another_file_where_its_size_is_not_the_published_one(
+    tmp_path: Path, server: Server
+) -> None:
+    address, files = server
+    files["/a.tar"] = Served(CONTENT)
+    (tmp_path / "a.tar").write_bytes(CONTENT[:-1])
+    fetch(Archive(f"{address}/a.tar", "", size=len(CONTENT)), tmp_path / "a.tar", silent)
+    assert (tmp_path / "a.tar").read_bytes() == CONTENT
+
+
+def test_a_protected_address_may_not_lead_to_one_that_is_not_where_no_checksum_vouches(
+    tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address, files = server
+    files["/a.tar"] = Served(CONTENT)
+    honest = download.urlopen
+
+    def led(request: Request, timeout: float) -> HTTPResponse:
+        return honest(Request(request.full_url.replace("https://set.org", address)), timeout=timeout)
+
+    monkeypatch.setattr(download, "urlopen", led)
+    with pytest.raises(DownloadError, match=r"it leads to http://127.*, which is not protected by https"):
+        fetch(Archive("https://set.org/a.tar", ""), tmp_path / "a.tar", silent)
+    assert names(tmp_path) == []
+    fetch(Archive("https://set.org/a.tar", "", checksum=sha256(CONTENT)), tmp_path / "a.tar", silent)
+
+
+def test_no_more_is_written_than_a_file_may_have_where_the_server_does_not_say_how_much_comes(
+    tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address, files = server
+    files["/a.tar"] = Served(CONTENT, says_length=False)
+    monkeypatch.setattr(download, "BLOCK", 1000)
+    with pytest.raises(DownloadError, match="sends more than the 50000 bytes of the file"):
+        fetch(Archive(f"{address}/a.tar", "", size=50_000), tmp_path / "a.tar", silent)
+    assert sum(path.stat().st_size for path in tmp_path.iterdir() if path.suffix != ".etag") <= 50_000
 
 
 def test_a_web_page_is_not_taken_for_an_archive(tmp_path: Path, server: Server) -> None:

@@ -167,6 +167,18 @@ def test_an_enormous_expansion_is_refused_before_anything_is_written(tmp_path: P
     assert everything(tmp_path) == ["archive"]
 
 
+def test_more_members_than_any_set_has_are_refused_before_anything_is_written(
+    tmp_path: Path, pack: Pack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = pack(tmp_path / "archive", {f"set/{number}.png": picture() for number in range(3)})
+    monkeypatch.setattr("upnet.data.download.unpack.MOST", 2)
+    with pytest.raises(UnsafeArchiveError, match="more than 2 files"):
+        unpack(archive, "set", tmp_path / "target")
+    assert everything(tmp_path) == ["archive"]
+    monkeypatch.setattr("upnet.data.download.unpack.MOST", 3)
+    assert unpack(archive, "set", tmp_path / "target") == 3
+
+
 def test_a_zip_that_states_less_than_it_holds_writes_no_more_than_it_states(tmp_path: Path) -> None:
     archive = zipped(tmp_path / "archive.zip", {"set/b.png": bytes(20_000_000)})
     content = archive.read_bytes()
