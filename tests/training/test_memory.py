@@ -22,15 +22,24 @@ SETTINGS = [
 ]  # fmt: skip
 
 
+def used() -> int:
+    """The bytes of addresses that this process has."""
+    return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+
+
 def bound(need: int) -> None:
     """From the first to the last picture of a validation, leave the process a little less memory than it needs."""
     begin, end = Task.on_validation_epoch_start, Task.on_validation_epoch_end
 
     def begun(self: Task) -> None:
         begin(self)
-        ctypes.CDLL(None).malloc_trim(0)
-        used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-        resource.setrlimit(resource.RLIMIT_AS, (used + need, resource.RLIM_INFINITY))
+        library = ctypes.CDLL(None)
+        library.malloc_trim(0)
+        # What earlier tests of this process have left free in the heap no limit takes away: fill it, until it grows.
+        before = used()
+        while used() == before:
+            library.malloc(1 << 20)
+        resource.setrlimit(resource.RLIMIT_AS, (used() + need, resource.RLIM_INFINITY))
 
     def ended(self: Task) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
