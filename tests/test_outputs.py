@@ -39,3 +39,10 @@ def test_a_link_beside_a_checkpoint_is_not_followed(tmp_path: Path, link: str) -
     beside_run(tmp_path / "run/checkpoints/last.ckpt", CONTENT, [], tmp_path / "own")
     assert not list((tmp_path / "victim").iterdir())
     assert list((tmp_path / "own/tensorboard/evaluation").iterdir())
+
+
+def test_what_stands_beside_a_checkpoint_that_lies_in_no_run_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "tensorboard").mkdir()
+    beside_run(tmp_path / "some/last.ckpt", CONTENT, [], tmp_path / "own")
+    assert not list((tmp_path / "tensorboard").iterdir())
+    assert list((tmp_path / "own/tensorboard/evaluation").iterdir())

@@ -56,6 +56,15 @@ def test_a_folder_is_upscaled_past_a_broken_picture(upscaler: Upscaler, tmp_path
     assert left(tmp_path / "out") == ["a.png", "deep/b.png"]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such names")
+def test_a_broken_picture_is_told_in_letters_that_move_no_cursor(upscaler: Upscaler, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/a\x1b[2J.png").write_bytes(b"no picture")
+    _, (told,) = upscale_files(upscaler, tmp_path / "in", tmp_path / "out")
+    assert "a\\x1b[2J.png cannot be read as a picture" in told
+    assert told.isprintable()
+
+
 def test_pictures_of_one_name_and_two_endings_are_both_kept(upscaler: Upscaler, tmp_path: Path) -> None:
     saved(tmp_path / "in/a.png", 6, 5, 3)
     saved(tmp_path / "in/a.bmp", 4, 7, 3)

@@ -16,7 +16,7 @@ from upnet.training import train
 
 def test_a_run_leaves_everything_that_was_promised(tiny, tmp_path: Path) -> None:
     content = train(tiny())
-    run = tmp_path / "run"
+    run, last = tmp_path / "run", tmp_path / "run/checkpoints/last.ckpt"
     for name in ("config.yaml", "versions.json", "comparison.png", "checkpoints/last.ckpt", "checkpoints/best.ckpt"):
         assert (run / name).stat().st_size > 0, name
     written = json.loads((run / "results.json").read_text())
@@ -34,6 +34,8 @@ def test_a_run_leaves_everything_that_was_promised(tiny, tmp_path: Path) -> None
     for tag in ("psnr", "ssim", "psnr_raw", "ssim_raw"):
         assert [step for step, _ in told[f"validation/{tag}"]] == [3, 6], tag
     assert told["validation/psnr"][-1][1] == pytest.approx(dataset["psnr"], abs=1e-4)
+    (best,) = [kept["best_model_score"] for kept in state(last)["callbacks"].values() if "best_model_score" in kept]
+    assert float(best) == pytest.approx(max(score for _, score in told["validation/psnr"]), abs=1e-4)
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_seed_does_not(tiny, tmp_path: Path) -> None:
