@@ -51,3 +51,15 @@ def test_the_bar_shows_the_loss_of_the_batch(tiny, tmp_path: Path, capsys: pytes
 def test_accumulated_batches_make_one_step_and_one_average(tiny, tmp_path: Path) -> None:
     content = train(tiny("trainer.accumulate_grad_batches=3", "steps=2", "validations=1"))
     assert content["step"] == 2
+
+
+def test_the_first_step_weighs_nine_elevenths_in_the_average(tiny, tmp_path: Path) -> None:
+    settings = ("optimizer=sgd", "optimizer.momentum=0", "scheduler=constant", "scheduler.warmup=0", "precision=32")
+    settings += ("steps=1", "validations=1")
+    train(tiny(*settings, "optimizer.lr=0.1", run="moved"))
+    train(tiny(*settings, "optimizer.lr=1e-30", run="still"))
+    moved, still = (state(tmp_path / run / "checkpoints/last.ckpt")["state_dict"] for run in ("moved", "still"))
+    raw = {key.removeprefix("net."): tensor for key, tensor in moved.items() if key.startswith("net.")}
+    assert any((raw[key] - still[f"net.{key}"]).abs().max() > 1e-3 for key in raw)
+    for key, tensor in raw.items():
+        torch.testing.assert_close(moved[f"ema.net.{key}"], still[f"net.{key}"].lerp(tensor, 9 / 11))
