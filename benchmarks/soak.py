@@ -3,8 +3,9 @@
 One process goes round and round: it trains a network with validations, checkpoints and TensorBoard, opens the
 checkpoint and upscales pictures of ever other sizes, scores the network, and opens stores again, every tenth time
 decoding them anew. Networks, operators, worker processes, tiles and kinds of pictures take turns. After every round it
-notes its resident memory, what of it the C library has handed out, threads, open files, mapped regions, child processes
-and the objects that Python knows of.
+notes its resident memory, its own apart from the pages of files, which the kernel takes and brings back as it likes;
+what the C library holds and what of it it has handed out; threads, open files, mapped regions, child processes and the
+objects that Python knows of.
 
 The slope of each is a straight line through the means of twenty stretches of equal length, after the first fifth of the
 time has been left out as warming up, with its 95 % interval (Student's t); means of stretches depend little on each
@@ -68,12 +69,16 @@ class Sample:
     """The process after a round.
 
     seconds: since the start.
-    memory:  resident, in MiB.
-    handed:  what the C library has handed out, in MiB, without what it keeps free and what was mapped past it.
+    memory:  resident, in MiB, without files.
+    paged:   of files, mostly the code of libraries, in MiB.
+    heap:    what the C library holds, in MiB, without what was mapped past it.
+    handed:  what of the heap it has handed out, in MiB.
     """
 
     seconds: float
     memory: float
+    paged: float
+    heap: float
     handed: float
     threads: int
     files: int
@@ -103,7 +108,9 @@ def sample(seconds: float) -> Sample:
     children = [Path(task, "children").read_text().split() for task in own.glob("task/*")]
     return Sample(
         seconds,
-        memory=int(status["VmRSS"].split()[0]) / 1024,
+        memory=int(status["RssAnon"].split()[0]) / 1024,
+        paged=int(status["RssFile"].split()[0]) / 1024,
+        heap=_asked().arena / 2**20,
         handed=handed_out(),
         threads=int(status["Threads"]),
         files=len(os.listdir(own / "fd")),
@@ -115,9 +122,13 @@ def sample(seconds: float) -> Sample:
 
 def handed_out() -> float:
     """What the C library has handed out, in MiB. Source: https://man7.org/linux/man-pages/man3/mallinfo.3.html"""
+    return _asked().uordblks / 2**20
+
+
+def _asked() -> "_Told":
     ask = ctypes.CDLL(None).mallinfo2
     ask.restype = _Told
-    return ask().uordblks / 2**20
+    return ask()
 
 
 class _Told(ctypes.Structure):
@@ -246,8 +257,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for one in rounds(given.minutes, given.steps):
         samples.append(one)
         print(
-            f"{one.seconds / 60:6.1f} min  {one.memory:7.1f} MiB  {one.handed:6.1f} MiB handed out  "
-            f"{one.threads} threads  {one.files} files  "
+            f"{one.seconds / 60:6.1f} min  {one.memory:7.1f} MiB  heap {one.heap:6.1f} MiB, "
+            f"handed out {one.handed:6.1f}  {one.threads} threads  {one.files} files  "
             f"{one.regions} regions  {one.children} children  {one.objects} objects",
             flush=True,
         )

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from upnet.memory import give_back, keep_large_blocks
+from upnet.memory import OF_PICTURES, give_back, keep_large_blocks
 
 # Page faults of a block of 64 MiB, asked for again and again: a few times until it fits where it lay before.
 FAULTS = """
@@ -56,7 +56,7 @@ def test_elsewhere_no_library_is_even_opened(system: str, monkeypatch: pytest.Mo
 # block behind it stays, without which the library would give it back by itself.
 GIVEN_BACK = """
 import torch
-from upnet.memory import give_back, keep_large_blocks
+from upnet.memory import OF_PICTURES, give_back, keep_large_blocks
 
 def resident():
     with open("/proc/self/statm") as file:
@@ -136,7 +136,7 @@ print(-after(range(60, 64)) + after(range(64, 74)))
 def test_pictures_of_ever_other_sizes_take_no_more_memory() -> None:
     root = Path(__file__).parents[1]
     run = subprocess.run(
-        [sys.executable, "-c", DESCRIPTIONS, "16"],
+        [sys.executable, "-c", DESCRIPTIONS, str(OF_PICTURES)],
         capture_output=True,
         text=True,
         check=True,

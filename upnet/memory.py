@@ -11,6 +11,9 @@ TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
 OF_TRAINING, OF_PICTURES = 256, 64
 """How many kernels to keep where a network is trained, and where pictures of all sizes go through one."""
 
+_DESCRIPTIONS = 16
+"""How many descriptions of kernels to keep of every kind; with 8 as with 256 a step takes as long."""
+
 
 def keep_large_blocks() -> bool:
     """Tell the C library to keep the large blocks it is given back; whether it could be told.
@@ -44,16 +47,16 @@ def keep_few_kernels(most: int) -> None:
 
     It makes one per layer and size of the input, keeps 1024, and each holds memory in proportion to the size: a folder
     of pictures of mixed sizes took six MB more with every picture, and some gigabytes in the end. What torch puts
-    between the two keeps another 1024 descriptions of every kind, which took 40 KB more with every picture. A step of
-    training, which makes the same kernels again and again, needs up to a hundred and more of them, a picture twenty.
-    What the environment says, as ONEDNN_PRIMITIVE_CACHE_CAPACITY and LRU_CACHE_CAPACITY, stays; once torch has computed
-    a convolution it is too late.
+    between the two keeps another 1024 descriptions of every kind, which took 40 KB more with every picture, and needs
+    next to none of them. A step of training, which makes the same kernels again and again, needs up to a hundred and
+    more of them, a picture twenty. What the environment says, as ONEDNN_PRIMITIVE_CACHE_CAPACITY and
+    LRU_CACHE_CAPACITY, stays; once torch has computed a convolution it is too late.
 
     Source: https://uxlfoundation.github.io/oneDNN/dev_guide_primitive_cache.html, and computation_cache of
     https://github.com/intel/ideep
     """
-    for name in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
-        os.environ.setdefault(name, str(most))
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(most))
+    os.environ.setdefault("LRU_CACHE_CAPACITY", str(min(most, _DESCRIPTIONS)))
 
 
 def _library(function: str) -> Any:
