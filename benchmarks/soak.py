@@ -3,9 +3,9 @@
 One process goes round and round: it trains a network with validations, checkpoints and TensorBoard, opens the
 checkpoint and upscales pictures of ever other sizes, scores the network, and opens stores again, every tenth time
 decoding them anew. Networks, operators, worker processes, tiles and kinds of pictures take turns. After every round it
-notes its resident memory, its own apart from the pages of files, which the kernel takes and brings back as it likes;
-what the C library holds and what of it it has handed out; threads, open files, mapped regions, child processes and the
-objects that Python knows of.
+notes its resident memory, its own apart from the pages of files, which the kernel takes and brings back as it likes,
+and what is left of it once what lies free is given back; what the C library holds and what of it it has handed out;
+threads, open files, mapped regions, child processes and the objects that Python knows of.
 
 The slope of each is a straight line through the means of twenty stretches of equal length, after the first fifth of the
 time has been left out as warming up, with its 95 % interval (Student's t); means of stretches depend little on each
@@ -43,6 +43,7 @@ from scipy import stats
 import upnet
 from upnet.config import check
 from upnet.data import Folder, build
+from upnet.memory import give_back
 from upnet.metrics import Protocol
 from upnet.scoring import score_sets
 from upnet.settings import TrainSettings
@@ -70,6 +71,7 @@ class Sample:
 
     seconds: since the start.
     memory:  resident, in MiB, without files.
+    kept:    the same after what lies free in the heap was given back: what the next round finds there.
     paged:   of files, mostly the code of libraries, in MiB.
     heap:    what the C library holds, in MiB, without what was mapped past it.
     handed:  what of the heap it has handed out, in MiB.
@@ -77,6 +79,7 @@ class Sample:
 
     seconds: float
     memory: float
+    kept: float
     paged: float
     heap: float
     handed: float
@@ -103,21 +106,30 @@ class Growth:
 
 def sample(seconds: float) -> Sample:
     """Look at this process. Nothing is collected before: what the garbage collector leaves lying counts."""
-    own = Path("/proc/self")
-    status = dict(line.split(":", 1) for line in (own / "status").read_text().splitlines())
+    own, status = Path("/proc/self"), _status()
+    heap, handed = _asked().arena / 2**20, handed_out()
+    give_back()
     children = [Path(task, "children").read_text().split() for task in own.glob("task/*")]
     return Sample(
         seconds,
-        memory=int(status["RssAnon"].split()[0]) / 1024,
-        paged=int(status["RssFile"].split()[0]) / 1024,
-        heap=_asked().arena / 2**20,
-        handed=handed_out(),
-        threads=int(status["Threads"]),
+        memory=status["RssAnon"] / 1024,
+        kept=_status()["RssAnon"] / 1024,
+        paged=status["RssFile"] / 1024,
+        heap=heap,
+        handed=handed,
+        threads=status["Threads"],
         files=len(os.listdir(own / "fd")),
         regions=(own / "maps").read_text().count("\n"),
         children=sum(map(len, children)),
         objects=len(gc.get_objects()),
     )
+
+
+def _status() -> dict[str, int]:
+    """What the kernel tells of this process in numbers; memory in KiB."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    words = {name: told.split() for name, _, told in (line.partition(":") for line in lines)}
+    return {name: int(told[0]) for name, told in words.items() if told and told[0].isdigit()}
 
 
 def handed_out() -> float:
@@ -257,7 +269,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for one in rounds(given.minutes, given.steps):
         samples.append(one)
         print(
-            f"{one.seconds / 60:6.1f} min  {one.memory:7.1f} MiB  heap {one.heap:6.1f} MiB, "
+            f"{one.seconds / 60:6.1f} min  {one.memory:7.1f} MiB, {one.kept:7.1f} kept  heap {one.heap:6.1f} MiB, "
             f"handed out {one.handed:6.1f}  {one.threads} threads  {one.files} files  "
             f"{one.regions} regions  {one.children} children  {one.objects} objects",
             flush=True,

@@ -18,6 +18,7 @@ def test_a_soak_of_one_round_does_all_its_work(tmp_path: Path, capsys: pytest.Ca
     sample = told["samples"][0]
     assert 100 < sample["handed"] <= sample["heap"] < 2 * sample["memory"]
     assert sample["paged"] > 50
+    assert 0.3 * sample["memory"] < sample["kept"] <= sample["memory"]
     threads = told["growth"]["threads"]  # of children, a process of tests may have some of its own
     assert threads["first"] == threads["last"] >= 1
     assert threads["slope"] is None
@@ -28,7 +29,7 @@ def test_a_soak_of_one_round_does_all_its_work(tmp_path: Path, capsys: pytest.Ca
 def test_growth_is_told_from_noise(per_hour: float, grows: bool) -> None:
     rng = np.random.default_rng(0)
     samples = [
-        Sample(t, 900 + per_hour * t / 3600 + rng.normal(0, 5), 300, 250, 200, 4, 10, 1000, 0, 500_000)
+        Sample(t, 900 + per_hour * t / 3600 + rng.normal(0, 5), 550, 300, 250, 200, 4, 10, 1000, 0, 500_000)
         for t in range(20, 3600, 20)
     ]
     row = growth(samples, "memory")
