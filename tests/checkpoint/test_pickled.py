@@ -5,9 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from upnet.checkpoint import load_network
-from upnet.checkpoint.pickled import refuse_writing
+from upnet.checkpoint.pickled import refuse_harm
 
 # As a pickle spells them.
 ITEM, ITEMS = b"K\x01K\x02s", b"(K\x01K\x02u"
@@ -38,7 +39,7 @@ def test_items_in_anything_but_a_dictionary_are_refused(
 ) -> None:
     path = repacked(written(), {"data.pkl": lambda _: b"\x80\x02" + into + items + b"."})
     with pytest.raises(ValueError, match="items into what is no dictionary"):
-        refuse_writing(path)
+        refuse_harm(path)
     told = "can't be read as a checkpoint: it puts items into what is no dictionary. It holds more than plain data"
     with pytest.raises(ValueError, match=re.escape(told)):
         load_network(path)
@@ -65,7 +66,7 @@ def test_items_in_anything_but_a_dictionary_are_refused(
 def test_items_in_a_dictionary_are_not(
     written: Callable[..., Path], repacked: Callable[..., Path], into: bytes, items: bytes
 ) -> None:
-    refuse_writing(repacked(written(), {"data.pkl": lambda _: b"\x80\x02" + into + items + b"."}))
+    refuse_harm(repacked(written(), {"data.pkl": lambda _: b"\x80\x02" + into + items + b"."}))
 
 
 @pytest.mark.parametrize(
@@ -76,6 +77,30 @@ def test_what_takes_more_than_there_is_is_refused(
 ) -> None:
     path = repacked(written(), {"data.pkl": lambda _: b"\x80\x02" + code})
     with pytest.raises((ValueError, LookupError)):
-        refuse_writing(path)
+        refuse_harm(path)
     with pytest.raises(ValueError, match="can't be read as a checkpoint"):
         load_network(path)
+
+
+@pytest.mark.parametrize(
+    "tensor",
+    [
+        torch.quantize_per_tensor(torch.zeros(3), 0.1, 0, torch.qint8),
+        torch.zeros(3).to_sparse(),
+        torch.eye(3).to_sparse_csr(),
+        torch.zeros(3, device="meta"),
+    ],
+    ids=["quantised", "sparse", "compressed sparse", "without numbers"],
+)
+def test_tensors_that_no_network_has_are_not_even_made(written: Callable[..., Path], tensor: torch.Tensor) -> None:
+    path = written(content={"optimizer_states": [tensor]})
+    with pytest.raises(ValueError, match=r"^it asks for torch\._utils\._rebuild_\w+$"):
+        refuse_harm(path)
+    with pytest.raises(
+        ValueError, match=r"it asks for torch\._utils\._rebuild_\w+\. It holds more than plain data and"
+    ):
+        load_network(path)
+
+
+def test_parameters_are(written: Callable[..., Path]) -> None:
+    refuse_harm(written(content={"optimizer_states": [torch.nn.Parameter(torch.zeros(3))]}))

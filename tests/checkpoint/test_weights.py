@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from upnet.checkpoint import load_network
+from upnet.checkpoint.weights import chosen
 
 BIAS = "ema.net.tail.output.bias"
 ODD: dict[str, Any] = {
@@ -37,7 +38,13 @@ UNFIT: dict[str, Any] = {
 
 @pytest.mark.parametrize("name", ODD)
 def test_what_is_no_plain_tensor_is_refused(written: Callable[..., Path], name: str) -> None:
-    with pytest.raises(ValueError, match=r"holds 'tail\.output\.bias' as a .*: weights are plain tensors of numbers$"):
+    with pytest.raises(ValueError, match=r"^holds 'tail\.output\.bias' as a .*: weights are plain tensors of numbers$"):
+        chosen({BIAS: ODD[name]}, "ema", 1 << 60)
+    # Most of them are made by what upnet's own checkpoints have no use for, and which isn't asked then.
+    told = (
+        r"as a .*: weights are plain tensors of numbers$|it asks for torch\._utils\._rebuild_\w+\. It holds more than"
+    )
+    with pytest.raises(ValueError, match=told):
         load_network(written(state={BIAS: ODD[name]}))
 
 

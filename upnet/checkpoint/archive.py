@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from upnet.checkpoint.faults import DamagedCheckpointError, reason
-from upnet.checkpoint.pickled import refuse_writing
+from upnet.checkpoint.pickled import refuse_harm
 
 _DAMAGE = (
     zipfile.BadZipFile,
@@ -32,7 +32,7 @@ def read_archive(path: Path) -> object:
     """
     _check_whole(path)
     try:
-        refuse_writing(path)
+        refuse_harm(path)
         # Mapped, a tensor is never larger than its share of the file, whatever the file says of it.
         return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except Exception as fault:  # a pickle from a stranger can make torch's reader raise anything

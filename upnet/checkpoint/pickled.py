@@ -6,15 +6,21 @@ from pathlib import Path
 import torch
 
 _DICTIONARIES = frozenset({"collections OrderedDict", "collections Counter"})
+_TENSORS = frozenset({"_rebuild_tensor_v2", "_rebuild_parameter", "_rebuild_parameter_with_state"})
+"""What makes dense tensors; whatever else makes tensors has checked too little of what it is given, time and again."""
+
 _KEPT = frozenset({"SETITEM", "SETITEMS", "APPEND", "APPENDS", "ADDITEMS", "BUILD"})
 """What changes the thing that lies below its arguments, and leaves it there."""
 
 
-def refuse_writing(path: Path) -> None:
-    """Raise ValueError where the pickle of torch's archive puts items into anything but a dictionary.
+def refuse_harm(path: Path) -> None:
+    """Raise ValueError where the pickle of torch's archive would write past a tensor, or make one as no network has it.
+
+    That is, where it puts items into anything but a dictionary, or asks for a quantised, a sparse or a nested tensor.
 
     torch 2.9 lets it put them into the memory of a tensor although `weights_only` is set (CVE-2026-24747), later ones
-    don't. Raises whatever else a stranger's pickle makes Python raise.
+    don't; 2.12 takes the bounds of quantised tensors on trust, and 2.13 those of sparse ones. Raises whatever else a
+    stranger's pickle makes Python raise.
 
     Source: https://github.com/pytorch/pytorch/security/advisories/GHSA-63cw-57p8-fm3p
     """
@@ -56,5 +62,8 @@ def _left(opcode: pickletools.OpcodeInfo, argument: object, taken: list[str], me
     if opcode.name == "REDUCE":
         return ["dict" if taken[0] == "class" else "else"]
     if opcode.name == "GLOBAL":
+        module, _, name = str(argument).partition(" ")
+        if module == "torch._utils" and name.startswith("_rebuild") and name not in _TENSORS:
+            raise ValueError(f"it asks for {module}.{name}")
         return ["class" if argument in _DICTIONARIES else "else"]
     return ["dict" if kind is pickletools.pydict else "else" for kind in opcode.stack_after]
