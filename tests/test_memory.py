@@ -56,7 +56,7 @@ def test_elsewhere_no_library_is_even_opened(system: str, monkeypatch: pytest.Mo
 # block behind it stays, without which the library would give it back by itself.
 GIVEN_BACK = """
 import torch
-from upnet.memory import OF_PICTURES, give_back, keep_large_blocks
+from upnet.memory import give_back, keep_large_blocks
 
 def resident():
     with open("/proc/self/statm") as file:

@@ -56,7 +56,7 @@ def keep_few_kernels(most: int) -> None:
     https://github.com/intel/ideep
     """
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(most))
-    os.environ.setdefault("LRU_CACHE_CAPACITY", str(min(most, _DESCRIPTIONS)))
+    os.environ.setdefault("LRU_CACHE_CAPACITY", str(_DESCRIPTIONS))
 
 
 def _library(function: str) -> Any:

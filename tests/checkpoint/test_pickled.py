@@ -1,4 +1,4 @@
-"""A pickle may put items into dictionaries, and into nothing else, whichever torch reads it afterwards."""
+"""A pickle may put items into dictionaries only, and make dense tensors only, whichever torch reads it afterwards."""
 
 import re
 from collections.abc import Callable
@@ -102,5 +102,16 @@ def test_tensors_that_no_network_has_are_not_even_made(written: Callable[..., Pa
         load_network(path)
 
 
-def test_parameters_are(written: Callable[..., Path]) -> None:
+@pytest.mark.parametrize("parted", [b"torch\n_utils._rebuild_qtensor", b"torch._utils\n_rebuild_qtensor"])
+def test_a_name_is_known_wherever_it_is_parted(
+    written: Callable[..., Path], repacked: Callable[..., Path], parted: bytes
+) -> None:
+    quantised = torch.quantize_per_tensor(torch.zeros(3), 0.1, 0, torch.qint8)
+    whole = b"torch._utils\n_rebuild_qtensor"
+    path = repacked(written(content={"a": quantised}), {"data.pkl": lambda content: content.replace(whole, parted)})
+    with pytest.raises(ValueError, match=r"^it asks for torch\._utils\._rebuild_qtensor$"):
+        refuse_harm(path)
+
+
+def test_parameters_are_made(written: Callable[..., Path]) -> None:
     refuse_harm(written(content={"optimizer_states": [torch.nn.Parameter(torch.zeros(3))]}))

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import torch
 
-_DICTIONARIES = frozenset({"collections OrderedDict", "collections Counter"})
-_TENSORS = frozenset({"_rebuild_tensor_v2", "_rebuild_parameter", "_rebuild_parameter_with_state"})
+_DICTIONARIES = frozenset({"collections.OrderedDict", "collections.Counter"})
+_TENSORS = frozenset(f"torch._utils._rebuild_{what}" for what in ("tensor_v2", "parameter", "parameter_with_state"))
 """What makes dense tensors; whatever else makes tensors has checked too little of what it is given, time and again."""
 
 _KEPT = frozenset({"SETITEM", "SETITEMS", "APPEND", "APPENDS", "ADDITEMS", "BUILD"})
@@ -62,8 +62,9 @@ def _left(opcode: pickletools.OpcodeInfo, argument: object, taken: list[str], me
     if opcode.name == "REDUCE":
         return ["dict" if taken[0] == "class" else "else"]
     if opcode.name == "GLOBAL":
-        module, _, name = str(argument).partition(" ")
-        if module == "torch._utils" and name.startswith("_rebuild") and name not in _TENSORS:
-            raise ValueError(f"it asks for {module}.{name}")
-        return ["class" if argument in _DICTIONARIES else "else"]
+        # As torch looks it up: wherever the pickle parts the module from the name, the path is the same.
+        path = str(argument).replace(" ", ".")
+        if path.rpartition(".")[2].startswith("_rebuild") and path not in _TENSORS:
+            raise ValueError(f"it asks for {path}")
+        return ["class" if path in _DICTIONARIES else "else"]
     return ["dict" if kind is pickletools.pydict else "else" for kind in opcode.stack_after]
