@@ -8,7 +8,8 @@ training of EDSR-baseline of so many minutes with its scores and the share of it
 needs no network, and about ten minutes, of which compiling and the training take most. The file is written after
 every part; a part that fails is told in it, costs none of the others, and makes the exit code 1, as does a row that is
 refused, unless it is one of those that are compiled or recorded. What is recorded as CUDA graphs comes last, since a
-recording that goes wrong may leave the device unusable. `--device cpu --smoke` runs all of it in small on a CPU.
+recording that goes wrong may leave the device unusable. `--parts` takes some alone, where the GPU is lent for minutes.
+`--device cpu --smoke` runs all of it in small on a CPU.
 """
 
 import argparse
@@ -41,6 +42,7 @@ from upnet.settings import TrainSettings
 
 HERE = Path(__file__).resolve().parent
 CONFIGS = HERE.parent / "configs"
+PARTS = ("steps", "parity", "operators", "training", "graphs")
 OPERATOR_SECONDS = 300
 """When the comparison of operators, a process of its own, is given up."""
 MODELS = {"edsr": ["model=edsr", "data.patch=48"], "unet": ["model=unet", "data.patch=48"]}
@@ -311,6 +313,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--pictures", type=Path, help="a folder to train on")
     parser.add_argument("--validation", type=Path, nargs="+", default=[], help="folders to score")
     parser.add_argument("--minutes", type=float, default=4.0, help="of the training")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="these alone")
     parser.add_argument("--smoke", action="store_true", help="tiny sizes, to see that everything runs")
     given = parser.parse_args(arguments)
     if given.device == "cuda" and not torch.cuda.is_available():
@@ -327,10 +330,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parts["graphs"] = lambda: measure_steps(setting, graphs=True)
     found: dict[str, Any] = machine(setting)
     failed = False
-    for name, part in parts.items():
+    for name in (name for name in parts if name in given.parts):
         start = time.perf_counter()
         try:
-            found[name] = part()
+            found[name] = parts[name]()
             failed |= incomplete(found[name])
         except Exception as fault:
             traceback.print_exc()

@@ -1,5 +1,7 @@
 """Kill trainings at random moments and go on: `python benchmarks/reliability/kills.py [--points 20] [--json FILE]`.
 
+`--device gpu` does it on a GPU, where only trainer.deterministic=true gives the same bits twice.
+
 Of each setting, fp32 and bf16 with 0 and 2 workers, one run of train.py is left undisturbed. The others are killed by
 SIGKILL: at a random time of the run, amid a random validation, or amid the writing of a random checkpoint. They go on
 by their own command, and must end bit-identical to the undisturbed one: weights, their average, optimizer and schedule,
@@ -83,13 +85,14 @@ class Stage:
 class Runs:
     """Runs of one setting, in folders below `folder`."""
 
-    def __init__(self, folder: Path, precision: str, workers: int, steps: int) -> None:
+    def __init__(self, folder: Path, precision: str, workers: int, steps: int, device: str) -> None:
         self.folder = folder
         self.words = [
             "data=folder", f"data.root={folder.parent}/train", f"data.val_root={folder.parent}/validation",
-            "data.patch=8", "data.batch_size=4", "model.encoder.width=4", "trainer=cpu", "trainer.log_every_n_steps=1",
+            "data.patch=8", "data.batch_size=4", "model.encoder.width=4", "trainer.log_every_n_steps=1",
             "callbacks.progress=null", "callbacks.checkpoints.minutes=0.005", f"steps={steps}", "validations=4",
             "scheduler.warmup=2", f"precision={precision}", f"data.workers={workers}",
+            f"trainer={device}", f"trainer.deterministic={device == 'gpu'}",
         ]  # fmt: skip
         folder.mkdir()
         start = time.perf_counter()
@@ -156,9 +159,9 @@ def differing(whole: Path, other: Path) -> list[str]:
 
     told: list[str] = []
     for name, parts in {"last": ("state_dict", "optimizer_states", "lr_schedulers", "loops", "upnet")}.items():
-        one, two = (torch.load(run / f"checkpoints/{name}.ckpt", weights_only=True) for run in (whole, other))
+        one, two = (torch.load(run / f"checkpoints/{name}.ckpt", "cpu", weights_only=True) for run in (whole, other))
         told += [f"{name}.ckpt: {part}" for part in parts if not same(one[part], two[part])]
-    best = [torch.load(run / "checkpoints/best.ckpt", weights_only=True) for run in (whole, other)]
+    best = [torch.load(run / "checkpoints/best.ckpt", "cpu", weights_only=True) for run in (whole, other)]
     if best[0]["global_step"] != best[1]["global_step"] or not same(best[0]["state_dict"], best[1]["state_dict"]):
         told.append("best.ckpt")
     results = [json.loads((run / "results.json").read_text(encoding="utf-8")) for run in (whole, other)]
@@ -209,7 +212,7 @@ def paint(folder: Path) -> None:
             noise.resize((128, 112), Image.Resampling.BICUBIC).save(folder / part / f"{part}{number}.png")
 
 
-def points(folder: Path, count: int, steps: int, seed: int) -> list[Point]:
+def points(folder: Path, count: int, steps: int, seed: int, device: str) -> list[Point]:
     """Kill so many runs, dealt out over the settings and the kinds of moments."""
     draw = random.Random(seed)
     paint(folder)
@@ -220,7 +223,7 @@ def points(folder: Path, count: int, steps: int, seed: int) -> list[Point]:
         precision, workers = setting = SETTINGS[(len(done) + offset) % len(SETTINGS)]
         kind = (len(done) + len(done) // len(SETTINGS)) % len(KINDS)
         if setting not in runs:
-            runs[setting] = Runs(folder / f"{precision}-{workers}", precision, workers, steps)
+            runs[setting] = Runs(folder / f"{precision}-{workers}", precision, workers, steps, device)
         own, name = runs[setting], f"run{len(done)}-{draw.randrange(10**6)}"
         died = own.killed(name, kind, draw)
         if died is None:
@@ -249,6 +252,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--points", type=int, default=20, help="how many runs are killed (default: 20)")
     parser.add_argument("--steps", type=int, default=60, help="of every run (default: 60)")
     parser.add_argument("--seed", type=int, default=0, help="of the random moments (default: 0)")
+    parser.add_argument("--device", choices=("cpu", "gpu"), default="cpu")
     parser.add_argument("--json", type=Path, metavar="FILE", help="where the points go")
     given = parser.parse_args(arguments)
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -258,7 +262,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     importlib.import_module("upnet.training")  # for all runs at once
 
     with tempfile.TemporaryDirectory() as temporary:
-        done = points(Path(temporary), given.points, given.steps, given.seed)
+        done = points(Path(temporary), given.points, given.steps, given.seed, given.device)
     equal = sum(not point.differing for point in done)
     print(f"\n{equal} of {len(done)} runs ended bit-identical to the undisturbed one")
     if given.json:

@@ -139,6 +139,7 @@ def test_a_gpu_trains_and_its_checkpoint_scores_the_same_on_the_cpu(tiny, tmp_pa
     from upnet.scoring import score_sets
 
     content = train(tiny("trainer=gpu"))
+    assert content["device"] == torch.cuda.get_device_name()
     loaded = load_network(tmp_path / "run/checkpoints/last.ckpt")
     sources = open_sets(content["val_root"], 2)
     stores = {name: build_store(source, 2) for name, source in sources.items()}

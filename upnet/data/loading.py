@@ -28,7 +28,7 @@ class Stream(Dataset[dict[str, Tensor]]):
 
 
 class Plans(Dataset[dict[str, Tensor]]):
-    """The training stream as numbers, {"plan": (B, 4) int64}, for crops that a GPU cuts."""
+    """The training stream as numbers, {"plan": (B, 2, 3) int64}, for crops that a GPU cuts."""
 
     def __init__(self, sampler: Sampler, rank: int, world: int) -> None:
         self.sampler = sampler

@@ -80,10 +80,19 @@ class Sampler:
         return {"lr": torch.from_numpy(lr).permute(0, 3, 1, 2), "hr": torch.from_numpy(hr).permute(0, 3, 1, 2)}
 
     def plan(self, step: int, rank: int = 0, world: int = 1) -> Tensor:
-        """The same rows as numbers, for crops that are cut elsewhere: (B / world, 4) int64, a crop's picture, the row
-        and column of its upper left corner in LR pixels, and its orientation. Raises ValueError as `batch` does.
+        """The same rows as numbers, for crops that are cut elsewhere: (B / world, 2, 3) int64.
+
+        Of a crop's LR and HR: where its first pixel lies in the store's bytes, and how many bytes further the pixels
+        below and to the right of it do. Raises ValueError as `batch` does.
         """
-        return torch.from_numpy(np.stack(self._share(step, rank, world), axis=1).astype(np.int64))
+        picture, top, left, turn = (column.astype(np.int64) for column in self._share(step, rank, world))
+        hr, sizes = self._places
+        lr = hr + 3 * sizes[:, 0] * sizes[:, 1]
+        parts = [(lr[picture], sizes[picture, 1] // self.scale, 1), (hr[picture], sizes[picture, 1], self.scale)]
+        found = [
+            _strides(start + 3 * k * (top * width + left), width, turn, k * self.patch) for start, width, k in parts
+        ]
+        return torch.from_numpy(np.stack(found, axis=1))
 
     def _share(self, step: int, rank: int, world: int) -> list[np.ndarray]:
         """A process's part of what a step draws."""
@@ -110,6 +119,11 @@ class Sampler:
         """The running total of the pictures' crop positions."""
         rows = np.array([height // self.scale - self.patch + 1 for height, _ in self.store.sizes], np.uint64)
         return np.cumsum(rows * self._columns)
+
+    @cached_property
+    def _places(self) -> tuple[np.ndarray, np.ndarray]:
+        """Where each picture's HR begins in the store's bytes, its LR following, and the HR's height and width."""
+        return np.array(self.store.starts, np.int64), np.array(self.store.sizes, np.int64)
 
     def _draw(self, step: int) -> list[np.ndarray]:
         """Picture, row, column and orientation (0..7) of each crop of a step."""
@@ -141,6 +155,14 @@ class Sampler:
         top, left = np.divmod(within, self._columns[picture])
         turn = raw[:, self.batch_size :] >> np.uint64(61) if self.augment else np.zeros_like(position)
         return [picture, top, left, turn]
+
+
+def _strides(corner: np.ndarray, width: np.ndarray, turn: np.ndarray, side: int) -> np.ndarray:
+    """First pixel, step down and step right, (B, 3) in bytes, of crops with a given upper left corner; see `_cut`."""
+    down, right = 3 * width * np.where(turn & 1, -1, 1), np.where(turn & 2, -3, 3)
+    first = corner - (side - 1) * (np.minimum(down, 0) + np.minimum(right, 0))
+    transposed = turn & 4 != 0
+    return np.stack([first, np.where(transposed, right, down), np.where(transposed, down, right)], axis=1)
 
 
 def _cut(picture: np.ndarray, top: int, left: int, turn: int, crop: np.ndarray) -> None:

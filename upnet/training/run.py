@@ -160,6 +160,7 @@ def conclude(config: DictConfig, task: Task, trainer: pl.Trainer, data: DataModu
     task.eval()
     folder = Path(config.run_dir)
     count = parameters(task.net)
+    device = trainer.strategy.root_device  # the task's own is the CPU again, once Lightning is through
     extra = {
         "method": {"kind": "network", "name": folder.name},
         "model": task.config,
@@ -171,7 +172,7 @@ def conclude(config: DictConfig, task: Task, trainer: pl.Trainer, data: DataModu
         "seed": config.seed,
         "val_root": data.val_root,
         "minutes": round(minutes, 3),
-        "device": torch.cuda.get_device_name(task.device) if task.device.type == "cuda" else "cpu",
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
         "tile": "auto",
         "raw": {name: tally.plain() for name, tally in task.tallies["raw"].items()},
         "versions": versions(),
