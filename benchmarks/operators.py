@@ -32,6 +32,7 @@ from omegaconf import OmegaConf
 from torch import Tensor, nn
 
 from upnet.memory import keep_large_blocks
+from upnet.precision import whole_float32
 from upnet.site import Site
 from upnet.upsample import Transposed, Upsampler
 
@@ -250,7 +251,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         torch.set_num_threads(given.threads)
     kept = given.keep_memory and keep_large_blocks()
     device = torch.device(given.device)
-    torch.backends.cudnn.allow_tf32 = False
     setting = Setting.of(device, given.smoke)
     if given.blocks:
         setting = replace(setting, blocks=given.blocks)
@@ -267,9 +267,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for case in cases():
         if given.only and not any(fnmatch(case.name, name) for name in given.only):
             continue
-        for row in rows(case, setting):
-            measured.append(asdict(row))
-            print(line(row), flush=True)
+        with whole_float32():
+            for row in rows(case, setting):
+                measured.append(asdict(row))
+                print(line(row), flush=True)
     if given.json:
         facts = {"machine": machine, "torch": torch.__version__, "large_blocks_kept": kept, "batch": setting.batch}
         facts |= {"channels": setting.channels, "size": setting.size, "blocks": setting.blocks}

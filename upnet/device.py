@@ -15,3 +15,8 @@ def pick_device(name: str) -> torch.device:
             f"device={name} can't be used here ({str(fault).splitlines()[0]}); take auto or cpu"
         ) from fault
     return device
+
+
+def device_name(device: torch.device) -> str:
+    """What results call it: the GPU's own name, or cpu."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type

@@ -13,7 +13,7 @@ from upnet.checkpoint import Loaded, export, load_network
 from upnet.config import build
 from upnet.data import DataModule, Store, open_sets
 from upnet.data import build as build_store
-from upnet.device import pick_device
+from upnet.device import device_name, pick_device
 from upnet.memory import OF_PICTURES, keep_few_kernels, keep_large_blocks
 from upnet.metrics import Protocol
 from upnet.metrics.perceptual import Measure, open_measures
@@ -194,7 +194,7 @@ def _write(
     """results.json and results.csv; the content of the former comes back."""
     told = {
         "measures": {measure.name: measure.describe() for measure in measures},
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "device": device_name(device),
         "tile": tile,
         "versions": versions(),
     }

@@ -1,5 +1,6 @@
-"""What arithmetic training runs in."""
+"""What arithmetic training runs in, and scoring."""
 
+from contextlib import AbstractContextManager
 from typing import Literal
 
 import torch
@@ -38,3 +39,9 @@ def cpu_has_bf16() -> bool:
     """Whether this CPU is an x86 that multiplies bf16 in hardware, by AVX-512 BF16 or AMX."""
     probes = (getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
     return any(probe() for probe in probes if probe is not None)
+
+
+def whole_float32() -> AbstractContextManager[None]:
+    """Convolutions in the whole of float32, which cuDNN's round to 10 bits on GPUs from Ampere on."""
+    cudnn = torch.backends.cudnn
+    return cudnn.flags(enabled=True, benchmark=cudnn.benchmark, deterministic=cudnn.deterministic, allow_tf32=False)

@@ -38,6 +38,27 @@ def test_the_gpu_benchmark_runs_in_small_on_a_cpu(gpu: ModuleType, pictures: Pat
     assert set(found["seconds"]) == {"steps", "parity", "operators", "training"}
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--parts", "training"], "--pictures"),
+        (["--parts", "graphs"], "--device cuda"),
+        (["--parts", "step"], "'step'"),
+    ],
+)
+def test_parts_that_cannot_be_measured_are_refused(gpu: ModuleType, words: list[str], told: str, capsys) -> None:
+    with pytest.raises(SystemExit) as refused:
+        gpu.main(["--device", "cpu", "--smoke", "--out", "x.json", *words])
+    assert refused.value.code == 2
+    assert told in capsys.readouterr().err
+
+
+def test_some_parts_alone_are_measured(gpu: ModuleType, tmp_path: Path) -> None:
+    out = tmp_path / "gpu.json"
+    assert gpu.main(["--device", "cpu", "--smoke", "--out", str(out), "--parts", "parity"]) == 0
+    assert set(json.loads(out.read_text(encoding="utf-8"))["seconds"]) == {"parity"}
+
+
 def test_a_part_that_fails_is_told_and_costs_no_other(gpu: ModuleType, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(gpu, "measure_steps", lambda setting: [{"model": "edsr"}])
     monkeypatch.setattr(gpu, "measure_operators", lambda setting: ["all of them"])

@@ -86,12 +86,11 @@ class Sampler:
         below and to the right of it do. Raises ValueError as `batch` does.
         """
         picture, top, left, turn = (column.astype(np.int64) for column in self._share(step, rank, world))
-        hr, sizes = self._places
-        lr = hr + 3 * sizes[:, 0] * sizes[:, 1]
-        parts = [(lr[picture], sizes[picture, 1] // self.scale, 1), (hr[picture], sizes[picture, 1], self.scale)]
-        found = [
-            _strides(start + 3 * k * (top * width + left), width, turn, k * self.patch) for start, width, k in parts
-        ]
+        found = []
+        for starts, widths, times in self._planes:
+            width = widths[picture]
+            corner = starts[picture] + 3 * times * (top * width + left)
+            found.append(_strides(corner, width, turn, times * self.patch))
         return torch.from_numpy(np.stack(found, axis=1))
 
     def _share(self, step: int, rank: int, world: int) -> list[np.ndarray]:
@@ -121,9 +120,10 @@ class Sampler:
         return np.cumsum(rows * self._columns)
 
     @cached_property
-    def _places(self) -> tuple[np.ndarray, np.ndarray]:
-        """Where each picture's HR begins in the store's bytes, its LR following, and the HR's height and width."""
-        return np.array(self.store.starts, np.int64), np.array(self.store.sizes, np.int64)
+    def _planes(self) -> list[tuple[np.ndarray, np.ndarray, int]]:
+        """LR and HR: where each picture begins in the store's bytes, its width, and how many times LR's that is."""
+        starts, (heights, widths) = np.array(self.store.starts, np.int64), np.array(self.store.sizes, np.int64).T
+        return [(starts + 3 * heights * widths, widths // self.scale, 1), (starts, widths, self.scale)]
 
     def _draw(self, step: int) -> list[np.ndarray]:
         """Picture, row, column and orientation (0..7) of each crop of a step."""

@@ -1,13 +1,12 @@
 """A network on a colour picture."""
 
-from contextlib import AbstractContextManager
-
 import torch
 from torch import Tensor
 
 from upnet.imresize import imresize
 from upnet.metrics import rgb_of_ycbcr, ycbcr
 from upnet.models.encoder_decoder import EncoderDecoder
+from upnet.precision import whole_float32
 from upnet.tiling import Tiling, enlarge_in_tiles
 
 
@@ -28,15 +27,9 @@ def enlarge(net: EncoderDecoder, picture: Tensor, tile: Tiling = "auto") -> Tens
     """
     weight = next(net.parameters())
     picture = picture.to(device=weight.device, dtype=torch.float32)
-    with torch.autocast(weight.device.type, enabled=False), _whole_float32():
+    with torch.autocast(weight.device.type, enabled=False), whole_float32():
         if net.channels == picture.shape[0]:
             return enlarge_in_tiles(net, picture[None], tile)[0]
         planes = ycbcr(picture)
         luma = enlarge_in_tiles(net, planes[None, :1], tile)[0]
         return rgb_of_ycbcr(torch.cat((luma, imresize(planes[1:], net.scale).to(luma))))
-
-
-def _whole_float32() -> AbstractContextManager[None]:
-    # On GPUs from Ampere on, cuDNN's convolutions round float32 to 10 bits unless told otherwise.
-    cudnn = torch.backends.cudnn
-    return cudnn.flags(enabled=True, benchmark=cudnn.benchmark, deterministic=cudnn.deterministic, allow_tf32=False)

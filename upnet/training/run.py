@@ -18,6 +18,7 @@ from upnet.checkpoint import read
 from upnet.config import build
 from upnet.data import DataModule, Feed
 from upnet.data.lock import locked
+from upnet.device import device_name
 from upnet.figures import draw_comparison
 from upnet.folders import LAST
 from upnet.memory import OF_TRAINING, give_back, keep_few_kernels, keep_large_blocks
@@ -172,7 +173,7 @@ def conclude(config: DictConfig, task: Task, trainer: pl.Trainer, data: DataModu
         "seed": config.seed,
         "val_root": data.val_root,
         "minutes": round(minutes, 3),
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+        "device": device_name(device),
         "tile": "auto",
         "raw": {name: tally.plain() for name, tally in task.tallies["raw"].items()},
         "versions": versions(),

@@ -2,13 +2,14 @@
 
 import hashlib
 from abc import ABC, abstractmethod
-from contextlib import AbstractContextManager
 from importlib import metadata
 from pathlib import Path
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
+
+from upnet.precision import whole_float32
 
 
 class Measure(ABC):
@@ -63,7 +64,7 @@ class Measure(ABC):
                 f"cropping; got {target.shape[1]}x{target.shape[2]}"
             )
         pair = [picture.to(self.device, torch.float32)[None] / 255 for picture in (output, target)]
-        with _whole_float32():
+        with whole_float32():
             return float(self.distance(*pair))
 
     def describe(self) -> dict[str, str]:
@@ -119,9 +120,3 @@ def check_weights(path: Path, name: str) -> str:
             f"not with {told}; delete it, and it will be fetched again"
         )
     return digest.hexdigest()
-
-
-def _whole_float32() -> AbstractContextManager[None]:
-    # On GPUs from Ampere on, cuDNN's convolutions round float32 to 10 bits unless told otherwise.
-    cudnn = torch.backends.cudnn
-    return cudnn.flags(enabled=True, benchmark=cudnn.benchmark, deterministic=cudnn.deterministic, allow_tf32=False)
