@@ -11,10 +11,13 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+import pytest
+import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig
 
 from benchmarks.reliability.kills import same as same
+from upnet import callbacks
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIGS = ROOT / "configs"
@@ -38,6 +41,18 @@ def scalars(folder: Path) -> dict[str, list[tuple[int, float]]]:
         for tag in reader.Tags()["scalars"]:
             told.setdefault(tag, []).extend((event.step, event.value) for event in reader.Scalars(tag))
     return told
+
+
+def interrupt_at(monkeypatch: pytest.MonkeyPatch, step: int, number: int, beyond: int = 0) -> None:
+    """Send the process a signal at the end of that step, or so many of the batches beyond it that make the next."""
+    original = callbacks.SaveAtInterrupt.on_train_batch_end
+
+    def after(self: callbacks.SaveAtInterrupt, trainer: pl.Trainer, *rest: Any) -> None:
+        if rest[-1] + 1 == step * trainer.accumulate_grad_batches + beyond and not self.interrupted:
+            os.kill(os.getpid(), number)
+        original(self, trainer, *rest)
+
+    monkeypatch.setattr(callbacks.SaveAtInterrupt, "on_train_batch_end", after)
 
 
 def remount(disk: Path, options: str) -> None:

@@ -9,9 +9,12 @@ from support import CONFIGS, ROOT
 
 PACKAGE = ROOT / "upnet"
 # Each may import from the groups before it and from itself; leaves know nothing of models.
-ORDER = ["site", "blocks upsample encoders", "models", "ema results scoring task checkpoint", "study figures upscaler"]
+ORDER = [
+    *("site", "blocks upsample encoders", "models", "ema cuda_graph recording results scoring task checkpoint"),
+    "study figures upscaler",
+]
 LEAVES = {"imresize", "metrics", "losses", "schedulers", "data", "config", "precision", "version"}
-LIGHTNING = {"task", "callbacks", "training", "data/feeding"}
+LIGHTNING = {"task", "recording", "callbacks", "training", "data/feeding"}
 HYDRA = {"config", "running", "sentences", "training", "evaluating", "upscaling", "report"}
 
 

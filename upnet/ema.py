@@ -31,17 +31,54 @@ class EMA(nn.Module, Generic[Net]):
         # Looking for the parameters takes longer than averaging those of a small network. The parameters themselves
         # outlive a move to another device; buffers don't, and are looked for again.
         self._followed: tuple[nn.Module, list[Tensor], list[Tensor]] | None = None
+        self._decay = decay
+        self._device_weight: DeviceScalar | None = None
 
-    @torch.no_grad()
     def update(self, net: Net, step: int) -> None:
         """Take in the network as it is after `step` optimizer steps. Whole-number buffers, counters, are copied."""
-        decay = min(self.decay, (1 + step) / (10 + step))
+        self.set_step(step)
+        self.average(net)
+
+    def keep_weight_on(self, device: torch.device) -> None:
+        """Keep the weight of the current network in the memory of a device, so that `average` can be recorded."""
+        self._device_weight = DeviceScalar(device)
+
+    def set_step(self, step: int) -> None:
+        """Set the weight of the current network to that after `step` optimizer steps."""
+        self._decay = min(self.decay, (1 + step) / (10 + step))
+        if self._device_weight is not None:
+            self._device_weight.set(1 - self._decay)
+
+    @torch.no_grad()
+    def average(self, net: Net) -> None:
+        """Take in the network with the weight that `set_step` set."""
         if self._followed is None or self._followed[0] is not net:
             self._followed = net, list(self.net.parameters()), list(net.parameters())
         _, averaged, current = self._followed
-        get_ema_multi_avg_fn(decay)(averaged, current, step)
+        if self._device_weight is None:
+            weight = 1 - self._decay
+            get_ema_multi_avg_fn(self._decay)(averaged, current, 0)
+        else:
+            weight = self._device_weight.tensor
+            difference = torch._foreach_sub(current, averaged)
+            torch._foreach_mul_(difference, weight)
+            torch._foreach_add_(averaged, difference)
         for mine, theirs in zip(self.net.buffers(), net.buffers(), strict=True):
             if mine.is_floating_point():
-                mine.lerp_(theirs, 1 - decay)
+                mine.lerp_(theirs, weight)
             else:
                 mine.copy_(theirs)
+
+
+class DeviceScalar:
+    """A number in the memory of a device, (), float32, that a recorded kernel reads at every replay."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.tensor = torch.zeros((), device=device)
+        self._value: float | None = None
+
+    def set(self, value: float) -> None:
+        """Write the number if it changed, without waiting for the device."""
+        if value != self._value:
+            self.tensor.fill_(value)
+            self._value = value

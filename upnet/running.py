@@ -153,5 +153,6 @@ def quiet() -> None:
         r".*Checkpoint directory .* exists.*",
         r".*isinstance\(treespec, LeafSpec\).*",
         r".*smaller than the logging interval.*",
+        r".*constructed with capturable=True.*",
     ):
         warnings.filterwarnings("ignore", message)

@@ -55,6 +55,7 @@ class TrainSettings:
     ema: Annotated[float, Ge(0), Lt(1)]
     channels_last: bool
     compile: bool
+    graph: Literal["auto"] | bool
     keep_memory: bool
     max_pixels: Annotated[int, Ge(1)] | None
     ckpt: str | None

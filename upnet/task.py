@@ -13,6 +13,7 @@ from upnet.checkpoint import describe
 from upnet.ema import EMA
 from upnet.metrics import Protocol, Score, luma
 from upnet.models import EncoderDecoder
+from upnet.recording import GraphSetting, StepRecorder
 from upnet.results import Tally
 from upnet.scoring import begin, by_baseline, by_network, check_protocol, prepare, score
 
@@ -33,6 +34,7 @@ class Task(pl.LightningModule):
     ema:           the decay of the averaged weights, which are scored and saved beside the raw ones.
     channels_last: whether pictures and weights lie in memory channel by channel (False) or pixel by pixel (True).
     compile:       whether training runs through torch.compile.
+    graph:         whether optimizer steps are recorded as CUDA graphs: see StepRecorder.
 
     Scores are taken in float32, whatever training computes in.
     """
@@ -50,6 +52,7 @@ class Task(pl.LightningModule):
         ema: float = 0.999,
         channels_last: bool = True,
         compile: bool = False,
+        graph: GraphSetting = "auto",
     ) -> None:
         super().__init__()
         check_protocol(net, protocol)
@@ -65,6 +68,7 @@ class Task(pl.LightningModule):
         self.tallies: dict[Weights, dict[str, Tally]] = {"ema": {}, "raw": {}}
         self._baselines: dict[tuple[str, str], Score] = {}
         self._compile = compile
+        self.recorder = StepRecorder(graph)
         # In a list, since a module's modules end up in its checkpoints, and this one shares its weights with `net`.
         self._forward: list[Callable[[Tensor], Tensor]] = [self.net]
 
@@ -79,10 +83,37 @@ class Task(pl.LightningModule):
         scheduler = self.make_scheduler(optimizer, steps=self.steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
+    def on_train_start(self) -> None:
+        """Prepare the optimizer for being recorded, now that its state is loaded."""
+        self.recorder.start(self)
+
+    def on_train_end(self) -> None:
+        """Free the recording."""
+        self.recorder.stop()
+
+    def on_train_batch_start(self, batch: dict[str, Tensor], batch_idx: int) -> None:
+        """Record the step, where it is time to."""
+        self.recorder.before_batch(self, batch, batch_idx)
+
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
-        """The loss of one batch."""
+        """The loss of one batch. A recorded step ends with the last of its batches: weights and average are updated."""
+        loss = self.recorder.loss(self, batch, batch_idx)
+        return self.batch_loss(batch) if loss is None else loss
+
+    def batch_loss(self, batch: dict[str, Tensor]) -> Tensor:
+        """The loss of {"lr": (N, 3, h, w), "hr": (N, 3, H, W)} of uint8, ()."""
         lr, hr = self._pictures(batch["lr"]), self._pictures(batch["hr"])
         return self.loss(self._forward[0](lr), hr)
+
+    def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
+        """Backpropagate; a recorded step has done so."""
+        if not self.recorder.replaying:
+            super().backward(loss, *args, **kwargs)
+
+    def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: Optimizer) -> None:
+        """Drop the gradients; a recorded step overwrites them."""
+        if not self.recorder.replaying:
+            super().optimizer_zero_grad(epoch, batch_idx, optimizer)
 
     def optimizer_step(
         self,
@@ -92,7 +123,12 @@ class Task(pl.LightningModule):
         optimizer_closure: Callable[[], Any] | None = None,
     ) -> None:
         """Step, and average the weights: whatever is saved after a step belongs to the same step."""
-        super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
+        if self.recorder.replaying:
+            assert optimizer_closure is not None
+            optimizer_closure()  # replays the step, counts it, and hands the loss to Lightning
+            return
+        with self.recorder.launching():
+            super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
         self.ema.update(self.net, self.global_step + 1)
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
@@ -138,6 +174,8 @@ class Task(pl.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """What makes a checkpoint describe itself."""
         checkpoint["upnet"] = describe(self.config, self.settings, self.net.scale, self.global_step)
+        for state in checkpoint.get("optimizer_states", ()):
+            self.recorder.portable(state)
 
     def configure_gradient_clipping(
         self,

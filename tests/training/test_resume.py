@@ -1,34 +1,18 @@
 """A run that was broken off goes on as if nothing had been; others are refused."""
 
 import json
-import os
 import random
 import re
 import signal
 from pathlib import Path
-from typing import Any
 
 import pytest
-import pytorch_lightning as pl
-from support import same, scalars, state
+from support import interrupt_at, same, scalars, state
 
-from upnet import callbacks
 from upnet.checkpoint import DamagedCheckpointError, load_network
 from upnet.running import InterruptedRunError
 from upnet.training import train
 from upnet.training.resume import find_checkpoint
-
-
-def interrupt_at(monkeypatch: pytest.MonkeyPatch, step: int, number: int, beyond: int = 0) -> None:
-    """Send the process a signal at the end of that step, or so many of the batches beyond it that make the next."""
-    original = callbacks.SaveAtInterrupt.on_train_batch_end
-
-    def after(self: callbacks.SaveAtInterrupt, trainer: pl.Trainer, *rest: Any) -> None:
-        if rest[-1] + 1 == step * trainer.accumulate_grad_batches + beyond and not self.interrupted:
-            os.kill(os.getpid(), number)
-        original(self, trainer, *rest)
-
-    monkeypatch.setattr(callbacks.SaveAtInterrupt, "on_train_batch_end", after)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,8 @@ class Scalars(pl.Callback):
     processes, validation left out; data_share is the share of that time in which training waited for a batch.
     """
 
+    recordable = True  # a recorded step measures its gradients itself
+
     def __init__(self) -> None:
         self._images = 0
         self._since = 0.0
@@ -42,15 +44,20 @@ class Scalars(pl.Callback):
     ) -> None:
         """Log what is due."""
         self._images += len(batch["lr"]) * trainer.world_size
-        if self._norm is None or not self._due(trainer, trainer.global_step):
+        whole_step = (batch_idx + 1) % trainer.accumulate_grad_batches == 0
+        if not whole_step or not self._due(trainer, trainer.global_step):
             return
-        passed = time.perf_counter() - self._since
+        norm = pl_module.recorder.gradient_norm if self._norm is None else self._norm  # pyright: ignore[reportAttributeAccessIssue]
+        if norm is None:
+            return
         scalars = {
             # Lightning hands out the share of a step; the loss of the batch is what is meant.
             "train/loss": outputs["loss"].item() * trainer.accumulate_grad_batches,
             "train/learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
-            "train/gradient_norm": self._norm.item(),
+            "train/gradient_norm": norm.item(),
         }
+        # Read after the numbers above, which wait for the device: a GPU may be many steps behind Python.
+        passed = time.perf_counter() - self._since
         if self._images:
             scalars["train/images_per_second"] = self._images / passed
             scalars["train/data_share"] = (waited(trainer) - self._waited) / passed

@@ -13,6 +13,8 @@ SHARE = 0.5
 class Resident:
     """A whole store in the memory of a device. Crops come out as `Sampler.batch` cuts them, bit for bit.
 
+    All batches are cut into the same memory, where a recorded step reads them: a batch is overwritten by the next one.
+
     store:  the pictures, copied once.
     patch:  side of the LR crops in pixels.
     device: where they go.
@@ -22,6 +24,7 @@ class Resident:
         # A copy by way of ordinary memory: torch warns about maps that can't be written to.
         self.pixels = torch.from_numpy(np.array(store.pixels)).to(device)
         self.channel = torch.arange(3, device=device)
+        self._crops: dict[str, Tensor] = {}
         self.steps = {
             name: torch.arange(side, device=device) for name, side in (("lr", patch), ("hr", patch * store.scale))
         }
@@ -31,13 +34,17 @@ class Resident:
 
         A small network leaves a GPU waiting for the next kernel, so these are few.
         """
-        return {name: self._cut(steps, *plan[:, part].t()) for part, (name, steps) in enumerate(self.steps.items())}
+        return {name: self._cut(name, *plan[:, part].t()) for part, name in enumerate(self.steps)}
 
-    def _cut(self, steps: Tensor, first: Tensor, down: Tensor, right: Tensor) -> Tensor:
+    def _cut(self, name: str, first: Tensor, down: Tensor, right: Tensor) -> Tensor:
         """(B,) each -> (B, 3, side, side) uint8, channels_last."""
+        steps = self.steps[name]
         row = torch.addcmul(first.view(-1, 1, 1, 1), down.view(-1, 1, 1, 1), steps.view(-1, 1, 1))
         pixel = torch.addcmul(row, right.view(-1, 1, 1, 1), steps.view(-1, 1))
-        return self.pixels[pixel + self.channel].permute(0, 3, 1, 2)
+        shape = (len(first), len(steps), len(steps), 3)
+        if name not in self._crops or self._crops[name].shape != shape:
+            self._crops[name] = self.pixels.new_empty(shape)
+        return torch.take(self.pixels, pixel + self.channel, out=self._crops[name]).permute(0, 3, 1, 2)
 
 
 def fits(store: Store, device: torch.device) -> bool:

@@ -68,11 +68,12 @@ class Sampler:
         Gives {"lr": (B / world, 3, patch, patch), "hr": (B / world, 3, scale·patch, scale·patch)} of uint8, in memory
         pixel by pixel (channels_last). Raises ValueError where the batch cannot be shared out evenly.
         """
-        pictures, tops, lefts, turns = self._share(step, rank, world)
-        rows, large = len(pictures), self.patch * self.scale
-        lr = np.empty((rows, self.patch, self.patch, 3), np.uint8)
-        hr = np.empty((rows, large, large, 3), np.uint8)
-        for row in range(rows):
+        rows = self._rows(rank, world)
+        pictures, tops, lefts, turns = (column[rows] for column in self._draw(step))
+        count, large = len(pictures), self.patch * self.scale
+        lr = np.empty((count, self.patch, self.patch, 3), np.uint8)
+        hr = np.empty((count, large, large, 3), np.uint8)
+        for row in range(count):
             picture, top, left, turn = int(pictures[row]), int(tops[row]), int(lefts[row]), int(turns[row])
             _cut(self.store.lr(picture), top, left, turn, lr[row])
             _cut(self.store.hr(picture), top * self.scale, left * self.scale, turn, hr[row])
@@ -85,20 +86,29 @@ class Sampler:
         Of a crop's LR and HR: where its first pixel lies in the store's bytes, and how many bytes further the pixels
         below and to the right of it do. Raises ValueError as `batch` does.
         """
-        picture, top, left, turn = (column.astype(np.int64) for column in self._share(step, rank, world))
+        rows = self._rows(rank, world)
+        block, within = self._block(step)
+        if block not in self._plans:
+            self._plans.clear()
+            self._plans[block] = self._plan_block(block)
+        return self._plans[block][within, rows]
+
+    def _plan_block(self, block: int) -> Tensor:
+        """What `plan` gives for every step of a block and for one process: (BLOCK, B, 2, 3)."""
+        picture, top, left, turn = (column.astype(np.int64) for column in self._drawn(block))
         found = []
         for starts, widths, times in self._planes:
             width = widths[picture]
             corner = starts[picture] + 3 * times * (top * width + left)
             found.append(_strides(corner, width, turn, times * self.patch))
-        return torch.from_numpy(np.stack(found, axis=1))
+        return torch.from_numpy(np.stack(found, axis=-2))
 
-    def _share(self, step: int, rank: int, world: int) -> list[np.ndarray]:
-        """A process's part of what a step draws."""
+    def _rows(self, rank: int, world: int) -> slice:
+        """A process's rows of a batch."""
         if self.batch_size % world:
             raise ValueError(f"Data: batch_size={self.batch_size} must be a multiple of the {world} processes")
         rows = self.batch_size // world
-        return [column[rank * rows : (rank + 1) * rows] for column in self._draw(step)]
+        return slice(rank * rows, (rank + 1) * rows)
 
     def origin(self, step: int) -> Sequence[tuple[str, int, int]]:
         """Where the step's crops come from: (picture, row, column) of each crop's upper left corner, in LR pixels."""
@@ -127,19 +137,31 @@ class Sampler:
 
     def _draw(self, step: int) -> list[np.ndarray]:
         """Picture, row, column and orientation (0..7) of each crop of a step."""
+        block, within = self._block(step)
+        return [column[within] for column in self._drawn(block)]
+
+    @staticmethod
+    def _block(step: int) -> tuple[int, int]:
+        """The block that a step lies in, and its place there."""
         if step < 0:
             raise ValueError(f"Data: steps count from 0; got {step}")
-        block, within = divmod(step, BLOCK)
-        drawn = self._blocks.get(block)
-        if drawn is None:
-            drawn = self._draw_block(block)
+        return divmod(step, BLOCK)
+
+    def _drawn(self, block: int) -> list[np.ndarray]:
+        """What `_draw_block` gives; the last block's is kept."""
+        if block not in self._blocks:
             self._blocks.clear()
-            self._blocks[block] = drawn
-        return [column[within] for column in drawn]
+            self._blocks[block] = self._draw_block(block)
+        return self._blocks[block]
 
     @cached_property
     def _blocks(self) -> dict[int, list[np.ndarray]]:
         """The block of steps that was drawn last."""
+        return {}
+
+    @cached_property
+    def _plans(self) -> dict[int, Tensor]:
+        """The block of steps that was planned last."""
         return {}
 
     def _draw_block(self, block: int) -> list[np.ndarray]:
@@ -158,11 +180,11 @@ class Sampler:
 
 
 def _strides(corner: np.ndarray, width: np.ndarray, turn: np.ndarray, side: int) -> np.ndarray:
-    """First pixel, step down and step right, (B, 3) in bytes, of crops with a given upper left corner; see `_cut`."""
+    """First pixel, step down and step right of crops with a given upper left corner, (…, B, 3) in bytes; see `_cut`."""
     down, right = 3 * width * np.where(turn & 1, -1, 1), np.where(turn & 2, -3, 3)
     first = corner - (side - 1) * (np.minimum(down, 0) + np.minimum(right, 0))
     transposed = turn & 4 != 0
-    return np.stack([first, np.where(transposed, right, down), np.where(transposed, down, right)], axis=1)
+    return np.stack([first, np.where(transposed, right, down), np.where(transposed, down, right)], axis=-1)
 
 
 def _cut(picture: np.ndarray, top: int, left: int, turn: int, crop: np.ndarray) -> None:

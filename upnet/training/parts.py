@@ -57,6 +57,7 @@ def build_task(config: DictConfig, model: dict[str, Any], settings: dict[str, An
         ema=config.ema,
         channels_last=config.channels_last,
         compile=config.compile,
+        graph=config.graph,
     )
 
 
