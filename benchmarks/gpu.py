@@ -1,19 +1,21 @@
 """Everything that a GPU is to be measured on, in one command: `python benchmarks/gpu.py --out FILE.json`.
 
-    python benchmarks/gpu.py --out gpu.json --pictures BSDS399/HR --validation Set5 Set14 --minutes 4
+    python benchmarks/gpu.py --out gpu.json --pictures BSDS399/HR --validation Set5 Set14 --minutes 1
 
-Steps per second and peak memory of EDSR-baseline and the default U-Net in every kind of arithmetic; what batches cost
-that are cut on the GPU; whether CPU and GPU agree; every operator beside torch's own; and, where pictures are given, a
-training of EDSR-baseline of so many minutes with its scores and the share of its time that it waited for batches. It
-needs no network, and about ten minutes, of which compiling and the training take most. The file is written after
-every part; a part that fails is told in it, costs none of the others, and makes the exit code 1, as does a row that is
-refused, unless it is one of those that are compiled or recorded. `--parts` takes some alone, where a GPU is there for
-minutes. `--device cpu --smoke` runs all of it in small on a CPU.
+In this order: `loop`, the steps per second of train.py itself, launched, recorded as CUDA graphs, and compiled;
+`operators`, every operator beside torch's own; `training`, where pictures are given, EDSR-baseline trained for so many
+minutes, with its scores and the share of its time that it waited for batches; `parity`, whether CPU and GPU agree;
+`steps` and `graphs`, what bare loops of the same steps reach in every kind of arithmetic, launched and recorded. It
+needs no network. All of it ends within `--limit` minutes: a part that the time cuts off keeps the rows that it has, and
+the parts after it are skipped. The file is written after every part; a part that fails or is cut off says so in it,
+costs none of the others, and makes the exit code 1, as does a row that is refused, unless it is one of those that are
+compiled or recorded. `--parts` takes some alone. `--device cpu --smoke` runs all of it in small on a CPU.
 """
 
 import argparse
 import copy
 import json
+import math
 import platform
 import statistics
 import subprocess
@@ -38,9 +40,7 @@ from upnet.settings import TrainSettings
 
 HERE = Path(__file__).resolve().parent
 CONFIGS = HERE.parent / "configs"
-PARTS = ("steps", "parity", "operators", "training", "graphs")
-SECONDS = 300
-"""When a benchmark that is a process of its own is given up."""
+PARTS = ("loop", "operators", "training", "parity", "steps", "graphs")
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,13 @@ class Setting:
 
     device: torch.device
     smoke: bool
+    end: float = math.inf
+    """When, by time.monotonic(), no more time is left."""
+
+    @property
+    def left(self) -> float:
+        """Seconds."""
+        return max(1.0, self.end - time.monotonic())
 
 
 def composed(overrides: Sequence[str], smoke: bool) -> DictConfig:
@@ -57,6 +64,11 @@ def composed(overrides: Sequence[str], smoke: bool) -> DictConfig:
     small += ["model.block.blocks=1"] if smoke and "model=edsr" in overrides else []
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
         return compose("train", [*overrides, *small])
+
+
+def measure_loop(setting: Setting) -> Any:
+    """What benchmarks/train_loop.py finds."""
+    return by_script("train_loop.py", setting, [])
 
 
 def measure_steps(setting: Setting, graphs: bool = False) -> Any:
@@ -74,12 +86,19 @@ def by_script(name: str, setting: Setting, words: Sequence[str]) -> Any:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "found.json"
         command = [sys.executable, str(HERE / name), "--device", setting.device.type, "--json", str(path), *words]
-        subprocess.run([*command, *(["--smoke"] if setting.smoke else [])], check=True, timeout=SECONDS)
+        try:
+            seconds = None if math.isinf(setting.end) else setting.left
+            subprocess.run([*command, *(["--smoke"] if setting.smoke else [])], check=True, timeout=seconds)
+        except subprocess.TimeoutExpired:
+            rows = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+            return {"cut off": rows}
         return json.loads(path.read_text(encoding="utf-8"))
 
 
 def incomplete(found: Any) -> bool:
-    """Whether a row was refused that has to be there; a compiler, or a recording, need not hold."""
+    """Whether time ran out, or a row was refused that has to be there; a compiler, or a recording, need not hold."""
+    if isinstance(found, dict) and "cut off" in found:
+        return True
     may = ("compile", "graphs")
     return isinstance(found, list) and any(
         "refused" in row and not any(word in row.get("variant", "") for word in may) for row in found
@@ -167,7 +186,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda")
     parser.add_argument("--pictures", type=Path, help="a folder to train on")
     parser.add_argument("--validation", type=Path, nargs="+", default=[], help="folders to score")
-    parser.add_argument("--minutes", type=float, default=4.0, help="of the training")
+    parser.add_argument("--minutes", type=float, default=1.0, help="of the training")
+    parser.add_argument("--limit", type=float, default=6.0, metavar="MINUTES", help="within which all of it ends")
     parser.add_argument("--parts", nargs="+", choices=PARTS, help="these alone")
     parser.add_argument("--smoke", action="store_true", help="tiny sizes, to see that everything runs")
     given = parser.parse_args(arguments)
@@ -177,14 +197,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("--parts training takes --pictures FOLDER to train on")
     if "graphs" in (given.parts or ()) and given.device == "cpu":
         parser.error("--parts graphs takes --device cuda: only a GPU records")
-    setting = Setting(torch.device(given.device), given.smoke)
+    setting = Setting(torch.device(given.device), given.smoke, time.monotonic() + 60 * given.limit)
     parts: dict[str, Callable[[], Any]] = {
-        "steps": lambda: measure_steps(setting),
-        "parity": lambda: measure_parity(setting),
+        "loop": lambda: measure_loop(setting),
         "operators": lambda: measure_operators(setting),
     }
     if given.pictures is not None:
         parts["training"] = lambda: train_for(setting, given.minutes, given.pictures, given.validation)
+    parts["parity"] = lambda: measure_parity(setting)
+    parts["steps"] = lambda: measure_steps(setting)
     if given.device == "cuda":
         parts["graphs"] = lambda: measure_steps(setting, graphs=True)
     found: dict[str, Any] = machine(setting)
@@ -192,7 +213,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name in (name for name in parts if name in (given.parts or parts)):
         start = time.perf_counter()
         try:
-            found[name] = parts[name]()
+            found[name] = parts[name]() if time.monotonic() < setting.end else {"cut off": []}
             failed |= incomplete(found[name])
         except Exception as fault:
             traceback.print_exc()

@@ -263,6 +263,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(
         f"{'':47} {'ours':>9} {'torch':>9} {'sub-pixel':>9} {'floor':>9}   {'torch':>9} {'sub-pixel':>9} {'floor':>9}"
     )
+    facts = {"machine": machine, "torch": torch.__version__, "large_blocks_kept": kept, "batch": setting.batch}
+    facts |= {"channels": setting.channels, "size": setting.size, "blocks": setting.blocks}
     measured = []
     for case in cases():
         if given.only and not any(fnmatch(case.name, name) for name in given.only):
@@ -271,10 +273,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for row in rows(case, setting):
                 measured.append(asdict(row))
                 print(line(row), flush=True)
-    if given.json:
-        facts = {"machine": machine, "torch": torch.__version__, "large_blocks_kept": kept, "batch": setting.batch}
-        facts |= {"channels": setting.channels, "size": setting.size, "blocks": setting.blocks}
-        given.json.write_text(json.dumps(facts | {"rows": measured}, indent=1) + "\n", encoding="utf-8")
+        if given.json:
+            given.json.write_text(json.dumps(facts | {"rows": measured}, indent=1) + "\n", encoding="utf-8")
     return 0
 
 

@@ -150,10 +150,13 @@ def per_second(setting: Setting, work: Callable[[], object]) -> float:
     return max(rates)
 
 
-def measure_steps(setting: Setting, graphs: bool = False) -> list[dict[str, Any]]:
+def measure_steps(
+    setting: Setting, graphs: bool = False, report: Callable[[list[dict[str, Any]]], None] = lambda rows: None
+) -> list[dict[str, Any]]:
     """Steps per second of every network in every kind of arithmetic, with the batch at hand and with fresh ones.
 
     graphs: whether those of CUDA graphs are meant, or all others.
+    report: called with all rows so far after each.
     """
     rows: list[dict[str, Any]] = []
     store = build_store(DeadLeaves(4, 128 if setting.smoke else 256), 2)
@@ -169,7 +172,7 @@ def measure_steps(setting: Setting, graphs: bool = False) -> list[dict[str, Any]
 
         for variant in (variant for variant in VARIANTS if variant.graphs == graphs):
             rows.append({"model": model, "variant": variant.name, **_rates(config, variant, setting, batch)})
-            print(rows[-1], flush=True)
+            report(rows)
     return rows
 
 
@@ -211,9 +214,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("--device cuda: torch sees no NVIDIA GPU here; take --device cpu")
     if given.graphs and given.device != "cuda":
         parser.error("--graphs takes --device cuda: only a GPU records")
-    found = measure_steps(Setting(torch.device(given.device), given.smoke), given.graphs)
-    if given.json:
-        given.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+
+    def report(rows: list[dict[str, Any]]) -> None:
+        print(rows[-1], flush=True)
+        if given.json:
+            given.json.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+
+    measure_steps(Setting(torch.device(given.device), given.smoke), given.graphs, report)
     return 0
 
 

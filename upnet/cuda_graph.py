@@ -43,9 +43,15 @@ class _CUDAGraph:
         self._graph = torch.cuda.CUDAGraph()
 
     def capture(self, work: Callable[[], None]) -> None:
-        # The thread that pins batches may allocate memory meanwhile, which the mode "global" forbids.
-        with torch.cuda.graph(self._graph, pool=self._pool, capture_error_mode="thread_local"):
-            work()
+        try:
+            # The thread that pins batches may allocate memory meanwhile, which the mode "global" forbids.
+            with torch.cuda.graph(self._graph, pool=self._pool, capture_error_mode="thread_local"):
+                work()
+        except BaseException:
+            # A capture that fails leaves the generator in its capturing state, and later random numbers would raise.
+            generator = torch.cuda.default_generators[torch.cuda.current_device()]
+            generator.graphsafe_set_state(generator.clone_state())
+            raise
 
     def replay(self) -> None:
         self._graph.replay()

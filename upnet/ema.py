@@ -60,9 +60,9 @@ class EMA(nn.Module, Generic[Net]):
             get_ema_multi_avg_fn(self._decay)(averaged, current, 0)
         else:
             weight = self._device_weight.tensor
-            difference = torch._foreach_sub(current, averaged)
-            torch._foreach_mul_(difference, weight)
-            torch._foreach_add_(averaged, difference)
+            difference = torch._foreach_sub(current, averaged)  # pyright: ignore[reportPrivateImportUsage]
+            torch._foreach_mul_(difference, weight)  # pyright: ignore[reportPrivateImportUsage]
+            torch._foreach_add_(averaged, difference)  # pyright: ignore[reportPrivateImportUsage]
         for mine, theirs in zip(self.net.buffers(), net.buffers(), strict=True):
             if mine.is_floating_point():
                 mine.lerp_(theirs, weight)

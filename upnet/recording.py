@@ -3,16 +3,14 @@
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal, Protocol
 
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
 from upnet.cuda_graph import CapturableOptimizer, CUDAGraphs, Graph, RecordedStep
-
-if TYPE_CHECKING:
-    from upnet.task import Task
+from upnet.ema import EMA
 
 GraphSetting = bool | Literal["auto"]
 
@@ -23,6 +21,28 @@ INSIDE_STEP = ("on_before_zero_grad", "on_before_backward", "on_after_backward",
 """Hooks of callbacks in the middle of a step. A recorded step can't call them."""
 
 log = logging.getLogger(__name__)
+
+
+class RecordableTask(Protocol):
+    """What a recorder needs of a LightningModule."""
+
+    net: Any
+    ema: EMA[Any]
+
+    @property
+    def trainer(self) -> pl.Trainer: ...
+
+    @property
+    def global_step(self) -> int: ...
+
+    def batch_loss(self, batch: dict[str, Tensor]) -> Tensor: ...
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: int | float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None: ...
 
 
 class StepRecorder:
@@ -60,7 +80,7 @@ class StepRecorder:
                 f"graph=true records CUDA graphs on an NVIDIA GPU; this training is on {device.type}; take graph=auto"
             )
 
-    def start(self, task: "Task") -> None:
+    def start(self, task: RecordableTask) -> None:
         """Prepare the optimizer and the average, after their state was loaded. Raises ValueError as `launch` does."""
         device = task.trainer.strategy.root_device
         self._optimizer = self._recorded = None
@@ -90,7 +110,7 @@ class StepRecorder:
             )
         log.info("The optimizer step is not recorded as a CUDA graph: %s", reason)
 
-    def before_batch(self, task: "Task", batch: dict[str, Tensor], batch_idx: int) -> None:
+    def before_batch(self, task: RecordableTask, batch: dict[str, Tensor], batch_idx: int) -> None:
         """Record the step ahead of its first batch, where it is time to. Raises ValueError as `launch` does."""
         if not self._wanted or batch_idx % task.trainer.accumulate_grad_batches:
             return
@@ -101,12 +121,12 @@ class StepRecorder:
             recorded = self._new(task)
             try:
                 recorded.record(batch)
-            except Exception as fault:  # whatever a network, loss or optimizer of a user raises where it can't wait
-                self.launch(f"{type(fault).__name__}: {str(fault).partition(chr(10))[0]}")
+            except Exception as fault:  # whatever a network, loss or optimizer of a user raises while it is captured
+                self.launch(_first_cause(fault))
             else:
                 self._recorded = recorded
 
-    def loss(self, task: "Task", batch: dict[str, Tensor], batch_idx: int) -> Tensor | None:
+    def loss(self, task: RecordableTask, batch: dict[str, Tensor], batch_idx: int) -> Tensor | None:
         """Replay a batch's part of the step and give the batch's loss; None where the step is launched."""
         if self._recorded is None:
             return None
@@ -114,7 +134,7 @@ class StepRecorder:
         first, last = batch_idx % accumulate == 0, (batch_idx + 1) % accumulate == 0
         return self._recorded.run(batch, first, last, task.global_step + 1)
 
-    def _new(self, task: "Task") -> RecordedStep:
+    def _new(self, task: RecordableTask) -> RecordedStep:
         assert self._optimizer is not None
         trainer = task.trainer
         return RecordedStep(
@@ -148,6 +168,13 @@ class StepRecorder:
             self._optimizer.restore_flags(optimizer_state)
 
 
+def _first_cause(fault: BaseException) -> str:
+    """The error that came first, in one line: ending a broken capture raises another one."""
+    while fault.__context__ is not None:
+        fault = fault.__context__
+    return f"{type(fault).__name__}: {str(fault).partition(chr(10))[0]}"
+
+
 def records(device: torch.device) -> bool:
     """Whether a device records graphs."""
     return device.type == "cuda"
@@ -169,7 +196,7 @@ def refusal(trainer: pl.Trainer) -> str | None:
             return "under precision=16 gradients are clipped after a look at them; precision=bf16 has no need to"
         if not getattr(trainer.optimizers[0], "_step_supports_amp_scaling", False):
             return "under precision=16 an optimizer that isn't fused looks at every gradient; take optimizer.fused=true"
-    for callback in trainer.callbacks:
+    for callback in trainer.callbacks:  # pyright: ignore[reportAttributeAccessIssue]
         hooks = [name for name in INSIDE_STEP if getattr(type(callback), name) is not getattr(pl.Callback, name)]
         if hooks and not getattr(callback, "recordable", False):
             return f"the callback {type(callback).__name__} takes part in the step by {hooks[0]}"

@@ -29,13 +29,23 @@ def test_the_gpu_benchmark_runs_in_small_on_a_cpu(gpu: ModuleType, pictures: Pat
     found = json.loads(out.read_text(encoding="utf-8"))
     assert {row["variant"] for row in found["steps"]} >= {"fp32", "bf16, channels_last", "bf16, channels_last, compile"}
     assert all(row["steps_per_second"] > 0 for row in found["steps"])
+    assert [row["model"] for row in found["loop"]] == ["unet", "edsr"]
+    assert all(row["steps_per_second"] > 0 for row in found["loop"])
     operators = {path.stem for path in (CONFIGS / "model/upsampler").glob("*.yaml")}
     assert {row["operator"] for row in found["parity"]} == operators
     assert all(row["output"] == 0 for row in found["parity"])  # the device is the CPU itself
     assert found["operators"]
     assert found["training"]["scores"]["Set"]["psnr"] > 5
     assert 0 <= found["training"]["share_waiting_for_data"] < 1
-    assert set(found["seconds"]) == {"steps", "parity", "operators", "training"}
+    assert list(found["seconds"]) == ["loop", "operators", "training", "parity", "steps"]
+
+
+def test_a_part_without_time_is_cut_off_and_keeps_its_rows(gpu: ModuleType, tmp_path: Path) -> None:
+    out = tmp_path / "gpu.json"
+    words = ["--device", "cpu", "--smoke", "--out", str(out), "--parts", "loop", "parity", "--limit", "0.001"]
+    assert gpu.main(words) == 1
+    found = json.loads(out.read_text(encoding="utf-8"))
+    assert found["loop"] == found["parity"] == {"cut off": []}
 
 
 @pytest.mark.parametrize(
@@ -60,6 +70,7 @@ def test_some_parts_alone_are_measured(gpu: ModuleType, tmp_path: Path) -> None:
 
 
 def test_a_part_that_fails_is_told_and_costs_no_other(gpu: ModuleType, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(gpu, "measure_loop", lambda setting: [])
     monkeypatch.setattr(gpu, "measure_steps", lambda setting: [{"model": "edsr"}])
     monkeypatch.setattr(gpu, "measure_operators", lambda setting: ["all of them"])
     monkeypatch.setattr(gpu, "_difference", lambda operator, setting: 1 / 0)

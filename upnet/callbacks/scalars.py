@@ -47,7 +47,8 @@ class Scalars(pl.Callback):
         whole_step = (batch_idx + 1) % trainer.accumulate_grad_batches == 0
         if not whole_step or not self._due(trainer, trainer.global_step):
             return
-        norm = pl_module.recorder.gradient_norm if self._norm is None else self._norm  # pyright: ignore[reportAttributeAccessIssue]
+        recorder: Any = pl_module.recorder
+        norm = recorder.gradient_norm if self._norm is None else self._norm
         if norm is None:
             return
         scalars = {

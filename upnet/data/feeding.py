@@ -38,14 +38,18 @@ class Feed(pl.LightningDataModule):
         order = StepOrder(_resume(self.trainer, total), total)
         device = torch.device("cpu") if self.trainer is None else self.trainer.strategy.root_device
         self._resident = self._reside(device)
-        stream = (Stream if self._resident is None else Plans)(self.data.sampler(), rank, world)
+        sampler, pin = self.data.sampler(), device.type == "cuda"
+        if self._resident is None:
+            stream = Stream(sampler, rank, world)
+        else:
+            stream = Plans(sampler, rank, world, pin and self.data.workers == 0)
         return StreamLoader(
             stream,
             batch_size=None,
             sampler=order,
             num_workers=self.data.workers,
             worker_init_fn=leave_signals_to_training,
-            pin_memory=device.type == "cuda",
+            pin_memory=pin,
             persistent_workers=self.data.workers > 0,
         )
 

@@ -68,7 +68,7 @@ class Sampler:
         Gives {"lr": (B / world, 3, patch, patch), "hr": (B / world, 3, scale·patch, scale·patch)} of uint8, in memory
         pixel by pixel (channels_last). Raises ValueError where the batch cannot be shared out evenly.
         """
-        rows = self._rows(rank, world)
+        rows = self.rows(rank, world)
         pictures, tops, lefts, turns = (column[rows] for column in self._draw(step))
         count, large = len(pictures), self.patch * self.scale
         lr = np.empty((count, self.patch, self.patch, 3), np.uint8)
@@ -86,15 +86,21 @@ class Sampler:
         Of a crop's LR and HR: where its first pixel lies in the store's bytes, and how many bytes further the pixels
         below and to the right of it do. Raises ValueError as `batch` does.
         """
-        rows = self._rows(rank, world)
-        block, within = self._block(step)
+        rows = self.rows(rank, world)
+        block, within = self.block(step)
+        return self.plans(block)[within, rows]
+
+    def plans(self, block: int) -> Tensor:
+        """What `plan` gives for the steps of a block and one process: (BLOCK, B, 2, 3) int64.
+
+        block: number of the block; block b holds the steps BLOCK·b to BLOCK·b + BLOCK − 1.
+        """
         if block not in self._plans:
             self._plans.clear()
-            self._plans[block] = self._plan_block(block)
-        return self._plans[block][within, rows]
+            self._plans[block] = self._plan(block)
+        return self._plans[block]
 
-    def _plan_block(self, block: int) -> Tensor:
-        """What `plan` gives for every step of a block and for one process: (BLOCK, B, 2, 3)."""
+    def _plan(self, block: int) -> Tensor:
         picture, top, left, turn = (column.astype(np.int64) for column in self._drawn(block))
         found = []
         for starts, widths, times in self._planes:
@@ -103,8 +109,8 @@ class Sampler:
             found.append(_strides(corner, width, turn, times * self.patch))
         return torch.from_numpy(np.stack(found, axis=-2))
 
-    def _rows(self, rank: int, world: int) -> slice:
-        """A process's rows of a batch."""
+    def rows(self, rank: int, world: int) -> slice:
+        """A process's rows of a batch. Raises ValueError where the batch cannot be shared out evenly."""
         if self.batch_size % world:
             raise ValueError(f"Data: batch_size={self.batch_size} must be a multiple of the {world} processes")
         rows = self.batch_size // world
@@ -137,11 +143,11 @@ class Sampler:
 
     def _draw(self, step: int) -> list[np.ndarray]:
         """Picture, row, column and orientation (0..7) of each crop of a step."""
-        block, within = self._block(step)
+        block, within = self.block(step)
         return [column[within] for column in self._drawn(block)]
 
     @staticmethod
-    def _block(step: int) -> tuple[int, int]:
+    def block(step: int) -> tuple[int, int]:
         """The block that a step lies in, and its place there."""
         if step < 0:
             raise ValueError(f"Data: steps count from 0; got {step}")

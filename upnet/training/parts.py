@@ -67,10 +67,7 @@ def build_trainer(config: DictConfig) -> pl.Trainer:
     _check_numbers(config.trainer)
     batches = config.steps * config.trainer.accumulate_grad_batches
     callbacks = [build(node) for node in config.callbacks.values() if node is not None]
-    accelerator = config.trainer.accelerator
-    if accelerator == "auto":
-        # Lightning would also take accelerators without float64, which scores are computed in.
-        accelerator = "gpu" if torch.cuda.is_available() else "cpu"
+    accelerator = accelerator_of(config)
     precision = lightning_precision(str(config.precision), accelerator)  # pyright: ignore[reportArgumentType]
     if precision == "16-mixed" and config.trainer.gradient_clip_val and config.optimizer.get("fused"):
         raise ValueError("precision=16 clips no gradients for a fused optimizer; add optimizer.fused=false")
@@ -98,6 +95,14 @@ def build_trainer(config: DictConfig) -> pl.Trainer:
             f"trainer.accelerator={accelerator} with trainer.devices={config.trainer.devices} is refused: {told}; take "
             "trainer=cpu, trainer=gpu, or trainer=ddp for several"
         ) from fault
+
+
+def accelerator_of(config: DictConfig) -> str:
+    """The accelerator that trains: "cpu" or "gpu" for "auto"; otherwise as the config has it."""
+    if config.trainer.accelerator != "auto":
+        return config.trainer.accelerator
+    # Lightning would also take accelerators without float64, which scores are computed in.
+    return "gpu" if torch.cuda.is_available() else "cpu"
 
 
 def _check_numbers(trainer: DictConfig) -> None:

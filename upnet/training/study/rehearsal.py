@@ -5,15 +5,17 @@ import time
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from upnet.config import build
 from upnet.data import DataModule, Feed
 from upnet.memory import keep_large_blocks
 from upnet.study.plan import Seconds
-from upnet.training.parts import build_task, build_trainer
+from upnet.training.parts import accelerator_of, build_task, build_trainer
 
-WARMUP, MEASURED = 3, 7
+ON_CPU, ON_GPU = (3, 7), (8, 40)
+"""Steps before the measured ones, and the measured ones. A GPU's steps are short, and are recorded early on."""
 
 
 class _Clock(pl.Callback):
@@ -30,6 +32,8 @@ class _Clock(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
+        if trainer.strategy.root_device.type == "cuda":
+            torch.cuda.synchronize()
         self.ends.append(time.perf_counter())
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -40,15 +44,16 @@ class _Clock(pl.Callback):
 
 
 def rehearse(config: DictConfig) -> Seconds:
-    """Seconds per step, the median of `MEASURED` after a warm-up, per validation, and per cell; nothing is written.
+    """Seconds per step, the median of some after a warm-up, per validation, and per cell; nothing is written.
 
     Of each validation set one picture is scored, and its time multiplied by how many times as many pixels the set has.
     """
     started = time.perf_counter()
     if config.keep_memory:
         keep_large_blocks()
+    warmup, measured = ON_CPU if accelerator_of(config) == "cpu" else ON_GPU
     with open_dict(config):
-        config.steps = WARMUP + MEASURED
+        config.steps = warmup + measured
         config.validations = 1
         config.callbacks = {}
         config.logger = False
@@ -65,7 +70,7 @@ def rehearse(config: DictConfig) -> Seconds:
     trainer.fit(task, datamodule=Feed(data))
     per_step = config.trainer.accumulate_grad_batches
     steps = clock.ends[per_step - 1 :: per_step]
-    durations = [later - earlier for earlier, later in zip(steps[WARMUP - 1 :], steps[WARMUP:], strict=False)]
+    durations = [later - earlier for earlier, later in zip(steps[warmup - 1 :], steps[warmup:], strict=False)]
     stores = data.val_sets().values()
     pixels = [[height * width for height, width in store.sizes] for store in stores]
     share = sum(map(sum, pixels)) / sum(one[0] for one in pixels)
