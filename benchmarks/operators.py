@@ -13,6 +13,7 @@ blocks, and a ratio is the median of the blocks' own ratios, ours to the other's
 """
 
 import argparse
+import copy
 import json
 import platform
 import statistics
@@ -122,15 +123,29 @@ def torchs_own(stem: str, operator: Upsampler, site: Site) -> dict[str, nn.Modul
             return {"torch": nn.Sequential(conv, nn.PixelShuffle(scale))}
         case "resize_conv":
             return {"torch": nn.Sequential(nn.Upsample(scale_factor=scale, mode="nearest"), conv)}
+        case "decomposed_transposed":
+            return {"torch": nn.Sequential(*map(plain, convolutions(operator)))}
         case "transposed":
-            assert isinstance(conv, nn.ConvTranspose2d)
-            own: dict[str, nn.Module] = {"torch": conv}
+            (conv,) = convolutions(operator)
+            own: dict[str, nn.Module] = {"torch": plain(conv)}
             taps, uneven = divmod(conv.kernel_size[0], scale)
             if not uneven and taps % 2:
                 phases = nn.Conv2d(conv.in_channels, conv.out_channels * scale**2, taps, padding=taps // 2)
                 own["sub-pixel"] = nn.Sequential(phases, nn.PixelShuffle(scale))
             return own
     return {}
+
+
+def convolutions(operator: Upsampler) -> list[nn.ConvTranspose2d]:
+    """The transposed convolutions of an operator, in order."""
+    return [part for part in operator.children() if isinstance(part, nn.ConvTranspose2d)]
+
+
+def plain(conv: nn.ConvTranspose2d) -> nn.ConvTranspose2d:
+    """torch's own layer with the very parameters of a transposed convolution."""
+    layer = copy.copy(conv)
+    layer.__class__ = nn.ConvTranspose2d
+    return layer
 
 
 def bytes_moved(x: Tensor, y: Tensor, site: Site, operator: Upsampler, backward: bool) -> int:

@@ -18,6 +18,15 @@ def make(scale: int, kernel_size: int | None, channels: int = 3, out_channels: i
     return Transposed(channels, scale, out_channels, kernel_size=kernel_size).double()
 
 
+def layer_of(operator: Transposed) -> nn.ConvTranspose2d:
+    """torch's own layer with the operator's very parameters."""
+    conv = operator.conv
+    k, s, padding, left = conv.kernel_size, conv.stride, int(conv.padding[0]), conv.output_padding
+    layer = nn.ConvTranspose2d(conv.in_channels, conv.out_channels, k, s, padding, left)  # pyright: ignore[reportArgumentType]
+    layer.weight, layer.bias = conv.weight, conv.bias
+    return layer
+
+
 def picture(channels: int = 3, height: int = 5, width: int = 4) -> Tensor:
     return torch.randn(2, channels, height, width, dtype=torch.float64)
 
@@ -46,10 +55,10 @@ def test_however_it_is_computed_output_and_gradients_are_those_of_torchs_layer(
     operator = make(scale, kernel_size, out_channels=out_channels)
     x = picture().to(memory_format=memory_format).requires_grad_()
     with torch.no_grad():
-        same(operator.enlarge(x), operator.conv(x))
+        same(operator.enlarge(x), layer_of(operator)(x))
     leaves = [x, *operator.parameters()]
     results = []
-    for call in (operator.enlarge, operator.conv):
+    for call in (operator.enlarge, layer_of(operator)):
         # In place, as an activation behind it may be.
         out = F.leaky_relu_(call(x))
         results.append((out, *torch.autograd.grad(out.square().sum(), leaves)))
@@ -62,7 +71,7 @@ def test_however_it_is_computed_output_and_gradients_are_those_of_torchs_layer(
 def test_under_autocast_types_are_those_of_torchs_layer(scale, kernel_size, out_channels):
     operator, x = make(scale, kernel_size, out_channels=out_channels).float(), picture().float()
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        out, expected = operator.enlarge(x), operator.conv(x)
+        out, expected = operator.enlarge(x), layer_of(operator)(x)
     assert out.dtype == expected.dtype == torch.bfloat16
     torch.testing.assert_close(out, expected, rtol=0.02, atol=0.02)
     out.float().square().sum().backward()
@@ -73,7 +82,7 @@ def test_under_autocast_types_are_those_of_torchs_layer(scale, kernel_size, out_
 def test_its_multiply_adds_are_those_of_torchs_layer(scale, kernel_size):
     operator = make(scale, kernel_size)
     with FlopCounterMode(display=False) as counter:
-        operator.conv(picture()[:1])
+        layer_of(operator)(picture()[:1])
     assert operator.multiply_adds(5, 4) == counter.get_total_flops() // 2
 
 

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from upnet.site import Site
-from upnet.upsample.layout import channels_last
+from upnet.upsample.layout import channels_last, on_cpu
 from upnet.upsample.separable import Separable
 
 
@@ -26,9 +26,8 @@ class Bilinear(Separable):
         # torch's own kernel does both axes in one pass, and where channels lie last nothing is faster. In planes it is
         # slow on a CPU; on a GPU its gradient adds up in no fixed order, or by a slow detour where that matters;
         # and where a fractional scale adds no row (1.14 · 6 = 6.84) it copies instead of interpolating.
-        on_cpu = x.device.type == "cpu"
-        slow = on_cpu and not channels_last(x) and not torch.compiler.is_compiling()
-        unordered = not on_cpu and torch.are_deterministic_algorithms_enabled()
+        slow = on_cpu(x) and not channels_last(x)
+        unordered = x.device.type != "cpu" and torch.are_deterministic_algorithms_enabled()
         if slow or unordered or not isinstance(self.scale, int):
             return super().expand(x, site)
         return F.interpolate(x, scale_factor=self._reach, mode="bilinear", align_corners=False)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from upnet.site import Site
 from upnet.upsample.base import Upsampler
 from upnet.upsample.bilinear import Bilinear
-from upnet.upsample.layout import channels_last
+from upnet.upsample.layout import in_format_of
 from upnet.upsample.resize_conv import ResizeConv
 
 
@@ -61,7 +61,7 @@ class BilinearAdditive(Upsampler):
     def expand(self, x: Tensor, site: Site) -> Tensor:
         """(N, C, h, w) -> (N, O, *site.size)."""
         grown = self.resize(self.added(x), site)
-        return grown.contiguous(memory_format=torch.channels_last) if channels_last(x) else grown
+        return in_format_of(x, grown)
 
     def touched(self, output: int) -> range | None:
         """Those of the resize-convolution inside."""

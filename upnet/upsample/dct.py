@@ -7,7 +7,8 @@ from torch import Tensor
 
 from upnet.site import Site
 from upnet.upsample.base import Upsampler
-from upnet.upsample.layout import channels_last
+from upnet.upsample.cache import Cache
+from upnet.upsample.layout import in_format_of
 from upnet.upsample.uncast import uncast
 
 
@@ -25,13 +26,18 @@ class DCT(Upsampler):
 
     fractional = True
 
+    def __init__(self, channels: int, scale: float, out_channels: int | None = None) -> None:
+        super().__init__(channels, scale, out_channels)
+        # As large as the image: those of two sizes at most, of a training's patches and of its validation images.
+        self._matrices: Cache[Tensor] = Cache(entries=4)
+
     def expand(self, x: Tensor, site: Site) -> Tensor:
         """(N, C, h, w) -> (N, C, ⌊s·h⌋, ⌊s·w⌋)."""
-        rows, cols = (self.matrix(length, x.device).to(x.dtype) for length in x.shape[-2:])
+        rows, cols = (self._matrix(length, x) for length in x.shape[-2:])
         # Sums over whole rows are of the type of x, whatever matrix products are cast to around here.
         with uncast(x):
             grown = rows @ x.contiguous() @ cols.T
-        return grown.contiguous(memory_format=torch.channels_last) if channels_last(x) else grown
+        return in_format_of(x, grown)
 
     def matrix(self, length: int, device: torch.device | None = None) -> Tensor:
         """(⌊s·length⌋, length) float64: one axis of the operator, each row an output pixel's weights, summing to 1."""
@@ -48,3 +54,10 @@ class DCT(Upsampler):
         """As many as there are rows, then columns, for every value of the two passes, rows first."""
         tall, wide = self.enlarged(height, width)
         return self.out_channels * (height * tall * width + width * tall * wide)
+
+    def _matrix(self, length: int, like: Tensor) -> Tensor:
+        if torch.compiler.is_compiling():
+            # Made where it is used: what a compiled graph keeps may be overwritten when it runs again.
+            return self.matrix(length, like.device).to(like.dtype)
+        key = (length, like.dtype, like.device)
+        return self._matrices.get(key, lambda: self.matrix(length, like.device).to(like.dtype))

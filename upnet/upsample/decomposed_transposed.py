@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from upnet.site import Site
 from upnet.upsample.base import Upsampler
 from upnet.upsample.matched import mixing, stamp
-from upnet.upsample.transposed import transposed_convolution
+from upnet.upsample.transposed_conv import TransposedConv
 
 
 class DecomposedTransposed(Upsampler):
@@ -57,10 +57,8 @@ class DecomposedTransposed(Upsampler):
             raise ValueError(f"DecomposedTransposed: init is 'plain' or 'bilinear'; got {init!r}")
         self.init = init
         mixed = mixing(channels, self.out_channels) if init == "bilinear" else None
-        padding = -(-(k - s) // 2)
-        left = 2 * padding - (k - s)
-        self.rows = nn.ConvTranspose2d(channels, self.out_channels, (k, 1), (s, 1), (padding, 0), (left, 0), bias=False)
-        self.cols = nn.ConvTranspose2d(self.out_channels, self.out_channels, (1, k), (1, s), (0, padding), (0, left))
+        self.rows = TransposedConv(channels, self.out_channels, (k, 1), (s, 1), bias=False)
+        self.cols = TransposedConv(self.out_channels, self.out_channels, (1, k), (1, s))
         if mixed is None:
             self._draw()
         else:
@@ -73,7 +71,7 @@ class DecomposedTransposed(Upsampler):
 
     def expand(self, x: Tensor, site: Site) -> Tensor:
         """(N, C, h, w) -> (N, O, s·h, s·w)."""
-        return transposed_convolution(self.cols, self.rows(x))
+        return self.cols(self.rows(x))
 
     def touched(self, output: int) -> range:
         """Those n with 0 ≤ o − s·n + p < k."""

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from upnet.site import Site
 from upnet.upsample.base import Upsampler
-from upnet.upsample.layout import channels_last
+from upnet.upsample.layout import in_format_of
 
 
 class DySample(Upsampler):
@@ -92,7 +92,7 @@ class DySample(Upsampler):
         # On CUDA grid_sample adds up its gradient in no fixed order, and torch refuses it where that matters.
         sample = self._picked if torch.are_deterministic_algorithms_enabled() else self._sampled
         made = sample(values, self.shifts(x)).to(values.dtype)
-        return made.contiguous(memory_format=torch.channels_last if channels_last(x) else torch.contiguous_format)
+        return in_format_of(x, made)
 
     def multiply_adds(self, height: int, width: int) -> int:
         """Those of the convolutions, and the four taps of every output value."""

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from upnet.site import Site
 from upnet.upsample.base import Upsampler
-from upnet.upsample.layout import channels_last
+from upnet.upsample.layout import channels_last, folded, unfolded
 
 # How many values of the output a CPU moves at a time: they stay in its cache, and there are few such parts. Each waits
 # for all threads, and where other work holds one of them up it waits long.
@@ -57,9 +57,7 @@ class _Unpool(torch.autograd.Function):
     """(N, C, h, w) -> (N, C, *size), each value to its position; the way back is _Pick."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, indices: Tensor, size: tuple[int, int], scale: int) -> Tensor:
-        ctx.save_for_backward(indices)
-        ctx.scale = scale
+    def forward(x: Tensor, indices: Tensor, size: tuple[int, int], scale: int) -> Tensor:
         if not _better_in_parts(x):
             return F.max_unpool2d(x, indices, [scale, scale], output_size=size)
         grown = x.new_empty(*x.shape[:2], *size)
@@ -68,8 +66,18 @@ class _Unpool(torch.autograd.Function):
         return grown
 
     @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        _, indices, _, ctx.scale = inputs
+        ctx.save_for_backward(indices)
+
+    @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, None, None, None]:
         return _Pick.apply(gradients[0], ctx.saved_tensors[0], ctx.scale), None, None, None
+
+    @staticmethod
+    def vmap(info: Any, axes: Any, x: Tensor, indices: Tensor, size: tuple[int, int], scale: int) -> Any:
+        x, indices = (folded(tensor, axis, info.batch_size) for tensor, axis in zip((x, indices), axes, strict=False))
+        return unfolded(_Unpool.apply(x, indices, size, scale), info.batch_size)
 
 
 class _Pick(torch.autograd.Function):
@@ -79,9 +87,7 @@ class _Pick(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, grown: Tensor, indices: Tensor, scale: int) -> Tensor:
-        ctx.save_for_backward(indices)
-        ctx.size, ctx.scale = tuple(grown.shape[2:]), scale
+    def forward(grown: Tensor, indices: Tensor, scale: int) -> Tensor:
         if not _better_in_parts(grown):
             last, size = channels_last(grown), indices.shape[2:]
             axis, places = _places(indices, last)
@@ -92,8 +98,21 @@ class _Pick(torch.autograd.Function):
         return x
 
     @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, int], output: Tensor) -> None:
+        grown, indices, ctx.scale = inputs
+        ctx.size = tuple(grown.shape[2:])
+        ctx.save_for_backward(indices)
+
+    @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, None, None]:
         return _Unpool.apply(gradients[0], ctx.saved_tensors[0], ctx.size, ctx.scale), None, None
+
+    @staticmethod
+    def vmap(info: Any, axes: Any, grown: Tensor, indices: Tensor, scale: int) -> Any:
+        grown, indices = (
+            folded(tensor, axis, info.batch_size) for tensor, axis in zip((grown, indices), axes, strict=False)
+        )
+        return unfolded(_Pick.apply(grown, indices, scale), info.batch_size)
 
 
 def _better_in_parts(x: Tensor) -> bool:

@@ -3,12 +3,11 @@
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from upnet.site import Site
 from upnet.upsample.base import Upsampler
-from upnet.upsample.layout import interleaved
+from upnet.upsample.layout import shuffled
 from upnet.upsample.matched import mixing, phases
 
 
@@ -60,17 +59,12 @@ class PixelShuffle(Upsampler):
 
     def expand(self, x: Tensor, site: Site) -> Tensor:
         """(N, C, h, w) -> (N, O, s·h, s·w)."""
-        weight, bias = (self._phases_first(parameter) for parameter in self.conv.parameters())
-        return interleaved(F.conv2d(x, weight, bias, padding=self.conv.padding), int(self.scale))
+        return shuffled(self.conv(x), int(self.scale))
 
     def touched(self, output: int) -> range:
         """Those under the kernel, centred on the pixel it lies in."""
         own, half = output // int(self.scale), self.conv.kernel_size[0] // 2
         return range(own - half, own + half + 1)
-
-    def _phases_first(self, parameter: Tensor) -> Tensor:
-        # Channel o·s² + phase of the shuffle becomes channel phase·O + o.
-        return parameter.unflatten(0, (self.out_channels, -1)).transpose(0, 1).flatten(0, 1)
 
     @torch.no_grad()
     def _interpolate(self, mixed: Tensor) -> None:

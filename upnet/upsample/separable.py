@@ -1,33 +1,31 @@
-"""Interpolation axis by axis: weighted sums of a few pixels, or a small matrix product for each axis."""
+"""Interpolation axis by axis: weighted sums of a few pixels, or small matrix products for each axis."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Hashable
 from math import ceil, floor
-from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from upnet.site import Site
 from upnet.upsample.base import Upsampler
-from upnet.upsample.layout import channels_last
-from upnet.upsample.sparse import Band, Bands, Taps, product
+from upnet.upsample.cache import Cache
+from upnet.upsample.layout import NARROW, channels_last, in_format_of, on_cpu
+from upnet.upsample.sparse import Band, Bands, RunBands, Taps, product
 from upnet.upsample.uncast import uncast
 
-# With fewer channels, such as a picture's, sums over C values cost more than copying the planes apart.
-NARROW = 8
 # How many output pixels of a line are made at once: few enough to leave most zeros out, enough for a fast product.
-BLOCK = 64
-
-Key = TypeVar("Key", bound=Hashable)
-Value = TypeVar("Value")
+# Products of two-byte numbers cost a GPU next to nothing, so that fewer and larger ones are better there.
+BLOCK, LARGE_BLOCK = 64, 256
+# A GPU reads fastest from addresses that are a multiple of 16 bytes, so of this many numbers of every type.
+ALIGNED = 8
 
 
 class Separable(Upsampler):
     """An interpolation on the half-pixel grid, u = (o + ½)/s − ½, by one kernel in each axis; borders repeat.
 
-    It is exact in its gradient and deterministic on every device. On a CPU every output pixel reads the few pixels it
-    is made of; on a GPU, and compiled, both axes are products with matrices. What depends on the size alone is kept.
+    Memory and work are proportional to the size of the image. The gradient is exact, and deterministic on every device.
+    On a CPU every output pixel reads the few pixels it is made of, or a short block of output pixels is a product with
+    a small matrix, as all are on a GPU. What depends on the size alone is kept. Compiled, it is a plain composition.
     """
 
     fractional = True
@@ -36,9 +34,8 @@ class Separable(Upsampler):
 
     def __init__(self, channels: int, scale: float, out_channels: int | None = None) -> None:
         super().__init__(channels, scale, out_channels)
-        self._matrices: dict[tuple[int, torch.dtype, torch.device], Tensor] = {}
-        self._taps: dict[tuple[int, torch.dtype], tuple[Taps, Taps]] = {}
-        self._bands: dict[tuple[int, torch.dtype], tuple[Bands, Bands]] = {}
+        self._taps: Cache[tuple[Taps, Taps]] = Cache()
+        self._bands: Cache[tuple[Bands, Bands]] = Cache()
 
     @abstractmethod
     def kernel(self, distance: Tensor) -> Tensor:
@@ -48,9 +45,9 @@ class Separable(Upsampler):
         """(N, C, h, w) -> (N, C, ⌊s·h⌋, ⌊s·w⌋)."""
         # The output is of the type of x, whatever matrix products are cast to around here.
         with uncast(x):
-            if x.device.type != "cpu" or torch.compiler.is_compiling():
-                return self._products(x)
-            return self._sums(x)
+            if torch.compiler.is_compiling():
+                return self._composition(x)
+            return self._sums(x) if on_cpu(x) else self._products(x)
 
     def matrix(self, length: int) -> Tensor:
         """(⌊s·length⌋, length) float64: one axis of the operator, each row an output pixel's weights, summing to 1."""
@@ -85,29 +82,50 @@ class Separable(Upsampler):
             wide = product(*self._runs(w, x.dtype), x.permute(0, 2, 3, 1).reshape(n * h, w, c))
             tall = product(*self._runs(h, x.dtype), wide.view(n, h, -1))
             return tall.unflatten(2, (-1, c)).permute(0, 3, 1, 2)
-        wide = product(*self._lines(w, x.dtype), x)
+        wide = product(*self._lines(w, x), x)
         tall = product(*self._runs(h, x.dtype), wide.flatten(0, 1)).unflatten(0, (n, c))
-        return tall.contiguous(memory_format=torch.channels_last) if channels_last(x) else tall
+        return in_format_of(x, tall)
 
     def _products(self, x: Tensor) -> Tensor:
         n, c, h, w = x.shape
-        rows, cols = self._matrix(h, x), self._matrix(w, x)
-        if not channels_last(x):
-            return rows @ x @ cols.T
-        if c < NARROW:
-            return (rows @ x.contiguous() @ cols.T).contiguous(memory_format=torch.channels_last)
-        # Rows first, on (h, w·C), then columns on (w, C): both products read memory as it lies.
-        tall = rows @ x.permute(0, 2, 3, 1).reshape(n, h, w * c)
-        wide = cols @ tall.reshape(n * rows.shape[0], w, c)
-        return wide.reshape(n, rows.shape[0], cols.shape[0], c).permute(0, 3, 1, 2)
+        rows, cols = self._lines(h, x), self._lines(w, x)
+        tall_runs, wide_runs = (tuple(RunBands(bands) for bands in axis) for axis in (rows, cols))
+        if channels_last(x) and c >= NARROW:
+            # Rows first, on (h, w·C), then columns on (w, C): both products read memory in its own order.
+            tall = product(*tall_runs, x.permute(0, 2, 3, 1).reshape(n, h, w * c))
+            wide = product(*wide_runs, tall.reshape(-1, w, c))
+            return wide.reshape(n, -1, wide.shape[1], c).permute(0, 3, 1, 2)
+        wide = product(*cols, x)
+        tall = product(*tall_runs, wide.flatten(0, 1)).unflatten(0, (n, c))
+        return in_format_of(x, tall)
 
-    def _matrix(self, length: int, like: Tensor) -> Tensor:
-        if torch.compiler.is_compiling():
-            # Made where it is used, and in plain sums: a copy from the CPU would keep the step out of a CUDA graph.
-            places, weights = self._neighbours(length, like.device)
-            own = places[:, :, None] == torch.arange(length, device=like.device)
-            return (own * weights[:, :, None]).sum(1).to(like)
-        return _kept(self._matrices, (length, like.dtype, like.device), lambda: self.matrix(length).to(like))
+    def _composition(self, x: Tensor) -> Tensor:
+        # What a compiler fuses to one kernel for each axis, forward and backward, without a number from outside.
+        last = channels_last(x)
+        out = x.permute(0, 2, 3, 1) if last else x
+        for axis in (1, 2) if last else (2, 3):
+            out = self._axis(out, axis)
+        return out.permute(0, 3, 1, 2) if last else out
+
+    def _axis(self, x: Tensor, axis: int) -> Tensor:
+        exact = x.to(torch.promote_types(x.dtype, torch.float32))
+        if not isinstance(self.scale, int):
+            places, weights = self._neighbours(x.shape[axis], x.device)
+            near = exact.index_select(axis, places.flatten()).unflatten(axis, tuple(places.shape))
+            shape = [1] * axis + list(weights.shape) + [1] * (x.dim() - axis - 1)
+            return (near * weights.to(exact.dtype).view(shape)).sum(axis + 1).to(x.dtype)
+        length, margin, phases = x.shape[axis], self.support, []
+        sides = [-1] * x.dim()
+        sides[axis] = margin
+        before, behind = exact.narrow(axis, 0, 1).expand(sides), exact.narrow(axis, length - 1, 1).expand(sides)
+        bordered = torch.cat((before, exact, behind), axis)
+        place = (torch.arange(self.scale, dtype=torch.float64, device=x.device) + 0.5) / self.scale - 0.5
+        for phase in range(self.scale):
+            first = floor((phase + 0.5) / self.scale - 0.5) - (margin - 1)
+            weights = self.kernel(place[phase] - torch.arange(first, first + 2 * margin, device=x.device)).to(exact)
+            near = [bordered.narrow(axis, margin + first + tap, length) * weights[tap] for tap in range(2 * margin)]
+            phases.append(sum(near[1:], near[0]))
+        return torch.stack(phases, axis + 1).flatten(axis, axis + 1).to(x.dtype)
 
     def _runs(self, length: int, dtype: torch.dtype) -> tuple[Taps, Taps]:
         """One axis where each of its pixels is a run of values in memory, and its transpose."""
@@ -117,41 +135,37 @@ class Separable(Upsampler):
             taps = Taps.of(places, weights.to(dtype), length)
             return taps, taps.transposed()
 
-        return _kept(self._taps, (length, dtype), make)
+        return self._taps.get((length, dtype), make)
 
-    def _lines(self, length: int, dtype: torch.dtype) -> tuple[Bands, Bands]:
-        """One axis where its pixels are neighbours in memory, and its transpose."""
+    def _lines(self, length: int, like: Tensor) -> tuple[Bands, Bands]:
+        """One axis where its pixels are neighbours in memory, and its transpose, for tensors like the one given."""
+        cpu = on_cpu(like)
+        size = LARGE_BLOCK if like.element_size() == 2 and not cpu else BLOCK
+        return self._bands.get(
+            (length, like.dtype, like.device), lambda: self._banded(length, size, 1 if cpu else ALIGNED, like)
+        )
 
-        def make() -> tuple[Bands, Bands]:
-            places, weights = self._neighbours(length)
+    def _banded(self, length: int, size: int, aligned: int, like: Tensor) -> tuple[Bands, Bands]:
+        places, weights = self._neighbours(length)
 
-            def block(outputs: slice, low: int, high: int) -> Tensor:
-                at = places[outputs] - low
-                inside = (at >= 0) & (at < high - low)
-                empty = torch.zeros(len(at), high - low, dtype=weights.dtype)
-                return empty.scatter_add_(1, at.clamp(0, high - low - 1), weights[outputs] * inside).to(dtype)
+        def block(outputs: slice, inputs: slice) -> Tensor:
+            width = inputs.stop - inputs.start
+            at = places[outputs] - inputs.start
+            inside = (at >= 0) & (at < width)
+            empty = torch.zeros(len(at), width, dtype=weights.dtype)
+            return empty.scatter_add_(1, at.clamp(0, width - 1), weights[outputs] * inside).to(like)
 
-            there, back = [], []
-            step, grown, margin = ceil(BLOCK / self.scale), len(places), self.support + 1
-            for first in range(0, length, step):
-                last = min(length, first + step)
-                # A margin of one pixel more than the support is generous, and what lies off the band is zero.
-                begin, end = floor(first * self.scale), grown if last == length else floor(last * self.scale)
-                low, high = max(0, first - margin), min(length, last + margin)
-                there.append(Band(begin, low, block(slice(begin, end), low, high).T.contiguous()))
-                left, right = floor(low * self.scale), min(grown, ceil((last + margin) * self.scale))
-                back.append(Band(first, left, block(slice(left, right), first, last)))
-            return Bands(tuple(there)), Bands(tuple(back))
+        def widened(low: int, high: int, most: int) -> slice:
+            return slice(max(0, low // aligned * aligned), min(most, -(-high // aligned) * aligned))
 
-        return _kept(self._bands, (length, dtype), make)
-
-
-def _kept(known: dict[Key, Value], key: Key, make: Callable[[], Value]) -> Value:
-    if key not in known:
-        # A few sizes recur in training; a folder of pictures of many sizes must not pile matrices up.
-        if len(known) >= 16:
-            known.pop(next(iter(known)))
-        # Kept from a validation in inference mode, a matrix has to serve training too.
-        with torch.inference_mode(False):
-            known[key] = make()
-    return known[key]
+        there, back = [], []
+        step, grown, margin = ceil(size / self.scale), len(places), self.support + 1
+        for first in range(0, length, step):
+            last = min(length, first + step)
+            # A margin of one pixel more than the support is generous, and what lies off the band is zero.
+            outputs = slice(floor(first * self.scale), grown if last == length else floor(last * self.scale))
+            inputs = widened(first - margin, last + margin, length)
+            there.append(Band(outputs.start, inputs.start, block(outputs, inputs).T.contiguous()))
+            outputs = widened(floor(max(0, first - margin) * self.scale), ceil((last + margin) * self.scale), grown)
+            back.append(Band(first, outputs.start, block(outputs, slice(first, last))))
+        return Bands(tuple(there)), Bands(tuple(back))

@@ -1,10 +1,12 @@
-"""Matrices with few entries, each in the form in which a CPU multiplies by it at the speed of memory."""
+"""Matrices with few entries, each in the form in which a device multiplies by it at the speed of memory."""
 
 from typing import Any, NamedTuple, Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from upnet.upsample.layout import folded, on_cpu, unfolded
 
 # How many values of lines are worked on at a time: they stay in a cache while the blocks pass over them.
 CACHED = 1 << 21
@@ -27,13 +29,20 @@ def product(matrix: Matrix, transposed: Matrix, x: Tensor) -> Tensor:
 
 class _Product(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, matrix: Matrix, transposed: Matrix) -> Tensor:
-        ctx.matrix, ctx.transposed = matrix, transposed
+    def forward(x: Tensor, matrix: Matrix, transposed: Matrix) -> Tensor:
         return matrix.times(x.contiguous())
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Matrix, Matrix], output: Tensor) -> None:
+        _, ctx.matrix, ctx.transposed = inputs
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
         return product(ctx.transposed, ctx.matrix, gradients[0]), None, None
+
+    @staticmethod
+    def vmap(info: Any, axes: Any, x: Tensor, matrix: Matrix, transposed: Matrix) -> tuple[Tensor, int]:
+        return unfolded(product(matrix, transposed, folded(x, axes[0], info.batch_size)), info.batch_size)
 
 
 class Taps(NamedTuple):
@@ -96,21 +105,41 @@ class Band(NamedTuple):
 
 
 class Bands(NamedTuple):
-    """A matrix about whose diagonal all entries lie, where inputs are neighbours in memory.
+    """A matrix with all entries near its diagonal, where inputs are neighbours in memory.
 
-    bands:   blocks of outputs that follow each other.
+    bands: blocks of outputs that follow each other.
     """
 
     bands: tuple[Band, ...]
 
+    @property
+    def outputs(self) -> int:
+        """How many outputs there are."""
+        return sum(band.block.shape[1] for band in self.bands)
+
     def times(self, x: Tensor) -> Tensor:
         """(…, inputs) -> (…, outputs), each block of outputs as a matrix product with the inputs it is made of."""
         lines = x.flatten(0, -2)
-        outputs = sum(band.block.shape[1] for band in self.bands)
-        out = lines.new_empty(len(lines), outputs)
-        some = max(1, CACHED // (x.shape[-1] + outputs))
+        out = lines.new_empty(len(lines), self.outputs)
+        # A few lines at a time stay in a CPU's cache; elsewhere every product is as large as it can be.
+        some = max(1, CACHED // (x.shape[-1] + self.outputs)) if on_cpu(x) else max(1, len(lines))
         for few, into in zip(lines.split(some), out.split(some), strict=True):
             for first, start, block in self.bands:
                 inputs, width = block.shape
                 torch.mm(few[:, start : start + inputs], block, out=into[:, first : first + width])
         return out.unflatten(0, x.shape[:-1])
+
+
+class RunBands(NamedTuple):
+    """The same matrix where an input is a run of values in memory."""
+
+    bands: Bands
+
+    def times(self, x: Tensor) -> Tensor:
+        """(B, inputs, D) -> (B, outputs, D), each block of outputs as one batched matrix product."""
+        out = x.new_empty(len(x), self.bands.outputs, x.shape[2])
+        for first, start, block in self.bands.bands:
+            inputs, width = block.shape
+            rows = block.T.expand(len(x), -1, -1)
+            torch.bmm(rows, x[:, start : start + inputs], out=out[:, first : first + width])
+        return out

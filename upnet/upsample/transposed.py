@@ -4,8 +4,7 @@ Three views show what it is: an ordinary convolution of the input with zeros in 
 small convolutions side by side.
 """
 
-from math import ceil
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -13,11 +12,9 @@ from torch import Tensor, nn
 
 from upnet.site import Site
 from upnet.upsample.base import Upsampler
-from upnet.upsample.layout import channels_last, interleaved, zeros_like
+from upnet.upsample.layout import zeros_like
 from upnet.upsample.matched import mixing, stamp
-
-# With fewer output channels, such as a picture's, a CPU's transposed convolution leaves most of its lanes empty.
-NARROW = 8
+from upnet.upsample.transposed_conv import TransposedConv
 
 
 class Transposed(Upsampler):
@@ -64,14 +61,11 @@ class Transposed(Upsampler):
             raise ValueError(f"Transposed: init is 'plain' or 'bilinear'; got {init!r}")
         self.init = init
         mixed = mixing(channels, self.out_channels) if init == "bilinear" else None
-        padding = ceil((k - s) / 2)
-        self.conv = nn.ConvTranspose2d(
-            channels, self.out_channels, k, stride=s, padding=padding, output_padding=2 * padding - (k - s)
-        )
+        self.conv = TransposedConv(channels, self.out_channels, (k, k), (s, s))
         if mixed is None:
             self._draw()
         else:
-            self._interpolate(mixed, stamp(k, s, padding))
+            self._interpolate(mixed, stamp(k, s, int(self.conv.padding[0])))
 
     @property
     def starts_as(self) -> str | None:
@@ -80,12 +74,7 @@ class Transposed(Upsampler):
 
     def expand(self, x: Tensor, site: Site) -> Tensor:
         """(N, C, h, w) -> (N, O, s·h, s·w)."""
-        # Each of these choices was measured; they differ in the order of sums alone. A GPU has one fast way.
-        if x.device.type != "cpu" or torch.compiler.is_compiling():
-            return self.conv(x)
-        if self._better_by_phases(x):
-            return self._by_phases(x)
-        return transposed_convolution(self.conv, x)
+        return self.conv(x)
 
     def zero_inserted(self, x: Tensor) -> Tensor:
         """The first view's input: s − 1 zeros between neighbours and the frame an ordinary convolution needs.
@@ -136,35 +125,6 @@ class Transposed(Upsampler):
         """Nothing: the convolution inside tells it all."""
         return ""
 
-    def _better_by_phases(self, x: Tensor) -> bool:
-        k, (before, behind) = self.conv.kernel_size[0], self._zeros()
-        if self.out_channels <= NARROW:
-            return (before + k + behind) ** 2 <= 1.5 * k**2
-        if before or behind:
-            return False
-        # Where channels lie last only the way back gains, and in bfloat16 with the shortest kernel alone.
-        short, wide, trained = k == self.scale, x.element_size() >= 4, torch.is_grad_enabled()
-        return trained and (short or wide) if channels_last(x) else not (trained and short and wide)
-
-    def _zeros(self) -> tuple[int, int]:
-        """How many to put before and behind the kernel, for the padding and the kernel to be whole input pixels."""
-        s, k, padding = self.conv.stride[0], self.conv.kernel_size[0], int(self.conv.padding[0])
-        before = -padding % s
-        return before, -(before + k) % s
-
-    def _by_phases(self, x: Tensor) -> Tensor:
-        """The third view: s·s small convolutions as one, then their outputs side by side."""
-        s, zeros = self.conv.stride[0], self._zeros()
-        weight = F.pad(self.conv.weight, 2 * zeros) if any(zeros) else self.conv.weight
-        taps, after = weight.shape[2] // s, (int(self.conv.padding[0]) + zeros[0]) // s
-        apart = weight.unflatten(3, (taps, s)).unflatten(2, (taps, s)).flip(2, 4)
-        phases = apart.permute(3, 5, 1, 0, 2, 4).flatten(0, 2)  # (s·s·O, C, taps, taps)
-        bias = None if self.conv.bias is None else self.conv.bias.repeat(s * s)
-        ahead = taps - 1 - after
-        if ahead != after:
-            x = F.pad(x, 2 * (ahead, after))
-        return interleaved(F.conv2d(x, phases, bias, padding=after if ahead == after else 0), s)
-
     @torch.no_grad()
     def _draw(self) -> None:
         # An output pixel is made of k²C/s² products, not of the O·k² that torch's default for this layer assumes:
@@ -179,32 +139,3 @@ class Transposed(Upsampler):
         assert self.conv.bias is not None
         self.conv.weight.copy_(mixed.T[:, :, None, None] * torch.outer(kernel, kernel).to(mixed))
         self.conv.bias.zero_()
-
-
-def transposed_convolution(conv: nn.ConvTranspose2d, x: Tensor) -> Tensor:
-    """conv(x), with a bias that takes its gradient as the plain sum it is.
-
-    Left to torch, that sum takes longer on a CPU than all of the convolution where channels lie last.
-    """
-    if conv.bias is None:
-        return conv(x)
-    padding, left = (int(conv.padding[0]), int(conv.padding[1])), conv.output_padding
-    bias = conv.bias.detach()
-    out = F.conv_transpose2d(x, conv.weight, bias, conv.stride, padding, left, conv.groups, conv.dilation)
-    biased = _Biased.apply(out, conv.bias)
-    assert isinstance(biased, Tensor)
-    return biased
-
-
-class _Biased(torch.autograd.Function):
-    """(N, O, H, W) to which a bias, (O,), has been added already: the same, with the bias's gradient."""
-
-    @staticmethod
-    def forward(ctx: Any, out: Tensor, bias: Tensor) -> Tensor:
-        ctx.dtype = bias.dtype
-        ctx.mark_dirty(out)
-        return out
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:
-        return gradients[0], gradients[0].sum((0, 2, 3)).to(ctx.dtype)

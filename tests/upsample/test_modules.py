@@ -1,0 +1,115 @@
+"""An operator is a normal module: hooks, pruning and parametrisations of its parts, and torch.func, work on it."""
+
+import copy
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize, prune
+
+from upnet.site import Site
+from upnet.upsample import DecomposedTransposed, PixelShuffle, Transposed, Upsampler
+
+FORMATS = [torch.contiguous_format, torch.channels_last]
+each_format = pytest.mark.parametrize("memory_format", FORMATS, ids=str)
+each_width = pytest.mark.parametrize("channels", [3, 12])
+
+
+def build(factory, channels: int, scale: float = 2) -> Upsampler:
+    torch.manual_seed(0)
+    return factory(channels=channels, scale=scale).double()
+
+
+def convolutions(operator: nn.Module) -> list[nn.Conv2d | nn.ConvTranspose2d]:
+    return [part for part in operator.modules() if isinstance(part, nn.Conv2d | nn.ConvTranspose2d)]
+
+
+class Half(nn.Module):
+    def forward(self, weight: Tensor) -> Tensor:
+        return weight / 2
+
+
+@each_format
+@each_width
+def test_hooks_of_every_part_fire_and_may_replace_its_output(factory, channels, memory_format, visit):
+    operator = build(factory, channels)
+    x, site = visit(operator, (8, 6))
+    x = x.to(memory_format=memory_format).requires_grad_()
+    seen: list[nn.Module] = []
+    parts = [part for part in operator.modules() if not isinstance(part, Upsampler)]
+    for part in parts:
+        part.register_forward_hook(lambda module, inputs, output: seen.append(module))
+        part.register_full_backward_hook(lambda module, inputs, outputs: seen.append(module))
+    operator(x, site).square().sum().backward()
+    assert {id(part) for part in seen} == {id(part) for part in parts}
+    for part in convolutions(operator)[-1:]:
+        part.register_forward_hook(lambda module, inputs, output: torch.zeros_like(output))
+        assert not operator(x, site).equal(build(factory, channels)(x, site))
+
+
+@each_format
+@each_width
+def test_hooks_change_no_bit(factory, channels, memory_format, visit):
+    operator, watched = build(factory, channels), build(factory, channels)
+    x, site = visit(operator, (8, 6))
+    x = x.to(memory_format=memory_format)
+    for part in watched.modules():
+        part.register_forward_hook(lambda module, inputs, output: None)
+    assert torch.equal(operator(x, site), watched(x, site))
+
+
+@each_format
+@each_width
+def test_a_pruned_or_parametrised_weight_is_the_one_that_counts(factory, channels, memory_format, visit):
+    operator = build(factory, channels)
+    x, site = visit(operator, (8, 6))
+    x = x.to(memory_format=memory_format)
+    pruned, halved, expected = (copy.deepcopy(operator) for _ in range(3))
+    for part, other, plain in zip(*map(convolutions, (pruned, halved, expected)), strict=True):
+        prune.l1_unstructured(part, "weight", amount=0.5)
+        parametrize.register_parametrization(other, "weight", Half())
+        with torch.no_grad():
+            plain.weight.copy_(part.weight)
+    torch.testing.assert_close(pruned(x, site), expected(x, site), rtol=1e-12, atol=1e-12)
+    with torch.no_grad():
+        for plain, original in zip(convolutions(expected), convolutions(operator), strict=True):
+            plain.weight.copy_(original.weight / 2)
+    torch.testing.assert_close(halved(x, site), expected(x, site), rtol=1e-12, atol=1e-12)
+
+
+@each_format
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("channels", [3, 16])
+def test_training_and_inference_give_the_same_bits(factory, channels, dtype, memory_format, visit):
+    operator = build(factory, channels).to(dtype).to(memory_format=memory_format)
+    x, site = visit(operator, (16, 12))
+    x = x.to(dtype).to(memory_format=memory_format)
+    trained = operator.train()(x.clone(memory_format=torch.preserve_format).requires_grad_(), site)
+    with torch.no_grad():
+        watched = operator.eval()(x, site)
+    with torch.inference_mode():
+        inferred = operator(x, site)
+    assert torch.equal(trained, watched)
+    assert torch.equal(trained, inferred)
+
+
+@each_format
+@pytest.mark.parametrize("kernel_size", [None, 2, 4])
+@pytest.mark.parametrize("channels", [3, 16])
+@pytest.mark.parametrize("make", [Transposed, DecomposedTransposed])
+def test_so_do_transposed_convolutions_of_every_kernel(make, channels, kernel_size, memory_format):
+    operator = make(channels, 2, kernel_size=kernel_size).to(memory_format=memory_format)
+    x = torch.randn(2, channels, 16, 12).to(memory_format=memory_format)
+    trained = operator.enlarge(x)
+    with torch.no_grad():
+        assert torch.equal(trained, operator.enlarge(x))
+
+
+@pytest.mark.parametrize("make", [Transposed, DecomposedTransposed, PixelShuffle])
+def test_state_dicts_are_those_of_torchs_own_layers(make):
+    keys = (
+        {"conv.weight", "conv.bias"}
+        if make is not DecomposedTransposed
+        else {"rows.weight", "cols.weight", "cols.bias"}
+    )
+    assert set(make(4, 2).state_dict()) == keys
