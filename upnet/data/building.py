@@ -14,6 +14,8 @@ from upnet.data.store import DamagedStoreError, Store
 
 log = logging.getLogger(__name__)
 
+_LR_FROM = {"imresize": "LR made from HR", "files": "LR from files", "both": "LR partly from files"}
+
 
 def build(
     source: Source,
@@ -100,9 +102,10 @@ def _intact(folder: Path, quiet: bool = False) -> Store | None:
 
 
 def _accepted(store: Store, skip_broken: bool) -> Store:
-    """The store, unless pictures were left out and that isn't wanted."""
+    """The store, with its number of images logged, unless pictures were left out and that isn't wanted."""
     if store.left_out and not skip_broken:
         raise BrokenPictureError(refusal(store.left_out[0][1]))
+    log.info("%s: %d image%s, %s", store.name, len(store), "s" * (len(store) != 1), _LR_FROM[store.lr_from])
     if store.left_out:
         told = "; ".join(reason for _, reason in store.left_out)
         log.warning(

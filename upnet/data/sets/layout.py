@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from upnet.data.listing import list_images
 from upnet.data.picture import is_picture
 from upnet.data.sources.files import find_pictures
 from upnet.data.sources.paired import Paired
@@ -82,7 +83,7 @@ def child(folder: Path, *names: str) -> Path:
 
 
 def _holds_pictures(folder: Path, below: bool = False) -> bool:
-    return any(is_picture(path) for path in (folder.rglob("*") if below else folder.iterdir()))
+    return bool(list_images(folder).images) if below else any(is_picture(path) for path in folder.iterdir())
 
 
 def _pictures(folder: Path, title: str) -> dict[str, Path]:
