@@ -6,6 +6,7 @@ from pathlib import Path
 from upnet.data.listing import list_images
 from upnet.data.picture import is_picture
 from upnet.data.sources.files import find_pictures
+from upnet.data.sources.pair_folders import refuse_pairs
 from upnet.data.sources.paired import Paired
 
 Pairs = dict[str, tuple[Path, Path | None]]
@@ -52,6 +53,7 @@ class Layout:
                 if paired.serves(scale):
                     partners = paired.partners(scale)
                     return {name: (path, partners[name]) for name, path in large.items()}
+        refuse_pairs(places[0], list(large.values()), title)
         return {name: (path, None) for name, path in large.items()}
 
     @staticmethod

@@ -9,6 +9,7 @@ import numpy as np
 from upnet.data.listing import list_images, say_once
 from upnet.data.picture import SUFFIXES, BrokenPictureError, read_rgb
 from upnet.data.sources.base import Entry, hash_file
+from upnet.data.sources.pair_folders import is_hr
 
 
 class FileEntry(Entry):
@@ -73,23 +74,11 @@ def find_pictures(folder: Path, what: str) -> dict[str, Path]:
 
 
 def set_name(folder: Path) -> str:
-    """What to call the pictures of a folder: its name, or the parent's where the folder is just called HR."""
+    """What to call the pictures of a folder: its name, or the parent's where the folder is just called HR or GT."""
     folder = folder.resolve()
-    return (folder.parent.name if folder.name.upper() == "HR" else folder.name) or "pictures"
+    return (folder.parent.name if is_hr(folder.name) else folder.name) or "pictures"
 
 
 def entries(found: dict[str, Path]) -> Sequence[FileEntry]:
     """One entry per file."""
     return [FileEntry(name, path) for name, path in found.items()]
-
-
-def layouts(root: Path) -> list[tuple[Path, Path]]:
-    """Every (HR folder, LR folder) that stands in root by a known layout."""
-    folders = {path.name: path for path in sorted(root.iterdir()) if path.is_dir()}
-    pairs = []
-    for name, path in folders.items():
-        if name == "HR" or name.endswith("_HR"):
-            stem = name[: -len("HR")]
-            lr = [folders[other] for other in (f"{stem}LR_bicubic", f"{stem}LR") if other in folders]
-            pairs += [(path, lr[0])] if lr else []
-    return pairs
