@@ -27,6 +27,7 @@ class DataModule:
     test:        a published set that is the test set, instead of the folders.
     cache_dir:   where decoded pictures go; None means beside the originals.
     skip_broken: leave unreadable pictures out, with a remark, instead of refusing to start.
+    lr_rounded_up: accept LR pictures of HR / scale pixels rounded up, and crop them and HR to a multiple of the scale.
     max_pixels:  larger pictures count as unreadable, against decompression bombs; see `upnet.data.read_rgb`.
     workers:     processes that make training batches; 0 means the training process itself.
     augment:     turn and mirror the training crops.
@@ -54,6 +55,7 @@ class DataModule:
         augment: bool = True,
         steps: Annotated[int, Ge(1)] | None = None,
         device: Literal["auto", "cpu", "gpu"] = "auto",
+        lr_rounded_up: bool = False,
     ) -> None:
         self.scale = scale
         self.batch_size = batch_size
@@ -70,6 +72,7 @@ class DataModule:
         self.augment = augment
         self.steps = steps
         self.device = device
+        self.lr_rounded_up = lr_rounded_up
         self._train_store: Store | None = None
         self._val_sets: dict[str, Store] | None = None
         self._test_sets: dict[str, Store] | None = None
@@ -128,7 +131,14 @@ class DataModule:
             source.pictures()
 
     def _build(self, source: Source) -> Store:
-        return build(source, self.scale, self.cache_dir, self.skip_broken, self.max_pixels)
+        return build(
+            source,
+            self.scale,
+            self.cache_dir,
+            self.skip_broken,
+            self.max_pixels,
+            lr_rounded_up=self.lr_rounded_up,
+        )
 
     def _open(self, root: str | list[str] | None) -> dict[str, Store]:
         return {name: self._build(source) for name, source in open_sets(root, self.scale).items()}
