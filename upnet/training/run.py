@@ -63,7 +63,7 @@ def train(config: DictConfig) -> dict[str, Any]:
     task = build_task(config, {str(key): value for key, value in model.items()}, settings)
     trainer = build_trainer(config)
     data.check_device(trainer.strategy.root_device.type)
-    data.prepare()
+    data.prepare(trainer.global_rank, trainer.world_size)
     check_sizes(data.val_sets(), task.net.scale, task.protocol)
     if resume is None:
         task.net.warm_start()
