@@ -73,7 +73,9 @@ def forked(run: Callable[[], object]) -> BaseProcess:
     return process
 
 
-def command(words: Sequence[str], told: Path, before: Callable[[], object] = lambda: None) -> BaseProcess:
+def command(
+    words: Sequence[str], told: Path, before: Callable[[], object] = lambda: None, script: str = "train.py"
+) -> BaseProcess:
     """`python train.py WORDS` after a call of `before`, forked, in the folder of the file that takes what it prints."""
 
     def run() -> None:
@@ -81,10 +83,10 @@ def command(words: Sequence[str], told: Path, before: Callable[[], object] = lam
         for number in (1, 2):
             os.dup2(printed, number)
         sys.stdout, sys.stderr = os.fdopen(1, "w", closefd=False), os.fdopen(2, "w", closefd=False)
-        sys.argv = ["train.py", *words]
+        sys.argv = [script, *words]
         os.chdir(told.parent)
         before()
-        runpy.run_path(str(ROOT / "train.py"), run_name="__main__")
+        runpy.run_path(str(ROOT / script), run_name="__main__")
 
     return forked(run)
 

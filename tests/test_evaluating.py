@@ -6,9 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from omegaconf import DictConfig, OmegaConf, open_dict
+from PIL import Image
 from support import ROOT, Compose
 
 from upnet import evaluating
@@ -94,6 +96,22 @@ def test_bicubic_on_set5_is_the_printed_number(
     told = written(tmp_path)["datasets"]["Set5"]
     assert f"{told['psnr']:.2f}/{told['ssim']:.4f}" == printed
     assert told["lr_from"] == ("imresize" if protocol == "y-float" else "files")
+
+
+def test_lr_sizes_that_are_rounded_up_are_scored_on_request_and_told_below_the_table(
+    evaluate: Evaluate, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng = np.random.default_rng(0)
+    for folder, size in (("HR", (63, 61)), ("LR", (32, 31))):
+        (tmp_path / "odd" / folder).mkdir(parents=True)
+        Image.fromarray(rng.integers(0, 256, (*size, 3), np.uint8)).save(tmp_path / "odd" / folder / "a.png")
+    words = ("data=folder", f"data.root={tmp_path}/odd", f"data.cache_dir={tmp_path}/cache", "baseline=bicubic")
+    with pytest.raises(ValueError, match=r"rounded up; data\.lr_rounded_up=true"):
+        score_baseline(evaluate(*words))
+    score_baseline(evaluate(*words, "data.lr_rounded_up=true"))
+    assert written(tmp_path)["datasets"]["odd"]["lr_from"] == "files, rounded up"
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "LR as its files have it (sizes rounded up: LR and HR cropped to whole LR pixels)" in printed
 
 
 def test_an_ensemble_is_told_apart_from_a_plain_score(

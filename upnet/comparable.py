@@ -19,9 +19,11 @@ def brief(content: Content) -> str:
 def footnote(content: Content, dataset: str) -> str:
     """Everything that a data set's numbers depend on, in one paragraph."""
     protocol, told, versions = content["protocol"], content["datasets"][dataset], content["versions"]
+    lr_from, _, rounded_up = str(told["lr_from"]).partition(", ")
     lr = {"files": "LR as its files have it", "both": "LR from files and made here"}.get(
-        str(told["lr_from"]), "LR: " + ", ".join(str(protocol[key]) for key in ("lr", "resizing") if key in protocol)
+        lr_from, "LR: " + ", ".join(str(protocol[key]) for key in ("lr", "resizing") if key in protocol)
     )
+    lr += " (sizes rounded up: LR and HR cropped to whole LR pixels)" if rounded_up else ""
     parts = [
         lr,
         f"Y {protocol['y']}" if "y" in protocol else "",

@@ -103,7 +103,7 @@ def compare_study(config: DictConfig) -> None:
     console = Console(highlight=False, soft_wrap=True, markup=False)
     console.print()
     try:
-        stores = _scored_pictures(arms[0].runs[0].results, config.data.cache_dir, config.max_pixels)
+        stores = _scored_pictures(arms[0].runs[0].results, config.data, config.max_pixels)
     except ValueError as fault:
         # A study may be reported on another machine than the one it ran on.
         console.print(f"The report has no pictures: {fault}")
@@ -129,13 +129,17 @@ def run_names(checkpoints: Sequence[Path]) -> list[str]:
     return [f"{name}/{path.stem}" for name, path in zip(names, checkpoints, strict=True)]
 
 
-def _scored_pictures(results: Mapping[str, Any], cache: str | None, max_pixels: int | None) -> dict[str, Store]:
+def _scored_pictures(results: Mapping[str, Any], data: DictConfig, max_pixels: int | None) -> dict[str, Store]:
     """The pictures that a run was scored on, by data set. Raises ValueError where they aren't here any more."""
     if not {"scale", "val_root"} <= results.keys():
         raise ValueError("the results don't say where the pictures are that were scored")
     scale = int(results["scale"])
     sources = open_sets(results["val_root"], scale)
-    return {name: build_store(one, scale, cache, max_pixels=max_pixels) for name, one in sources.items()}
+    rounded_up = bool(data.lr_rounded_up)
+    return {
+        name: build_store(one, scale, data.cache_dir, max_pixels=max_pixels, lr_rounded_up=rounded_up)
+        for name, one in sources.items()
+    }
 
 
 def _conditions(config: DictConfig) -> tuple[Protocol, torch.device, list[Measure]]:

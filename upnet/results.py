@@ -11,7 +11,8 @@ results.json, schema 2:
      "datasets": {NAME: {
          "psnr": mean dB, "ssim": mean, further measures by name, "remark": where pictures were left out of the means,
          "pictures": SHA-256 over the pixels of its HR and LR pictures,
-         "lr_from": "files", "imresize" or "both": where LR pictures came from; null where it isn't known,
+         "lr_from": "files", "imresize" or "both": where LR pictures came from; null where it isn't known;
+                    ", rounded up" follows where LR files were larger than HR / scale and were cropped,
          "baseline": {"name": "bicubic", "psnr": …, "ssim": …, …},
          "images": {FILE: {"psnr": …, "ssim": …, …, "baseline": {"psnr": …, "ssim": …, …}}}}},
      …}                               and what else belongs to the run: model, checkpoint, settings, parameters
@@ -47,7 +48,7 @@ class Tally:
     pictures: str = ""
     """A hash of the data set's pixels."""
     lr_from: str | None = None
-    """Where its LR pictures came from: "files", "imresize" or "both"."""
+    """Where its LR pictures came from: "files", "imresize" or "both"; see the schema."""
     network: dict[str, Score] = field(default_factory=dict)
     baseline: dict[str, Score] = field(default_factory=dict)
 

@@ -16,15 +16,15 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from upnet.folders import folder_of_config, folder_of_run
+from upnet.folders import folder_of_config, folder_of_run, new_folder, new_sweep_folder
 from upnet.sentences import CONFIGS, folder_refused, sentence
 
 USER, FAILED, SIGNALLED = 2, 1, 128
 """Exit codes: the user's setting or file is wrong; the run failed; a signal of that number more broke it off."""
 
-# Asked for by configs/train.yaml; kept, since what they find changes as soon as a run has begun.
-OmegaConf.register_new_resolver("folder_of_run", folder_of_run, use_cache=True)
-OmegaConf.register_new_resolver("folder_of_config", folder_of_config, use_cache=True)
+# Resolvers of configs/train.yaml and evaluate.yaml; cached, since their values change as soon as a run has begun.
+for _resolver in (folder_of_run, folder_of_config, new_folder, new_sweep_folder):
+    OmegaConf.register_new_resolver(_resolver.__name__, _resolver, use_cache=True)
 
 
 class InterruptedRunError(Exception):

@@ -86,7 +86,7 @@ def begin(name: str, store: Store, protocol: Protocol) -> Tally:
     if protocol.name == "y-float":
         # LR is made from HR, so that LR pictures, which a store has as well, are none of the score's business.
         return Tally(name, hashlib.sha256("\n".join(store.digests).encode()).hexdigest(), "imresize")
-    return Tally(name, store.digest, store.lr_from)
+    return Tally(name, store.digest, store.lr_from + ", rounded up" * store.lr_rounded_up)
 
 
 def score_sets(

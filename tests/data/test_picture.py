@@ -202,7 +202,10 @@ def test_more_pixels_than_allowed_are_refused_also_where_pillow_does_not_know_th
     assert read_rgb(tmp_path / "a.tif", max_pixels=600).shape == (20, 30, 3)
 
 
-@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tif", ".bmp"])
+@pytest.mark.parametrize(
+    "suffix",
+    [".png", ".jpg", ".webp", ".tif", ".bmp", ".gif", ".avif", ".jp2", ".ppm", ".tga", ".qoi", ".pcx", ".sgi", ".dds"],
+)
 @given(seed=st.integers(0, 2**32 - 1))
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_damaged_file_is_read_or_refused_but_never_anything_else(
@@ -221,5 +224,6 @@ def test_a_damaged_file_is_read_or_refused_but_never_anything_else(
 
 def test_suffixes_name_the_formats_of_the_readme() -> None:
     readme = (Path(__file__).parents[2] / "data" / "README.md").read_text(encoding="utf-8")
-    assert all(name in readme for name in ("PNG", "JPEG", "BMP", "TIFF", "WebP"))
-    assert {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"} == set(SUFFIXES)
+    assert all(name in readme for name in ("PNG", "JPEG", "BMP", "TIFF", "WebP", "GIF", "AVIF", "JPEG 2000"))
+    assert {".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".avif"} <= set(SUFFIXES)
+    assert not {".eps", ".pdf", ".svg", ".txt", ".ico"} & set(SUFFIXES)

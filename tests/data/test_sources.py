@@ -130,6 +130,50 @@ def test_an_lr_of_another_size_than_hr_over_scale_is_named(tmp_path: Path, noise
         build(Paired(str(root)), 2, tmp_path / "c")
 
 
+def test_lr_sizes_that_are_rounded_up_are_refused_with_the_setting_that_accepts_them(
+    tmp_path: Path, noise: Noise
+) -> None:
+    """MATLAB's imresize by 1/2 makes 32×31 of 63×61."""
+    root, hr, lr = tmp_path / "Set1", noise(63, 61), noise(32, 31, seed=1)
+    _save(root / "HR/a.png", hr)
+    _save(root / "LR_bicubic/X2/ax2.png", lr)
+    source = Paired(str(root))
+    with pytest.raises(ValueError, match=r"a: .*31×30 .*it is 32×31, which is rounded up; data\.lr_rounded_up=true"):
+        build(source, 2, tmp_path / "c")
+    store = build(source, 2, tmp_path / "c", lr_rounded_up=True)
+    assert store.lr_rounded_up
+    assert np.array_equal(store.hr(0), hr[:62, :60])
+    assert np.array_equal(store.lr(0), lr[:31, :30])
+    with pytest.raises(ValueError, match=r"Set1: .*rounded up; data\.lr_rounded_up=true"):
+        build(source, 2, tmp_path / "c")  # the store that holds them is there now
+
+
+@pytest.mark.parametrize(
+    ("size", "cure"),
+    [
+        ((33, 31), "make LR again from HR"),
+        ((32, 32), "make LR again from HR"),
+        ((30, 30), "make LR again from HR"),
+        ((21, 20), "as for scale=3; take that scale"),
+        ((63, 61), "as for scale=1; take that scale"),
+    ],
+)
+def test_lr_of_any_other_size_is_refused_with_a_cure(
+    tmp_path: Path, noise: Noise, size: tuple[int, int], cure: str
+) -> None:
+    _save(tmp_path / "HR/a.png", noise(63, 61))
+    _save(tmp_path / "LR/a.png", noise(*size))
+    for rounded_up in (False, True):
+        with pytest.raises(ValueError, match=rf"it is {size[0]}×{size[1]}.*{cure}"):
+            build(Paired(str(tmp_path)), 2, tmp_path / "c", lr_rounded_up=rounded_up)
+
+
+def test_the_setting_changes_nothing_where_sizes_fit(tmp_path: Path, noise: Noise) -> None:
+    root = _benchmark(tmp_path / "Set3", noise)
+    one, other = (build(Paired(str(root)), 2, tmp_path / "c", lr_rounded_up=accepted) for accepted in (True, False))
+    assert (one.folder, one.digest, one.lr_rounded_up) == (other.folder, other.digest, False)
+
+
 def test_sets_are_opened_by_what_their_folders_hold(tmp_path: Path, noise: Noise, hr_folder: Path) -> None:
     paired = _benchmark(tmp_path / "Set3", noise, scales=(2, 4))
     roots = [str(paired), str(hr_folder)]

@@ -71,7 +71,7 @@ def test_a_source_is_never_written_over(tmp_path: Path) -> None:
         plan(tmp_path / "x", tmp_path / "x", 2)
 
 
-def test_links_to_folders_are_not_followed_on_reading(tmp_path: Path) -> None:
+def test_a_link_back_to_the_input_folder_adds_nothing(tmp_path: Path) -> None:
     touch(tmp_path / "in/a.png")
     (tmp_path / "in/circle").symlink_to(tmp_path / "in")
     assert len(plan(tmp_path / "in", tmp_path / "out", 2).jobs) == 1

@@ -14,6 +14,8 @@ from upnet.data.store import DamagedStoreError, Store
 
 log = logging.getLogger(__name__)
 
+_LR_FROM = {"imresize": "LR made from HR", "files": "LR from files", "both": "LR partly from files"}
+
 
 def build(
     source: Source,
@@ -22,6 +24,7 @@ def build(
     skip_broken: bool = False,
     max_pixels: int | None = None,
     workers: int | None = None,
+    lr_rounded_up: bool = False,
 ) -> Store:
     """The store of a source's pictures at a whole scale: opened where it exists, else made.
 
@@ -30,6 +33,7 @@ def build(
     skip_broken: leave unreadable pictures out, and log which, instead of refusing the whole source.
     max_pixels:  larger pictures count as unreadable, against decompression bombs; see `upnet.data.read_rgb`.
     workers:     threads that decode; None means one per core.
+    lr_rounded_up: accept LR files of HR / scale pixels rounded up, and crop them and HR to a multiple of the scale.
 
     A store belongs to the content of its source: other bytes in any file make another store. A second process that
     wants the same store at the same time waits for the first.
@@ -39,12 +43,12 @@ def build(
     if scale < 1:
         raise ValueError(f"Data: scale must be a whole number, 1 or larger; got {scale}")
     source.check(scale)
-    making = Making(source.name, source.pictures(), scale, skip_broken, max_pixels, workers or _cores())
+    making = Making(source.name, source.pictures(), scale, skip_broken, max_pixels, workers or _cores(), lr_rounded_up)
     candidates = places(source, cache_dir)
     label = f"{_plain(source.name)}-x{scale}-{making.key()[:16]}"
     for candidate in candidates:  # also one that can only be read, which an administrator may have filled
         if (store := _intact(candidate / label, quiet=True)) is not None:
-            return _accepted(store, skip_broken)
+            return _accepted(store, skip_broken, lr_rounded_up)
     standing = {candidate: _standing(candidate) for candidate in candidates}
     folder = writable(candidates) / label
     lock = folder.with_name(f"{label}.lock")
@@ -57,7 +61,7 @@ def build(
                 _leave_nothing(lock, standing[folder.parent])
                 raise
             store = Store(folder)
-    return _accepted(store, skip_broken)
+    return _accepted(store, skip_broken, lr_rounded_up)
 
 
 def _standing(folder: Path) -> Path:
@@ -99,10 +103,16 @@ def _intact(folder: Path, quiet: bool = False) -> Store | None:
         return None
 
 
-def _accepted(store: Store, skip_broken: bool) -> Store:
-    """The store, unless pictures were left out and that isn't wanted."""
+def _accepted(store: Store, skip_broken: bool, lr_rounded_up: bool) -> Store:
+    """The store, with its number of images logged; refused where it was made under a setting that isn't given now."""
     if store.left_out and not skip_broken:
         raise BrokenPictureError(refusal(store.left_out[0][1]))
+    if store.lr_rounded_up and not lr_rounded_up:
+        raise ValueError(
+            f"{store.name}: LR must be HR / {store.scale} in size, and some LR pictures are that rounded up; "
+            "data.lr_rounded_up=true accepts them, and crops HR to a multiple of the scale and LR to the same part"
+        )
+    log.info("%s: %d image%s, %s", store.name, len(store), "s" * (len(store) != 1), _LR_FROM[store.lr_from])
     if store.left_out:
         told = "; ".join(reason for _, reason in store.left_out)
         log.warning(

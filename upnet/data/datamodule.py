@@ -27,6 +27,9 @@ class DataModule:
     test:        a published set that is the test set, instead of the folders.
     cache_dir:   where decoded pictures go; None means beside the originals.
     skip_broken: leave unreadable pictures out, with a remark, instead of refusing to start.
+    copy_check:  seconds that prepare() may take to look for near copies of validation pictures among the training
+                 pictures; 0 leaves the search out, None sets no limit.
+    lr_rounded_up: accept LR pictures of HR / scale pixels rounded up, and crop them and HR to a multiple of the scale.
     max_pixels:  larger pictures count as unreadable, against decompression bombs; see `upnet.data.read_rgb`.
     workers:     processes that make training batches; 0 means the training process itself.
     augment:     turn and mirror the training crops.
@@ -54,6 +57,8 @@ class DataModule:
         augment: bool = True,
         steps: Annotated[int, Ge(1)] | None = None,
         device: Literal["auto", "cpu", "gpu"] = "auto",
+        lr_rounded_up: bool = False,
+        copy_check: Annotated[float, Ge(0)] | None = 60.0,
     ) -> None:
         self.scale = scale
         self.batch_size = batch_size
@@ -70,6 +75,9 @@ class DataModule:
         self.augment = augment
         self.steps = steps
         self.device = device
+        self.lr_rounded_up = lr_rounded_up
+        self.copy_check = copy_check
+        self._copies_checked = False
         self._train_store: Store | None = None
         self._val_sets: dict[str, Store] | None = None
         self._test_sets: dict[str, Store] | None = None
@@ -78,13 +86,15 @@ class DataModule:
         """Decode what a training needs, and check it; of several processes, the first one warns.
 
         Raises ValueError for unreadable or unfitting pictures, and where training and validation share a picture. Where
-        they share one that was resized, cropped, mirrored or compressed, a warning names both.
+        they share one that was resized, cropped, mirrored or compressed, a warning names both; where looking for such
+        copies would take longer than copy_check, a warning says so.
         """
         self._look_ahead()
         self.sampler().batch(0, 0, world)
         check_apart(self.train_store(), self.val_sets())
-        if rank == 0:
-            warn_of_copies(self.train_store(), self.val_sets())
+        if rank == 0 and not self._copies_checked:
+            warn_of_copies(self.train_store(), self.val_sets(), self.copy_check)
+            self._copies_checked = True
 
     def train_store(self) -> Store:
         """The training pictures. Raises ValueError where there is no source for them."""
@@ -128,7 +138,14 @@ class DataModule:
             source.pictures()
 
     def _build(self, source: Source) -> Store:
-        return build(source, self.scale, self.cache_dir, self.skip_broken, self.max_pixels)
+        return build(
+            source,
+            self.scale,
+            self.cache_dir,
+            self.skip_broken,
+            self.max_pixels,
+            lr_rounded_up=self.lr_rounded_up,
+        )
 
     def _open(self, root: str | list[str] | None) -> dict[str, Store]:
         return {name: self._build(source) for name, source in open_sets(root, self.scale).items()}

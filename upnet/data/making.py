@@ -31,6 +31,7 @@ class Making:
     skip_broken: leave unreadable pictures out, instead of refusing the whole source.
     max_pixels:  larger pictures count as unreadable.
     workers:     threads that decode.
+    lr_rounded_up: accept LR of HR / scale pixels rounded up; see read_pair.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Making:
     skip_broken: bool
     max_pixels: int | None
     workers: int
+    lr_rounded_up: bool = False
 
     def key(self) -> str:
         """A hash of everything that the content of the store depends on; what is too large may have been left out."""
@@ -81,11 +83,12 @@ class Making:
         pictures: list[dict[str, object]] = []
         left_out: list[tuple[str, str]] = []
         made: set[bool] = set()
+        rounded_up = False
         whole = hashlib.sha256()
 
         def decode(entry: Entry) -> tuple[Entry, Pair | BrokenPictureError]:
             try:
-                return entry, read_pair(entry, self.scale, self.max_pixels)
+                return entry, read_pair(entry, self.scale, self.max_pixels, self.lr_rounded_up)
             except BrokenPictureError as error:
                 return entry, error
 
@@ -108,6 +111,7 @@ class Making:
                 told = {"name": entry.name, "size": size, "digest": pair.digest, "check": check.hexdigest()}
                 pictures.append({**told, "grey": _is_grey(pair.hr)})
                 made.add(pair.made)
+                rounded_up |= pair.rounded_up
                 whole.update(f"{size} {check.hexdigest()}\n".encode())
             file.flush()
             os.fsync(file.fileno())
@@ -118,6 +122,7 @@ class Making:
         content: dict[str, object] = {"name": self.name, "scale": self.scale, "digest": whole.hexdigest()}
         content |= {"pictures": pictures, "left_out": left_out}
         content["lr_from"] = "both" if len(made) > 1 else "imresize" if made.pop() else "files"
+        content["lr_rounded_up"] = rounded_up
         write_index(part / INDEX, {**content, "written": (part / PIXELS).stat().st_mtime_ns})
 
 

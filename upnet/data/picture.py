@@ -8,12 +8,20 @@ from pathlib import Path
 from threading import Lock
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError, features
 
 from upnet.data.deep import is_deep, read_deep, read_wide, to_eight
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
-"""File name endings that count as pictures, in lower case; upper case is understood as well."""
+_OPTIONAL = {"avif": (".avif",), "webp": (".webp",), "jpg_2000": (".jp2", ".j2k", ".jpf", ".jpx", ".j2c", ".jpc")}
+SUFFIXES = (
+    *(".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".bmp", ".dib", ".tif", ".tiff", ".gif"),
+    *(".pbm", ".pgm", ".ppm", ".pnm", ".tga", ".qoi", ".pcx", ".sgi", ".ras", ".dds", ".psd"),
+    *(suffix for codec, suffixes in _OPTIONAL.items() if features.check(codec) for suffix in suffixes),
+)
+"""Endings of still images that the installed Pillow reads, in lower case; upper case is understood as well.
+
+Icons, vector graphics, raw sensor data and what Pillow hands to other programs (EPS, WMF) are not among them.
+"""
 
 EXIF_ORIENTATION = 0x0112
 
@@ -160,7 +168,8 @@ def _decode(image: Image.Image) -> np.ndarray:
     """(H, W, 3) uint8 by Pillow alone."""
     image.load()
     mode = image.mode
-    if mode.startswith("I;16") or (mode == "I" and image.format == "PNG"):  # older Pillow opens 16-bit grey PNG as I
+    # Older Pillow opens 16-bit grey PNG as I, and every Pillow opens 16-bit PGM so, scaled to 0..65535.
+    if mode.startswith("I;16") or (mode == "I" and image.format in ("PNG", "PPM")):
         return _to_rgb(np.asarray(image)[..., None])
     refuse_without_white(image)
     if mode == "La" or mode == "RGBa":  # premultiplied alpha, which has to be divided out first

@@ -36,6 +36,7 @@ class Store:
     digest:   SHA-256 over the pixels of all HR and LR pictures, in order.
     grey:     which pictures have a single channel: their three are equal in every pixel.
     lr_from:  "files" where LR pictures came with the HR ones, "imresize" where they were made here, or "both".
+    lr_rounded_up: whether LR files had HR / scale pixels rounded up, and were cropped.
     left_out: (name, reason) of the pictures that could not be read.
 
     Raises DamagedStoreError, a ValueError, where the folder holds no intact store.
@@ -53,6 +54,7 @@ class Store:
         self.digests: list[str] = [picture["digest"] for picture in pictures]
         self.grey: list[bool] = [picture["grey"] for picture in pictures]
         self.lr_from: str = index["lr_from"]
+        self.lr_rounded_up: bool = index.get("lr_rounded_up", False)
         self.left_out: list[tuple[str, str]] = [(name, reason) for name, reason in index["left_out"]]
         self._checks: list[str] = [picture["check"] for picture in pictures]
         ends = np.cumsum([0] + [_pair_bytes(size, self.scale) for size in self.sizes])

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from upnet.data.picture import SUFFIXES, is_picture
+from upnet.data.listing import list_images, say_once
+from upnet.data.picture import SUFFIXES
 from upnet.pictures.formats import FORMATS
 
 
@@ -93,22 +94,16 @@ def _of_folder(source: Path, target: Path | None, scale: int) -> Plan:
     inside = target.resolve()
     if inside == source.resolve():
         raise ValueError(f"output={target} is the input folder itself; give another one")
-    pictures = _pictures(source)
+    listing = list_images(source)
+    if (remark := listing.remark()) is not None:
+        say_once(remark)
+    pictures = listing.images
     if inside.is_relative_to(source.resolve()):  # what was written there before is no source
         pictures = [path for path in pictures if not path.parent.resolve().is_relative_to(inside)]
     if not pictures:
         raise ValueError(f"input={source} holds no picture; these are read: {', '.join(sorted(SUFFIXES))}")
     names = _names([path.relative_to(source) for path in pictures])
     return Plan(target, tuple((path, target / name) for path, name in zip(pictures, names, strict=True)))
-
-
-def _pictures(folder: Path) -> list[Path]:
-    """Hidden files and folders don't count, and links to folders aren't followed, which may lead in circles."""
-    found: list[Path] = []
-    for where, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [path for path in (Path(where, name) for name in files) if is_picture(path) and path.is_file()]
-    return sorted(found)
 
 
 def _names(paths: Sequence[Path]) -> list[Path]:

@@ -17,7 +17,7 @@ from upnet.task import Task
 from upnet.training.size import within_memory
 
 ELSEWHERE = (
-    *("seed", "cache_dir", "skip_broken", "max_pixels", "workers", "device"),
+    *("seed", "cache_dir", "skip_broken", "lr_rounded_up", "copy_check", "max_pixels", "workers", "device"),
     *("root", "val_root", "test", "_target_"),
 )
 """Settings of the data that don't change what is learnt from a picture; the pictures themselves are told by `train`."""

@@ -64,7 +64,7 @@ def train(config: DictConfig) -> dict[str, Any]:
     trainer = build_trainer(config)
     data.check_device(trainer.strategy.root_device.type)
     task.recorder.check_device(trainer.strategy.root_device)
-    data.prepare()
+    data.prepare(trainer.global_rank, trainer.world_size)
     check_sizes(data.val_sets(), task.net.scale, task.protocol)
     if resume is None:
         task.net.warm_start()

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import torch
 
+from upnet.data.audit.budget import Budget
 from upnet.data.audit.candidates import Album
 from upnet.data.audit.comparison import ALIKE, Likeness, compare
 from upnet.data.audit.features import Features
@@ -33,9 +34,14 @@ def likenesses(picture: Features, album: Album, start: int = 0) -> dict[int, Lik
     return found
 
 
-def shared(sought: Album, among: Album, told: str = "Looking for copies") -> Iterator[Copy]:
-    """Every picture of `sought` that shows what a picture of `among` shows; a bar says what is `told`."""
-    found = by_all_cores(lambda number: likenesses(sought.pictures[number], among), len(sought), told)
+def shared(
+    sought: Album, among: Album, told: str = "Looking for copies", budget: Budget | None = None
+) -> Iterator[Copy]:
+    """Every picture of `sought` that shows what a picture of `among` shows; a bar says what is `told`.
+
+    Raises OutOfTimeError where that would take longer than the budget allows.
+    """
+    found = by_all_cores(lambda number: likenesses(sought.pictures[number], among), len(sought), told, budget)
     for first, alike in enumerate(found):
         yield from _alike(first, alike)
 

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import time
 import zipfile
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -14,6 +15,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from upnet.data.audit.budget import Budget
 from upnet.data.audit.features import Features
 
 log = logging.getLogger(__name__)
@@ -23,8 +25,12 @@ _KEPT = ("sizes", "counts", "thumbs", "points", "patches", "wholes")
 Made = TypeVar("Made")
 
 
-def by_all_cores(make: Callable[[int], Made], count: int, told: str) -> Iterator[Made]:
-    """make(0), make(1), …, in order, a few ahead; with a bar where it takes more than a second."""
+def by_all_cores(make: Callable[[int], Made], count: int, told: str, budget: Budget | None = None) -> Iterator[Made]:
+    """make(0), make(1), …, in order, a few ahead; with a bar where it takes more than a second.
+
+    Raises OutOfTimeError where that would take longer than the budget allows.
+    """
+    budget, begun = budget or Budget(None), time.monotonic()
     workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     waiting: deque[Future[Made]] = deque()
     with (
@@ -36,9 +42,11 @@ def by_all_cores(make: Callable[[int], Made], count: int, told: str) -> Iterator
             if len(waiting) > 2 * workers:
                 yield waiting.popleft().result()
                 bar.update()
+                budget.check(told, begun, number + 1 - len(waiting), count)
         while waiting:
             yield waiting.popleft().result()
             bar.update()
+            budget.check(told, begun, count - len(waiting), count)
 
 
 def load(file: Path, count: int) -> list[Features] | None:

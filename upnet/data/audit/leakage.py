@@ -9,6 +9,7 @@ from typing import NamedTuple
 import torch
 
 from upnet.data.audit import gallery
+from upnet.data.audit.budget import Budget, OutOfTimeError, duration
 from upnet.data.audit.candidates import Album
 from upnet.data.audit.comparison import ALIKE
 from upnet.data.audit.copies import Copy, shared
@@ -30,16 +31,18 @@ class Leak(NamedTuple):
     score: float
 
 
-def find_leaks(train: Store, evaluation: Store) -> list[Leak]:
+def find_leaks(train: Store, evaluation: Store, budget: Budget | None = None) -> list[Leak]:
     """The pictures of an evaluation set that are among the training pictures, near copies included.
 
     What was found is kept in the training pictures' store, and the features in both stores, so that a second call costs
-    milliseconds.
+    milliseconds. Raises OutOfTimeError where it would take longer than the budget allows.
     """
     file = train.folder / f"copies-{VERSION}-{evaluation.digest[:24]}.json"
     known = _known(file)
     if known is None:
-        known = leaks(shared(album_of(evaluation), album_of(train)), evaluation.names, train.names)
+        albums = album_of(train, budget), album_of(evaluation, budget)
+        copies = shared(albums[1], albums[0], f"Looking for {evaluation.name} in {train.name}", budget)
+        known = leaks(copies, evaluation.names, train.names)
         gallery.write(file, lambda part: part.write_text(json.dumps([ALIKE, known]), encoding="utf-8"))
     return known
 
@@ -49,16 +52,31 @@ def leaks(copies: Iterable[Copy], evaluated: Sequence[str], trained: Sequence[st
     return [Leak(evaluated[one.first], trained[one.second], one.likeness.told(), one.likeness.score) for one in copies]
 
 
-def warn_of_copies(train: Store, sets: Mapping[str, Store]) -> list[str]:
+def warn_of_copies(train: Store, sets: Mapping[str, Store], seconds: float | None = None) -> list[str]:
     """Log one warning that names the sets' pictures that are among the training pictures; return what it names.
+
+    seconds: that the search may take; 0 leaves it out, None sets no limit. What would take longer is given up, after
+             about a second, with a warning.
 
     Pictures that are equal in every pixel are no matter of warning: the DataModule refuses them.
     """
-    told = [
-        f"{leak.evaluated} of {name} is {leak.trained} of {train.name} ({leak.how})"
-        for name, store in sets.items()
-        for leak in find_leaks(train, store)
-    ]
+    if seconds == 0:
+        return []
+    budget, told = Budget(seconds), []
+    try:
+        for name, store in sets.items():
+            leaked = find_leaks(train, store, budget)
+            told += [f"{leak.evaluated} of {name} is {leak.trained} of {train.name} ({leak.how})" for leak in leaked]
+    except OutOfTimeError as fault:
+        log.warning(
+            "Near copies of validation images among the %d images of %s are not looked for: that takes about %s once, "
+            "and data.copy_check=%g allows %g s; data.copy_check=null looks for them, data.copy_check=0 never does",
+            len(train),
+            train.name,
+            duration(fault.seconds),
+            seconds,
+            seconds,
+        )
     if told:
         log.warning(
             "Validation pictures are among the training pictures, and scores on them flatter the network: %s; "
@@ -68,8 +86,8 @@ def warn_of_copies(train: Store, sets: Mapping[str, Store]) -> list[str]:
     return told
 
 
-def album_of(store: Store) -> Album:
-    """The features of a store's HR pictures, kept inside the store."""
+def album_of(store: Store, budget: Budget | None = None) -> Album:
+    """The features of a store's HR pictures, kept inside the store. Raises OutOfTimeError as by_all_cores does."""
     file = store.folder / f"features-{VERSION}.npz"
     features = gallery.load(file, len(store))
     if features is None:
@@ -78,7 +96,7 @@ def album_of(store: Store) -> Album:
             with torch.no_grad():
                 return describe(store.hr(number))
 
-        features = list(gallery.by_all_cores(make, len(store), f"Looking at {store.name}"))
+        features = list(gallery.by_all_cores(make, len(store), f"Looking at {store.name}", budget))
         gallery.save(file, features)
     return Album(features)
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from upnet.data.audit.finding import Finding, some
-from upnet.data.sources.files import existing_folder, find_pictures, layouts, set_name
+from upnet.data.sources.files import existing_folder, find_pictures, set_name
 from upnet.data.sources.folder import Folder
+from upnet.data.sources.pair_folders import PairFolders, hr_inside, pair_folders, refuse_pairs
 
 _MARK = re.compile(r"[xX](\d+)$")
-_SCALE_FOLDER = re.compile(r"[xX](\d+)$")
 
 
 @dataclass(frozen=True)
@@ -44,29 +44,25 @@ def look(folder: str) -> Layout:
     Raises ValueError where the folder is missing, holds no picture, or holds several sets.
     """
     root = existing_folder(folder, "Audit")
-    pairs = layouts(root)
+    pairs = pair_folders(root)
     if len(pairs) > 1:
-        told = ", ".join(hr.name for hr, _ in pairs)
+        told = ", ".join(pair.hr.name for pair in pairs)
         raise ValueError(f"Audit: {root} holds several sets ({told}); put each into a folder of its own")
     if not pairs:
         source = Folder(str(root))
-        below = root / "HR" if (root / "HR").is_dir() else root
-        return Layout(source.name, find_pictures(below, "Audit"))
-    hr, lr = pairs[0]
-    found = find_pictures(hr, "Audit, HR")
-    return Layout(set_name(root), found, _by_scale(lr, found))
+        below = hr_inside(root) or root
+        found = find_pictures(below, "Audit")
+        refuse_pairs(below, list(found.values()), "Audit")
+        return Layout(source.name, found)
+    found = find_pictures(pairs[0].hr, "Audit, HR")
+    return Layout(set_name(root), found, _by_scale(pairs[0], found))
 
 
-def _by_scale(folder: Path, hr: Mapping[str, Path]) -> dict[int, Mapping[str, Path]]:
-    marked = {
-        int(match[1]): path
-        for path in sorted(folder.iterdir())
-        if path.is_dir() and (match := _SCALE_FOLDER.fullmatch(path.name))
-    }
-    if marked:
-        return {scale: _pictures(path) for scale, path in sorted(marked.items())}
+def _by_scale(pair: PairFolders, hr: Mapping[str, Path]) -> dict[int, Mapping[str, Path]]:
+    if pair.by_scale:
+        return {scale: _pictures(path) for scale, path in sorted(pair.by_scale.items())}
     by_scale: dict[int, dict[str, Path]] = {}
-    for name, path in _pictures(folder).items():
+    for name, path in _pictures(pair.lr).items():
         mark = None if name in hr else _MARK.search(name)
         by_scale.setdefault(int(mark[1]) if mark else 0, {})[name] = path
     # A mark that stands behind no name tells no scale: 0 is for the sizes to tell.

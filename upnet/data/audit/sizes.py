@@ -24,7 +24,8 @@ def check_pairs(hr: Mapping[str, Size], lr: Mapping[str, Size], scale: int) -> l
             "sizes",
             f"{len(wrong)} LR picture{'s are' if len(wrong) > 1 else ' is'} not HR / {scale} in size: {told}.{hint}",
             "upnet refuses such pairs: no pixel of LR would lie where the network expects it.",
-            f"Crop HR to a multiple of {scale} and make LR again, with upnet.imresize for example.",
+            f"Crop HR to a multiple of {scale} and make LR again, with upnet.imresize for example; LR of HR / {scale} "
+            "rounded up is accepted by data.lr_rounded_up=true.",
             list(wrong),
             scale,
         )

@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from upnet.data.listing import list_images
 from upnet.data.picture import is_picture
 from upnet.data.sources.files import find_pictures
+from upnet.data.sources.pair_folders import refuse_pairs
 from upnet.data.sources.paired import Paired
 
 Pairs = dict[str, tuple[Path, Path | None]]
@@ -51,6 +53,7 @@ class Layout:
                 if paired.serves(scale):
                     partners = paired.partners(scale)
                     return {name: (path, partners[name]) for name, path in large.items()}
+        refuse_pairs(places[0], list(large.values()), title)
         return {name: (path, None) for name, path in large.items()}
 
     @staticmethod
@@ -82,7 +85,7 @@ def child(folder: Path, *names: str) -> Path:
 
 
 def _holds_pictures(folder: Path, below: bool = False) -> bool:
-    return any(is_picture(path) for path in (folder.rglob("*") if below else folder.iterdir()))
+    return bool(list_images(folder).images) if below else any(is_picture(path) for path in folder.iterdir())
 
 
 def _pictures(folder: Path, title: str) -> dict[str, Path]:

@@ -1,12 +1,15 @@
 """Finding picture files in folders, and what all sources made of files share."""
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from upnet.data.picture import SUFFIXES, BrokenPictureError, is_picture, read_rgb
+from upnet.data.listing import list_images, say_once
+from upnet.data.picture import SUFFIXES, BrokenPictureError, read_rgb
 from upnet.data.sources.base import Entry, hash_file
+from upnet.data.sources.pair_folders import is_hr
 
 
 class FileEntry(Entry):
@@ -48,44 +51,34 @@ def existing_folder(folder: str | Path, what: str) -> Path:
 def find_pictures(folder: Path, what: str) -> dict[str, Path]:
     """Relative path without suffix -> file, for all pictures in the folder and below, sorted by name.
 
-    Hidden files and folders don't count. Where two files differ in nothing but the suffix, both keep theirs.
+    Hidden files and folders don't count, links are followed, and a warning names the files that are left out. Where two
+    files differ in nothing but the suffix, both keep theirs.
     Raises ValueError where there is no picture.
     """
-    files = sorted(
-        path
-        for path in folder.rglob("*")
-        if is_picture(path)
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-        and path.is_file()
-    )
-    if not files:
-        raise ValueError(f"{what}: there is no picture in {folder}; pictures end in {', '.join(SUFFIXES)}")
-    stems = [path.relative_to(folder).with_suffix("").as_posix() for path in files]
-    shared = {stem for stem in stems if stems.count(stem) > 1} if len(set(stems)) < len(stems) else set()
-    names = [
-        path.relative_to(folder).as_posix() if stem in shared else stem for path, stem in zip(files, stems, strict=True)
-    ]
-    return dict(sorted(zip(names, files, strict=True)))
+    listing = list_images(folder)
+    remark = listing.remark()
+    if not listing.images:
+        raise ValueError(
+            f"{what}: there is no picture in {folder}; pictures end in {', '.join(SUFFIXES)}"
+            + (f". {remark}" if remark else "")
+        )
+    if remark:
+        say_once(remark)
+    stems = [path.relative_to(folder).with_suffix("").as_posix() for path in listing.images]
+    counts = Counter(stems)
+    found = {
+        path.relative_to(folder).as_posix() if counts[stem] > 1 else stem: path
+        for path, stem in zip(listing.images, stems, strict=True)
+    }
+    return dict(sorted(found.items()))
 
 
 def set_name(folder: Path) -> str:
-    """What to call the pictures of a folder: its name, or the parent's where the folder is just called HR."""
+    """What to call the pictures of a folder: its name, or the parent's where the folder is just called HR or GT."""
     folder = folder.resolve()
-    return (folder.parent.name if folder.name.upper() == "HR" else folder.name) or "pictures"
+    return (folder.parent.name if is_hr(folder.name) else folder.name) or "pictures"
 
 
 def entries(found: dict[str, Path]) -> Sequence[FileEntry]:
     """One entry per file."""
     return [FileEntry(name, path) for name, path in found.items()]
-
-
-def layouts(root: Path) -> list[tuple[Path, Path]]:
-    """Every (HR folder, LR folder) that stands in root by a known layout."""
-    folders = {path.name: path for path in sorted(root.iterdir()) if path.is_dir()}
-    pairs = []
-    for name, path in folders.items():
-        if name == "HR" or name.endswith("_HR"):
-            stem = name[: -len("HR")]
-            lr = [folders[other] for other in (f"{stem}LR_bicubic", f"{stem}LR") if other in folders]
-            pairs += [(path, lr[0])] if lr else []
-    return pairs

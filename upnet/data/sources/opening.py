@@ -6,8 +6,9 @@ from pathlib import Path
 from upnet.data.sets.base import Published
 from upnet.data.sets.registry import published
 from upnet.data.sources.base import Source
-from upnet.data.sources.files import existing_folder, layouts
+from upnet.data.sources.files import existing_folder
 from upnet.data.sources.folder import Folder
+from upnet.data.sources.pair_folders import is_hr, pair_folders
 from upnet.data.sources.paired import Paired
 from upnet.data.sources.photographs import Photographs
 
@@ -38,7 +39,7 @@ def open_sets(roots: str | Sequence[str] | None, scale: int) -> dict[str, Source
     for source, path in zip(sources, resolved, strict=True):
         source.check(scale)
         if names.count(source.name) > 1:
-            source.name = "-".join(path.parts[-3:] if path.name.upper() == "HR" else path.parts[-2:])
+            source.name = "-".join(path.parts[-3:] if is_hr(path.name) else path.parts[-2:])
     return _unique(sources)
 
 
@@ -54,7 +55,7 @@ def _named(root: str, scale: int) -> Published | None:
 
 
 def _open(path: Path, scale: int) -> Source:
-    if layouts(path):
+    if pair_folders(path):
         paired = Paired(str(path))
         if paired.serves(scale):
             return paired

@@ -9,7 +9,8 @@ import numpy as np
 
 from upnet.data.picture import read_rgb
 from upnet.data.sources.base import Entry, Source
-from upnet.data.sources.files import FileEntry, digest_of, existing_folder, find_pictures, layouts, set_name
+from upnet.data.sources.files import FileEntry, digest_of, existing_folder, find_pictures, set_name
+from upnet.data.sources.pair_folders import PairFolders, pair_folders, scale_folders
 
 _SCALE_MARK = re.compile(r"[xX](\d+)$")
 
@@ -34,7 +35,8 @@ class Paired(Source):
     """HR and LR pictures, paired by name: HR/NAME.png with LR_bicubic/X2/NAMEx2.png.
 
     root: a folder in one of the layouts HR + LR_bicubic/X2 (the benchmark sets of EDSR) or *_HR + *_LR_bicubic/X2
-          (DIV2K), X2 being the scale.
+          (DIV2K), X2 being the scale. GT may stand for HR and LQ for LR, in upper or lower case, and the LR folders of
+          several scales may stand beside each other: GTmod12 + LRbicx2 + LRbicx3 (BasicSR).
     hr:   instead of root, the folder of HR pictures;
     lr:   and the folder of LR pictures, with or without subfolders X2, X3, …
 
@@ -50,10 +52,10 @@ class Paired(Source):
             raise ValueError(f"Paired: give either root or both hr and lr; got root={root}, hr={hr}, lr={lr}")
         if root is not None:
             self.root = existing_folder(root, "Paired")
-            self.hr, self.lr = _layout(self.root)
+            self.hr, self.lr, self._marked = _layout(self.root)
         else:
             self.hr, self.lr = existing_folder(str(hr), "Paired, hr"), existing_folder(str(lr), "Paired, lr")
-            self.root = self.hr
+            self.root, self._marked = self.hr, scale_folders(self.lr)
         self.name = set_name(self.root)
         self._partners: dict[int, dict[str, Path]] = {}
 
@@ -87,12 +89,6 @@ class Paired(Source):
         if scale not in self._partners:
             self._partners[scale] = self._pair(scale)
         return self._partners[scale]
-
-    @cached_property
-    def _marked(self) -> dict[int, Path]:
-        """Scale -> the LR folder's subfolder X2, X3, …"""
-        folders = [path for path in self.lr.iterdir() if path.is_dir()]
-        return {int(path.name[1:]): path for path in folders if path.name[:1] in "xX" and path.name[1:].isdecimal()}
 
     @cached_property
     def _flat(self) -> dict[str, Path]:
@@ -136,15 +132,15 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
 
 
-def _layout(root: Path) -> tuple[Path, Path]:
+def _layout(root: Path) -> PairFolders:
     """The one layout of root. Raises ValueError where there is none, or more than one."""
-    pairs = layouts(root)
+    pairs = pair_folders(root)
     if not pairs:
         raise ValueError(
             f"Paired: {root} has neither HR and LR_bicubic nor NAME_HR and NAME_LR_bicubic in it; "
             "name the two folders by hr=… and lr=…, or use Folder, which makes LR itself"
         )
     if len(pairs) > 1:
-        found = ", ".join(hr.name for hr, _ in pairs)
+        found = ", ".join(pair.hr.name for pair in pairs)
         raise ValueError(f"Paired: {root} holds several sets ({found}); name one of them by hr=… and lr=…")
     return pairs[0]
