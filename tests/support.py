@@ -11,6 +11,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from omegaconf import DictConfig
 
@@ -43,6 +44,32 @@ def scalars(folder: Path) -> dict[str, list[tuple[int, float]]]:
 def remount(disk: Path, options: str) -> None:
     """Make a mounted disk larger, "size=64m", or read-only, "ro"."""
     subprocess.run(["mount", "-o", f"remount,{options}", str(disk)], check=True)
+
+
+def interrupt_at(monkeypatch: pytest.MonkeyPatch, step: int, number: int, beyond: int = 0) -> None:
+    """Send the process a signal at the end of that step, or so many of the batches beyond it that make the next."""
+    from upnet import callbacks
+
+    original = callbacks.SaveAtInterrupt.on_train_batch_end
+
+    def after(self: Any, trainer: Any, *rest: Any) -> None:
+        if rest[-1] + 1 == step * trainer.accumulate_grad_batches + beyond and not self.interrupted:
+            os.kill(os.getpid(), number)
+        original(self, trainer, *rest)
+
+    monkeypatch.setattr(callbacks.SaveAtInterrupt, "on_train_batch_end", after)
+
+
+def score_by(monkeypatch: pytest.MonkeyPatch, psnr: Callable[[int], float]) -> None:
+    """Let the validation PSNR that best.ckpt goes by be a function of the step."""
+    from upnet.task import Task
+
+    honest = Task.log
+
+    def log(self: Task, name: str, value: Any, **rest: Any) -> None:
+        honest(self, name, float(psnr(self.global_step)) if name == "val/psnr" else value, **rest)
+
+    monkeypatch.setattr(Task, "log", log)
 
 
 def forked(run: Callable[[], object]) -> BaseProcess:

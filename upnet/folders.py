@@ -1,9 +1,11 @@
 """The folder of a run: a new one, or that of the run that is gone on with. configs/train.yaml asks this."""
 
+import os
 import re
 from pathlib import Path
 
 LAST = "last.ckpt"
+BEST = "best.ckpt"
 
 
 def folder_of_run(ckpt: str | None, new: str) -> str:
@@ -14,8 +16,19 @@ def folder_of_run(ckpt: str | None, new: str) -> str:
     if ckpt is None:
         return new
     path = newest_checkpoint(Path("runs")) if ckpt == "last" else Path(ckpt)
-    own = path is not None and path.parent.name == "checkpoints" and re.fullmatch(r"last(-\d+)?\.ckpt", path.name)
-    return str(path.parent.parent) if path is not None and own and path.is_file() else new
+    own = None if path is None else state_of_run(path)
+    return new if own is None else str(own.parent.parent)
+
+
+def state_of_run(path: Path) -> Path | None:
+    """The path of a state of last.ckpt in its run's folder, also for a link to it or a path inside that folder.
+
+    None for any other path.
+    """
+    for one in (path, Path(os.path.realpath(path))):
+        if one.is_file() and one.parent.name == "checkpoints" and re.fullmatch(r"last(-\d+)?\.ckpt", one.name):
+            return one
+    return None
 
 
 def folder_of_config(run: str) -> str | None:

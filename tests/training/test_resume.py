@@ -1,34 +1,18 @@
 """A run that was broken off goes on as if nothing had been; others are refused."""
 
 import json
-import os
 import random
 import re
 import signal
 from pathlib import Path
-from typing import Any
 
 import pytest
-import pytorch_lightning as pl
-from support import same, scalars, state
+from support import interrupt_at, same, scalars, state
 
-from upnet import callbacks
 from upnet.checkpoint import DamagedCheckpointError, load_network
 from upnet.running import InterruptedRunError
 from upnet.training import train
 from upnet.training.resume import find_checkpoint
-
-
-def interrupt_at(monkeypatch: pytest.MonkeyPatch, step: int, number: int, beyond: int = 0) -> None:
-    """Send the process a signal at the end of that step, or so many of the batches beyond it that make the next."""
-    original = callbacks.SaveAtInterrupt.on_train_batch_end
-
-    def after(self: callbacks.SaveAtInterrupt, trainer: pl.Trainer, *rest: Any) -> None:
-        if rest[-1] + 1 == step * trainer.accumulate_grad_batches + beyond and not self.interrupted:
-            os.kill(os.getpid(), number)
-        original(self, trainer, *rest)
-
-    monkeypatch.setattr(callbacks.SaveAtInterrupt, "on_train_batch_end", after)
 
 
 @pytest.mark.parametrize(
@@ -110,6 +94,16 @@ def test_a_finished_run_and_one_under_other_settings_are_not_resumed(tiny, tmp_p
         train(tiny("steps=4", "optimizer.lr=0.1", "loss=mse", "seed=9", ckpt))
     assert (tmp_path / "run/results.json").read_bytes() == before
     assert train(tiny("steps=3", "validations=1", ckpt))["step"] == 3
+
+
+def test_a_link_to_the_last_checkpoint_of_a_finished_run_finds_its_results(tiny, tmp_path: Path) -> None:
+    train(tiny("steps=2", "validations=1", "callbacks.grid=null"))
+    (tmp_path / "link.ckpt").symlink_to("run/checkpoints/last.ckpt")
+    (tmp_path / "run/results.json").unlink()
+    # Without its results the run isn't finished, and there is nothing before its last step to go on from.
+    content = train(tiny("steps=2", "validations=1", "callbacks.grid=null", f"ckpt={tmp_path}/link.ckpt"))
+    assert content["step"] == 2
+    assert (tmp_path / "run/results.json").exists()
 
 
 def test_resuming_another_network_is_refused(tiny, tmp_path: Path) -> None:

@@ -5,9 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Timer
+
 from upnet.callbacks import earlier_paths
 from upnet.checkpoint import SUFFIX, read
-from upnet.folders import LAST
+from upnet.folders import LAST, state_of_run
 from upnet.results import read_json
 
 CONCLUDED = "comparison.png"
@@ -62,9 +65,28 @@ def find_checkpoint(
     return path
 
 
+def first_step(path: Path, trainer: pl.Trainer) -> int:
+    """The step that a checkpoint continues from.
+
+    Raises ValueError if the earlier starts of the run have used up trainer.max_time: nothing would be trained.
+    """
+    state = read(path)
+    step = int(state["upnet"]["step"])
+    for timer in trainer.callbacks:  # pyright: ignore[reportAttributeAccessIssue]
+        if isinstance(timer, Timer):
+            timer.load_state_dict(state["callbacks"].get(timer.state_key, {}))
+            left = timer.time_remaining()
+            if left is not None and left <= 0:
+                raise ValueError(
+                    f"trainer.max_time: training up to step {step} of {path} took {timer.time_elapsed():.0f} s, which "
+                    "is all of it; raise it to go on"
+                )
+    return step
+
+
 def _named(ckpt: str, folder: Path) -> Path:
     if ckpt != "last":
-        return Path(ckpt)
+        return state_of_run(Path(ckpt)) or Path(ckpt)
     path = folder / "checkpoints" / LAST
     if not path.is_file():
         raise ValueError(
