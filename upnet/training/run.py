@@ -82,7 +82,7 @@ def train(config: DictConfig) -> dict[str, Any]:
 def _run(config: DictConfig, task: Task, trainer: pl.Trainer, data: DataModule, resume: Path | None) -> dict[str, Any]:
     """What writes into the run's folder."""
     folder = Path(config.run_dir)
-    step = None if resume is None else first_step(resume, trainer)
+    step = None if resume is None else first_step(resume, task, trainer)
     if trainer.is_global_zero:
         forget_after(folder / "tensorboard", step)
     write_config(config, folder, trainer)
