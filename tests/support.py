@@ -12,12 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig
 
 from benchmarks.reliability.kills import same as same
-from upnet import callbacks
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIGS = ROOT / "configs"
@@ -43,11 +41,18 @@ def scalars(folder: Path) -> dict[str, list[tuple[int, float]]]:
     return told
 
 
+def remount(disk: Path, options: str) -> None:
+    """Make a mounted disk larger, "size=64m", or read-only, "ro"."""
+    subprocess.run(["mount", "-o", f"remount,{options}", str(disk)], check=True)
+
+
 def interrupt_at(monkeypatch: pytest.MonkeyPatch, step: int, number: int, beyond: int = 0) -> None:
     """Send the process a signal at the end of that step, or so many of the batches beyond it that make the next."""
+    from upnet import callbacks
+
     original = callbacks.SaveAtInterrupt.on_train_batch_end
 
-    def after(self: callbacks.SaveAtInterrupt, trainer: pl.Trainer, *rest: Any) -> None:
+    def after(self: Any, trainer: Any, *rest: Any) -> None:
         if rest[-1] + 1 == step * trainer.accumulate_grad_batches + beyond and not self.interrupted:
             os.kill(os.getpid(), number)
         original(self, trainer, *rest)
@@ -55,9 +60,16 @@ def interrupt_at(monkeypatch: pytest.MonkeyPatch, step: int, number: int, beyond
     monkeypatch.setattr(callbacks.SaveAtInterrupt, "on_train_batch_end", after)
 
 
-def remount(disk: Path, options: str) -> None:
-    """Make a mounted disk larger, "size=64m", or read-only, "ro"."""
-    subprocess.run(["mount", "-o", f"remount,{options}", str(disk)], check=True)
+def score_by(monkeypatch: pytest.MonkeyPatch, psnr: Callable[[int], float]) -> None:
+    """Let the validation PSNR that best.ckpt goes by be a function of the step."""
+    from upnet.task import Task
+
+    honest = Task.log
+
+    def log(self: Task, name: str, value: Any, **rest: Any) -> None:
+        honest(self, name, float(psnr(self.global_step)) if name == "val/psnr" else value, **rest)
+
+    monkeypatch.setattr(Task, "log", log)
 
 
 def forked(run: Callable[[], object]) -> BaseProcess:

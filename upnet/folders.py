@@ -11,6 +11,7 @@ from hydra.types import RunMode
 from upnet.whole import write_whole
 
 LAST = "last.ckpt"
+BEST = "best.ckpt"
 
 _PATIENCE = 60.0
 _FRESH = 600.0
@@ -25,8 +26,8 @@ def folder_of_run(ckpt: str | None, new: str, mode: RunMode | None = None) -> st
     if ckpt is None:
         return new_folder(new, mode)
     path = newest_checkpoint(Path("runs")) if ckpt == "last" else Path(ckpt)
-    own = path is not None and path.parent.name == "checkpoints" and re.fullmatch(r"last(-\d+)?\.ckpt", path.name)
-    return str(path.parent.parent) if path is not None and own and path.is_file() else new_folder(new, mode)
+    own = None if path is None else state_of_run(path)
+    return new_folder(new, mode) if own is None else str(own.parent.parent)
 
 
 def new_folder(name: str, mode: RunMode | None, starts: RunMode = RunMode.RUN) -> str:
@@ -73,6 +74,17 @@ def launched() -> tuple[str, int] | None:
     else:
         return None
     return re.sub(r"[^\w.-]", "_", "-".join(env.get(key, "0") for key in keys)), int(rank)
+
+
+def state_of_run(path: Path) -> Path | None:
+    """The path of a state of last.ckpt in its run's folder, also for a link to it or a path inside that folder.
+
+    None for any other path.
+    """
+    for one in (path, Path(os.path.realpath(path))):
+        if one.is_file() and one.parent.name == "checkpoints" and re.fullmatch(r"last(-\d+)?\.ckpt", one.name):
+            return one
+    return None
 
 
 def folder_of_config(run: str) -> str | None:

@@ -65,3 +65,34 @@ def test_a_whole_last_checkpoint_is_there_at_every_moment_and_as_many_earlier_on
     assert seen == sorted(seen)
     kept = {path.name: state(path)["step"] for path in tmp_path.iterdir()}
     assert kept == {"last.ckpt": 4, "last-1.ckpt": 3, "last-2.ckpt": 2}
+
+
+@pytest.mark.parametrize("links", [True, False], ids=["hard_links", "a_file_system_without_hard_links"])
+def test_a_second_name_is_there_before_the_first_and_a_file_is_written_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool
+) -> None:
+    last, best, replace = tmp_path / "last.ckpt", tmp_path / "best.ckpt", os.replace
+    renamed: list[str] = []
+
+    def refused(one: Path, other: Path) -> None:
+        raise OSError(1, "Operation not permitted")
+
+    def replaced(one: Path, other: Path) -> None:
+        renamed.append(Path(other).name)
+        replace(one, other)
+
+    if not links:
+        monkeypatch.setattr(os, "link", refused)
+    monkeypatch.setattr(os, "replace", replaced)
+    files = CheckpointFiles(keep=1)
+    files.save_checkpoint({"step": 1}, last, best)
+    assert renamed == ["best.ckpt", "last.ckpt"]
+    assert os.path.samefile(best, last) == links
+    files.save_checkpoint({"step": 2}, last)
+    assert renamed[2:] == ["last-1.ckpt", "last.ckpt"]
+    # The file that replaces another is a new one: no other name of the old one changes with it.
+    assert {path.name: state(path)["step"] for path in tmp_path.iterdir()} == {
+        "best.ckpt": 1,
+        "last-1.ckpt": 1,
+        "last.ckpt": 2,
+    }

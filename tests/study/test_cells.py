@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 import pytorch_lightning as pl
-from support import ROOT, Compose, forked, same, state
+from support import ROOT, Compose, forked, same, score_by, state
 
 from upnet.callbacks import SaveAtInterrupt, Scalars
+from upnet.checkpoint import load_network
 from upnet.running import InterruptedRunError
 from upnet.study.cells import held
 from upnet.study.table import read_study
@@ -71,6 +72,17 @@ def test_a_study_leaves_its_cells_its_plan_and_what_came_of_them(whole: Path) ->
     arms, unfinished = read_study(whole)
     assert {arm.name for arm in arms} == set(ARMS)
     assert not unfinished
+
+
+def test_a_cell_whose_psnr_falls_is_read_at_its_last_step(
+    said: list[str], start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    score_by(monkeypatch, lambda step: -step)
+    start(said, tmp_path)
+    arms, _ = read_study(tmp_path)
+    runs = [run for arm in arms for run in arm.runs]
+    assert [load_network(run.checkpoint).step for run in runs] == [4, 4]
+    assert [json.loads((run.folder / "results.json").read_text())["step"] for run in runs] == [4, 4]
 
 
 def in_the_second_cell(trainer: pl.Trainer) -> bool:

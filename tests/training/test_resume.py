@@ -96,6 +96,35 @@ def test_a_finished_run_and_one_under_other_settings_are_not_resumed(tiny, tmp_p
     assert train(tiny("steps=3", "validations=1", ckpt))["step"] == 3
 
 
+@pytest.mark.parametrize(("scheduler", "rates"), [("cosine", ("1e-05", "0.000419")), ("constant", ("0.001", "0.001"))])
+def test_more_steps_are_logged_with_the_learning_rate_before_and_after(
+    tiny, tmp_path: Path, caplog: pytest.LogCaptureFixture, scheduler: str, rates: tuple[str, str]
+) -> None:
+    caplog.set_level("INFO")
+    words = (f"scheduler={scheduler}", "optimizer.lr=0.001", "callbacks.grid=null", "trainer.log_every_n_steps=1")
+    train(tiny(*words, "steps=4", "validations=2"))
+    last = f"ckpt={tmp_path}/run/checkpoints/last.ckpt"
+    assert "the learning rate" not in caplog.text
+    train(tiny(*words, "steps=9", "validations=1", last))
+    assert (
+        "steps was 4 and is 9: the learning rate continues on the schedule of 9 steps, and goes from "
+        f"{rates[0]} to {rates[1]}"
+    ) in caplog.text
+    logged = dict(scalars(tmp_path / "run/tensorboard")["train/learning_rate"])
+    assert f"{logged[4]:.3g}" == rates[0]
+    assert f"{logged[5]:.3g}" == rates[1]
+
+
+def test_a_link_to_the_last_checkpoint_of_a_finished_run_finds_its_results(tiny, tmp_path: Path) -> None:
+    train(tiny("steps=2", "validations=1", "callbacks.grid=null"))
+    (tmp_path / "link.ckpt").symlink_to("run/checkpoints/last.ckpt")
+    (tmp_path / "run/results.json").unlink()
+    # Without its results the run isn't finished, and there is nothing before its last step to go on from.
+    content = train(tiny("steps=2", "validations=1", "callbacks.grid=null", f"ckpt={tmp_path}/link.ckpt"))
+    assert content["step"] == 2
+    assert (tmp_path / "run/results.json").exists()
+
+
 def test_resuming_another_network_is_refused(tiny, tmp_path: Path) -> None:
     train(tiny("steps=2", "validations=1"))
     with pytest.raises(ValueError, match=r"another network.*differ in encoder"):

@@ -25,18 +25,23 @@ class CheckpointFiles(TorchCheckpointIO):
         self.keep = keep
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
-        """Raises OSError where the disk is full or read-only; the checkpoints that were there are then untouched."""
+        """Write a checkpoint; `storage_options` is a second path for the same state, which is there before `path` is.
+
+        Raises OSError where the disk is full or read-only; the checkpoints that were there are then untouched.
+        """
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         # By way of memory: torch's own writer turns a full disk into an error that says nothing of it.
         content = io.BytesIO()
         torch.save(checkpoint, content)
-        aside = path.with_name(f".{path.name}.part")
+        aside = _aside(path)
         try:
             with aside.open("wb") as file:
                 file.write(content.getbuffer())
                 file.flush()
                 os.fsync(file.fileno())
+            if storage_options is not None:
+                _link(aside, Path(storage_options))
             if path.name == LAST and path.exists():
                 self._keep(path)
             os.replace(aside, path)
@@ -50,13 +55,28 @@ class CheckpointFiles(TorchCheckpointIO):
             if younger.exists():
                 os.replace(younger, older)
         if earlier:
-            aside = path.with_name(f".{earlier[0].name}.part")
-            aside.unlink(missing_ok=True)
-            try:
-                os.link(path, aside)
-            except OSError:  # a file system without hard links
-                shutil.copyfile(path, aside)
-            os.replace(aside, earlier[0])
+            _link(path, earlier[0])
+
+
+def _link(source: Path, path: Path) -> None:
+    """Give a file a second name, by a hard link or, on a file system without them, by a copy."""
+    aside = _aside(path)
+    aside.unlink(missing_ok=True)
+    try:
+        try:
+            os.link(source, aside)
+        except OSError:
+            shutil.copyfile(source, aside)
+            with aside.open("rb+") as file:
+                os.fsync(file.fileno())
+        os.replace(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)  # os.replace does nothing where both names are the same file already
+
+
+def _aside(path: Path) -> Path:
+    """The name of a file as long as it is being written."""
+    return path.with_name(f".{path.name}.part")
 
 
 def _earlier_path(last: Path, age: int) -> Path:

@@ -1,11 +1,18 @@
-"""One bar for the whole training."""
+"""How far a training is: one bar on a terminal, a line now and then in a file."""
 
+import sys
+import time
 from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import TQDMProgressBar
 from pytorch_lightning.callbacks.progress.tqdm_progress import Tqdm
 from torch import Tensor
+
+LINES = 20
+"""Lines that a file gets, spread evenly over a training."""
+SECONDS = 600
+"""And a further one if so much time has passed since the last."""
 
 
 class Progress(TQDMProgressBar):
@@ -16,12 +23,27 @@ class Progress(TQDMProgressBar):
     """
 
     _loss: Tensor | None = None
+    _lines = False
+    _first = 0
+    _started = _printed = 0.0
+
+    @property
+    def total_train_batches(self) -> int | float:
+        """All batches of the training: Lightning's own count misses those before a resumed run's first one."""
+        return self.trainer.num_training_batches
 
     def init_train_tqdm(self) -> Tqdm:
-        """Lightning's bar, named for what it counts."""
+        """Lightning's bar, named for what it counts; hidden where lines are printed instead."""
+        self._first = self.trainer.global_step * self.trainer.accumulate_grad_batches
+        self._started = self._printed = time.monotonic()
+        self._lines = not sys.stdout.isatty()
+        if self._lines:
+            return Tqdm(disable=True)
         bar = super().init_train_tqdm()
-        unit = "steps" if self.trainer.accumulate_grad_batches == 1 else "batches"
-        bar.bar_format = "{desc} {percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt} " + unit + ", {remaining} left{postfix}"
+        bar.bar_format = self._format("{percentage:3.0f}% |{bar}| ")
+        # A resumed run has no start of an epoch, where Lightning sets these.
+        bar.total, bar.initial, bar.n = self.total_train_batches, self._first, self._first
+        bar.set_description("training")
         return bar
 
     def on_train_epoch_start(self, trainer: pl.Trainer, *rest: Any) -> None:
@@ -32,9 +54,13 @@ class Progress(TQDMProgressBar):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Note the loss, and draw the bar where it is time to."""
+        """Note the loss; draw the bar or print a line if it is time to."""
         self._loss = outputs["loss"]
-        super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
+        if not self._lines:
+            super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
+        elif self.is_enabled and self._due(batch_idx + 1):
+            self._printed = time.monotonic()
+            print(self._line(batch_idx + 1, self.get_metrics(trainer, pl_module)), flush=True)
 
     def init_validation_tqdm(self) -> Tqdm:
         """A bar nobody sees."""
@@ -50,3 +76,23 @@ class Progress(TQDMProgressBar):
             # Lightning hands out the share of a step; the loss of the batch is what is meant.
             shown["loss"] = self._loss.item() * trainer.accumulate_grad_batches
         return {**shown, **{name: metrics[name] for name in ("PSNR",) if name in metrics}}
+
+    def _format(self, share: str) -> str:
+        unit = "steps" if self.trainer.accumulate_grad_batches == 1 else "batches"
+        return "{desc}" + share + "{n_fmt}/{total_fmt} " + unit + ", {remaining} left{postfix}"
+
+    def _due(self, done: int) -> bool:
+        """Whether a line is due after so many batches."""
+        total = self.total_train_batches
+        return done * LINES // total > (done - 1) * LINES // total or time.monotonic() - self._printed > SECONDS
+
+    def _line(self, done: int, metrics: dict[str, Any]) -> str:
+        return Tqdm.format_meter(
+            done,
+            self.total_train_batches,
+            time.monotonic() - self._started,
+            prefix="training: ",
+            bar_format=self._format("{percentage:3.0f}% "),
+            postfix=", ".join(f"{name}={Tqdm.format_num(value)}" for name, value in metrics.items()),
+            initial=self._first,
+        )

@@ -5,10 +5,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Timer
+
 from upnet.callbacks import earlier_paths
 from upnet.checkpoint import SUFFIX, read
-from upnet.folders import LAST
+from upnet.folders import LAST, state_of_run
 from upnet.results import read_json
+from upnet.task import Task
 
 CONCLUDED = "comparison.png"
 """What a run writes last."""
@@ -62,9 +66,47 @@ def find_checkpoint(
     return path
 
 
+def first_step(path: Path, task: Task, trainer: pl.Trainer) -> int:
+    """The step that a checkpoint continues from; log how the learning rate continues if the number of steps changes.
+
+    Raises ValueError if the earlier starts of the run have used up trainer.max_time: nothing would be trained.
+    """
+    state = read(path)
+    step, steps = state["upnet"]["step"], state["upnet"]["settings"]["steps"]
+    for timer in trainer.callbacks:  # pyright: ignore[reportAttributeAccessIssue]
+        if isinstance(timer, Timer):
+            timer.load_state_dict(state["callbacks"].get(timer.state_key, {}))
+            left = timer.time_remaining()
+            if left is not None and left <= 0:
+                raise ValueError(
+                    f"trainer.max_time: training up to step {step} of {path} took {timer.time_elapsed():.0f} s, which "
+                    "is all of it; raise it to go on"
+                )
+    if steps != task.steps:
+        log.info(
+            "steps was %d and is %d: the learning rate continues on the schedule of %d steps, and goes from %.3g to "
+            "%.3g",
+            *(steps, task.steps, task.steps),
+            *_learning_rates(state, task),
+        )
+    return step
+
+
+def _learning_rates(state: dict[str, Any], task: Task) -> tuple[float, float]:
+    """The learning rate in a checkpoint, and the one that the schedule of this task has one step later."""
+    made = task.configure_optimizers()
+    optimizer, scheduler = made["optimizer"], made["lr_scheduler"]["scheduler"]
+    for group, saved in zip(optimizer.param_groups, state["optimizer_states"][0]["param_groups"], strict=True):
+        group["lr"] = saved["lr"]
+    before = float(optimizer.param_groups[0]["lr"])
+    scheduler.load_state_dict(state["lr_schedulers"][0])
+    scheduler.step()
+    return before, float(optimizer.param_groups[0]["lr"])
+
+
 def _named(ckpt: str, folder: Path) -> Path:
     if ckpt != "last":
-        return Path(ckpt)
+        return state_of_run(Path(ckpt)) or Path(ckpt)
     path = folder / "checkpoints" / LAST
     if not path.is_file():
         raise ValueError(

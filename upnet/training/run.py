@@ -13,8 +13,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import TensorBoardLogger
 
-from upnet.callbacks import SaveAtInterrupt
-from upnet.checkpoint import read
+from upnet.callbacks import Checkpoints, SaveAtInterrupt
 from upnet.config import build
 from upnet.data import DataModule, Feed
 from upnet.data.lock import locked
@@ -30,7 +29,7 @@ from upnet.study.cost import parameters
 from upnet.task import Task
 from upnet.training.events import forget_after
 from upnet.training.parts import build_task, build_trainer, training_settings
-from upnet.training.resume import CONCLUDED, find_checkpoint
+from upnet.training.resume import CONCLUDED, find_checkpoint, first_step
 from upnet.training.writing import told_where_unwritable
 from upnet.versions import versions
 from upnet.whole import write_whole
@@ -84,16 +83,19 @@ def train(config: DictConfig) -> dict[str, Any]:
 def _run(config: DictConfig, task: Task, trainer: pl.Trainer, data: DataModule, resume: Path | None) -> dict[str, Any]:
     """What writes into the run's folder."""
     folder = Path(config.run_dir)
+    step = None if resume is None else first_step(resume, task, trainer)
     if trainer.is_global_zero:
-        forget_after(folder / "tensorboard", None if resume is None else int(read(resume)["upnet"]["step"]))
+        forget_after(folder / "tensorboard", step)
     write_config(config, folder, trainer)
 
     started = time.perf_counter()
     trainer.fit(task, datamodule=Feed(data), ckpt_path=resume, weights_only=True)
-    last = folder / "checkpoints" / LAST
     signal = next((call.signal for call in trainer.callbacks if isinstance(call, SaveAtInterrupt)), 0)  # pyright: ignore[reportAttributeAccessIssue]
     if signal and task.global_step < config.steps:
-        trainer.save_checkpoint(last)
+        last = next((call.last for call in trainer.callbacks if isinstance(call, Checkpoints)), None)  # pyright: ignore[reportAttributeAccessIssue]
+        if last is None:  # without that callback nothing is saved yet
+            last = folder / "checkpoints" / LAST
+            trainer.save_checkpoint(last)
         raise InterruptedRunError(
             f"saved step {task.global_step} of {config.steps}. Go on by the same command with "
             f"ckpt={last} hydra.run.dir={folder}",
@@ -158,7 +160,8 @@ def conclude(config: DictConfig, task: Task, trainer: pl.Trainer, data: DataModu
 
     The picture comes last, and is what tells that nothing of this is missing.
     """
-    assert all(tally.network for tally in task.tallies["ema"].values()), "a run ends with a validation"
+    tallies = list(task.tallies["ema"].values())
+    assert min((len(tally.network) for tally in tallies), default=0) > 0, "a run ends with a validation"
     task.eval()
     folder = Path(config.run_dir)
     count = parameters(task.net)
@@ -179,7 +182,7 @@ def conclude(config: DictConfig, task: Task, trainer: pl.Trainer, data: DataModu
         "raw": {name: tally.plain() for name, tally in task.tallies["raw"].items()},
         "versions": versions(),
     }
-    content = results(task.tallies["ema"].values(), task.protocol.describe(task.net.scale), extra)
+    content = results(tallies, task.protocol.describe(task.net.scale), extra)
     if not trainer.is_global_zero:
         return content
     write_json(content, folder / "results.json")

@@ -1,0 +1,112 @@
+"""best.ckpt is replaced only by a better one, wherever its folder is and by whatever path it is named."""
+
+import shutil
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from support import score_by
+
+from upnet.callbacks.checkpoints import recorded_score
+from upnet.checkpoint import load_network
+from upnet.training import train
+
+STORED = Path(__file__).resolve().parent.parent / "checkpoint/stored"
+LEAN = ("callbacks.grid=null", "validations=3")
+
+
+def moved(run: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The run's folder under a new name."""
+    return run.rename(run.with_name("moved"))
+
+
+def linked(run: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A link to the run's folder."""
+    link = run.with_name("link")
+    link.symlink_to(run, target_is_directory=True)
+    return link
+
+
+def relative(run: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The run's folder as seen from another working directory."""
+    monkeypatch.chdir(run.parent)
+    return Path(run.name)
+
+
+def copied(run: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the run's folder; the original is gone."""
+    copy = run.with_name("copy")
+    shutil.copytree(run, copy)
+    shutil.rmtree(run)
+    return copy
+
+
+@pytest.fixture
+def falling(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every validation counts as worse than the one before it."""
+    score_by(monkeypatch, lambda step: -step)
+
+
+@pytest.mark.usefixtures("falling")
+@pytest.mark.parametrize("place", [moved, linked, relative, copied], ids=lambda place: place.__name__)
+def test_a_resumed_run_keeps_the_best_checkpoint_wherever_its_folder_is(
+    tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: Callable[[Path, pytest.MonkeyPatch], Path]
+) -> None:
+    train(tiny(*LEAN, "steps=3"))
+    best = (tmp_path / "run/checkpoints/best.ckpt").read_bytes()
+    folder = place(tmp_path / "run", monkeypatch)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*dirpath.*")
+        train(tiny(*LEAN, "steps=6", f"ckpt={folder}/checkpoints/last.ckpt", run=str(folder)))
+    assert (folder / "checkpoints/best.ckpt").read_bytes() == best
+    assert load_network(folder / "checkpoints/last.ckpt").step == 6
+
+
+def test_a_better_one_replaces_it_in_a_folder_that_was_moved(
+    tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    score_by(monkeypatch, lambda step: -abs(step - 6))
+    train(tiny(*LEAN, "steps=3"))
+    folder = moved(tmp_path / "run", monkeypatch)
+    train(tiny(*LEAN, "steps=9", f"ckpt={folder}/checkpoints/last.ckpt", run=str(folder)))
+    assert load_network(folder / "checkpoints/best.ckpt").step == 6
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_resumed_from_an_earlier_state_keeps_the_best_one_of_its_folder(
+    tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The state it is resumed from is from before the best one."""
+    score_by(monkeypatch, lambda step: {3: 30.0, 4: 20.0, 6: 20.0}.get(step, 10.0))
+    train(tiny(*LEAN, "steps=3"))
+    best = (tmp_path / "run/checkpoints/best.ckpt").read_bytes()
+    train(tiny(*LEAN, "steps=6", f"ckpt={tmp_path}/run/checkpoints/last-2.ckpt"))
+    assert (tmp_path / "run/checkpoints/best.ckpt").read_bytes() == best
+
+
+@pytest.mark.usefixtures("falling")
+def test_a_folder_without_a_best_checkpoint_gets_one(tiny, tmp_path: Path) -> None:
+    train(tiny(*LEAN, "steps=3"))
+    train(tiny(*LEAN, "steps=6", f"ckpt={tmp_path}/run/checkpoints/last.ckpt", run="other"))
+    assert load_network(tmp_path / "run/checkpoints/best.ckpt").step == 1
+    assert load_network(tmp_path / "other/checkpoints/best.ckpt").step == 4
+
+
+@pytest.mark.usefixtures("falling")
+def test_a_damaged_best_checkpoint_is_named_and_replaced(
+    tiny, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    train(tiny(*LEAN, "steps=3"))
+    best = tmp_path / "run/checkpoints/best.ckpt"
+    best.unlink()
+    best.write_bytes(b"half")
+    train(tiny(*LEAN, "steps=6", f"ckpt={tmp_path}/run/checkpoints/last.ckpt"))
+    assert f"{best} has no readable score, and the next validation replaces it: " in caplog.text
+    assert load_network(best).step == 4
+
+
+@pytest.mark.parametrize(("name", "psnr"), [("format1", 22.3709), ("format2", 18.9654)])
+def test_the_score_of_a_best_checkpoint_of_an_earlier_version_counts(tmp_path: Path, name: str, psnr: float) -> None:
+    shutil.copy(STORED / name / "last.ckpt", tmp_path / "best.ckpt")
+    assert recorded_score(tmp_path / "best.ckpt") == pytest.approx(psnr, abs=1e-4)

@@ -1,0 +1,79 @@
+"""How far a training is: a bar on a terminal, lines in a file."""
+
+import io
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from upnet.callbacks import progress
+from upnet.training import train
+
+SHOWN = ("callbacks.progress={_target_:upnet.callbacks.Progress,refresh_rate:1}", "callbacks.grid=null")
+LINE = re.compile(r"training: +(\d+)% (\d+)/(\d+) (steps|batches), \d\d:\d\d left, loss=[\d.e-]+(, PSNR=[\d.]+)?\n")
+
+
+class Terminal(io.StringIO):
+    """A stream that says that it is a terminal."""
+
+    def isatty(self) -> bool:
+        """True."""
+        return True
+
+
+def lines(printed: str) -> list[tuple[int, int, int, str]]:
+    """What the lines of a training say: share in percent, done, total, unit."""
+    assert "\r" not in printed
+    return [(int(share), int(done), int(total), unit) for share, done, total, unit, _ in LINE.findall(printed)]
+
+
+def test_a_file_gets_20_lines(tiny, capsys: pytest.CaptureFixture[str]) -> None:
+    train(tiny(*SHOWN, "steps=100", "validations=2"))
+    printed = capsys.readouterr().out
+    assert lines(printed) == [(share, share, 100, "steps") for share in range(5, 101, 5)]
+    assert printed.count("training:") == 20
+    # From the first validation on they have its PSNR.
+    assert ["PSNR" in found[0] for found in LINE.finditer(printed)] == [False] * 10 + [True] * 10
+
+
+def test_a_resumed_run_counts_all_steps_and_batches_where_several_make_a_step(
+    tiny, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = (*SHOWN, "validations=1", "trainer.accumulate_grad_batches=2")
+    train(tiny(*words, "steps=5"))
+    assert [done for _, done, _, _ in lines(capsys.readouterr().out)] == list(range(1, 11))
+    train(tiny(*words, "steps=20", f"ckpt={tmp_path}/run/checkpoints/last.ckpt"))
+    told = lines(capsys.readouterr().out)
+    assert told[0] == (30, 12, 40, "batches")
+    assert told[-1] == (100, 40, 40, "batches")
+    assert len(told) == 15
+
+
+def test_a_line_is_printed_if_none_was_for_long(
+    tiny, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(progress, "LINES", 1)
+    train(tiny(*SHOWN, "steps=6", "validations=1", run="rare"))
+    assert [done for _, done, _, _ in lines(capsys.readouterr().out)] == [6]
+    monkeypatch.setattr(progress, "SECONDS", 0)
+    train(tiny(*SHOWN, "steps=6", "validations=1", run="often"))
+    assert [done for _, done, _, _ in lines(capsys.readouterr().out)] == [1, 2, 3, 4, 5, 6]
+
+
+def test_no_refreshes_are_no_lines(tiny, capsys: pytest.CaptureFixture[str]) -> None:
+    train(tiny(SHOWN[0].replace("rate:1", "rate:0"), *SHOWN[1:], "steps=6", "validations=1"))
+    assert "training:" not in capsys.readouterr().out
+
+
+def test_a_terminal_has_a_bar_whose_total_is_right_in_a_resumed_run(
+    tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(tiny(*SHOWN, "steps=6", "validations=1"))
+    terminal = Terminal()
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", terminal)
+        train(tiny(*SHOWN, "steps=12", "validations=1", f"ckpt={tmp_path}/run/checkpoints/last.ckpt"))
+    bars = [bar for bar in terminal.getvalue().split("\r") if "steps" in bar]
+    assert re.search(r"training:  50% \|.*\| 6/12 steps", bars[0])
+    assert re.search(r"training: 100% \|.*\| 12/12 steps, 00:00 left, loss=", bars[-1])
