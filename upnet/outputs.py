@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from upnet.comparable import brief, footnote
+from upnet.comparable import brief, footnote_with_remark
 from upnet.figures import to_uint8
 from upnet.scoring import Look
 from upnet.whole import inside
@@ -49,6 +49,7 @@ def beside_run(checkpoint: Path, content: Mapping[str, Any], kept: Sequence[Kept
             for what in ("psnr", "ssim", *content["measures"]):
                 writer.add_scalar(f"evaluation/{name}/{what}", float(told[what]), step)
                 writer.add_scalar(f"evaluation/{name}/{what}_bicubic", float(told["baseline"][what]), step)
-            writer.add_text(f"evaluation/{name}/protocol", f"{brief(content)}; {footnote(content, name)}", step)
+            depends_on = f"{brief(content)}; {footnote_with_remark(content, name)}"
+            writer.add_text(f"evaluation/{name}/protocol", depends_on, step)
         for dataset, name, picture in kept:
             writer.add_image(f"evaluation/{dataset}/{name}", picture, step, dataformats="HWC")

@@ -10,8 +10,8 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table
 
-from upnet.comparable import brief, footings, footnote, marked
-from upnet.metrics import Protocol
+from upnet.comparable import brief, footings, footnote, footnote_with_remark, marked
+from upnet.metrics import Protocol, gain
 
 
 def print_results(content: Mapping[str, Any]) -> None:
@@ -60,7 +60,8 @@ def print_side_by_side(names: Sequence[str], contents: Sequence[Mapping[str, Any
         notes: dict[tuple[str, str], list[str]] = {}
         for name, content, group in zip(names, contents, groups, strict=True):
             if group is not None:
-                told = f"{brief(content)}; {footnote(content, dataset)}" if several else footnote(content, dataset)
+                told = footnote_with_remark(content, dataset)
+                told = f"{brief(content)}; {told}" if several else told
                 notes.setdefault((f"[{group + 1}] " if several else "", told), []).append(name)
         for (mark, told), owners in notes.items():
             text = told if len(notes) == 1 else f"{mark}{', '.join(owners)}: {told}"
@@ -159,7 +160,7 @@ def _cells(
         before, after = float(baseline[what]), float(network[what])
         cells.append(f"{before:.{digits}f}")
         if not alone:
-            cells += [f"{after:.{digits}f}", f"{after - before:+.{digits}f}"]
+            cells += [f"{after:.{digits}f}", f"{gain(before, after):+.{digits}f}"]
     return cells
 
 

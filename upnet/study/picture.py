@@ -10,6 +10,7 @@ from upnet.checkpoint import load_network
 from upnet.comparable import brief
 from upnet.data import Store
 from upnet.figures import Detail
+from upnet.metrics import capped
 from upnet.study.table import Arm
 from upnet.whole import write_whole
 
@@ -55,7 +56,7 @@ def draw_study(arms: Sequence[Arm], sets: Mapping[str, Store], path: Path, trust
 
 def _telling(arms: Sequence[Arm], dataset: str, store: Store) -> int:
     def spread(name: str) -> float:
-        scores = [float(arm.runs[0].results["datasets"][dataset]["images"][name]["psnr"]) for arm in arms]
+        scores = [capped(arm.runs[0].results["datasets"][dataset]["images"][name]["psnr"]) for arm in arms]
         return max(scores) - min(scores)
 
     return max(range(len(store)), key=lambda index: spread(store.names[index]))

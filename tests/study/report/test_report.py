@@ -22,6 +22,7 @@ from upnet.study.report.comparing import compared, picture_differences
 from upnet.study.report.curves import Curve
 from upnet.study.report.planned import planned
 from upnet.study.report.plots import learning
+from upnet.study.report.sections import section
 from upnet.study.report.tables import Cell, Table, comma_separated, latex, markdown
 from upnet.study.report.words import unlearnt
 from upnet.study.table import read_study, study_content
@@ -200,6 +201,32 @@ def test_differences_are_those_of_the_scores(study: tuple[Path, dict]) -> None:
     assert found.difference == pytest.approx(1.0)
     assert found.verdict == "better"
     assert list(picture_differences(told, "pictures")["Nearest"].values()) == pytest.approx([1.0] * 3)
+
+
+def test_the_statistics_are_over_the_pictures_of_the_means_and_an_exact_output_counts(
+    study: tuple[Path, dict],
+) -> None:
+    folder, _ = study
+    for path in folder.glob("*/results.json"):
+        told = json.loads(path.read_text())
+        images = told["datasets"]["pictures"]["images"]
+        images["picture0"] |= {"psnr": 64.0, "baseline": {"psnr": "inf", "ssim": 1.0}}
+        if path.parent.name == "2-run":
+            images["picture1"]["psnr"] = "inf"
+        path.write_text(json.dumps(told))
+    arms, unfinished = read_study(folder)
+    told = planned(folder, arms, unfinished)
+    found = compared(told, "pictures").found["Nearest"]
+    assert found.pictures == 2
+    assert found.difference == pytest.approx((100.0 - 30.1 + 3 * 1.0) / 4)
+    differences = picture_differences(told, "pictures")["Nearest"]
+    assert differences == pytest.approx({"picture1": (100.0 - 30.1 + 1.0) / 2, "picture2": 1.0})
+    assert np.mean(list(differences.values())) == pytest.approx(found.difference)
+    means = {row["arm"]: row["psnr"] for row in study_content(arms)["datasets"]["pictures"]}
+    assert means["Nearest"] - means["Transposed"] == pytest.approx(found.difference)
+    said = section(told, "pictures", dict.fromkeys(means, "–"), dict.fromkeys(means, 1.0), "")
+    assert any("bicubic equals the target: picture0." in sentence for sentence in said.limits)
+    assert any("an output of Nearest equals the target: picture1." in note for note in said.table.notes)
 
 
 def test_runs_that_learnt_nothing_are_told(study: tuple[Path, dict]) -> None:

@@ -14,7 +14,7 @@ from upnet.study.report.tables import Cell, Table
 from upnet.study.report.words import summary, told_by, unlearnt
 from upnet.study.statistics import Comparison
 from upnet.study.statistics.words import figures, limits, signed
-from upnet.study.table import rows
+from upnet.study.table import remarks, rows
 
 HEADINGS = ("arm", "regime", "parameters", "multiply-adds", "taps", "seeds", "PSNR in dB", "± sd", "SSIM", "± sd")
 
@@ -34,11 +34,12 @@ def section(
     found = summary(dataset, told.found, means) + unlearnt(planned, dataset)
     found += [sentence for family in told.families for sentence in told_by(family)]
     differences = picture_differences(planned, dataset)
+    left = remarks([entry.arm for entry in planned.entries], dataset)
     return Section(
         dataset=dataset,
         protocol=f"{brief(results)}; {footnote(results, dataset)}",
         found=found,
-        limits=[*told.remarks, *dict.fromkeys(limit for family in told.families for limit in limits(family))],
+        limits=[*told.remarks, *left, *dict.fromkeys(limit for family in told.families for limit in limits(family))],
         table=_main(planned, dataset, told, listed, taps, latency, timed),
         plots=_plots(planned, dataset, told, listed, latency, differences),
         pictures=_pictures(planned, dataset, differences) if differences else None,
@@ -84,6 +85,7 @@ def _main(
         "Verdicts are corrected for the number of arms by Holm's method, intervals are not.",
         f"latency: {timed}",
         f"{dataset}: {brief(results)}; {footnote(results, dataset)}",
+        *remarks([entry.arm for entry in planned.entries], dataset),
     ]
     marks = {number: row[11].text.split(":")[0].replace(" ", "-") for number, row in enumerate(made)}
     numbers = frozenset({2, 3, 4, 5, 6, 7, 8, 9, 10, 12})
