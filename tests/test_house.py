@@ -10,7 +10,7 @@ from support import CONFIGS, ROOT
 PACKAGE = ROOT / "upnet"
 # Each may import from the groups before it and from itself; leaves know nothing of models.
 ORDER = ["site", "blocks upsample encoders", "models", "ema results scoring task checkpoint", "study figures upscaler"]
-LEAVES = {"imresize", "metrics", "losses", "schedulers", "data", "config", "precision", "version"}
+LEAVES = {"imresize", "metrics", "losses", "schedulers", "data", "config", "precision", "version", "plain_text"}
 LIGHTNING = {"task", "callbacks", "training", "data/feeding"}
 HYDRA = {"config", "running", "sentences", "training", "evaluating", "upscaling", "report"}
 

@@ -19,7 +19,9 @@ def print_results(content: Mapping[str, Any]) -> None:
 
     Below it stands what the numbers depend on.
     """
-    console = Console(width=None if Console().is_terminal else 110 + 36 * len(content["measures"]), markup=False)
+    console = Console(
+        width=None if Console().is_terminal else 110 + 36 * len(content["measures"]), markup=False, emoji=False
+    )
     method = content["method"]["name"] if content["method"]["kind"] == "baseline" else "network"
     measured = {"psnr": 2, "ssim": 4} | dict.fromkeys(content["measures"], 4)
     for name, dataset in content["datasets"].items():
@@ -51,7 +53,7 @@ def print_side_by_side(names: Sequence[str], contents: Sequence[Mapping[str, Any
     grouped = footings(names, contents, mixed)
     measured = list(dict.fromkeys(name for content in contents for name in content["measures"]))
     wide = max(120, (20 + 9 * len(measured)) * (len(names) + 2))
-    console = Console(width=None if Console().is_terminal else wide, markup=False)
+    console = Console(width=None if Console().is_terminal else wide, markup=False, emoji=False)
     for dataset, groups in grouped.items():
         several = len({group for group in groups if group is not None}) > 1
         columns = _columns(dataset, names, contents, groups, several)
@@ -71,7 +73,7 @@ def print_side_by_side(names: Sequence[str], contents: Sequence[Mapping[str, Any
 def next_commands(folder: Path, config: DictConfig) -> None:
     """How to look at a run in TensorBoard, evaluate its checkpoint, and upscale a picture."""
     path = folder / "checkpoints" / "last.ckpt"
-    console = Console(highlight=False, soft_wrap=True, markup=False)
+    console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
     console.print(
         f"\nPictures side by side   {shorten(folder / 'comparison.png')}\n"
         f"Look at the training    tensorboard --logdir {shlex.quote(str(shorten(folder)))}"

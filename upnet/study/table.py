@@ -103,7 +103,7 @@ def read_study(folder: Path, trust: Sequence[str] = (), mixed: bool = False) -> 
 
 def print_study(arms: Sequence[Arm], unfinished: Sequence[Path]) -> None:
     """A table per data set, on the terminal, and what its numbers depend on."""
-    console = Console(width=None if Console().is_terminal else 110, markup=False)
+    console = Console(width=None if Console().is_terminal else 110, markup=False, emoji=False)
     for dataset in dict.fromkeys(dataset for arm in arms for dataset in arm.runs[0].results["datasets"]):
         told = [arm for arm in arms if dataset in arm.runs[0].results["datasets"]]
         several = len({arm.footing for arm in told}) > 1

@@ -7,6 +7,7 @@ import numpy as np
 
 from upnet.data.picture import SUFFIXES, BrokenPictureError, is_picture, read_rgb
 from upnet.data.sources.base import Entry, hash_file
+from upnet.plain_text import as_name
 
 
 class FileEntry(Entry):
@@ -69,9 +70,9 @@ def find_pictures(folder: Path, what: str) -> dict[str, Path]:
 
 
 def set_name(folder: Path) -> str:
-    """What to call the pictures of a folder: its name, or the parent's where the folder is just called HR."""
+    """What to call the pictures of a folder: its name, or the parent's where the folder is just called HR; as text."""
     folder = folder.resolve()
-    return (folder.parent.name if folder.name.upper() == "HR" else folder.name) or "pictures"
+    return as_name((folder.parent.name if folder.name.upper() == "HR" else folder.name) or "pictures")
 
 
 def entries(found: dict[str, Path]) -> Sequence[FileEntry]:

@@ -10,6 +10,7 @@ from upnet.data.sources.files import existing_folder, layouts
 from upnet.data.sources.folder import Folder
 from upnet.data.sources.paired import Paired
 from upnet.data.sources.photographs import Photographs
+from upnet.plain_text import as_name
 
 
 def open_sets(roots: str | Sequence[str] | None, scale: int) -> dict[str, Source]:
@@ -38,7 +39,7 @@ def open_sets(roots: str | Sequence[str] | None, scale: int) -> dict[str, Source
     for source, path in zip(sources, resolved, strict=True):
         source.check(scale)
         if names.count(source.name) > 1:
-            source.name = "-".join(path.parts[-3:] if path.name.upper() == "HR" else path.parts[-2:])
+            source.name = as_name("-".join(path.parts[-3:] if path.name.upper() == "HR" else path.parts[-2:]))
     return _unique(sources)
 
 
