@@ -1,13 +1,15 @@
 """What one data set says, and the tables of a study."""
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from upnet.comparable import brief, footnote
+from upnet.illustration import illustrating
 from upnet.study.report.comparing import Compared, compared, picture_differences
 from upnet.study.report.content import Plot, Section
-from upnet.study.report.curves import curve
+from upnet.study.report.curves import Curve, curve
 from upnet.study.report.planned import Planned
 from upnet.study.report.plots import forest, learning, per_picture, quality
 from upnet.study.report.tables import Cell, Table
@@ -123,17 +125,21 @@ def _plots(
 ) -> Sequence[Plot]:
     order, reference = [entry.name for entry in planned.entries], planned.reference
     made: list[Plot] = []
+
+    def add(name: str, title: str, caption: str, draw: Callable[[], str]) -> None:
+        with illustrating(f"the report's plot {name}-{dataset}"):
+            made.append(Plot(f"{name}-{dataset}", title, draw(), caption))
+
     if told.found:
-        level = next(iter(told.found.values())).level
-        svg = forest(list(told.found.values()), reference, level)
-        made.append(Plot(f"forest-{dataset}", "Difference from the reference", svg, FOREST))
+        found = list(told.found.values())
+        add("forest", "Difference from the reference", FOREST, lambda: forest(found, reference, found[0].level))
     if differences:
-        svg = per_picture(differences, order, reference)
-        made.append(Plot(f"pictures-{dataset}", "Picture by picture", svg, PER_PICTURE))
-    learnt = {entry.name: one for entry in planned.entries if (one := curve(entry.arm, dataset)) is not None}
+        add("pictures", "Picture by picture", PER_PICTURE, lambda: per_picture(differences, order, reference))
+    learnt: dict[str, Curve] = {}
+    with illustrating(f"the report's learning curves on {dataset}"):
+        learnt = {entry.name: one for entry in planned.entries if (one := curve(entry.arm, dataset)) is not None}
     if any(len(one.steps) > 1 for one in learnt.values()):
-        svg = learning(learnt, order, dataset)
-        made.append(Plot(f"learning-{dataset}", "Learning curves", svg, LEARNING))
+        add("learning", "Learning curves", LEARNING, lambda: learning(learnt, order, dataset))
     points = [
         {
             "name": name,
@@ -145,8 +151,8 @@ def _plots(
         for name, row in listed.items()
     ]
     for what, label in (("latency", "latency in ms"), ("parameters", "parameters")):
-        svg = quality(points, order, what, label, dataset)
-        made.append(Plot(f"{what}-{dataset}", f"Quality against {what}", svg, QUALITY))
+        draw = partial(quality, points, order, what, label, dataset)
+        add(what, f"Quality against {what}", QUALITY, draw)
     return made
 
 
