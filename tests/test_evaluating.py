@@ -1,7 +1,9 @@
 """The uses of evaluate.py, without the program around them."""
 
+import csv
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf, open_dict
 from PIL import Image
 from support import ROOT, Compose
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from upnet import evaluating
 from upnet.checkpoint import describe
@@ -230,3 +233,57 @@ def test_networks_of_different_scales_share_a_table_only_where_asked(
     shown = capsys.readouterr().out
     for part in ("run [1]", "other [2]", "run: ×2", "other: ×3"):
         assert part in shown, part
+
+
+NAMES = {b"caf\xe9": "caf\\xe9", b"A$x_$y": "A$x_$y", "照片".encode(): "照片", "😀".encode(): "😀"}
+"""Names of files, and how they are shown."""
+
+
+def test_names_are_text_in_everything_that_an_evaluation_leaves(
+    evaluate: Evaluate, checkpoint: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in NAMES:
+        try:
+            shutil.copy(pictures / "picture0.png", os.fsencode(pictures) + b"/" + name + b".png")
+        except OSError as fault:
+            pytest.skip(f"a file can't be called {name!r} here: {fault.strerror}")
+    score_checkpoints(evaluate(f"checkpoint={checkpoint}", "save_images=true"))
+    told = written(tmp_path)["datasets"]["pictures"]
+    assert set(NAMES.values()) < set(told["images"])
+    with (tmp_path / "evaluation/results.csv").open(newline="", encoding="utf-8") as file:
+        assert {row["image"] for row in csv.DictReader(file)} == set(told["images"])
+    kept = {path.stem for path in (tmp_path / "evaluation/images/pictures").iterdir()}
+    assert kept == set(told["images"])
+    shown = capsys.readouterr().out
+    (events,) = (tmp_path / "evaluation/tensorboard/evaluation").iterdir()
+    tags = EventAccumulator(str(events)).Reload().Tags()["images"]
+    for name in NAMES.values():
+        assert name in shown, name
+        assert f"evaluation/pictures/{name}" in tags, name
+
+
+def test_no_failure_of_an_illustration_loses_a_score(
+    evaluate: Evaluate,
+    checkpoint: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def broken(*arguments: object, **settings: object) -> None:
+        raise RuntimeError("out of fonts")
+
+    score_checkpoints(evaluate(f"checkpoint={checkpoint}", folder="whole"))
+    monkeypatch.setattr(evaluating, "print_results", broken)
+    monkeypatch.setattr(evaluating, "beside_run", broken)
+    monkeypatch.setattr(Image.Image, "save", broken)
+    score_checkpoints(evaluate(f"checkpoint={checkpoint}", "save_images=true"))
+    assert written(tmp_path)["datasets"] == written(tmp_path, "whole")["datasets"]
+    assert (tmp_path / "evaluation/results.csv").is_file()
+    told = [record.getMessage() for record in caplog.records]
+    assert len([line for line in told if line.startswith("the output image ")]) == 3
+    assert [line.partition(" could")[0] for line in told[3:]] == [
+        "the printed table",
+        "TensorBoard's log of the evaluation",
+    ]
+    score_baseline(evaluate("baseline=nearest", folder="baseline"))
+    assert written(tmp_path, "baseline")["datasets"]

@@ -13,7 +13,7 @@ ORDER = [
     *("site", "blocks upsample encoders", "models", "ema cuda_graph recording results scoring task checkpoint"),
     "study figures upscaler",
 ]
-LEAVES = {"imresize", "metrics", "losses", "schedulers", "data", "config", "precision", "version"}
+LEAVES = {"imresize", "metrics", "losses", "schedulers", "data", "config", "precision", "version", "plain_text"}
 LIGHTNING = {"task", "recording", "callbacks", "training", "data/feeding"}
 HYDRA = {"config", "running", "sentences", "training", "evaluating", "upscaling", "report"}
 

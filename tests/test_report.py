@@ -1,5 +1,6 @@
 """Tables on the terminal."""
 
+import math
 from typing import Any
 
 import pytest
@@ -28,6 +29,22 @@ def test_a_table_tells_scores_gain_and_what_they_depend_on(capsys: pytest.Captur
     for part in ("×2, rgb8, channel y, crop 2", "ba[b]y", "37.00", "38.50", "+1.50", "LPIPS", "0.1234", "+0.0000",
                  "pictures pppppppppppp", "float64 metrics", "some.pth"):  # fmt: skip
         assert part in told, part
+
+
+def test_gains_are_numbers_and_what_the_means_leave_out_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    tally = Tally("Set5", "p" * 64, "files")
+    for name, network, baseline in (("black", 65.0, math.inf), ("white", math.inf, math.inf), ("one", 32.0, 31.0)):
+        tally.add(name, Score(network, 0.9), Score(baseline, 0.8))
+    told = results([tally], Protocol().describe(2), {})
+    print_results(told)
+    shown = capsys.readouterr().out
+    assert "nan" not in shown
+    (mean,) = (line for line in shown.splitlines() if line.split()[1:2] == ["mean"])
+    for part in ("31.00", "32.00", "+1.00", "0.8000", "0.9000"):
+        assert part in mean, part
+    assert "because bicubic equals the target: black, white." in shown
+    print_side_by_side(["a", "b"], [told, told])
+    assert "because bicubic equals the target: black, white." in " ".join(capsys.readouterr().out.split())
 
 
 def test_bicubic_is_not_shown_beside_itself(capsys: pytest.CaptureFixture[str]) -> None:

@@ -39,14 +39,15 @@ def test_numbers_stand_beside_what_they_depend_on(content: dict[str, Any]) -> No
     assert content["schema"] == SCHEMA
     assert (content["protocol"]["channel"], content["protocol"]["ensemble"]) == ("rgb", "x8")
     told = content["datasets"]["Set5"]
-    assert (told["psnr"], told["lpips"], told["lr_from"]) == (38.123457, 0.1, "files")
+    assert (told["psnr"], told["lpips"], told["lr_from"]) == (69.061728, 0.05, "files")
     assert told["images"]["bird"] == {
         "psnr": "inf",
         "ssim": 1.0,
         "lpips": 0.0,
         "baseline": {"psnr": 36.0, "ssim": 0.95, "lpips": 0.3},
     }
-    assert "1 of 2 pictures is identical" in told["remark"]
+    assert (told["left_out"], told["exact"]) == ([], ["bird"])
+    assert told["remark"] == "Counted as 100 dB, because the output equals the target: bird."
 
 
 def test_every_row_of_the_csv_says_what_it_depends_on(content: dict[str, Any], tmp_path: Path) -> None:
@@ -60,6 +61,7 @@ def test_every_row_of_the_csv_says_what_it_depends_on(content: dict[str, Any], t
         assert (row["ensemble"], row["lpips_weights"], row["device"], row["torch"]) == ("x8", "some.pth", "cpu", "2")
         assert (row["pictures"], row["lr_from"]) == ("a" * 64, "files")
         assert "imresize" in row["resizing"]
+    assert [row["in_means"] for row in rows] == ["yes", "yes"]
     assert (float(rows[0]["psnr"]), rows[1]["psnr"], float(rows[1]["baseline_lpips"])) == (38.123457, "inf", 0.3)
 
 
@@ -75,6 +77,68 @@ def test_results_of_the_first_schema_are_read_as_what_they_were(content: dict[st
     assert read["protocol"] == {**content["protocol"], "ensemble": "none"}
     assert read["method"]["kind"] == "network"
     assert (read["measures"], read["device"], read["datasets"]["Set5"]["lr_from"]) == ({}, None, None)
+
+
+def scored(**images: tuple[float, float]) -> Tally:
+    """A data set of images by name, with the PSNR of a network and of bicubic; SSIM is a hundredth of it."""
+    tally = Tally("set", "a" * 64, "files")
+    for name, (network, baseline) in images.items():
+        tally.add(name, *(Score(psnr, min(psnr, 100.0) / 100) for psnr in (network, baseline)))
+    return tally
+
+
+def test_both_columns_and_ssim_are_means_over_the_same_images_and_what_is_left_out_is_named() -> None:
+    told = scored(black=(65.0, math.inf), one=(32.0, 31.0), two=(30.0, 29.5)).plain()
+    assert (told["psnr"], told["baseline"]["psnr"]) == (31.0, 30.25)
+    assert (told["ssim"], told["baseline"]["ssim"]) == (0.31, 0.3025)
+    assert (told["left_out"], told["exact"]) == (["black"], [])
+    assert told["remark"] == "Left out of the means, because bicubic equals the target: black."
+
+
+def test_whether_an_image_counts_does_not_depend_on_the_network() -> None:
+    """Or means of several networks, or of one network at several steps, would be over different images."""
+    means = []
+    for psnr in (45.0, 65.0, math.inf):
+        tally = scored(black=(psnr, math.inf), exact=(psnr, 40.0), one=(32.0, 31.0))
+        assert tally.counted == ["exact", "one"]
+        means.append(tally.means())
+    assert [baseline.psnr for _, baseline in means] == [35.5] * 3
+    assert [network.psnr for network, _ in means] == [38.5, 48.5, 66.0]
+
+
+def test_where_bicubic_is_exact_in_every_image_all_of_them_count_and_the_gain_is_a_number() -> None:
+    tally = scored(black=(60.0, math.inf), white=(math.inf, math.inf))
+    network, baseline = tally.means()
+    assert (network.psnr, baseline.psnr) == (80.0, 100.0)
+    told = tally.plain()
+    assert told["left_out"] == []
+    assert "Bicubic equals the target in every image" in told["remark"]
+
+
+def test_the_names_of_many_images_are_cut_short_in_the_remark_alone() -> None:
+    told = scored(one=(30.0, 29.0), **{f"black{number}": (60.0, math.inf) for number in range(9)}).plain()
+    assert len(told["left_out"]) == 9
+    assert told["remark"].endswith("black3, black4 and 4 more.")
+
+
+def test_results_csv_says_which_images_count(tmp_path: Path) -> None:
+    tally = scored(black=(65.0, math.inf), one=(32.0, 31.0))
+    write_csv(results([tally], Protocol().describe(2), {}), tmp_path / "results.csv")
+    with (tmp_path / "results.csv").open(newline="", encoding="utf-8") as file:
+        assert [(row["image"], row["in_means"]) for row in csv.DictReader(file)] == [("black", "no"), ("one", "yes")]
+
+
+def test_means_over_different_images_in_an_older_file_are_taken_again(tmp_path: Path) -> None:
+    new = results([scored(black=(65.0, math.inf), one=(32.0, 31.0))], Protocol().describe(2), {})
+    old = json.loads(json.dumps(new))
+    old["protocol"]["psnr"] = "peak 255, mean of the pictures' dB, identical pictures left out"
+    dataset = old["datasets"]["set"]
+    for key in ("left_out", "exact", "remark"):
+        del dataset[key]
+    dataset["psnr"] = 48.5  # over both images, while the mean of bicubic is over one
+    path = tmp_path / "results.json"
+    path.write_text(json.dumps(old))
+    assert read_json(path) == new
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"schema": 3}', '{"psnr": 40}'])

@@ -39,6 +39,12 @@ def footnote(content: Content, dataset: str) -> str:
     return "; ".join(part for part in parts if part)
 
 
+def footnote_with_remark(content: Content, dataset: str) -> str:
+    """The footnote, and which images don't count in the means, or count in a way of their own."""
+    remark = content["datasets"][dataset].get("remark")
+    return f"{footnote(content, dataset)}. {remark}" if remark else footnote(content, dataset)
+
+
 def footings(names: Sequence[str], contents: Sequence[Content], mixed: bool) -> dict[str, list[int | None]]:
     """By data set, on which footing each content's numbers stand: equal numbers from 0 on may be compared.
 

@@ -14,10 +14,12 @@ from upnet.config import build
 from upnet.data import DataModule, Store, open_sets
 from upnet.data import build as build_store
 from upnet.device import device_name, pick_device
+from upnet.illustration import illustrating
 from upnet.memory import OF_PICTURES, keep_few_kernels, keep_large_blocks
 from upnet.metrics import Protocol
 from upnet.metrics.perceptual import Measure, open_measures
 from upnet.outputs import Kept, beside_run, keep_pictures
+from upnet.plain_text import readable
 from upnet.report import print_results, print_side_by_side, shorten
 from upnet.results import Tally, read_json, results, write_csv, write_json
 from upnet.scoring import by_baseline, check_protocol, score_method, score_sets
@@ -49,12 +51,14 @@ def score_checkpoints(config: DictConfig) -> None:
         own = folder if len(checkpoints) == 1 else folder / f"{number}-{names[number].replace('/', '-')}"
         kept.append([])
         contents.append(_score_checkpoint(config, loaded, names[number], protocol, device, measures, own, kept[-1]))
-    if len(contents) == 1:
-        print_results(contents[0])
-    else:
-        print_side_by_side(names, contents, config.mixed)
+    with illustrating("the printed table"):
+        if len(contents) == 1:
+            print_results(contents[0])
+        else:
+            print_side_by_side(names, contents, config.mixed)
     for loaded, content, pictures in zip(checkpoints, contents, kept, strict=True):
-        beside_run(loaded.path, content, pictures, folder)
+        with illustrating("TensorBoard's log of the evaluation"):
+            beside_run(loaded.path, content, pictures, folder)
     _written_to(folder)
 
 
@@ -65,7 +69,7 @@ def export_checkpoint(config: DictConfig) -> None:
         raise ValueError(f"export= writes the network of one checkpoint; got {len(checkpoints)}")
     target = Path(config.export).expanduser()
     export(load_network(checkpoints[0], config.weights, listed(config.trust)), target)
-    Console(highlight=False, soft_wrap=True, markup=False).print(
+    Console(highlight=False, soft_wrap=True, markup=False, emoji=False).print(
         f"Written to {shorten(target)}, {target.stat().st_size / 1e6:.2f} MB\n"
         f"Score it                python evaluate.py checkpoint={shorten(target)}"
     )
@@ -80,7 +84,8 @@ def score_baseline(config: DictConfig) -> None:
     tallies = score_method(method, config.scale, device, _test_sets(config), protocol, look, measures)
     extra = {"method": {"kind": "baseline", "name": config.baseline, "precision": "float64"}, "scale": config.scale}
     content = _write(folder, list(tallies), protocol.describe(config.scale), extra, measures, device, None)
-    print_results(content)
+    with illustrating("the printed table"):
+        print_results(content)
     _written_to(folder)
 
 
@@ -99,8 +104,10 @@ def compare_study(config: DictConfig) -> None:
     """A table across the runs of a study, the same details from every operator, and the report on all of it."""
     folder, trust = Path(config.study), listed(config.trust)
     arms, unfinished = read_study(folder, trust, config.mixed)
-    print_study(arms, unfinished)
-    console = Console(highlight=False, soft_wrap=True, markup=False)
+    write_json(study_content(arms), folder / "study.json")
+    with illustrating("the printed table"):
+        print_study(arms, unfinished)
+    console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
     console.print()
     try:
         stores = _scored_pictures(arms[0].runs[0].results, config.data, config.max_pixels)
@@ -109,9 +116,9 @@ def compare_study(config: DictConfig) -> None:
         console.print(f"The report has no pictures: {fault}")
         stores = {}
     if stores:
-        draw_study(comparable_arms(arms), stores, folder / "comparison.png", trust)
-        console.print(f"Pictures side by side   {shorten(folder / 'comparison.png')}")
-    write_json(study_content(arms), folder / "study.json")
+        with illustrating("the comparison image"):
+            draw_study(comparable_arms(arms), stores, folder / "comparison.png", trust)
+            console.print(f"Pictures side by side   {shorten(folder / 'comparison.png')}")
     write(gather(folder, arms, unfinished, stores, trust, pick_device(config.device)), folder)
     console.print(
         f"The table as data       {shorten(folder / 'study.json')}\n"
@@ -122,11 +129,12 @@ def compare_study(config: DictConfig) -> None:
 def run_names(checkpoints: Sequence[Path]) -> list[str]:
     """The folders of the runs that checkpoints belong to, and the files' own names where that isn't enough."""
     names = [
-        path.parent.parent.resolve().name if path.parent.name == "checkpoints" else path.stem for path in checkpoints
+        readable(path.parent.parent.resolve().name if path.parent.name == "checkpoints" else path.stem)
+        for path in checkpoints
     ]
     if len(set(names)) == len(names):
         return names
-    return [f"{name}/{path.stem}" for name, path in zip(names, checkpoints, strict=True)]
+    return [f"{name}/{readable(path.stem)}" for name, path in zip(names, checkpoints, strict=True)]
 
 
 def _scored_pictures(results: Mapping[str, Any], data: DictConfig, max_pixels: int | None) -> dict[str, Store]:
@@ -226,4 +234,5 @@ def _folder_names(paths: Sequence[Path]) -> list[str]:
 
 
 def _written_to(folder: Path) -> None:
-    Console(highlight=False, soft_wrap=True, markup=False).print(f"\nWritten to {shorten(folder)}")
+    with illustrating("the last line"):
+        Console(highlight=False, soft_wrap=True, markup=False, emoji=False).print(f"\nWritten to {shorten(folder)}")

@@ -1,9 +1,9 @@
 """Pictures side by side."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -12,9 +12,13 @@ from torch import Tensor
 
 from upnet.comparable import brief
 from upnet.data import Store
+from upnet.lettering import letter, plain_figure
 from upnet.metrics import bicubic
 from upnet.models import EncoderDecoder
 from upnet.models.enlarge import enlarge
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 ROWS = 4
 DETAIL = 72
@@ -83,11 +87,21 @@ class Detail:
 
 def draw_comparison(net: EncoderDecoder, sets: Mapping[str, Store], content: Mapping[str, Any], path: Path) -> None:
     """A PNG of up to four pictures: each whole, and a detail of it as LR, bicubic, network and HR."""
+    picked = [(name, store, index) for name, store in sets.items() for index in range(len(store))][:ROWS]
+    with plain_figure():
+        figure = _side_by_side(net, picked, content)
+    letter(figure)
+    figure.savefig(path, dpi=130)
+
+
+def _side_by_side(
+    net: EncoderDecoder, picked: Sequence[tuple[str, Store, int]], content: Mapping[str, Any]
+) -> "Figure":
+    """A row per picture: data set, its store, and the index in it."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.patches import Rectangle
 
-    picked = [(name, store, index) for name, store in sets.items() for index in range(len(store))][:ROWS]
     figure = Figure(figsize=(12.8, 2.62 * len(picked) + 0.1), layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
     axes = figure.subplots(len(picked), 5, squeeze=False, width_ratios=(1.4, 1, 1, 1, 1))
@@ -112,7 +126,7 @@ def draw_comparison(net: EncoderDecoder, sets: Mapping[str, Store], content: Map
         for axis in row:
             axis.set_axis_off()
     figure.supxlabel(f"PSNR: {brief(content)}", fontsize=8, color="#555555")
-    figure.savefig(path, dpi=130)
+    return figure
 
 
 def _planes(picture: np.ndarray) -> Tensor:

@@ -9,8 +9,9 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from upnet.comparable import brief, footnote
+from upnet.comparable import brief, footnote_with_remark
 from upnet.figures import to_uint8
+from upnet.illustration import illustrating
 from upnet.scoring import Look
 from upnet.whole import inside
 
@@ -22,7 +23,10 @@ Kept = tuple[str, str, np.ndarray]
 
 
 def keep_pictures(folder: Path | None, kept: list[Kept]) -> Look:
-    """Save every output picture below the folder, if there is one; keep the first ones for TensorBoard."""
+    """Save every output picture below the folder, if there is one; keep the first ones for TensorBoard.
+
+    A picture that can't be saved is a warning, not an error. Raises ValueError where a name leads out of the folder.
+    """
 
     def keep(dataset: str, name: str, output: Tensor) -> None:
         picture = to_uint8(output.expand(3, -1, -1))
@@ -30,8 +34,9 @@ def keep_pictures(folder: Path | None, kept: list[Kept]) -> Look:
             kept.append((dataset, name, picture))
         if folder is not None:
             path = inside(folder, f"{dataset}/{name}.png")
-            path.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(picture).save(path)
+            with illustrating(f"the output image {path}"):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(picture).save(path)
 
     return keep
 
@@ -49,6 +54,8 @@ def beside_run(checkpoint: Path, content: Mapping[str, Any], kept: Sequence[Kept
             for what in ("psnr", "ssim", *content["measures"]):
                 writer.add_scalar(f"evaluation/{name}/{what}", float(told[what]), step)
                 writer.add_scalar(f"evaluation/{name}/{what}_bicubic", float(told["baseline"][what]), step)
-            writer.add_text(f"evaluation/{name}/protocol", f"{brief(content)}; {footnote(content, name)}", step)
+            depends_on = f"{brief(content)}; {footnote_with_remark(content, name)}"
+            writer.add_text(f"evaluation/{name}/protocol", depends_on, step)
         for dataset, name, picture in kept:
-            writer.add_image(f"evaluation/{dataset}/{name}", picture, step, dataformats="HWC")
+            with illustrating(f"TensorBoard's image of {name}"):
+                writer.add_image(f"evaluation/{dataset}/{name}", picture, step, dataformats="HWC")

@@ -10,8 +10,8 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table
 
-from upnet.comparable import brief, footings, footnote, marked
-from upnet.metrics import Protocol
+from upnet.comparable import brief, footings, footnote, footnote_with_remark, marked
+from upnet.metrics import Protocol, gain
 
 
 def print_results(content: Mapping[str, Any]) -> None:
@@ -19,7 +19,9 @@ def print_results(content: Mapping[str, Any]) -> None:
 
     Below it stands what the numbers depend on.
     """
-    console = Console(width=None if Console().is_terminal else 110 + 36 * len(content["measures"]), markup=False)
+    console = Console(
+        width=None if Console().is_terminal else 110 + 36 * len(content["measures"]), markup=False, emoji=False
+    )
     method = content["method"]["name"] if content["method"]["kind"] == "baseline" else "network"
     measured = {"psnr": 2, "ssim": 4} | dict.fromkeys(content["measures"], 4)
     for name, dataset in content["datasets"].items():
@@ -51,7 +53,7 @@ def print_side_by_side(names: Sequence[str], contents: Sequence[Mapping[str, Any
     grouped = footings(names, contents, mixed)
     measured = list(dict.fromkeys(name for content in contents for name in content["measures"]))
     wide = max(120, (20 + 9 * len(measured)) * (len(names) + 2))
-    console = Console(width=None if Console().is_terminal else wide, markup=False)
+    console = Console(width=None if Console().is_terminal else wide, markup=False, emoji=False)
     for dataset, groups in grouped.items():
         several = len({group for group in groups if group is not None}) > 1
         columns = _columns(dataset, names, contents, groups, several)
@@ -60,7 +62,8 @@ def print_side_by_side(names: Sequence[str], contents: Sequence[Mapping[str, Any
         notes: dict[tuple[str, str], list[str]] = {}
         for name, content, group in zip(names, contents, groups, strict=True):
             if group is not None:
-                told = f"{brief(content)}; {footnote(content, dataset)}" if several else footnote(content, dataset)
+                told = footnote_with_remark(content, dataset)
+                told = f"{brief(content)}; {told}" if several else told
                 notes.setdefault((f"[{group + 1}] " if several else "", told), []).append(name)
         for (mark, told), owners in notes.items():
             text = told if len(notes) == 1 else f"{mark}{', '.join(owners)}: {told}"
@@ -70,7 +73,7 @@ def print_side_by_side(names: Sequence[str], contents: Sequence[Mapping[str, Any
 def next_commands(folder: Path, config: DictConfig) -> None:
     """How to look at a run in TensorBoard, evaluate its checkpoint, and upscale a picture."""
     path = folder / "checkpoints" / "last.ckpt"
-    console = Console(highlight=False, soft_wrap=True, markup=False)
+    console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
     console.print(
         f"\nPictures side by side   {shorten(folder / 'comparison.png')}\n"
         f"Look at the training    tensorboard --logdir {shlex.quote(str(shorten(folder)))}"
@@ -159,7 +162,7 @@ def _cells(
         before, after = float(baseline[what]), float(network[what])
         cells.append(f"{before:.{digits}f}")
         if not alone:
-            cells += [f"{after:.{digits}f}", f"{after - before:+.{digits}f}"]
+            cells += [f"{after:.{digits}f}", f"{gain(before, after):+.{digits}f}"]
     return cells
 
 

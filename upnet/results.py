@@ -9,7 +9,9 @@ results.json, schema 2:
      "device": "cpu" or the GPU's name, "tile": "auto", "none" or a side in pixels; null where it isn't known
      "versions": {…},                 of upnet, its revision, Python, torch and the other packages
      "datasets": {NAME: {
-         "psnr": mean dB, "ssim": mean, further measures by name, "remark": where pictures were left out of the means,
+         "psnr": mean dB, "ssim": mean, further measures by name, all over the same images,
+         "left_out": names of images that are left out of all means, "exact": names of images whose output equals the
+         target, "remark": a sentence on either, where there are any,
          "pictures": SHA-256 over the pixels of its HR and LR pictures,
          "lr_from": "files", "imresize" or "both": where LR pictures came from; null where it isn't known;
                     ", rounded up" follows where LR files were larger than HR / scale and were cropped,
@@ -18,26 +20,34 @@ results.json, schema 2:
      …}                               and what else belongs to the run: model, checkpoint, settings, parameters
 
 An infinite PSNR, of a picture that equals its target, is written as the string "inf". Schema 1 had no method, measures,
-device, tile, lr_from and protocol.ensemble; it is read, and what it lacks is filled in.
+device, tile, lr_from and protocol.ensemble; it is read, and what it lacks is filled in. Where a file has no left_out,
+each of its means left out its own infinite PSNR; such means are taken again from the images.
+
+Images that bicubic reproduces are left out of the means of the method and of the baseline: which images count is then
+a property of the data set, the same for every network, and no gain is infinite. On an image that the network alone
+reproduces, PSNR counts as `upnet.metrics.CEILING`.
 
 results.csv has a row per picture, and in every row what the numbers depend on: it can be put under another one.
 """
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from upnet.comma import comma_separated
-from upnet.metrics import Mean, Score, mean
+from upnet.metrics import CEILING, Mean, Score, mean
+from upnet.metrics.protocol import MEANS
 from upnet.stored import Results, hold, read_stored
 from upnet.whole import write_whole
 
 SCHEMA = 2
 SETTINGS = ("scale", "name", "channel", "crop", "grey", "ensemble", "resizing", "lr", "precision")
 """What results.csv repeats of the protocol in every row; its `name` goes by the heading `protocol`."""
+
+_FORMER_MEANS = "peak 255, mean of the pictures' dB, identical pictures left out"
 
 
 @dataclass
@@ -57,15 +67,26 @@ class Tally:
         self.network[picture] = network
         self.baseline[picture] = baseline
 
+    @property
+    def counted(self) -> list[str]:
+        """The images that the means are over: those that the baseline doesn't reproduce, or all where there is none."""
+        lossy = [name for name, score in self.baseline.items() if not math.isinf(score.psnr)]
+        return lossy or list(self.baseline)
+
     def means(self) -> tuple[Mean, Mean]:
-        """The method's mean, and the baseline's."""
-        return mean(list(self.network.values())), mean(list(self.baseline.values()))
+        """The method's mean and the baseline's, over the same images."""
+        names = self.counted
+        return mean([self.network[name] for name in names]), mean([self.baseline[name] for name in names])
 
     def plain(self) -> dict[str, Any]:
         """As the schema has it."""
         network, baseline = self.means()
+        left_out = sorted(self.network.keys() - self.counted)
+        exact = [name for name in self.counted if math.isinf(self.network[name].psnr)]
         plain: dict[str, Any] = {
             **_plain(network),
+            "left_out": left_out,
+            "exact": exact,
             "pictures": self.pictures,
             "lr_from": self.lr_from,
             "baseline": {"name": "bicubic", **_plain(baseline)},
@@ -73,9 +94,24 @@ class Tally:
                 name: {**_plain(score), "baseline": _plain(self.baseline[name])} for name, score in self.network.items()
             },
         }
-        if network.remark:
-            plain["remark"] = network.remark
+        parts = [remark_on(LEFT_OUT, left_out), remark_on(EXACT.format("the output"), exact)]
+        parts += [EVERY] if baseline.exact else []
+        if remark := " ".join(filter(None, parts)):
+            plain["remark"] = remark
         return plain
+
+
+LEFT_OUT = "Left out of the means, because bicubic equals the target"
+EXACT = f"Counted as {CEILING:g} dB, because {{}} equals the target"
+EVERY = f"Bicubic equals the target in every image, and its PSNR counts as {CEILING:g} dB."
+
+
+def remark_on(what: str, names: Sequence[str], most: int = 5) -> str:
+    """A sentence that names images, or how many more there are; empty where there are none."""
+    if not names:
+        return ""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return f"{what}: {', '.join(names[:most])}{more}."
 
 
 def results(tallies: Iterable[Tally], protocol: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
@@ -119,9 +155,31 @@ def _filled(content: dict[str, Any]) -> dict[str, Any]:
     content["method"] = {"kind": "network", "name": "network", **content.get("method", {})}
     for key, usual in (("measures", {}), ("device", None), ("tile", None), ("versions", {})):
         content.setdefault(key, usual)
+    if content["protocol"].get("psnr") == _FORMER_MEANS:
+        content["protocol"]["psnr"] = MEANS
     for told in content["datasets"].values():
         told.setdefault("lr_from", None)
+        if "left_out" not in told:
+            told |= {"left_out": [], "exact": [], **_averaged_again(told, content["measures"])}
     return content
+
+
+def _averaged_again(told: Mapping[str, Any], measures: Iterable[str]) -> dict[str, Any]:
+    """The means of a data set over the same images, where a PSNR in a file of earlier versions is infinite."""
+    pairs = {name: (score, score["baseline"]) for name, score in told["images"].items()}
+    if not any("inf" in (score["psnr"], baseline["psnr"]) for score, baseline in pairs.values()):
+        return {}
+    common = [name for name in measures if all(name in one for pair in pairs.values() for one in pair)]
+    tally = Tally("")
+    for name, pair in pairs.items():
+        tally.add(name, *(_score(one, common) for one in pair))
+    again = tally.plain()
+    kept = {key: again[key] for key in again if key not in ("pictures", "lr_from", "images", "baseline")}
+    return {**kept, "baseline": {**told["baseline"], **again["baseline"], "name": told["baseline"]["name"]}}
+
+
+def _score(plain: Mapping[str, Any], measures: Iterable[str]) -> Score:
+    return Score(float(plain["psnr"]), float(plain["ssim"]), measures={name: float(plain[name]) for name in measures})
 
 
 def _rows(content: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
@@ -132,6 +190,7 @@ def _rows(content: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
     shared |= {name: versions.get(name) for name in ("upnet", "revision", "torch")}
     scores = ("psnr", "ssim", *content["measures"])
     for dataset, told in content["datasets"].items():
+        left_out = set(told["left_out"])
         for image, score in told["images"].items():
             yield {
                 "method": content["method"]["name"],
@@ -140,6 +199,7 @@ def _rows(content: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
                 **{name: score[name] for name in scores},
                 "baseline": told["baseline"]["name"],
                 **{f"baseline_{name}": score["baseline"][name] for name in scores},
+                "in_means": "no" if image in left_out else "yes",
                 **shared,
                 "lr_from": told["lr_from"],
                 "pictures": told["pictures"],

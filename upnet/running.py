@@ -17,6 +17,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from upnet.folders import folder_of_config, folder_of_run, new_folder, new_sweep_folder
+from upnet.plain_text import print_anything
 from upnet.sentences import CONFIGS, folder_refused, sentence
 
 USER, FAILED, SIGNALLED = 2, 1, 128
@@ -58,6 +59,7 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], object]], Call
         def run() -> None:
             # Hydra then lets errors through, instead of ending the program with exit code 1 whatever they are.
             os.environ.setdefault("HYDRA_FULL_ERROR", "1")
+            print_anything()
             with _told(in_job=False, debug="debug=true" in sys.argv):
                 program()
 

@@ -46,6 +46,9 @@ class Dataset(Scores):
     baseline: Baseline
     images: dict[str, Image]
     lr_from: NotRequired[str | None]
+    left_out: NotRequired[list[str]]
+    exact: NotRequired[list[str]]
+    remark: NotRequired[str]
 
 
 class Protocol(_Open):

@@ -11,7 +11,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from upnet.checkpoint import describe
 from upnet.ema import EMA
-from upnet.metrics import Protocol, Score, luma
+from upnet.metrics import Protocol, Score, gain, luma
 from upnet.models import EncoderDecoder
 from upnet.recording import GraphSetting, StepRecorder
 from upnet.results import Tally
@@ -163,7 +163,7 @@ class Task(pl.LightningModule):
             for name, tally in tallies.items():
                 network, baseline = tally.means()
                 scalars[f"{name}/psnr{suffix}"], scalars[f"{name}/ssim{suffix}"] = network.psnr, network.ssim
-                scalars[f"{name}/gain{suffix}"] = network.psnr - baseline.psnr
+                scalars[f"{name}/gain{suffix}"] = gain(baseline.psnr, network.psnr)
         # Not through self.log, which would name the step before the one that was validated.
         for logger in self.loggers:
             logger.log_metrics(scalars, self.global_step)

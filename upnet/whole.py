@@ -5,7 +5,7 @@ from pathlib import Path
 
 
 def write_whole(content: str | bytes, path: Path) -> None:
-    """Write a file aside, sync it and rename it; text as UTF-8.
+    """Write a file aside, sync it and rename it; text as UTF-8, with surrogates escaped, as JSON escapes them too.
 
     A link under its name is replaced, and none is followed: a folder may come from a stranger, whose links lead to
     files that aren't to be written over. Raises OSError where it can't be written; then it is as it was.
@@ -14,7 +14,7 @@ def write_whole(content: str | bytes, path: Path) -> None:
     aside.unlink(missing_ok=True)
     try:
         with aside.open("xb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
+            file.write(content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(aside, path)

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from upnet.metrics import Mean, Score, mean
+from upnet.metrics import CEILING, Mean, Score, gain, mean
 
 
 def test_the_mean_is_over_the_pictures_decibels() -> None:
@@ -10,18 +10,38 @@ def test_the_mean_is_over_the_pictures_decibels() -> None:
     assert mean([Score(30.0, 0.8)]).remark is None
 
 
-def test_an_identical_picture_is_left_out_of_both_means_with_a_remark() -> None:
-    result = mean([Score(30.0, 0.8), Score(math.inf, 1.0), Score(40.0, 0.9)])
-    assert (result.psnr, result.ssim) == (35.0, pytest.approx(0.85))
-    assert (result.pictures, result.identical) == (2, 1)
-    assert result.remark == "1 of 3 pictures is identical to the target and has infinite PSNR: left out of the means."
-
-
-def test_where_all_pictures_are_identical_the_mean_is_infinite_and_says_so() -> None:
-    result = mean([Score(math.inf, 1.0)] * 2)
-    assert (result.psnr, result.ssim, result.pictures, result.identical) == (math.inf, 1.0, 0, 2)
+def test_an_exact_output_raises_the_mean_and_is_remarked_upon() -> None:
+    result = mean([Score(30.0, 0.8), Score(math.inf, 1.0), Score(50.0, 0.9)])
+    assert (result.psnr, result.ssim) == (60.0, pytest.approx(0.9))
+    assert (result.pictures, result.exact) == (3, 1)
     assert result.remark is not None
-    assert "All pictures (2)" in result.remark
+    assert "1 of 3 images" in result.remark
+
+
+def test_an_exact_output_is_never_worth_less_than_one_that_is_almost_exact() -> None:
+    means = [mean([Score(30.0, 0.8), Score(psnr, 1.0)]).psnr for psnr in (60.0, 99.0, 100.0, 130.0, math.inf)]
+    assert means == sorted(means)
+
+
+def test_where_all_outputs_are_exact_the_mean_is_finite_and_says_so() -> None:
+    result = mean([Score(math.inf, 1.0)] * 2)
+    assert (result.psnr, result.ssim, result.pictures, result.exact) == (CEILING, 1.0, 2, 2)
+    assert result.remark is not None
+    assert "2 of 2 images" in result.remark
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        (30.0, 31.5, 1.5),
+        (math.inf, math.inf, 0.0),
+        ("inf", "inf", 0.0),
+        (30.0, math.inf, math.inf),
+        (math.inf, 30.0, -math.inf),
+    ],
+)
+def test_a_gain_is_never_nan(before: float | str, after: float | str, expected: float) -> None:
+    assert gain(before, after) == expected
 
 
 def test_a_mean_is_a_score() -> None:

@@ -66,6 +66,30 @@ def test_seeds_of_one_arm_are_averaged_with_their_spread(run) -> None:
     assert row["gain"] == pytest.approx(3.0)
 
 
+def test_the_gain_is_over_the_images_that_count_and_the_others_are_named(
+    run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also where the files are of a version that left out of each mean what was infinite there."""
+    for name, seed in (("a", 0), ("b", 1)):
+        path = run(name, seed=seed, psnr=30.0) / name / "results.json"
+        told = json.loads(path.read_text())
+        scores = told["datasets"]["set"]
+        scores["images"]["black"] = {"psnr": 70.0, "ssim": 1.0, "baseline": {"psnr": "inf", "ssim": 1.0}}
+        exact = "inf" if seed else 60.0
+        scores["images"]["text"] = {"psnr": exact, "ssim": 1.0, "baseline": {"psnr": 58.0, "ssim": 0.8}}
+        scores["baseline"]["psnr"] = 43.0
+        path.write_text(json.dumps(told))
+    arms, _ = read_study(path.parent.parent)
+    (row,) = rows(arms, "set")
+    assert row["psnr"] == pytest.approx((45.0 + 65.0) / 2)
+    assert row["gain"] == pytest.approx(55.0 - 43.0)
+    assert study_content(arms)["footings"]["1"]["left_out"] == {"set": ["black"]}
+    print_study(arms, [])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "Left out of the means, because bicubic equals the target: black." in shown
+    assert "because an output of Nearest equals the target: text." in shown
+
+
 def test_runs_of_other_settings_are_other_arms_and_named_by_them(run) -> None:
     run("a", psnr=30.0, lr=0.1)
     run("b", psnr=31.0, lr=0.2)

@@ -10,6 +10,7 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from torch import Tensor
 
 from upnet.figures import busiest
+from upnet.illustration import illustrating
 from upnet.metrics import bicubic
 
 
@@ -19,13 +20,14 @@ class ImageGrid(pl.Callback):
     pictures: how many of each set, from the front.
     size:     side of the detail in HR pixels; it is cut where bicubic is farthest from HR.
 
-    The error is |network − HR|, four times as bright as it is.
+    The error is |network − HR|, four times as bright as it is. A grid that fails is a warning, and no other follows.
     """
 
     def __init__(self, pictures: Annotated[int, Ge(1)] = 4, size: Annotated[int, Ge(16)] = 128) -> None:
         self.pictures = pictures
         self.size = size
         self._rows: dict[str, list[Tensor]] = {}
+        self._works = True
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """A new grid."""
@@ -41,12 +43,21 @@ class ImageGrid(pl.Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Keep a row of the first pictures."""
-        if batch_idx < self.pictures and not trainer.sanity_checking:
-            row = self._row(batch["lr"].cpu(), batch["hr"].cpu(), outputs["output"].cpu())
-            self._rows.setdefault(outputs["dataset"], []).append(row)
+        if batch_idx < self.pictures and not trainer.sanity_checking and self._works:
+            with illustrating("TensorBoard's grid of pictures") as drawn:
+                row = self._row(batch["lr"].cpu(), batch["hr"].cpu(), outputs["output"].cpu())
+                self._rows.setdefault(outputs["dataset"], []).append(row)
+            self._works = drawn.failure is None
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Hand the grid over."""
+        if self._works:
+            with illustrating("TensorBoard's grid of pictures") as drawn:
+                self._hand_over(trainer)
+            self._works = drawn.failure is None
+        self._rows = {}
+
+    def _hand_over(self, trainer: pl.Trainer) -> None:
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger):
                 for dataset, rows in self._rows.items():
@@ -54,7 +65,6 @@ class ImageGrid(pl.Callback):
                     logger.experiment.add_image(
                         f"{dataset}: LR | bicubic | network | HR | error ×4", grid, trainer.global_step
                     )
-        self._rows = {}
 
     def _row(self, lr: Tensor, hr: Tensor, output: Tensor) -> Tensor:
         """(3, size, 5·size) in [0, 1]."""

@@ -5,6 +5,8 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
+from upnet.plain_text import print_anything
+
 USER, INTERRUPTED = 2, 130
 """Exit codes: what the user said or has is wrong; it was broken off."""
 
@@ -22,6 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from upnet.data.download.command import add_parser as add_download
     from upnet.data.download.command import show_sets
 
+    print_anything()
     parser = _Parser(
         prog="python -m upnet.data",
         description="Published sets of pictures, got and inspected. Without a command, they are listed.",

@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from upnet.plain_text import as_name, readable
+
 FORMAT = 2
 """Counted up whenever a store written before no longer means the same."""
 PIXELS = "pictures.bin"
@@ -30,7 +32,7 @@ class Store:
     folder:   where it lies, as upnet.data.build leaves it.
     name:     of the source it was made from.
     scale:    HR height / LR height.
-    names:    of the pictures, sorted.
+    names:    of the pictures, sorted, as `upnet.plain_text` makes them text.
     sizes:    (H, W) of the HR pictures; those of LR are an exact `scale`-th.
     digests:  SHA-256 of each decoded HR picture before it was cropped, whatever its file format.
     digest:   SHA-256 over the pixels of all HR and LR pictures, in order.
@@ -49,13 +51,13 @@ class Store:
         self.name: str = index["name"]
         self.scale: int = index["scale"]
         self.digest: str = index["digest"]
-        self.names: list[str] = [picture["name"] for picture in pictures]
+        self.names: list[str] = [as_name(picture["name"]) for picture in pictures]
         self.sizes: list[tuple[int, int]] = [(picture["size"][0], picture["size"][1]) for picture in pictures]
         self.digests: list[str] = [picture["digest"] for picture in pictures]
         self.grey: list[bool] = [picture["grey"] for picture in pictures]
         self.lr_from: str = index["lr_from"]
         self.lr_rounded_up: bool = index.get("lr_rounded_up", False)
-        self.left_out: list[tuple[str, str]] = [(name, reason) for name, reason in index["left_out"]]
+        self.left_out: list[tuple[str, str]] = [(as_name(name), readable(reason)) for name, reason in index["left_out"]]
         self._checks: list[str] = [picture["check"] for picture in pictures]
         ends = np.cumsum([0] + [_pair_bytes(size, self.scale) for size in self.sizes])
         self._offsets: list[int] = ends.tolist()

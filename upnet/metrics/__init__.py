@@ -4,15 +4,18 @@ from upnet.metrics.baseline import BASELINES, bicubic, reduce
 from upnet.metrics.colour import luma, rgb_of_ycbcr, rounded_luma, ycbcr
 from upnet.metrics.protocol import Protocol
 from upnet.metrics.psnr import psnr
-from upnet.metrics.score import Mean, Score, mean
+from upnet.metrics.score import CEILING, Mean, Score, capped, gain, mean
 from upnet.metrics.ssim import ssim
 
 __all__ = [
     "BASELINES",
+    "CEILING",
     "Mean",
     "Protocol",
     "Score",
     "bicubic",
+    "capped",
+    "gain",
     "luma",
     "mean",
     "psnr",

@@ -22,14 +22,18 @@ from upnet.imresize import Border
 from upnet.metrics.baseline import reduce
 from upnet.metrics.colour import luma, rounded_luma
 from upnet.metrics.psnr import psnr
-from upnet.metrics.score import Score
+from upnet.metrics.score import CEILING, Score
 from upnet.metrics.ssim import SIGMA, WINDOW, ssim
 
-__all__ = ["Protocol"]
+__all__ = ["CAPPED_MEAN", "MEANS", "Protocol"]
 
 Name = Literal["rgb8", "y-float"]
 Channel = Literal["y", "rgb"]
 Grey = Literal["studio", "full"]
+
+CAPPED_MEAN = f"peak 255, mean of the images' dB, each at most {CEILING:g}"
+MEANS = f"{CAPPED_MEAN}, without the images that bicubic reproduces"
+"""How a mean PSNR is taken, as results.json says it; see `upnet.results`."""
 
 _HALF = torch.tensor(0.5, dtype=torch.float64)
 
@@ -143,7 +147,7 @@ class Protocol:
             "resizing": f"MATLAB imresize, bicubic a=-0.5, antialiased, {self.border} border",
             "lr": "uint8 RGB, rounded" if self.name == "rgb8" else "float Y of the rounded Y plane, not rounded",
             "y": "BT.601 studio range, " + ("not rounded" if self.name == "rgb8" else "rounded"),
-            "psnr": "peak 255, mean of the pictures' dB, identical pictures left out",
+            "psnr": MEANS,
             "ssim": f"Gaussian {WINDOW}x{WINDOW}, sigma {SIGMA}, K1 0.01, K2 0.03, valid positions",
             "precision": "float32 network, float64 metrics",
         }

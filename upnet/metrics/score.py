@@ -4,7 +4,13 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-__all__ = ["Mean", "Score", "mean"]
+__all__ = ["CEILING", "Mean", "Score", "capped", "gain", "mean"]
+
+CEILING = 100.0
+"""The most that one image adds to a mean PSNR, in dB. It is what an output counts that equals its target.
+
+PSNR is infinite there, and so would be every mean with it. Without the image, the mean of the better network is lower.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,30 +24,35 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Mean(Score):
-    """Means over `pictures` pictures; `identical` more were left out, because their PSNR is infinite.
-
-    All means are over the same pictures. Where every picture is identical to its target, they are over all of them.
-    """
+    """Means over `pictures` images; in `exact` of them the output equals its target, and PSNR counts as CEILING."""
 
     pictures: int
-    identical: int
+    exact: int
 
     @property
     def remark(self) -> str | None:
-        """One sentence to print beside the mean where pictures were left out of it, else None."""
-        if self.identical == 0:
+        """One sentence to print beside the mean where outputs equal their targets, else None."""
+        if self.exact == 0:
             return None
-        if self.pictures == 0:
-            return f"All pictures ({self.identical}) are identical to their targets: PSNR is infinite."
-        were, have = ("is", "has") if self.identical == 1 else ("are", "have")
         return (
-            f"{self.identical} of {self.identical + self.pictures} pictures {were} identical to the target "
-            f"and {have} infinite PSNR: left out of the means."
+            f"In {self.exact} of {self.pictures} images the output equals its target: PSNR is infinite, and counts as "
+            f"{CEILING:g} dB in the mean."
         )
 
 
+def capped(psnr: float | str) -> float:
+    """A PSNR as it counts in means, in dB; "inf" is how JSON files write infinity."""
+    return min(float(psnr), CEILING)
+
+
+def gain(before: float | str, after: float | str) -> float:
+    """after − before, in dB or another unit: 0 for two equal values, also where both are infinite; never NaN."""
+    one, other = float(before), float(after)
+    return 0.0 if one == other else other - one
+
+
 def mean(scores: Sequence[Score]) -> Mean:
-    """Mean over pictures of each picture's own PSNR and SSIM; identical pictures are left out and counted.
+    """Mean over images of each image's own PSNR, at most CEILING, its SSIM and its further measures.
 
     Raises ValueError for no scores at all, and where one is not a number.
     """
@@ -49,14 +60,11 @@ def mean(scores: Sequence[Score]) -> Mean:
         raise ValueError("mean: at least one picture's score is needed; got none")
     if any(math.isnan(value) for score in scores for value in (score.psnr, score.ssim, *score.measures.values())):
         raise ValueError("mean: a picture's score is not a number; score it again before averaging")
-    finite = [score for score in scores if not math.isinf(score.psnr)]
-    identical = len(scores) - len(finite)
-    counted = finite or scores
-    measures = {
-        name: math.fsum(score.measures[name] for score in counted) / len(counted) for name in scores[0].measures
-    }
-    if not finite:
-        return Mean(math.inf, 1.0, 0, identical, measures=measures)
-    psnr = math.fsum(score.psnr for score in finite) / len(finite)
-    ssim = math.fsum(score.ssim for score in finite) / len(finite)
-    return Mean(psnr, ssim, len(finite), identical, measures=measures)
+    count = len(scores)
+    return Mean(
+        math.fsum(capped(score.psnr) for score in scores) / count,
+        math.fsum(score.ssim for score in scores) / count,
+        count,
+        sum(math.isinf(score.psnr) for score in scores),
+        measures={name: math.fsum(score.measures[name] for score in scores) / count for name in scores[0].measures},
+    )

@@ -10,6 +10,7 @@ from pathlib import Path
 from upnet.data.listing import list_images, say_once
 from upnet.data.picture import SUFFIXES
 from upnet.pictures.formats import FORMATS
+from upnet.plain_text import readable
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +73,7 @@ def prepare_below(folder: Path, larger: Path) -> None:
 
 def shown(path: str | Path) -> str:
     """A path, or a sentence with one, for any terminal: what is no character, or moves the cursor, is escaped."""
-    text = os.fsencode(path).decode("utf-8", "backslashreplace")
-    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
+    return readable(str(path))
 
 
 def _of_picture(source: Path, target: Path | None, scale: int) -> Plan:

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
+from upnet.plain_text import print_anything
 from upnet.study.diagnostics.command import add_parser as add_diagnose
 from upnet.study.oracle.command import add_parser as add_oracle
 
@@ -23,6 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Anything else that goes wrong is raised, and ends the program with 1.
     """
+    print_anything()
     parser = _Parser(prog="python -m upnet.study", description="Upsampling operators held against each other.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for add in (add_oracle, add_diagnose):

@@ -156,7 +156,8 @@ def fail(cell: Cell, fault: BaseException) -> str:
 
 def hashed(content: Mapping[str, Any]) -> str:
     """A short name for plain data, the same wherever it is told in the same words."""
-    return hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:10]
+    text = json.dumps(content, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:10]
 
 
 def _read(path: Path) -> dict[str, Any]:

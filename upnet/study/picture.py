@@ -3,15 +3,22 @@
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
 from upnet.checkpoint import load_network
 from upnet.comparable import brief
 from upnet.data import Store
 from upnet.figures import Detail
+from upnet.lettering import letter, plain_figure
+from upnet.metrics import capped
 from upnet.study.table import Arm
 from upnet.whole import write_whole
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 COLUMNS = 4
 
@@ -21,9 +28,6 @@ def draw_study(arms: Sequence[Arm], sets: Mapping[str, Store], path: Path, trust
 
     Shown is the picture of the first set in which the arms differ most.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     dataset, store = next(iter(sets.items()))
     index = _telling(arms, dataset, store)
     name = store.names[index]
@@ -38,24 +42,35 @@ def draw_study(arms: Sequence[Arm], sets: Mapping[str, Store], path: Path, trust
                 (f"{arm.name}  {psnr:.2f} dB", detail.by(load_network(arm.runs[0].checkpoint, trust=trust).net))
             )
 
+    with plain_figure():
+        figure = _board(f"{dataset}: {name}   ({brief(arms[0].runs[0].results)})", tiles)
+    letter(figure)
+    png = io.BytesIO()
+    figure.savefig(png, format="png", dpi=130)
+    write_whole(png.getvalue(), path)
+
+
+def _board(heading: str, tiles: Sequence[tuple[str, np.ndarray]]) -> "Figure":
+    """Pictures under their titles."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     rows = -(-len(tiles) // COLUMNS)
     figure = Figure(figsize=(3.1 * COLUMNS, 3.3 * rows + 0.3), layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
-    figure.suptitle(f"{dataset}: {name}   ({brief(arms[0].runs[0].results)})", fontsize=11)
+    figure.suptitle(heading, fontsize=11)
     axes = figure.subplots(rows, COLUMNS, squeeze=False).ravel()
     for axis in axes:
         axis.set_axis_off()
     for axis, (title, picture) in zip(axes, tiles, strict=False):
         axis.imshow(picture, interpolation="nearest")
         axis.set_title(title, fontsize=9)
-    png = io.BytesIO()
-    figure.savefig(png, format="png", dpi=130)
-    write_whole(png.getvalue(), path)
+    return figure
 
 
 def _telling(arms: Sequence[Arm], dataset: str, store: Store) -> int:
     def spread(name: str) -> float:
-        scores = [float(arm.runs[0].results["datasets"][dataset]["images"][name]["psnr"]) for arm in arms]
+        scores = [capped(arm.runs[0].results["datasets"][dataset]["images"][name]["psnr"]) for arm in arms]
         return max(scores) - min(scores)
 
     return max(range(len(store)), key=lambda index: spread(store.names[index]))

@@ -171,7 +171,7 @@ class Plan:
 
     def print(self) -> None:
         """The plan on the terminal."""
-        console = Console(width=None if Console().is_terminal else 140, markup=False, highlight=False)
+        console = Console(width=None if Console().is_terminal else 140, markup=False, emoji=False, highlight=False)
         console.print(self.summary())
         headings, rows = self.table()
         table = Table(caption=FOOTNOTE, caption_justify="left")

@@ -13,13 +13,14 @@ from rich.table import Table
 from upnet.checkpoint import load_network
 from upnet.comparable import brief, footings, footnote, marked
 from upnet.config import ConfigError, check_targets
-from upnet.results import read_json
+from upnet.metrics import gain
+from upnet.results import EXACT, LEFT_OUT, read_json, remark_on
 from upnet.stored import Run as RunResults
 from upnet.stored import hold
 from upnet.study.cost import multiply_adds
 from upnet.study.progress import planned_runs
 
-SCHEMA = 2
+SCHEMA = 3
 """Of study.json; counted up whenever its keys change."""
 
 TOLD = 5
@@ -102,7 +103,7 @@ def read_study(folder: Path, trust: Sequence[str] = (), mixed: bool = False) -> 
 
 def print_study(arms: Sequence[Arm], unfinished: Sequence[Path]) -> None:
     """A table per data set, on the terminal, and what its numbers depend on."""
-    console = Console(width=None if Console().is_terminal else 110, markup=False)
+    console = Console(width=None if Console().is_terminal else 110, markup=False, emoji=False)
     for dataset in dict.fromkeys(dataset for arm in arms for dataset in arm.runs[0].results["datasets"]):
         told = [arm for arm in arms if dataset in arm.runs[0].results["datasets"]]
         several = len({arm.footing for arm in told}) > 1
@@ -111,6 +112,8 @@ def print_study(arms: Sequence[Arm], unfinished: Sequence[Path]) -> None:
         for footing, content in sorted(notes.items(), key=lambda pair: pair[0]):
             note = f"{brief(content)}; {footnote(content, dataset)}" if several else footnote(content, dataset)
             console.print(f"[{footing + 1}] {note}" if several else note, style="dim", highlight=False)
+        for remark in remarks(told, dataset):
+            console.print(remark, highlight=False)
     for path in unfinished[:TOLD]:
         console.print(f"left out, since it didn't finish: {path}")
     if len(unfinished) > TOLD:
@@ -127,6 +130,7 @@ def study_content(arms: Sequence[Arm]) -> dict[str, Any]:
             str(footing + 1): {
                 "protocol": content["protocol"],
                 "pictures": {name: told["pictures"] for name, told in content["datasets"].items()},
+                "left_out": {name: told["left_out"] for name, told in content["datasets"].items()},
                 "device": content["device"],
                 "versions": content["versions"],
             }
@@ -159,12 +163,22 @@ def rows(arms: Sequence[Arm], dataset: str) -> list[dict[str, str | float | int]
                 "psnr_sd": statistics.stdev(psnr) if len(psnr) > 1 else 0.0,
                 "ssim": statistics.fmean(ssim),
                 "ssim_sd": statistics.stdev(ssim) if len(ssim) > 1 else 0.0,
-                "gain": statistics.fmean(psnr) - baseline,
+                "gain": gain(baseline, statistics.fmean(psnr)),
                 "minutes": statistics.fmean(float(run.results.get("minutes", 0)) for run in arm.runs),
                 "footing": arm.footing + 1,
             }
         )
     return listed
+
+
+def remarks(arms: Sequence[Arm], dataset: str) -> list[str]:
+    """Which images are left out of the means, and which ones an arm reproduces, in a sentence each."""
+    found = [run.results["datasets"][dataset] for arm in arms for run in arm.runs]
+    told = [remark_on(LEFT_OUT, one["left_out"]) for one in found]
+    for arm in arms:
+        names = [name for run in arm.runs for name in run.results["datasets"][dataset]["exact"]]
+        told += [remark_on(EXACT.format(f"an output of {arm.name}"), sorted(set(names)))]
+    return [remark for remark in dict.fromkeys(told) if remark]
 
 
 def _table(arms: Sequence[Arm], dataset: str, several: bool) -> Table:

@@ -17,6 +17,9 @@ from upnet.task import Task
 CONCLUDED = "comparison.png"
 """What a run writes last."""
 
+NOT_DRAWN = "comparison.txt"
+"""Why it wasn't written, where it can't be drawn."""
+
 log = logging.getLogger(__name__)
 
 
@@ -159,6 +162,8 @@ def _concluded(path: Path, steps: int) -> bool:
     if path.parent.name != "checkpoints" or path.name != LAST:
         return True
     try:
-        return read_json(folder / "results.json").get("step") == steps and (folder / CONCLUDED).exists()
+        return read_json(folder / "results.json").get("step") == steps and any(
+            (folder / name).exists() for name in (CONCLUDED, NOT_DRAWN)
+        )
     except ValueError:
         return False

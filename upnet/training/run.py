@@ -3,7 +3,7 @@
 import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig, OmegaConf
-from pytorch_lightning.loggers import TensorBoardLogger
+from pytorch_lightning.loggers import Logger, TensorBoardLogger
 
 from upnet.callbacks import Checkpoints, SaveAtInterrupt
 from upnet.config import build
@@ -20,7 +20,9 @@ from upnet.data.lock import locked
 from upnet.device import device_name
 from upnet.figures import draw_comparison
 from upnet.folders import LAST
+from upnet.illustration import illustrating
 from upnet.memory import OF_TRAINING, give_back, keep_few_kernels, keep_large_blocks
+from upnet.plain_text import readable
 from upnet.report import hyperparameters, next_commands, print_results
 from upnet.results import results, write_json
 from upnet.running import InterruptedRunError
@@ -29,7 +31,7 @@ from upnet.study.cost import parameters
 from upnet.task import Task
 from upnet.training.events import forget_after
 from upnet.training.parts import build_task, build_trainer, training_settings
-from upnet.training.resume import CONCLUDED, find_checkpoint, first_step
+from upnet.training.resume import CONCLUDED, NOT_DRAWN, find_checkpoint, first_step
 from upnet.training.writing import told_where_unwritable
 from upnet.versions import versions
 from upnet.whole import write_whole
@@ -51,6 +53,12 @@ def train(config: DictConfig) -> dict[str, Any]:
         # A multirun compiles every network anew, and torch counts them all as one that changes too often.
         torch.compiler.reset()
     folder = Path(config.run_dir)
+    path = str(folder.absolute())
+    if any(0xD800 <= ord(letter) < 0xE000 for letter in path):
+        raise ValueError(
+            f"hydra.run.dir={readable(path)} has bytes that aren't UTF-8, and TensorBoard can't write there; name "
+            "another folder by hydra.run.dir="
+        )
     model = OmegaConf.to_container(config.model, resolve=True)
     assert isinstance(model, dict)
     settings = training_settings(config)
@@ -158,7 +166,8 @@ def write_config(config: DictConfig, folder: Path, trainer: pl.Trainer) -> None:
 def conclude(config: DictConfig, task: Task, trainer: pl.Trainer, data: DataModule, minutes: float) -> dict[str, Any]:
     """The last scores as results.json, a table, hparams in TensorBoard, a picture, and what to do next.
 
-    The picture comes last, and is what tells that nothing of this is missing.
+    results.json comes first; what illustrates it may fail, and is then a warning. The picture is written last, and is
+    what tells that nothing is missing; where it can't be drawn, `NOT_DRAWN` with the reason is there instead.
     """
     tallies = list(task.tallies["ema"].values())
     assert min((len(tally.network) for tally in tallies), default=0) > 0, "a run ends with a validation"
@@ -192,11 +201,31 @@ def conclude(config: DictConfig, task: Task, trainer: pl.Trainer, data: DataModu
         for what in ("psnr", "ssim")
     }
     for logger in trainer.loggers:
-        logger.log_hyperparams(hyperparameters(config, count), metrics)
-        logger.finalize("success")  # or its file and its thread would stay open
-    with torch.no_grad():
-        draw_comparison(task.ema.net, data.val_sets(), content, folder / ".comparison.png")
-    os.replace(folder / ".comparison.png", folder / CONCLUDED)
-    print_results(content)
-    next_commands(folder, config)
+        with illustrating(f"the last entry of {type(logger).__name__}"):
+            _log_remarks(logger, content, task.global_step)
+            logger.log_hyperparams(hyperparameters(config, count), metrics)
+            logger.finalize("success")  # or its file and its thread would stay open
+    _draw(task, data, content, folder)
+    with illustrating("the printed table"):
+        print_results(content)
+        next_commands(folder, config)
     return content
+
+
+def _log_remarks(logger: Logger, content: Mapping[str, Any], step: int) -> None:
+    """Which images don't count in the means, or count in a way of their own, as text in TensorBoard."""
+    if isinstance(logger, TensorBoardLogger):
+        for name, told in content["datasets"].items():
+            if "remark" in told:
+                logger.experiment.add_text(f"{name}/means", told["remark"], step)
+
+
+def _draw(task: Task, data: DataModule, content: Mapping[str, Any], folder: Path) -> None:
+    """The comparison image, or the reason why there is none."""
+    (folder / NOT_DRAWN).unlink(missing_ok=True)
+    with illustrating("the comparison image") as drawn, torch.no_grad():
+        draw_comparison(task.ema.net, data.val_sets(), content, folder / ".comparison.png")
+        os.replace(folder / ".comparison.png", folder / CONCLUDED)
+    if drawn.failure is not None:
+        with illustrating(NOT_DRAWN):
+            write_whole(f"{drawn.failure}\n", folder / NOT_DRAWN)

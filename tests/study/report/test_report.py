@@ -2,7 +2,9 @@
 
 import csv
 import json
+import os
 import re
+import warnings
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -17,11 +19,13 @@ from upnet.checkpoint import describe
 from upnet.config import build
 from upnet.data import Folder
 from upnet.data import build as build_store
-from upnet.study.report import gather, write
+from upnet.study.picture import draw_study
+from upnet.study.report import gather, gathering, plots, write
 from upnet.study.report.comparing import compared, picture_differences
 from upnet.study.report.curves import Curve
 from upnet.study.report.planned import planned
-from upnet.study.report.plots import learning
+from upnet.study.report.plots import learning, per_picture, quality
+from upnet.study.report.sections import section
 from upnet.study.report.tables import Cell, Table, comma_separated, latex, markdown
 from upnet.study.report.words import unlearnt
 from upnet.study.table import read_study, study_content
@@ -202,6 +206,32 @@ def test_differences_are_those_of_the_scores(study: tuple[Path, dict]) -> None:
     assert list(picture_differences(told, "pictures")["Nearest"].values()) == pytest.approx([1.0] * 3)
 
 
+def test_the_statistics_are_over_the_pictures_of_the_means_and_an_exact_output_counts(
+    study: tuple[Path, dict],
+) -> None:
+    folder, _ = study
+    for path in folder.glob("*/results.json"):
+        told = json.loads(path.read_text())
+        images = told["datasets"]["pictures"]["images"]
+        images["picture0"] |= {"psnr": 64.0, "baseline": {"psnr": "inf", "ssim": 1.0}}
+        if path.parent.name == "2-run":
+            images["picture1"]["psnr"] = "inf"
+        path.write_text(json.dumps(told))
+    arms, unfinished = read_study(folder)
+    told = planned(folder, arms, unfinished)
+    found = compared(told, "pictures").found["Nearest"]
+    assert found.pictures == 2
+    assert found.difference == pytest.approx((100.0 - 30.1 + 3 * 1.0) / 4)
+    differences = picture_differences(told, "pictures")["Nearest"]
+    assert differences == pytest.approx({"picture1": (100.0 - 30.1 + 1.0) / 2, "picture2": 1.0})
+    assert np.mean(list(differences.values())) == pytest.approx(found.difference)
+    means = {row["arm"]: row["psnr"] for row in study_content(arms)["datasets"]["pictures"]}
+    assert means["Nearest"] - means["Transposed"] == pytest.approx(found.difference)
+    said = section(told, "pictures", dict.fromkeys(means, "–"), dict.fromkeys(means, 1.0), "")
+    assert any("bicubic equals the target: picture0." in sentence for sentence in said.limits)
+    assert any("an output of Nearest equals the target: picture1." in note for note in said.table.notes)
+
+
 def test_runs_that_learnt_nothing_are_told(study: tuple[Path, dict]) -> None:
     folder, _ = study
     assert not unlearnt(planned(folder, *read_study(folder)), "pictures")
@@ -267,3 +297,89 @@ def test_no_name_becomes_a_script_and_no_link_is_written_through(study: tuple[Pa
     with pytest.raises(ValueError, match="leads out of"):
         write(report, folder)
     assert (tmp_path / "own/a.csv").read_text() == "precious"
+
+
+NAMES = {b"caf\xe9": "caf\\xe9", b"A$x_$y": "A$x_$y", "照片".encode(): "照片"}
+"""Names of files, and how they are shown."""
+
+
+@pytest.fixture
+def named(pictures: Path) -> None:
+    """Call the study's pictures by such names."""
+    for file, name in zip(sorted(pictures.iterdir()), NAMES, strict=True):
+        try:
+            file.rename(os.fsdecode(os.fsencode(pictures) + b"/" + name + b".png"))
+        except OSError as fault:
+            pytest.skip(f"a file can't be called {name!r} here: {fault.strerror}")
+
+
+@pytest.mark.usefixtures("named")
+def test_names_of_pictures_are_text_in_every_form(request: pytest.FixtureRequest) -> None:
+    folder, stores = request.getfixturevalue("study")
+    arms, unfinished = read_study(folder)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*(Glyph|glyph|findfont).*")
+        draw_study(arms, stores, folder / "comparison.png")
+        write(gather(folder, arms, unfinished, stores), folder)
+    assert (folder / "comparison.png").stat().st_size > 0
+    with (folder / "report/pictures-pictures.csv").open(encoding="utf-8") as file:
+        assert {row["picture"] for row in csv.DictReader(file)} == {*NAMES.values(), "mean"}
+    forms = {
+        "report.html": ("caf\\xe9", "A$x_$y", "照片"),
+        "report.md": ("caf\\\\xe9", "A\\$x\\_\\$y", "照片"),
+        "report.tex": (r"caf\textbackslash{}xe9", r"A\$x\_\$y", "照片"),
+    }
+    for form, names in forms.items():
+        text = (folder / form).read_text(encoding="utf-8")
+        for name in names:
+            assert name in text, (form, name)
+
+
+def test_names_of_arms_and_sets_are_text_in_plots(study: tuple[Path, dict]) -> None:
+    """In no formula, in every legend, and without a warning of matplotlib's."""
+    curves = {name: Curve(np.arange(2), *[np.full(2, 30.0)] * 3, seeds=1) for name in ("$x_$", "照片", "😀", "_a")}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        svg = learning(curves, list(curves), "A$x_$y 照片")
+        per_picture({name: {"one": 1.0} for name in curves}, list(curves), "照片")
+    legend = svg[svg.index('id="legend_1"') :]
+    assert legend.count('<g id="text_') == len(curves)
+
+
+def test_no_formula_stands_at_an_axis() -> None:
+    points = [{"name": f"{ms}", "psnr": 30.0, "psnr_sd": 0.1, "parameters": 5, "latency": ms} for ms in (0.5, 20.0)]
+    assert "mathdefault" not in quality(points, ["0.5", "20.0"], "latency", "latency in ms", "Set5")
+
+
+def test_a_plot_or_image_that_fails_loses_no_table(
+    study: tuple[Path, dict], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*arguments: object, **settings: object) -> None:
+        raise RuntimeError("out of fonts")
+
+    folder, stores = study
+    write(gather(folder, *read_study(folder), stores), folder)
+    whole = (folder / "report/main-pictures.csv").read_text().replace("latency", "")
+    monkeypatch.setattr(plots, "letter", broken)
+    for name in ("behaving", "looks"):
+        monkeypatch.setattr(gathering, name, broken)
+    write(gather(folder, *read_study(folder), stores), folder)
+    assert not list((folder / "report").glob("*.svg"))
+    assert {path.name for path in (folder / "report").iterdir()} >= {"main-pictures.csv", "pictures-pictures.csv"}
+    columns = [
+        [row[:-1] for row in csv.reader(text.splitlines())]
+        for text in (whole, (folder / "report/main-pictures.csv").read_text())
+    ]  # the last column is measured time
+    assert columns[0] == columns[1]
+    told = {record.getMessage().partition(" could")[0] for record in caplog.records}
+    assert {"the report's diagnostics", "the report's details side by side"} < told
+    assert {f"the report's plot {name}-pictures" for name in ("forest", "pictures", "learning", "latency")} < told
+
+
+def test_a_data_set_with_a_long_name_has_files(study: tuple[Path, dict]) -> None:
+    folder, _ = study
+    name = "片" * 80
+    for path in folder.glob("*/results.json"):
+        path.write_text(path.read_text().replace('"pictures": {', f'"{name}": {{'), encoding="utf-8")
+    write(gather(folder, *read_study(folder), {}), folder)
+    assert any(path.name.startswith("main-片") for path in (folder / "report").iterdir())

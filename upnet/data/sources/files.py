@@ -10,6 +10,7 @@ from upnet.data.listing import list_images, say_once
 from upnet.data.picture import SUFFIXES, BrokenPictureError, read_rgb
 from upnet.data.sources.base import Entry, hash_file
 from upnet.data.sources.pair_folders import is_hr
+from upnet.plain_text import as_name
 
 
 class FileEntry(Entry):
@@ -74,9 +75,9 @@ def find_pictures(folder: Path, what: str) -> dict[str, Path]:
 
 
 def set_name(folder: Path) -> str:
-    """What to call the pictures of a folder: its name, or the parent's where the folder is just called HR or GT."""
+    """What to call the pictures of a folder, as text: its name, or the parent's where the folder is just called HR or GT."""
     folder = folder.resolve()
-    return (folder.parent.name if is_hr(folder.name) else folder.name) or "pictures"
+    return as_name((folder.parent.name if is_hr(folder.name) else folder.name) or "pictures")
 
 
 def entries(found: dict[str, Path]) -> Sequence[FileEntry]:

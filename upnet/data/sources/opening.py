@@ -11,6 +11,7 @@ from upnet.data.sources.folder import Folder
 from upnet.data.sources.pair_folders import is_hr, pair_folders
 from upnet.data.sources.paired import Paired
 from upnet.data.sources.photographs import Photographs
+from upnet.plain_text import as_name
 
 
 def open_sets(roots: str | Sequence[str] | None, scale: int) -> dict[str, Source]:
@@ -39,7 +40,7 @@ def open_sets(roots: str | Sequence[str] | None, scale: int) -> dict[str, Source
     for source, path in zip(sources, resolved, strict=True):
         source.check(scale)
         if names.count(source.name) > 1:
-            source.name = "-".join(path.parts[-3:] if is_hr(path.name) else path.parts[-2:])
+            source.name = as_name("-".join(path.parts[-3:] if is_hr(path.name) else path.parts[-2:]))
     return _unique(sources)
 
 

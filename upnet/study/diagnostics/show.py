@@ -18,7 +18,7 @@ _PREFIXES = ((1e12, 1e12, "T"), (1e9, 1e9, "G"), (1e6, 1e6, "M"), (1e4, 1e3, "k"
 def print_table(title: str, values: Values, notes: list[str]) -> None:
     """A row per scalar diagnostic: value, unit, and which way is better."""
     console = Console(width=None if Console().is_terminal else WIDTH, highlight=False)
-    console.print(title, style="bold", markup=False, soft_wrap=True)
+    console.print(title, style="bold", markup=False, emoji=False, soft_wrap=True)
     table = Table()
     table.add_column("diagnostic")
     table.add_column("value", justify="right")
@@ -28,7 +28,7 @@ def print_table(title: str, values: Values, notes: list[str]) -> None:
         table.add_row(*row)
     console.print(table)
     for note in notes:
-        console.print(note, style="dim", markup=False, soft_wrap=True)
+        console.print(note, style="dim", markup=False, emoji=False, soft_wrap=True)
 
 
 def rows(values: Values) -> list[list[str]]:

@@ -16,6 +16,7 @@ from upnet.data import DeadLeaves, Source, Store, open_sets
 from upnet.data import build as build_store
 from upnet.data.loading import Pictures
 from upnet.metrics import Protocol, Score, luma, mean, rounded_luma
+from upnet.metrics.protocol import CAPPED_MEAN
 from upnet.study.oracle.moments import Moments
 from upnet.study.oracle.response import Response, measure
 from upnet.study.oracle.structures import STRUCTURES, Structure
@@ -84,7 +85,7 @@ def answer(question: Question, scale: int) -> dict[str, Any]:
     margin = moments.reach if question.borders == "repeated" else 0
     scores = {name: _score(fitted, store, question.protocol, margin) for name, store in tests.items()}
     return {
-        "protocol": {**question.protocol.describe(scale), "precision": "float64"},
+        "protocol": {**question.protocol.describe(scale), "precision": "float64", "psnr": CAPPED_MEAN},
         "borders": question.borders,
         "train": {name: _pictures(store) for name, store in stores.items()},
         "trained_on": used,

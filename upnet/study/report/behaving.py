@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from upnet.data import Store
+from upnet.illustration import illustrating
 from upnet.metrics import Protocol
 from upnet.models import EncoderDecoder
 from upnet.study.diagnostics import describe
@@ -28,7 +29,7 @@ LEVELS = 2.0
 class Behaving:
     """The table of the diagnostics, plots and small pictures, and by heading what a diagnostic's formula is."""
 
-    table: Table
+    table: Table | None = None
     plots: Sequence[Plot] = ()
     galleries: Sequence[Gallery] = ()
     sources: Mapping[str, str] = field(default_factory=dict)
@@ -43,11 +44,15 @@ def behaving(study: Planned, nets: Sequence[EncoderDecoder], store: Store | None
     powers = {name: one.spectrum for name, one in listed.items() if one.spectrum is not None}
     drawn = []
     if powers:
-        svg = spectra(powers, names, nets[0].scale)
-        drawn.append(Plot("spectra", "Spectra", svg, SPECTRA))
+        with illustrating("the report's plot of spectra"):
+            svg = spectra(powers, names, nets[0].scale)
+            drawn.append(Plot("spectra", "Spectra", svg, SPECTRA))
+    galleries = []
+    with illustrating("the report's images of responses"):
+        galleries = [_impulses(found), _constants(found)]
     told = describe(next(iter(found.values())).figures)
     sources = {one["heading"]: f"{one['formula']}. {one['source']}" for one in told.values()}
-    return Behaving(_table(listed, store), drawn, [_impulses(found), _constants(found)], sources)
+    return Behaving(_table(listed, store), drawn, galleries, sources)
 
 
 def _table(found: Mapping[str, Behaviour], store: Store | None) -> Table:

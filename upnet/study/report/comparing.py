@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from upnet.metrics import capped
 from upnet.study.report.planned import Entry, Planned
 from upnet.study.statistics import Comparison, compare
 from upnet.study.table import Arm
@@ -51,17 +52,16 @@ def compared(planned: Planned, dataset: str) -> Compared:
 
 
 def scores(arm: Arm, dataset: str) -> dict[int, dict[str, float]]:
-    """PSNR in dB by seed and picture."""
+    """PSNR in dB by seed and picture, of the pictures that the means are over, as they count there."""
+    told = {int(run.results["seed"]): run.results["datasets"][dataset] for run in arm.runs}
     return {
-        int(run.results["seed"]): {
-            name: float(score["psnr"]) for name, score in run.results["datasets"][dataset]["images"].items()
-        }
-        for run in arm.runs
+        seed: {name: capped(score["psnr"]) for name, score in one["images"].items() if name not in one["left_out"]}
+        for seed, one in told.items()
     }
 
 
 def picture_differences(planned: Planned, dataset: str) -> dict[str, dict[str, float]]:
-    """By arm and picture, arm − reference in dB, the mean over the seeds that both have; without infinite ones."""
+    """By arm and picture, arm − reference in dB, the mean over the seeds that both have; see `scores`."""
     told: dict[str, dict[str, float]] = {}
     for entry in planned.entries:
         reference = next((one for one in planned.entries if one.reference and one.group == entry.group), None)
@@ -71,13 +71,11 @@ def picture_differences(planned: Planned, dataset: str) -> dict[str, dict[str, f
         seeds = sorted(set(own) & set(other))
         if not seeds:
             continue
-        table = {
-            name: float(np.mean([own[seed][name] - other[seed][name] for seed in seeds]))
-            for name in own[seeds[0]]
-            if all(np.isfinite([own[seed][name], other[seed][name]]).all() for seed in seeds)
+        tables = [table[seed] for seed in seeds for table in (own, other)]
+        common = [name for name in own[seeds[0]] if all(name in table for table in tables)]
+        told[entry.name] = {
+            name: float(np.mean([own[seed][name] - other[seed][name] for seed in seeds])) for name in common
         }
-        if table:
-            told[entry.name] = table
     return told
 
 

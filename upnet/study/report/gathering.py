@@ -8,11 +8,12 @@ import torch
 
 from upnet.checkpoint import load_network
 from upnet.data import Store
+from upnet.illustration import illustrating
 from upnet.metrics import Protocol
 from upnet.models import EncoderDecoder
 from upnet.study.regimes import places
 from upnet.study.regimes import taps as taps_of
-from upnet.study.report.behaving import behaving
+from upnet.study.report.behaving import Behaving, behaving
 from upnet.study.report.content import Report
 from upnet.study.report.latency import conditions, latencies
 from upnet.study.report.looks import looks
@@ -47,7 +48,12 @@ def gather(
     first = study.entries[0].arm.runs[0].results
     sets = {name: store for name, store in stores.items() if _same(first, name, store)}
     missing = [*study.missing, *_unseen(first, stores, sets)]
-    told = behaving(study, nets, next(iter(sets.values()), None), _protocol(first))
+    told, shown = Behaving(), []
+    with illustrating("the report's diagnostics"):
+        told = behaving(study, nets, next(iter(sets.values()), None), _protocol(first))
+    if first["protocol"]["name"] == "rgb8":
+        with illustrating("the report's details side by side"):
+            shown = looks(study.entries, nets, sets)
     return Report(
         title=study.name,
         lead=_lead(study),
@@ -57,7 +63,7 @@ def gather(
         sections=[section(study, name, taps, timed, conditions(device)) for name in first["datasets"]],
         limits=study_limits(study),
         missing=missing,
-        looks=looks(study.entries, nets, sets) if first["protocol"]["name"] == "rgb8" else [],
+        looks=shown,
         galleries=told.galleries,
         behaviour=told.table,
         behaviour_plots=told.plots,

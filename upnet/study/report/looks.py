@@ -8,6 +8,7 @@ import torch
 
 from upnet.data import Store
 from upnet.figures import DETAIL, Detail, busiest, to_uint8
+from upnet.metrics import capped
 from upnet.models import EncoderDecoder
 from upnet.models.enlarge import enlarge
 from upnet.study.report.images import data_uri
@@ -103,9 +104,8 @@ def _difference(made: np.ndarray, hr: np.ndarray) -> str:
 
 
 def _spread(entries: Sequence[Entry], dataset: str, name: str) -> float:
-    scores = [float(_score(entry, dataset, name)["psnr"]) for entry in entries]
-    finite = [score for score in scores if np.isfinite(score)]
-    return max(finite) - min(finite) if finite else 0.0
+    scores = [capped(_score(entry, dataset, name)["psnr"]) for entry in entries]
+    return max(scores) - min(scores)
 
 
 def _score(entry: Entry, dataset: str, name: str) -> Mapping:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from upnet.lettering import PLAIN, drawable, letter
 from upnet.study.report.curves import Curve
 from upnet.study.statistics import Comparison
 
@@ -46,7 +47,7 @@ STYLE: dict[Any, Any] = {
     "axes.axisbelow": True,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "text.parse_math": False,
+    **PLAIN,
     "legend.frameon": False,
     "legend.fontsize": 9,
 }
@@ -93,7 +94,7 @@ def learning(curves: Mapping[str, Curve], order: Sequence[str], dataset: str) ->
                 linestyle=_line(number),
                 linewidth=1.6,
                 markersize=4,
-                label=name,
+                label=_in_legend(name),
             )
         # The first validations are far below what is of interest: the axis begins where the last two thirds lie.
         lows = np.concatenate([found.low[len(found.low) // 3 :] for found in curves.values()])
@@ -111,7 +112,7 @@ def quality(points: Sequence[Mapping[str, Any]], order: Sequence[str], what: str
     """PSNR with its spread over seeds against a cost, on a logarithmic axis where it spans more than a factor of 4."""
 
     def draw(axis: "Axes") -> None:
-        from matplotlib.ticker import EngFormatter, NullFormatter
+        from matplotlib.ticker import EngFormatter, NullFormatter, StrMethodFormatter
 
         values = [point[what] for point in points]
         for point in points:
@@ -124,7 +125,7 @@ def quality(points: Sequence[Mapping[str, Any]], order: Sequence[str], what: str
                 markersize=8,
                 linestyle="none",
                 elinewidth=1.4,
-                label=point["name"],
+                label=_in_legend(point["name"]),
             )
         if min(values) > 0 and max(values) > 4 * min(values):
             axis.set_xscale("log")
@@ -133,6 +134,8 @@ def quality(points: Sequence[Mapping[str, Any]], order: Sequence[str], what: str
             axis.locator_params(axis="x", nbins=5)
         if max(values) >= 10_000:
             axis.xaxis.set_major_formatter(EngFormatter(sep=""))
+        elif axis.get_xscale() == "log":
+            axis.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))  # the usual one writes formulas
         axis.xaxis.set_minor_formatter(NullFormatter())
         axis.set_xlabel(label)
         axis.set_ylabel(f"PSNR on {dataset} in dB")
@@ -171,7 +174,7 @@ def spectra(told: Mapping[str, tuple[np.ndarray, np.ndarray]], order: Sequence[s
             number = order.index(name) if name in order else -1
             colour = TIE if number < 0 else _colour(number)
             line = ":" if number < 0 else _line(number)
-            axis.plot(frequencies, decibels, color=colour, linewidth=1.5, linestyle=line, label=name)
+            axis.plot(frequencies, decibels, color=colour, linewidth=1.5, linestyle=line, label=_in_legend(name))
         axis.annotate(
             "LR Nyquist",
             (1 / (2 * scale), 0.02),
@@ -206,7 +209,12 @@ def _short(name: str) -> str:
     """A label of several lines where it is long: at its commas, or somewhere else."""
     import textwrap
 
-    return "\n".join(textwrap.wrap(name, 24)[:3])
+    return drawable("\n".join(textwrap.wrap(name, 24)[:3]))
+
+
+def _in_legend(name: str) -> str:
+    """The name of an arm; matplotlib leaves out of a legend what begins with an underscore."""
+    return f" {name}" if name.startswith("_") else name
 
 
 def _legend(axis: "Axes", count: int) -> None:
@@ -221,6 +229,7 @@ def _drawn(draw: Callable[["Axes"], None], height: float, described: str) -> str
         figure = Figure(figsize=(WIDTH, height))
         axis = figure.add_subplot()
         draw(axis)
+        letter(figure)
         return _svg(figure, described)
 
 

@@ -1,20 +1,22 @@
 """What one data set says, and the tables of a study."""
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from upnet.comparable import brief, footnote
+from upnet.illustration import illustrating
 from upnet.study.report.comparing import Compared, compared, picture_differences
 from upnet.study.report.content import Plot, Section
-from upnet.study.report.curves import curve
+from upnet.study.report.curves import Curve, curve
 from upnet.study.report.planned import Planned
 from upnet.study.report.plots import forest, learning, per_picture, quality
 from upnet.study.report.tables import Cell, Table
 from upnet.study.report.words import summary, told_by, unlearnt
 from upnet.study.statistics import Comparison
 from upnet.study.statistics.words import figures, limits, signed
-from upnet.study.table import rows
+from upnet.study.table import remarks, rows
 
 HEADINGS = ("arm", "regime", "parameters", "multiply-adds", "taps", "seeds", "PSNR in dB", "± sd", "SSIM", "± sd")
 
@@ -34,11 +36,12 @@ def section(
     found = summary(dataset, told.found, means) + unlearnt(planned, dataset)
     found += [sentence for family in told.families for sentence in told_by(family)]
     differences = picture_differences(planned, dataset)
+    left = remarks([entry.arm for entry in planned.entries], dataset)
     return Section(
         dataset=dataset,
         protocol=f"{brief(results)}; {footnote(results, dataset)}",
         found=found,
-        limits=[*told.remarks, *dict.fromkeys(limit for family in told.families for limit in limits(family))],
+        limits=[*told.remarks, *left, *dict.fromkeys(limit for family in told.families for limit in limits(family))],
         table=_main(planned, dataset, told, listed, taps, latency, timed),
         plots=_plots(planned, dataset, told, listed, latency, differences),
         pictures=_pictures(planned, dataset, differences) if differences else None,
@@ -84,6 +87,7 @@ def _main(
         "Verdicts are corrected for the number of arms by Holm's method, intervals are not.",
         f"latency: {timed}",
         f"{dataset}: {brief(results)}; {footnote(results, dataset)}",
+        *remarks([entry.arm for entry in planned.entries], dataset),
     ]
     marks = {number: row[11].text.split(":")[0].replace(" ", "-") for number, row in enumerate(made)}
     numbers = frozenset({2, 3, 4, 5, 6, 7, 8, 9, 10, 12})
@@ -121,17 +125,21 @@ def _plots(
 ) -> Sequence[Plot]:
     order, reference = [entry.name for entry in planned.entries], planned.reference
     made: list[Plot] = []
+
+    def add(name: str, title: str, caption: str, draw: Callable[[], str]) -> None:
+        with illustrating(f"the report's plot {name}-{dataset}"):
+            made.append(Plot(f"{name}-{dataset}", title, draw(), caption))
+
     if told.found:
-        level = next(iter(told.found.values())).level
-        svg = forest(list(told.found.values()), reference, level)
-        made.append(Plot(f"forest-{dataset}", "Difference from the reference", svg, FOREST))
+        found = list(told.found.values())
+        add("forest", "Difference from the reference", FOREST, lambda: forest(found, reference, found[0].level))
     if differences:
-        svg = per_picture(differences, order, reference)
-        made.append(Plot(f"pictures-{dataset}", "Picture by picture", svg, PER_PICTURE))
-    learnt = {entry.name: one for entry in planned.entries if (one := curve(entry.arm, dataset)) is not None}
+        add("pictures", "Picture by picture", PER_PICTURE, lambda: per_picture(differences, order, reference))
+    learnt: dict[str, Curve] = {}
+    with illustrating(f"the report's learning curves on {dataset}"):
+        learnt = {entry.name: one for entry in planned.entries if (one := curve(entry.arm, dataset)) is not None}
     if any(len(one.steps) > 1 for one in learnt.values()):
-        svg = learning(learnt, order, dataset)
-        made.append(Plot(f"learning-{dataset}", "Learning curves", svg, LEARNING))
+        add("learning", "Learning curves", LEARNING, lambda: learning(learnt, order, dataset))
     points = [
         {
             "name": name,
@@ -143,8 +151,8 @@ def _plots(
         for name, row in listed.items()
     ]
     for what, label in (("latency", "latency in ms"), ("parameters", "parameters")):
-        svg = quality(points, order, what, label, dataset)
-        made.append(Plot(f"{what}-{dataset}", f"Quality against {what}", svg, QUALITY))
+        draw = partial(quality, points, order, what, label, dataset)
+        add(what, f"Quality against {what}", QUALITY, draw)
     return made
 
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from upnet import comma
 
@@ -42,11 +43,11 @@ class Table:
 
 def markdown(table: Table) -> str:
     """A pipe table under its title, as GitHub and pandoc read it."""
-    lines = [f"**{_md(table.title)}**", "", _row(map(_md, table.headings))]
+    lines = [f"**{markdown_text(table.title)}**", "", _row(map(markdown_text, table.headings))]
     lines.append(_row("---:" if number in table.numbers else ":---" for number in range(len(table.headings))))
-    lines += [_row(_md(cell.text) for cell in row) for row in table.rows]
+    lines += [_row(markdown_text(cell.text) for cell in row) for row in table.rows]
     for note in table.notes:
-        lines += ["", _md(note)]
+        lines += ["", markdown_text(note)]
     return "\n".join(lines) + "\n"
 
 
@@ -84,8 +85,9 @@ def _row(cells) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def _md(text: str) -> str:
-    return re.sub(r"([\\`*_|\[\]~])", r"\\\1", " ".join(text.split())).replace("&", "&amp;").replace("<", "&lt;")
+def markdown_text(text: str) -> str:
+    """Text that Markdown shows as it is, with the tables and formulas of GitHub and pandoc."""
+    return re.sub(r"([\\`*_|\[\]~$])", r"\\\1", " ".join(text.split())).replace("&", "&amp;").replace("<", "&lt;")
 
 
 _TEX = {
@@ -117,4 +119,5 @@ _TEX = {
 
 
 def _tex(text: str) -> str:
-    return "".join(_TEX.get(sign, sign) for sign in " ".join(text.split(" ")))
+    signs = (_TEX.get(sign, sign) for sign in text)
+    return "".join("{}-" if sign == before == "-" else sign for before, sign in pairwise(("", *signs)))

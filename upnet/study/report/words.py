@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from upnet.metrics import gain
 from upnet.study.report.planned import Planned
 from upnet.study.statistics import Comparison
 from upnet.study.statistics.words import figures, findings
@@ -52,7 +53,7 @@ def unlearnt(planned: Planned, dataset: str) -> list[str]:
 
 
 def _unmoved(images: Mapping[str, Mapping[str, Any]]) -> bool:
-    return all(abs(float(one["psnr"]) - float(one["baseline"]["psnr"])) < UNMOVED for one in images.values())
+    return all(abs(gain(one["baseline"]["psnr"], one["psnr"])) < UNMOVED for one in images.values())
 
 
 def told_by(family: Sequence[Comparison]) -> list[str]:

@@ -7,13 +7,17 @@ FOLDER/report/*.csv   the tables' values, not rounded
 FOLDER/report/*.svg   the plots
 """
 
+import hashlib
 import re
 from pathlib import Path
 
 from upnet.study.report.content import Report
 from upnet.study.report.page import page, standalone
-from upnet.study.report.tables import comma_separated, latex, markdown
+from upnet.study.report.tables import comma_separated, latex, markdown, markdown_text
 from upnet.whole import inside, write_whole
+
+LONGEST = 50
+"""Letters of a file's name; one letter may take four bytes."""
 
 TEX = r"% Needs \usepackage{booktabs,graphicx}, and a font with the letters of your arms' names."
 
@@ -38,29 +42,31 @@ def write(report: Report, folder: Path) -> list[Path]:
 
 def in_markdown(report: Report) -> str:
     """Sentences and tables, with links to the plots."""
-    parts = [f"# {_md(report.title)}", _md(report.lead)]
+    parts = [f"# {markdown_text(report.title)}", markdown_text(report.lead)]
     parts += ["## What was found, and what was not"]
     for section in report.sections:
-        parts += [f"### {_md(section.dataset)}", _listed(section.found)]
+        parts += [f"### {markdown_text(section.dataset)}", _listed(section.found)]
     parts += ["## Limits"]
     for section in report.sections:
-        parts += [f"### {_md(section.dataset)}", _listed(section.limits)] if section.limits else []
+        parts += [f"### {markdown_text(section.dataset)}", _listed(section.limits)] if section.limits else []
     parts += ["### Of the study", _listed(report.limits)]
     if report.missing:
         parts += ["## What is missing", _listed([f"{sentence}." for sentence in report.missing])]
     parts += ["## Plan and protocol", _listed([f"{word}: {what}" for word, what in report.facts])]
     parts += ["## Tables", *(markdown(table) for table in report.tables())]
-    parts += ["## Plots", *(f"![{_md(plot.title)}](report/{_stem(plot.name)}.svg)" for plot in report.plots())]
+    parts += [
+        "## Plots",
+        *(f"![{markdown_text(plot.title)}](report/{_stem(plot.name)}.svg)" for plot in report.plots()),
+    ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def _listed(sentences) -> str:
-    return "\n".join(f"- {_md(sentence)}" for sentence in sentences)
-
-
-def _md(text: str) -> str:
-    return re.sub(r"([\\`*_\[\]])", r"\\\1", text).replace("&", "&amp;").replace("<", "&lt;")
+    # A name at the beginning must not begin a list or a heading of its own.
+    return "\n".join("- " + re.sub(r"^([-+#>])", r"\\\1", markdown_text(sentence)) for sentence in sentences)
 
 
 def _stem(name: str) -> str:
-    return re.sub(r"[^\w.+-]+", "_", name)
+    """A name as that of a file; a long one is cut, since file systems take 255 bytes."""
+    stem = re.sub(r"[^\w.+-]+", "_", name)
+    return stem if len(stem) <= LONGEST else f"{stem[:LONGEST]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
