@@ -2,8 +2,9 @@
 
 import copy
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -68,16 +69,115 @@ def test_alpha_is_enlarged_by_bicubic(upscaler: Upscaler) -> None:
     from upnet.imresize import imresize
 
     picture = random(8, 9, 4)
+    picture[..., 3] |= 16  # below, the colours of neighbours count as well
     larger = upscaler.upscale(picture)
     expected = imresize(picture[..., 3].astype(np.float64) / 255, 2).clip(0, 1) * 255
     assert np.abs(larger[..., 3] - expected).max() <= 0.5 + 1e-3
     assert np.array_equal(larger[..., :3], upscaler.upscale(picture[..., :3]))
 
 
-@pytest.mark.parametrize("image", [np.zeros((4, 4, 5), np.uint8), np.zeros((4, 4), np.int64), torch.zeros(2, 4, 4)])
-def test_what_is_no_picture_is_refused(upscaler: Upscaler, image) -> None:
-    with pytest.raises(ValueError, match="upscale:"):
+@pytest.mark.parametrize(
+    ("image", "told"),
+    [
+        (np.zeros((4, 4, 5), np.uint8), r"an array must be \(H, W\), .*; got \(4, 4, 5\)"),
+        (np.zeros((3, 4, 5), np.uint8), "move the channels to the end by np.moveaxis"),
+        (np.zeros((2, 4, 4, 3), np.uint8), "give the images of a batch one by one"),
+        (np.zeros(4, np.uint8), r"got \(4,\)"),
+        (np.zeros((0, 4, 3), np.uint8), "an image has at least one pixel"),
+        (np.zeros((4, 4), np.int64), r"got int64; .*image\.astype\(np\.uint8\)"),
+        (np.zeros((4, 4), bool), "got bool"),
+        (np.zeros((4, 4), complex), "got complex128"),
+        (np.zeros((4, 4), object), "got object"),
+        (np.full((4, 4, 3), 200.0), r"must be in \[0, 1\]; got 200 \.\.\. 200; divide them by 255"),
+        (np.full((4, 4, 3), 40000.0, np.float32), r"got 40000 \.\.\. 40000; divide them by 65535"),
+        (np.full((4, 4, 3), -0.5), r"\(image \+ 1\) / 2 for values in \[-1, 1\]"),
+        (np.full((4, 4, 3), 1.2), r"got 1\.2 \.\.\. 1\.2; scale them to \[0, 1\], or clip"),
+        (np.full((4, 4, 3), np.nan), "NaN or infinity; replace them first"),
+        (np.full((4, 4, 3), np.inf, np.float16), "NaN or infinity; replace them first"),
+        (np.ma.masked_equal(np.zeros((4, 4), np.uint8), 0), r"image\.filled\(0\)"),
+        (torch.zeros(2, 4, 4), r"got \(2, 4, 4\)"),
+        (torch.zeros(4, 4), r"add the channel by image\[None\]"),
+        (torch.zeros(5, 6, 3), r"image\.movedim\(-1, -3\)"),
+        (torch.zeros(0, 3, 4, 4), "a batch one image"),
+        (torch.zeros(3, 0, 4), "at least one pixel"),
+        (torch.zeros(3, 4, 4, dtype=torch.int32), r"got torch\.int32; .*image\.to\(torch\.uint8\)"),
+        (torch.zeros(3, 4, 4, dtype=torch.bool), r"got torch\.bool"),
+        (torch.full((3, 4, 4), 255.0), "divide them by 255"),
+        (torch.full((1, 3, 4, 4), -1.0, dtype=torch.bfloat16), r"values in \[-1, 1\]"),
+        (torch.full((3, 4, 4), float("nan")), "NaN or infinity"),
+        ([[0, 0]], "must be a path, a PIL image, a NumPy array or a tensor; got list"),
+        (b"a.png", "got bytes"),
+        (None, "got NoneType"),
+        (Image.new("F", (4, 4)), "32 bits"),
+        (Image.new("I", (4, 4)), "32 bits"),
+        ("missing.png", "missing.png cannot be read as a picture: there is no such file"),
+    ],
+)
+def test_what_is_no_picture_is_refused(upscaler: Upscaler, image: Any, told: str) -> None:
+    with pytest.raises(ValueError, match=told):
         upscaler.upscale(image)
+
+
+def test_a_path_is_read_like_the_picture_in_it(upscaler: Upscaler, tmp_path: Path) -> None:
+    Image.fromarray(random(6, 9, 3)).save(tmp_path / "a.png", dpi=(300, 300))
+    larger = upscaler.upscale(tmp_path / "a.png")
+    assert np.array_equal(np.asarray(larger), upscaler.upscale(random(6, 9, 3)))
+    assert np.array_equal(np.asarray(upscaler.upscale(str(tmp_path / "a.png"))), np.asarray(larger))
+    assert larger.info["dpi"] == (300, 300)
+
+
+def test_a_path_of_16_bits_gives_16_bits_where_pillow_has_them(upscaler: Upscaler, tmp_path: Path) -> None:
+    from upnet.pictures.picture import Picture
+    from upnet.pictures.writing import write_picture
+
+    write_picture(Picture(random(6, 7).astype(np.uint16) * 257), tmp_path / "grey.png")
+    assert upscaler.upscale(tmp_path / "grey.png").mode == "I;16"
+    write_picture(Picture(random(6, 7, 3).astype(np.uint16) * 257), tmp_path / "colour.png")
+    with pytest.raises(ValueError, match=r"no 16-bit colour .*; give an array .*, or take evaluate\.py"):
+        upscaler.upscale(tmp_path / "colour.png")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda image: np.asfortranarray(image),
+        lambda image: image[::1, ::-1][:, ::-1],
+        lambda image: np.ma.masked_array(image),
+        lambda image: np.broadcast_to(image, image.shape),  # read-only
+    ],
+)
+def test_arrays_of_any_layout_give_the_same(upscaler: Upscaler, change: Callable[[np.ndarray], np.ndarray]) -> None:
+    picture = random(8, 9, 3)
+    assert np.array_equal(upscaler.upscale(change(picture)), upscaler.upscale(picture))
+
+
+@pytest.mark.filterwarnings("ignore:the matrix subclass")
+def test_a_matrix_and_the_other_byte_order_are_understood(upscaler: Upscaler) -> None:
+    grey = random(8, 9)
+    assert np.array_equal(upscaler.upscale(np.asmatrix(grey)), upscaler.upscale(grey))
+    deep = random(8, 9, 3).astype(np.uint16) * 257
+    larger = upscaler.upscale(deep.astype(">u2"))
+    assert larger.dtype == np.dtype(">u2")
+    assert np.array_equal(larger, upscaler.upscale(deep))
+
+
+def test_rounding_errors_around_0_and_1_are_no_reason_to_refuse(upscaler: Upscaler) -> None:
+    assert upscaler.upscale(np.full((4, 4, 3), 1 + 1e-6, np.float32)).max() <= 1
+    assert upscaler.upscale(torch.full((3, 4, 4), -1e-6)).min() >= 0
+
+
+def test_tensors_of_16_bits_are_kept(upscaler: Upscaler) -> None:
+    deep = random(6, 7, 3).astype(np.uint16) * 257
+    larger = upscaler.upscale(torch.from_numpy(deep).movedim(-1, 0))
+    assert larger.dtype == torch.uint16
+    assert np.array_equal(larger.movedim(0, -1).numpy(), upscaler.upscale(deep))
+
+
+def test_a_tensor_that_needs_gradients_gives_plain_numbers(upscaler: Upscaler) -> None:
+    picture = torch.rand(4, 6, 7)
+    larger = upscaler.upscale(picture.clone().requires_grad_())
+    assert not larger.requires_grad
+    assert torch.equal(larger, upscaler.upscale(picture))
 
 
 def test_a_network_on_luma_leaves_colour_to_bicubic(compose: Compose) -> None:

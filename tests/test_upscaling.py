@@ -238,9 +238,9 @@ def command(compose: Compose, upscaler: Upscaler, monkeypatch: pytest.MonkeyPatc
     """evaluate.py with input=, a checkpoint in memory instead of one on the disk."""
     asked: dict[str, Any] = {}
 
-    def load(path: str, weights: str, trust: list[str], device: str, tile: Any, ensemble: Any) -> Upscaler:
-        asked.update(path=path, weights=weights, trust=trust, tile=tile, ensemble=ensemble)
-        return Upscaler(upscaler.net, tile, ensemble)
+    def load(path: str, weights: str, trust: list[str], device: str, tile: Any, ensemble: Any, alpha: Any) -> Upscaler:
+        asked.update(path=path, weights=weights, trust=trust, tile=tile, ensemble=ensemble, alpha=alpha)
+        return Upscaler(upscaler.net, tile, ensemble, alpha)
 
     monkeypatch.setattr(upscaling, "load", load)
 
@@ -254,8 +254,9 @@ def command(compose: Compose, upscaler: Upscaler, monkeypatch: pytest.MonkeyPatc
 def test_the_command_passes_on_what_it_is_told(command: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", raising=False)
     source = saved(tmp_path / "a.png", 20, 20, 3)
-    asked = command(f"input={source}", "tile=16", "ensemble=x8", "weights=raw", "trust=mine")
-    assert asked == {"path": "A.ckpt", "weights": "raw", "trust": ["mine"], "tile": 16, "ensemble": "x8"}
+    asked = command(f"input={source}", "tile=16", "ensemble=x8", "alpha=network", "weights=raw", "trust=mine")
+    settings = {"tile": 16, "ensemble": "x8", "alpha": "network"}
+    assert asked == {"path": "A.ckpt", "weights": "raw", "trust": ["mine"], **settings}
     assert os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] == str(OF_PICTURES)
     assert Image.open(tmp_path / "a_x2.png").size == (40, 40)
 

@@ -79,6 +79,7 @@ class EvaluateSettings:
     export: str | None
     tile: Literal["auto", "none"] | Annotated[int, Ge(16)]
     ensemble: Literal["none", "x8"]
+    alpha: Literal["bicubic", "network"]
     max_pixels: Annotated[int, Ge(1)] | None
     measures: str | list[str] | None
     mixed: bool

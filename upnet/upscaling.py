@@ -55,7 +55,7 @@ def upscale(config: DictConfig) -> None:
     if len(checkpoints) != 1:
         raise ValueError(f"input= is upscaled by one checkpoint; got {len(checkpoints)}")
     device, trust = pick_device(config.device), listed(config.trust)
-    upscaler = load(checkpoints[0], config.weights, trust, "cpu", config.tile, config.ensemble).to(device)
+    upscaler = load(checkpoints[0], config.weights, trust, "cpu", config.tile, config.ensemble, config.alpha).to(device)
     target = None if config.output is None else Path(config.output).expanduser()
     outcome = Outcome()
     try:

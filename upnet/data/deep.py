@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from upnet.data.chunks import pixels_of
+
 _BITS_PER_SAMPLE, _ORIENTATION = 258, 274  # tags of TIFF
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB = 0, 1, 2  # photometric interpretations of TIFF
 _ASSOCIATED, _UNASSOCIATED = 1, 2  # alpha that the colours were multiplied by, and alpha beside them
@@ -44,7 +46,7 @@ def read_deep(path: Path, image: Image.Image) -> np.ndarray | None:
         return None
     image.load()
     upper = np.asarray(image)
-    with Image.open(path) as again:
+    with pixels_of(path) as source, Image.open(source) as again:
         # Told that the bytes stand in the other order, Pillow keeps those that it dropped.
         setattr(again, "tile", [_told(tile, _LOWER[raw_mode(tile)]) for tile in getattr(again, "tile", [])])  # noqa: B010
         again.load()

@@ -3,13 +3,15 @@
 import struct
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import Lock
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError, features
 
+from upnet.data.chunks import orientation_info, pixels_of
 from upnet.data.deep import is_deep, read_deep, read_wide, to_eight
 
 _OPTIONAL = {"avif": (".avif",), "webp": (".webp",), "jpg_2000": (".jp2", ".j2k", ".jpf", ".jpx", ".j2c", ".jpc")}
@@ -80,7 +82,7 @@ def read_rgb(path: str | Path, max_pixels: int | None = None) -> np.ndarray:
                 pixels = _to_rgb(deep)
             else:
                 pixels = _decode(image)
-            turn = image.getexif().get(EXIF_ORIENTATION, 1)
+            turn = orientation(image) or 1
     except UnknownLayoutError:
         with named(path):
             deep, turn = read_wide(path, lambda width, height: check_size(width, height, max_pixels))
@@ -94,15 +96,18 @@ def opened(path: Path, max_pixels: int | None = None) -> Iterator[Image.Image]:
 
     Raises UnknownLayoutError where it is a TIFF of a kind that Pillow doesn't know.
     """
-    with named(path):
+    with named(path), ExitStack() as stack:
         try:
-            image = _open(path, max_pixels)
+            source = stack.enter_context(pixels_of(path))
+            image = _open(source, max_pixels)
         except UnidentifiedImageError as error:
             with path.open("rb") as file:
                 known = file.read(4) in _TIFF
             told = f"{path} cannot be read as a picture: its content is of no known format"
             raise (UnknownLayoutError if known else BrokenPictureError)(told) from error
         with image:
+            if source is not path:
+                image.info.update(orientation_info(path))
             yield image
 
 
@@ -132,6 +137,14 @@ def check_size(width: int, height: int, max_pixels: int | None) -> None:
         )
 
 
+def orientation(image: Image.Image) -> int | None:
+    """The EXIF orientation tag, 1 where there is none; None where the EXIF is damaged."""
+    try:
+        return image.getexif().get(EXIF_ORIENTATION, 1)
+    except DAMAGE:
+        return None
+
+
 def upright(pixels: np.ndarray, turn: int) -> np.ndarray:
     """Undo what the EXIF orientation tag (1..8) says the camera did; other values leave the picture as it is."""
     if turn in (5, 6, 7, 8):
@@ -143,12 +156,12 @@ def upright(pixels: np.ndarray, turn: int) -> np.ndarray:
     return pixels
 
 
-def _open(path: Path, max_pixels: int | None) -> Image.Image:
+def _open(source: Path | BinaryIO, max_pixels: int | None) -> Image.Image:
     # Pillow's own limit is one for the whole process, and asked while a file is opened; ours is asked right after.
     with _lock:
         before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:
-            image = Image.open(path)
+            image = Image.open(source)
         finally:
             Image.MAX_IMAGE_PIXELS = before
     try:

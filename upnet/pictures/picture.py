@@ -1,7 +1,6 @@
 """A picture with what belongs to it, from a file or from Pillow."""
 
 import io
-import struct
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,20 +10,21 @@ from PIL import Image
 from upnet.data.deep import bits_per_sample, is_deep, raw_mode, read_deep, read_wide
 from upnet.data.picture import (
     DAMAGE,
-    EXIF_ORIENTATION,
     UnknownLayoutError,
     check_size,
     named,
     opened,
+    orientation,
     refuse_without_white,
     upright,
 )
 from upnet.pictures import exif as exif_block
-from upnet.pictures.png import Chunk
-from upnet.pictures.tags import DamagedTagsError, read_tags
+from upnet.pictures import xmp as xmp_packet
+from upnet.pictures.info import info_of, metadata_of
+from upnet.pictures.metadata import Chunk, Density, Metadata
+from upnet.pictures.tags import DamagedTagsError
+from upnet.pictures.tiff import read_tiff
 
-_ICC = 34675
-_PREFIX = b"Exif\0\0"
 # Fewer than 8 bits per sample are stretched to 8 by Pillow, and the key of transparency isn't.
 _STRETCHED = {"L;2": 85, "L;4": 17}
 
@@ -36,8 +36,11 @@ class Picture:
     samples: (H, W) grey, (H, W, 2) grey and alpha, (H, W, 3) RGB or (H, W, 4) RGB and alpha; uint8 or uint16.
     icc:     the colour profile.
     exif:    a block of EXIF without the word Exif before it; its orientation is that of the file that was read.
-    colour:  what PNG says of colours beside a profile: gAMA, cHRM, sRGB.
+    colour:  what PNG says of colours beside a profile: gAMA, cHRM, sRGB, cICP.
     remarks: what wasn't kept, each a part of a sentence about the picture.
+    xmp:     a packet of XMP; its orientation is that of the file that was read.
+    density: pixels per inch, horizontally and vertically, upright.
+    text:    tEXt, zTXt and iTXt chunks of PNG; the comment of a JPEG is one of them.
     """
 
     samples: np.ndarray
@@ -45,6 +48,9 @@ class Picture:
     exif: bytes | None = None
     colour: tuple[Chunk, ...] = ()
     remarks: tuple[str, ...] = ()
+    xmp: bytes | None = None
+    density: Density | None = None
+    text: tuple[Chunk, ...] = ()
 
     @property
     def size(self) -> tuple[int, int]:
@@ -56,15 +62,21 @@ class Picture:
         """(H, W), where there is transparency."""
         return self.samples[..., -1] if self.samples.ndim == 3 and self.samples.shape[2] in (2, 4) else None
 
+    @property
+    def metadata(self) -> Metadata:
+        """All that belongs to the pixels."""
+        return Metadata(self.icc, self.exif, self.xmp, self.density, self.colour, self.text)
+
     def enlarged(self, samples: np.ndarray) -> "Picture":
-        """The same with larger pixels; its EXIF says their size, and that they stand upright."""
+        """The same with larger pixels; its EXIF and XMP say their size, and that they stand upright."""
+        after = (samples.shape[1], samples.shape[0])
+        larger = replace(self, samples=samples, xmp=self.xmp and xmp_packet.enlarged(self.xmp, self.size, after))
         if self.exif is None:
-            return replace(self, samples=samples)
+            return larger
         try:
-            exif = exif_block.enlarged(self.exif, self.size, (samples.shape[1], samples.shape[0]))
+            return replace(larger, exif=exif_block.enlarged(self.exif, self.size, after))
         except DamagedTagsError:
-            return replace(self, samples=samples, exif=None, remarks=(*self.remarks, "lost its EXIF, which is damaged"))
-        return replace(self, samples=samples, exif=exif)
+            return replace(larger, exif=None, remarks=(*self.remarks, "lost its EXIF, which is damaged"))
 
 
 def read_picture(path: str | Path, max_pixels: int | None = None) -> Picture:
@@ -86,8 +98,7 @@ def read_picture(path: str | Path, max_pixels: int | None = None) -> Picture:
     except UnknownLayoutError:
         with named(path):
             samples, turn = read_wide(path, lambda width, height: check_size(width, height, max_pixels))
-            icc, exif, remarks = _tags_of(path)
-            return Picture(_plain(upright(samples, turn)), icc, exif, (), remarks)
+            return _with(read_tiff(path), samples, turn, ())
 
 
 def of_pillow(image: Image.Image, deep: np.ndarray | None = None, path: Path | None = None) -> Picture:
@@ -110,16 +121,26 @@ def of_pillow(image: Image.Image, deep: np.ndarray | None = None, path: Path | N
         samples = _keyed(samples, np.atleast_1d(key) * stretched)
     if image.mode == "CMYK":
         remarks += ("has inks (CMYK), which became sRGB",)
-    try:
-        turn = image.getexif().get(EXIF_ORIENTATION, 1)
-    except DAMAGE:
+    turn = orientation(image)
+    if turn is None:
         turn, remarks = 1, (*remarks, "has damaged EXIF")
-    icc, exif = image.info.get("icc_profile"), _exif(image)
-    if path is not None and image.format == "TIFF":
-        _, exif, damage = _tags_of(path)
-        remarks += damage
-    colour = _colour(image) if not inks else ()
-    return Picture(_plain(upright(samples, turn)), icc if icc and not inks else None, exif, colour, remarks)
+    found = metadata_of(image, path, turn)
+    return _with(replace(found, icc=None, colour=()) if inks else found, samples, turn, remarks)
+
+
+def to_pillow(picture: Picture) -> Image.Image:
+    """The picture as Pillow's, its metadata in `info` under the names that Pillow reads it by."""
+    image = Image.fromarray(picture.samples)
+    image.info.update(info_of(picture.metadata))
+    return image
+
+
+def _with(found: Metadata, samples: np.ndarray, turn: int, remarks: tuple[str, ...]) -> Picture:
+    """Pixels as they are stored, and the metadata that belongs to them."""
+    if found.lost:
+        remarks = (*remarks, f"lost its {', '.join(found.lost)}")
+    pixels = _plain(upright(samples, turn))
+    return Picture(pixels, found.icc, found.exif, found.colour, remarks, found.xmp, found.density, found.text)
 
 
 def _plain(samples: np.ndarray) -> np.ndarray:
@@ -177,40 +198,3 @@ def _frames(image: Image.Image) -> tuple[str, ...]:
     except DAMAGE:
         return ()
     return (f"has {frames} frames, of which the first was taken",) if frames > 1 else ()
-
-
-def _exif(image: Image.Image) -> bytes | None:
-    """The block of EXIF as it stands in the file; of a PNG that wraps it in text, as Pillow understands it."""
-    raw = image.info.get("exif")
-    if not raw and "Raw profile type exif" in image.info:
-        try:
-            raw = image.getexif().tobytes()
-        except DAMAGE:
-            raw = None
-    while raw and raw.startswith(_PREFIX):
-        raw = raw.removeprefix(_PREFIX)
-    return raw or None
-
-
-def _tags_of(path: Path) -> tuple[bytes | None, bytes | None, tuple[str, ...]]:
-    """Colour profile and EXIF of a TIFF."""
-    try:
-        with path.open("rb") as file:
-            tags = read_tags(file)
-    except DamagedTagsError as error:
-        return None, None, (f"lost its EXIF, which is damaged: {error}",)
-    icc = tags.values.get(_ICC)
-    return icc.content if icc else None, exif_block.of_tiff(tags), ()
-
-
-def _colour(image: Image.Image) -> tuple[Chunk, ...]:
-    if image.format != "PNG":
-        return ()
-    chunks: list[Chunk] = []
-    if (gamma := image.info.get("gamma")) is not None:
-        chunks.append((b"gAMA", struct.pack(">I", round(gamma * 100000))))
-    if (points := image.info.get("chromaticity")) is not None:
-        chunks.append((b"cHRM", struct.pack(">8I", *(round(point * 100000) for point in points))))
-    if (intent := image.info.get("srgb")) is not None and not image.info.get("icc_profile"):
-        chunks.append((b"sRGB", struct.pack(">B", intent)))
-    return tuple(chunks)

@@ -8,7 +8,7 @@ import struct
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-SHORT, LONG, RATIONAL, UNDEFINED = 3, 4, 5, 7
+BYTE, SHORT, LONG, RATIONAL, UNDEFINED = 1, 3, 4, 5, 7
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 _CLASSIC = 13
 """Types above it exist in BigTIFF only."""
@@ -55,6 +55,14 @@ class Tags:
         value = self.values.get(tag)
         code = {SHORT: "H", LONG: "I"}.get(value.kind) if value else None
         return struct.unpack_from(self.order + code, value.content)[0] if value and code and value.content else None
+
+    def ratio(self, tag: int) -> float | None:
+        """The number of a tag that holds a ratio; None where it doesn't, or its denominator is 0."""
+        value = self.values.get(tag)
+        if value is None or value.kind != RATIONAL or len(value.content) < 8:
+            return None
+        numerator, denominator = struct.unpack_from(self.order + "2I", value.content)
+        return numerator / denominator if denominator else None
 
     def put(self, tag: int, kind: int, *numbers: int) -> None:
         """Set a tag to numbers: shorts, longs, or numerators and denominators."""

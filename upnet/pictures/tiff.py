@@ -1,4 +1,4 @@
-"""TIFF with 8 or 16 bits per channel: Pillow writes no 16-bit colour.
+"""TIFF: its metadata, and files with 8 or 16 bits per channel, since Pillow writes no 16-bit colour.
 
 "TIFF, Revision 6.0", 1992, https://www.itu.int/itudoc/itu-t/com16/tiff-fx/docs/tiff6.pdf; and for deflate: "Adobe
 Photoshop TIFF Technical Notes", 2002.
@@ -6,25 +6,39 @@ Photoshop TIFF Technical Notes", 2002.
 
 import struct
 import zlib
+from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
 from upnet.pictures import exif as exif_block
-from upnet.pictures.tags import LONG, RATIONAL, SHORT, UNDEFINED, Tags, Value
+from upnet.pictures import xmp as xmp_packet
+from upnet.pictures.metadata import Density, Metadata, put_density, same_density, tags_density, upright_metadata
+from upnet.pictures.tags import BYTE, LONG, RATIONAL, SHORT, UNDEFINED, DamagedTagsError, Tags, Value, read_tags
 
 _STRIP = 2**19
 """Bytes of a strip before compression, about; readers hold one in memory at a time."""
 _FULL = 2**32 - 2**28
 """Where no further strip is begun: offsets have 32 bits, and the tags come last."""
-_DEFLATE, _DIFFERENCES, _UNASSOCIATED, _INCH = 8, 2, 2, 2
+_DEFLATE, _DIFFERENCES, _UNASSOCIATED, _NO_UNIT = 8, 2, 2, 1
+_XMP, _ICC = 700, 34675
+_LOST_TAGS = {301: "transfer function", 33723: "IPTC", 34377: "Photoshop data"}
 
 
-def write_tiff(file: BinaryIO, samples: np.ndarray, icc: bytes | None = None, exif: bytes | None = None) -> None:
+def write_tiff(
+    file: BinaryIO,
+    samples: np.ndarray,
+    icc: bytes | None = None,
+    exif: bytes | None = None,
+    xmp: bytes | None = None,
+    density: Density | None = None,
+) -> None:
     """(H, W, C) uint8 or uint16 as a TIFF, C = 1 grey, 2 grey and alpha, 3 RGB, 4 RGBA.
 
-    icc:  a colour profile.
-    exif: a block of EXIF, whose tags stand among the file's own.
+    icc:     a colour profile.
+    exif:    a block of EXIF, whose tags stand among the file's own.
+    xmp:     a packet of XMP.
+    density: pixels per inch; None is that of the EXIF, or none.
 
     Raises ValueError where it doesn't fit into 4 GB, the most that a TIFF holds.
     """
@@ -53,16 +67,38 @@ def write_tiff(file: BinaryIO, samples: np.ndarray, icc: bytes | None = None, ex
     tags.put(317, SHORT, _DIFFERENCES)
     if channels in (2, 4):
         tags.put(338, SHORT, _UNASSOCIATED)
-    if not {282, 283} <= tags.values.keys():
-        tags.put(282, RATIONAL, 72, 1)
-        tags.put(283, RATIONAL, 72, 1)
-        tags.put(296, SHORT, _INCH)
+    if density and not same_density(tags_density(tags), density):
+        put_density(tags, density)
+    elif not {282, 283} <= tags.values.keys():  # which readers may expect
+        tags.put(282, RATIONAL, 1, 1)
+        tags.put(283, RATIONAL, 1, 1)
+        tags.put(296, SHORT, _NO_UNIT)
     if icc:
-        tags.values[34675] = Value(UNDEFINED, icc)
+        tags.values[_ICC] = Value(UNDEFINED, icc)
+    if xmp:
+        tags.values[_XMP] = Value(BYTE, xmp)
     start = file.tell()
     file.write(tags.tobytes(start))
     file.seek(4)
     file.write(struct.pack(tags.order + "I", start))
+
+
+def read_tiff(path: Path) -> Metadata:
+    """The metadata of a TIFF, its resolution upright, since Pillow turns the pixels of a TIFF by itself."""
+    try:
+        with path.open("rb") as file:
+            tags = read_tags(file)
+    except DamagedTagsError:
+        return Metadata(lost=("EXIF, which is damaged",))
+    icc, xmp = tags.values.get(_ICC), tags.values.get(_XMP)
+    found = Metadata(
+        icc=icc.content if icc else None,
+        exif=exif_block.of_tiff(tags),
+        xmp=xmp.content if xmp else None,
+        density=tags_density(tags),
+        lost=tuple(name for tag, name in _LOST_TAGS.items() if tag in tags.values),
+    )
+    return upright_metadata(found, tags.number(274) or xmp_packet.orientation(found.xmp or b"") or 1)
 
 
 def _differences(rows: np.ndarray, order: str) -> bytes:

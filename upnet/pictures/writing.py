@@ -12,7 +12,7 @@ from PIL import Image, PngImagePlugin
 
 from upnet.pictures.formats import FORMATS, Format
 from upnet.pictures.picture import Picture
-from upnet.pictures.png import icc_chunk, write_png
+from upnet.pictures.png import density_chunk, icc_chunk, text_of, write_png, xmp_chunk
 from upnet.pictures.tiff import write_tiff
 
 _QUALITY: dict[str, dict[str, Any]] = {
@@ -24,14 +24,15 @@ _QUALITY: dict[str, dict[str, Any]] = {
 
 
 def write_picture(picture: Picture, path: Path) -> None:
-    """Write the picture in the format that the name ends in, with its profile and EXIF as far as that holds them.
+    """Write the picture in the format that the name ends in, with its metadata, all of which that format must hold.
 
     The file gets its name when it is complete and on the disk. Raises OSError where it can't be written.
     """
     form = FORMATS[path.suffix.lower()]
     with written_aside(path) as file:
         if form.name == "TIFF":
-            write_tiff(file, _channels(picture.samples), picture.icc, picture.exif)
+            channels = _channels(picture.samples)
+            write_tiff(file, channels, picture.icc, picture.exif, picture.xmp, picture.density)
         elif picture.samples.dtype == np.uint16:
             write_png(file, _channels(picture.samples), _chunks(picture))
         else:
@@ -74,12 +75,19 @@ def _channels(samples: np.ndarray) -> np.ndarray:
 
 
 def _chunks(picture: Picture) -> list[tuple[bytes, bytes]]:
+    """Of a PNG, in an order that is allowed."""
     chunks = list(picture.colour)
     if picture.icc:
         chunks.append(icc_chunk(picture.icc))
+    if picture.density:
+        chunks.append(density_chunk(picture.density))
     if picture.exif:
         chunks.append((b"eXIf", picture.exif))
-    return chunks
+    return chunks + _texts(picture)
+
+
+def _texts(picture: Picture) -> list[tuple[bytes, bytes]]:
+    return [*([xmp_chunk(picture.xmp)] if picture.xmp else []), *picture.text]
 
 
 def _options(picture: Picture, form: Format) -> dict[str, Any]:
@@ -89,8 +97,14 @@ def _options(picture: Picture, form: Format) -> dict[str, Any]:
         options["icc_profile"] = picture.icc
     if picture.exif:
         options["exif"] = b"Exif\0\0" + picture.exif
-    if form.name == "PNG" and picture.colour:
+    if form.name == "PNG":
         options["pnginfo"] = PngImagePlugin.PngInfo()
-        for name, content in picture.colour:
+        for name, content in (*picture.colour, *_texts(picture)):
             options["pnginfo"].add(name, content)
+    elif picture.xmp:
+        options["xmp"] = picture.xmp
+    if form.name == "JPEG" and picture.text:
+        options["comment"] = (text_of(picture.text[0]) or "").encode()
+    if picture.density or form.name == "BMP":  # for which Pillow makes up 96
+        options["dpi"] = picture.density or (0, 0)
     return options
