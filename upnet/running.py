@@ -71,15 +71,19 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], object]], Call
 def retarget(config: DictConfig, overrides: Sequence[str]) -> None:
     """Where the command line replaces a component, `model.upsampler._target_=my.module.Operator`, drop its settings.
 
-    They were the replaced component's; what the command line itself says of the new one stays.
+    They were the replaced component's; what the command line itself says of the new one stays, and so does what the
+    new one requires.
     """
+    from upnet.config.targets import required
+
     paths = [word.lstrip("+").partition("=")[0] for word in overrides]
     for path in (path.removesuffix("._target_") for path in paths if path.endswith("._target_")):
         node = OmegaConf.select(config, path)
+        needed = required(node["_target_"])
         with open_dict(config):
             for key in list(node):
                 own = any(word == f"{path}.{key}" or word.startswith(f"{path}.{key}.") for word in paths)
-                if key not in ("_target_", "_partial_") and not own:
+                if key not in ("_target_", "_partial_", *needed) and not own:
                     del node[key]
 
 

@@ -45,7 +45,7 @@ class TrainSettings:
     scheduler: Component
     trainer: Component
     callbacks: dict[str, Component | None]
-    logger: Component
+    logger: Component | list[Component] | dict[str, Component | None] | None
     protocol: ProtocolSettings
     scale: Annotated[int, Ge(2)]
     steps: Annotated[int, Ge(1)]

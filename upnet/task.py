@@ -7,7 +7,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from upnet.checkpoint import describe
 from upnet.ema import EMA
@@ -80,8 +80,14 @@ class Task(pl.LightningModule):
     def configure_optimizers(self) -> Any:
         """The optimizer of the raw weights, and its schedule by steps."""
         optimizer = self.make_optimizer(self.net.parameters())
-        scheduler = self.make_scheduler(optimizer, steps=self.steps)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+        scheduler = self.make_scheduler(optimizer, self.steps)
+        schedule = {"scheduler": scheduler, "interval": "step", "reduce_on_plateau": False}
+        return {"optimizer": optimizer, "lr_scheduler": schedule}
+
+    def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
+        """Step the schedule after an optimizer step; one that waits for a plateau steps after a validation."""
+        if not isinstance(scheduler, ReduceLROnPlateau):
+            scheduler.step()
 
     def on_train_start(self) -> None:
         """Prepare the optimizer for being recorded, now that its state is loaded."""
@@ -170,6 +176,9 @@ class Task(pl.LightningModule):
         overall = [tally.means()[0].psnr for tally in self.tallies["ema"].values()]
         self.log("val/psnr", sum(overall) / len(overall), logger=False)
         self.log("PSNR", sum(overall) / len(overall), prog_bar=True, logger=False)
+        scheduler = self.lr_schedulers()
+        if isinstance(scheduler, ReduceLROnPlateau):
+            scheduler.step(sum(overall) / len(overall))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """What makes a checkpoint describe itself."""

@@ -79,6 +79,15 @@ def signature(target: Callable[..., Any]) -> Signature | None:
     )
 
 
+def required(target: object) -> tuple[str, ...]:
+    """The settings that a target can't do without; none where it leads nowhere, which the check says."""
+    try:
+        takes = signature(locate(str(target), ""))
+    except ConfigError:
+        return ()
+    return takes.required if takes is not None else ()
+
+
 def _hints(target: Callable[..., Any], named: Sequence[inspect.Parameter]) -> Iterator[tuple[str, Any]]:
     """Each annotation resolved on its own, so that one which exists for type checkers only takes no other with it."""
     function = inspect.unwrap(target.__init__ if inspect.isclass(target) else target)

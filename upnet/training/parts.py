@@ -8,13 +8,17 @@ import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import Checkpoint, ProgressBar
+from pytorch_lightning.loggers import Logger
 
 from upnet.config import ConfigError, build
 from upnet.metrics import Protocol
 from upnet.precision import lightning_precision
 from upnet.running import quiet
 from upnet.task import Task
+from upnet.training.preflight import check_compiler, try_optimizer
+from upnet.training.schedule import scheduler_factory
 from upnet.training.size import within_memory
+from upnet.training.trainer_arguments import check_arguments, check_processes, check_slurm, profiler_in
 
 ELSEWHERE = (
     *("seed", "cache_dir", "skip_broken", "lr_rounded_up", "copy_check", "max_pixels", "workers", "device"),
@@ -35,14 +39,8 @@ def training_settings(config: DictConfig) -> dict[str, Any]:
 
 def build_task(config: DictConfig, model: dict[str, Any], settings: dict[str, Any]) -> Task:
     """The network and how it learns. Raises ConfigError where a component refuses what it was given."""
-    # A rehearsal on a single number: torch checks a rate only once the optimizer is made, which is after the start.
-    try:
-        optimizer = build(config.optimizer)([torch.nn.Parameter(torch.zeros(1))])
-    except ConfigError as fault:
-        raise ConfigError(
-            f"{fault}; rates, momentum, decay and eps are 0 or larger and betas in [0, 1), as in configs/optimizer"
-        ) from fault
-    build(config.scheduler)(optimizer, steps=config.steps)
+    # On their own: torch checks a rate only once the optimizer is made, which is after the start.
+    try_optimizer(config)
     with within_memory():
         net = build(config.model)
     return Task(
@@ -51,7 +49,7 @@ def build_task(config: DictConfig, model: dict[str, Any], settings: dict[str, An
         settings=settings,
         loss=build(config.loss),
         optimizer=build(config.optimizer),
-        scheduler=build(config.scheduler),
+        scheduler=scheduler_factory(config.scheduler),
         steps=config.steps,
         protocol=Protocol(**config.protocol),
         ema=config.ema,
@@ -64,20 +62,24 @@ def build_task(config: DictConfig, model: dict[str, Any], settings: dict[str, An
 def build_trainer(config: DictConfig) -> pl.Trainer:
     """Lightning's trainer, in steps: one long epoch, validated every so many batches."""
     quiet()
-    _check_numbers(config.trainer)
+    make_trainer = build(config.trainer)
+    check_arguments(make_trainer.keywords, config.steps)
+    if not make_trainer.keywords.get("plugins"):  # which may name another environment than SLURM
+        check_slurm()
     batches = config.steps * config.trainer.accumulate_grad_batches
     callbacks = [build(node) for node in config.callbacks.values() if node is not None]
     accelerator = accelerator_of(config)
     precision = lightning_precision(str(config.precision), accelerator)  # pyright: ignore[reportArgumentType]
     if precision == "16-mixed" and config.trainer.gradient_clip_val and config.optimizer.get("fused"):
         raise ValueError("precision=16 clips no gradients for a fused optimizer; add optimizer.fused=false")
-    logger = build(config.logger)
     try:
-        return build(config.trainer)(
+        trainer = make_trainer(
             accelerator=accelerator,
             precision=precision,
             callbacks=callbacks,
-            logger=logger,
+            logger=build_loggers(config) or False,
+            profiler=profiler_in(config.run_dir, make_trainer.keywords.get("profiler")),
+            default_root_dir=config.run_dir,
             val_check_interval=math.ceil(batches / config.validations),
             check_val_every_n_epoch=None,
             num_sanity_val_steps=0,
@@ -87,14 +89,18 @@ def build_trainer(config: DictConfig) -> pl.Trainer:
             enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),
         )
     except ConfigError as fault:
-        # Lightning refuses a device by this error or by a ValueError.
-        if not isinstance(fault.__cause__, MisconfigurationException | ValueError):
+        # Lightning refuses a device by one of these errors.
+        if not isinstance(fault.__cause__, MisconfigurationException | ValueError | TypeError):
             raise
         told = " ".join(str(fault.__cause__).split()).rstrip(".!")
         raise ConfigError(
             f"trainer.accelerator={accelerator} with trainer.devices={config.trainer.devices} is refused: {told}; take "
             "trainer=cpu, trainer=gpu, or trainer=ddp for several"
         ) from fault
+    check_processes(trainer)
+    if config.compile:
+        check_compiler(trainer.strategy.root_device)
+    return trainer
 
 
 def accelerator_of(config: DictConfig) -> str:
@@ -105,9 +111,8 @@ def accelerator_of(config: DictConfig) -> str:
     return "gpu" if torch.cuda.is_available() else "cpu"
 
 
-def _check_numbers(trainer: DictConfig) -> None:
-    """Raise ValueError for numbers that Lightning takes, and then trains nothing, or trains to the wrong side."""
-    for name, least in (("accumulate_grad_batches", 1), ("log_every_n_steps", 1), ("gradient_clip_val", 0)):
-        value = trainer.get(name)
-        if value is not None and value < least:
-            raise ValueError(f"trainer.{name}={value} is not allowed: at least {least} is expected")
+def build_loggers(config: DictConfig) -> list[Logger]:
+    """The loggers of a run: `logger` is null, one component, or several in a list or by names."""
+    built = build(config.logger)
+    several = list(built.values()) if isinstance(built, dict) else built if isinstance(built, list) else [built]
+    return [logger for logger in several if logger is not None]

@@ -32,6 +32,7 @@ from upnet.task import Task
 from upnet.training.events import forget_after
 from upnet.training.parts import build_task, build_trainer, training_settings
 from upnet.training.resume import CONCLUDED, NOT_DRAWN, find_checkpoint, first_step
+from upnet.training.trainer_arguments import refusals_of_lightning
 from upnet.training.writing import told_where_unwritable
 from upnet.versions import versions
 from upnet.whole import write_whole
@@ -93,11 +94,14 @@ def _run(config: DictConfig, task: Task, trainer: pl.Trainer, data: DataModule, 
     folder = Path(config.run_dir)
     step = None if resume is None else first_step(resume, task, trainer)
     if trainer.is_global_zero:
-        forget_after(folder / "tensorboard", step)
+        for logger in trainer.loggers:
+            if isinstance(logger, TensorBoardLogger):
+                forget_after(Path(logger.log_dir), step)
     write_config(config, folder, trainer)
 
     started = time.perf_counter()
-    trainer.fit(task, datamodule=Feed(data), ckpt_path=resume, weights_only=True)
+    with refusals_of_lightning():
+        trainer.fit(task, datamodule=Feed(data), ckpt_path=resume, weights_only=True)
     signal = next((call.signal for call in trainer.callbacks if isinstance(call, SaveAtInterrupt)), 0)  # pyright: ignore[reportAttributeAccessIssue]
     if signal and task.global_step < config.steps:
         last = next((call.last for call in trainer.callbacks if isinstance(call, Checkpoints)), None)  # pyright: ignore[reportAttributeAccessIssue]
@@ -108,6 +112,11 @@ def _run(config: DictConfig, task: Task, trainer: pl.Trainer, data: DataModule, 
             f"saved step {task.global_step} of {config.steps}. Go on by the same command with "
             f"ckpt={last} hydra.run.dir={folder}",
             signal,
+        )
+    if not task.tallies["ema"]:
+        raise ValueError(
+            f"trainer.max_time={config.trainer.get('max_time')} was over before a step was made; the time counts from "
+            "the first start of a run, resumed or not: raise it, or leave it out"
         )
     minutes = (time.perf_counter() - started) / 60
     return conclude(config, task, trainer, data, minutes)
@@ -164,7 +173,7 @@ def write_config(config: DictConfig, folder: Path, trainer: pl.Trainer) -> None:
 
 
 def conclude(config: DictConfig, task: Task, trainer: pl.Trainer, data: DataModule, minutes: float) -> dict[str, Any]:
-    """The last scores as results.json, a table, hparams in TensorBoard, a picture, and what to do next.
+    """The last scores as results.json, a table, hyperparameters in the loggers, a picture, and what to do next.
 
     results.json comes first; what illustrates it may fail, and is then a warning. The picture is written last, and is
     what tells that nothing is missing; where it can't be drawn, `NOT_DRAWN` with the reason is there instead.
@@ -203,7 +212,11 @@ def conclude(config: DictConfig, task: Task, trainer: pl.Trainer, data: DataModu
     for logger in trainer.loggers:
         with illustrating(f"the last entry of {type(logger).__name__}"):
             _log_remarks(logger, content, task.global_step)
-            logger.log_hyperparams(hyperparameters(config, count), metrics)
+            if isinstance(logger, TensorBoardLogger):
+                logger.log_hyperparams(hyperparameters(config, count), metrics)
+            else:  # which take no metrics with them
+                logger.log_hyperparams(hyperparameters(config, count))
+                logger.log_metrics(metrics, task.global_step)
             logger.finalize("success")  # or its file and its thread would stay open
     _draw(task, data, content, folder)
     with illustrating("the printed table"):

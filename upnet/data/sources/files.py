@@ -75,7 +75,7 @@ def find_pictures(folder: Path, what: str) -> dict[str, Path]:
 
 
 def set_name(folder: Path) -> str:
-    """What to call the pictures of a folder, as text: its name, or the parent's where the folder is just called HR or GT."""
+    """The name of a folder's images, as text: the folder's name, or its parent's if the folder is called HR or GT."""
     folder = folder.resolve()
     return as_name((folder.parent.name if is_hr(folder.name) else folder.name) or "pictures")
 

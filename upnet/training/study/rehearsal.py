@@ -56,9 +56,8 @@ def rehearse(config: DictConfig) -> Seconds:
         config.steps = warmup + measured
         config.validations = 1
         config.callbacks = {}
-        config.logger = False
+        config.logger = None
         config.trainer.max_steps = config.steps
-    OmegaConf.update(config, "trainer.limit_val_batches", 1, force_add=True)
     OmegaConf.update(config, "trainer.log_every_n_steps", 10**9, force_add=True)
     data = build(config.data)
     assert isinstance(data, DataModule)
@@ -66,6 +65,7 @@ def rehearse(config: DictConfig) -> Seconds:
     assert isinstance(model, dict)
     task = build_task(config, {str(key): value for key, value in model.items()}, {})
     trainer, clock = build_trainer(config), _Clock()
+    trainer.limit_val_batches = 1
     trainer.callbacks.append(clock)  # pyright: ignore[reportAttributeAccessIssue]
     trainer.fit(task, datamodule=Feed(data))
     per_step = config.trainer.accumulate_grad_batches
