@@ -11,6 +11,7 @@ PACKAGE = ROOT / "upnet"
 # Each may import from the groups before it and from itself; leaves know nothing of models.
 ORDER = ["site", "blocks upsample encoders", "models", "ema results scoring task checkpoint", "study figures upscaler"]
 LEAVES = {"imresize", "metrics", "losses", "schedulers", "data", "config", "precision", "version"}
+LEAVES |= {"command_line", "starting"}
 LIGHTNING = {"task", "callbacks", "training", "data/feeding"}
 HYDRA = {"config", "running", "sentences", "training", "evaluating", "upscaling", "report"}
 

@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+from upnet.command_line import user_path
+
 LAST = "last.ckpt"
 
 
@@ -13,7 +15,7 @@ def folder_of_run(ckpt: str | None, new: str) -> str:
     """
     if ckpt is None:
         return new
-    path = newest_checkpoint(Path("runs")) if ckpt == "last" else Path(ckpt)
+    path = newest_checkpoint(Path("runs")) if ckpt == "last" else user_path(ckpt)
     own = path is not None and path.parent.name == "checkpoints" and re.fullmatch(r"last(-\d+)?\.ckpt", path.name)
     return str(path.parent.parent) if path is not None and own and path.is_file() else new
 

@@ -5,6 +5,9 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
+from upnet.starting import run_program
+from upnet.version import VERSION
+
 USER, INTERRUPTED = 2, 130
 """Exit codes: what the user said or has is wrong; it was broken off."""
 
@@ -26,6 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m upnet.data",
         description="Published sets of pictures, got and inspected. Without a command, they are listed.",
     )
+    parser.add_argument("--version", action="version", version=f"upnet {VERSION}")
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND")
     add_download(subparsers)
     add_audit(subparsers)
@@ -44,4 +48,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_program(main))

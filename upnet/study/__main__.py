@@ -5,8 +5,10 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
+from upnet.starting import run_program
 from upnet.study.diagnostics.command import add_parser as add_diagnose
 from upnet.study.oracle.command import add_parser as add_oracle
+from upnet.version import VERSION
 
 USER, INTERRUPTED = 2, 130
 
@@ -24,6 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Anything else that goes wrong is raised, and ends the program with 1.
     """
     parser = _Parser(prog="python -m upnet.study", description="Upsampling operators held against each other.")
+    parser.add_argument("--version", action="version", version=f"upnet {VERSION}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for add in (add_oracle, add_diagnose):
         add(commands)
@@ -40,4 +43,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_program(main))

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from upnet.command_line import user_path
 from upnet.data.picture import SUFFIXES, BrokenPictureError, is_picture, read_rgb
 from upnet.data.sources.base import Entry, hash_file
 
@@ -35,7 +36,7 @@ def digest_of(path: Path) -> str:
 
 def existing_folder(folder: str | Path, what: str) -> Path:
     """The folder as a Path. Raises ValueError where it doesn't exist, or is a file."""
-    path = Path(folder).expanduser()
+    path = user_path(folder)
     if not path.exists():
         raise ValueError(
             f"{what}: there is no folder {path} (seen from {Path.cwd()}); give the path of a folder of pictures"
