@@ -140,7 +140,12 @@ def _told(in_job: bool, debug: bool) -> Iterator[None]:
             told = fault if code is not None and not debug else traceback.format_exc()
             print(f"\nrun {HydraConfig.get().job.id} failed: {told}", file=sys.stderr, flush=True)
             raise
-        if (code == USER or broken_off) and in_job and not in_multirun() and not _of_earlier_start():
+        if (
+            (code == USER or isinstance(fault, InterruptedRunError))
+            and in_job
+            and not in_multirun()
+            and not _of_earlier_start()
+        ):
             forget_run(Path(HydraConfig.get().runtime.output_dir))
         if code is None or (debug and not broken_off):
             raise
@@ -155,7 +160,7 @@ def _of_earlier_start() -> bool:
 
 
 def forget_run(folder: Path) -> None:
-    """Remove the folder of a run that was refused before it began: what Hydra wrote ahead, and nothing else.
+    """Remove the folder of a run that was refused or interrupted before it began, with what Hydra wrote ahead.
 
     A folder that holds anything more is left as it is.
     """
