@@ -9,19 +9,24 @@ python evaluate.py 'results=[A,B]'                          one table of the res
 python evaluate.py --help                                   every setting
 """
 
-from omegaconf import DictConfig
+from typing import TYPE_CHECKING
 
-from upnet.running import command
+from upnet.program import command
+from upnet.starting import at_work
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
 USES = ("checkpoint", "study", "results", "baseline")
 
 
 @command("evaluate")
-def main(config: DictConfig) -> None:
+def main(config: "DictConfig") -> None:
     """Compose, check, then whichever of the uses was asked for."""
     from upnet.asked import asked_use
+    from upnet.running import given_settings
 
-    use = asked_use(config, USES)
+    use = asked_use(config, USES, given_settings())
     # torch is imported from here on.
     from upnet.config import check
     from upnet.settings import EvaluateSettings
@@ -32,6 +37,7 @@ def main(config: DictConfig) -> None:
     from upnet.evaluating import compare_results, compare_study, export_checkpoint, score_baseline, score_checkpoints
     from upnet.upscaling import upscale
 
+    at_work()
     further = {"input": upscale, "export": export_checkpoint}
     scored = next((further[word] for word in further if config[word] is not None), score_checkpoints)
     {"checkpoint": scored, "study": compare_study, "results": compare_results, "baseline": score_baseline}[use](config)

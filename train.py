@@ -5,13 +5,17 @@ python train.py experiment=study/NAME   a study: every arm with every seed
 python train.py --help              every setting
 """
 
-from omegaconf import DictConfig
+from typing import TYPE_CHECKING
 
-from upnet.running import command
+from upnet.program import command
+from upnet.starting import at_work
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
 
 @command("train")
-def main(config: DictConfig) -> float | None:
+def main(config: "DictConfig") -> float | None:
     """Compose, check, fit, score. The mean PSNR comes back, for Hydra's sweepers; of a study, nothing does."""
     from upnet.config import check
     from upnet.settings import TrainSettings
@@ -20,10 +24,12 @@ def main(config: DictConfig) -> float | None:
     if config.study is not None:
         from upnet.training.study import run_study
 
+        at_work()
         run_study(config)
         return None
     from upnet.training import train
 
+    at_work()
     datasets = train(config)["datasets"].values()
     return sum(float(dataset["psnr"]) for dataset in datasets) / len(datasets)
 

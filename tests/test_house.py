@@ -14,6 +14,7 @@ ORDER = [
     "study figures upscaler",
 ]
 LEAVES = {"imresize", "metrics", "losses", "schedulers", "data", "config", "precision", "version", "plain_text"}
+LEAVES |= {"command_line", "starting"}
 LIGHTNING = {"task", "recording", "callbacks", "training", "data/feeding"}
 HYDRA = {"config", "running", "sentences", "training", "evaluating", "upscaling", "report"}
 

@@ -73,6 +73,13 @@ def test_pictures_of_one_name_and_two_endings_are_both_kept(upscaler: Upscaler, 
     assert [path.name for path in written] == ["a.bmp.png", "a.png.png"]
 
 
+@pytest.mark.parametrize("folder", ["new", "new/deep/er"])
+def test_a_picture_goes_into_a_folder_that_is_made_for_it(upscaler: Upscaler, tmp_path: Path, folder: str) -> None:
+    saved(tmp_path / "a.png", 6, 5, 3)
+    upscale_files(upscaler, tmp_path / "a.png", tmp_path / folder / "b.png")
+    assert Image.open(tmp_path / folder / "b.png").size == (10, 12)
+
+
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 @pytest.mark.parametrize("source", [".png", ".tif"])
 @pytest.mark.parametrize("target", [".png", ".tif"])

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from upnet.starting import leave_at_once, starts_module
 from upnet.version import VERSION
 
 if TYPE_CHECKING:
@@ -11,6 +12,9 @@ if TYPE_CHECKING:
 
 __version__ = VERSION
 __all__ = ["__version__", "load"]
+
+if starts_module():
+    leave_at_once()
 
 
 def load(

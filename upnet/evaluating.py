@@ -10,6 +10,7 @@ from rich.console import Console
 
 from upnet.asked import listed
 from upnet.checkpoint import Loaded, export, load_network
+from upnet.command_line import script, setting, shell_word, user_path
 from upnet.config import build
 from upnet.data import DataModule, Store, open_sets
 from upnet.data import build as build_store
@@ -22,6 +23,7 @@ from upnet.outputs import Kept, beside_run, keep_pictures
 from upnet.plain_text import readable
 from upnet.report import print_results, print_side_by_side, shorten
 from upnet.results import Tally, read_json, results, write_csv, write_json
+from upnet.running import refuse_other_scale
 from upnet.scoring import by_baseline, check_protocol, score_method, score_sets
 from upnet.study.cost import parameters
 from upnet.study.picture import draw_study
@@ -37,6 +39,7 @@ def score_checkpoints(config: DictConfig) -> None:
     protocol, device, measures = _conditions(config)
     checkpoints = [load_network(path, config.weights, listed(config.trust)) for path in listed(config.checkpoint)]
     for loaded in checkpoints:
+        refuse_other_scale(config, loaded.net.scale, loaded.path)
         check_protocol(loaded.net, protocol)
     scales = sorted({loaded.net.scale for loaded in checkpoints})
     if len(scales) > 1 and not config.mixed:
@@ -67,11 +70,13 @@ def export_checkpoint(config: DictConfig) -> None:
     checkpoints = listed(config.checkpoint)
     if len(checkpoints) != 1:
         raise ValueError(f"export= writes the network of one checkpoint; got {len(checkpoints)}")
-    target = Path(config.export).expanduser()
-    export(load_network(checkpoints[0], config.weights, listed(config.trust)), target)
-    Console(highlight=False, soft_wrap=True, markup=False, emoji=False).print(
-        f"Written to {shorten(target)}, {target.stat().st_size / 1e6:.2f} MB\n"
-        f"Score it                python evaluate.py checkpoint={shorten(target)}"
+    target = user_path(config.export)
+    loaded = load_network(checkpoints[0], config.weights, listed(config.trust))
+    refuse_other_scale(config, loaded.net.scale, loaded.path)
+    export(loaded, target)
+    print(
+        f"Written to {shell_word(shorten(target))}, {target.stat().st_size / 1e6:.2f} MB\n"
+        f"Score it                {script('evaluate.py')} {setting('checkpoint', shorten(target))}"
     )
 
 

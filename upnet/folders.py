@@ -8,6 +8,7 @@ from pathlib import Path
 
 from hydra.types import RunMode
 
+from upnet.command_line import user_path
 from upnet.whole import write_whole
 
 LAST = "last.ckpt"
@@ -25,7 +26,7 @@ def folder_of_run(ckpt: str | None, new: str, mode: RunMode | None = None) -> st
     """
     if ckpt is None:
         return new_folder(new, mode)
-    path = newest_checkpoint(Path("runs")) if ckpt == "last" else Path(ckpt)
+    path = newest_checkpoint(Path("runs")) if ckpt == "last" else user_path(ckpt)
     own = None if path is None else state_of_run(path)
     return new_folder(new, mode) if own is None else str(own.parent.parent)
 

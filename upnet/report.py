@@ -1,6 +1,5 @@
 """What a run tells its user: tables, and what to do next."""
 
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -10,6 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table
 
+from upnet.command_line import script, setting, shell_word
 from upnet.comparable import brief, footings, footnote, footnote_with_remark, marked
 from upnet.metrics import Protocol, gain
 
@@ -73,25 +73,35 @@ def print_side_by_side(names: Sequence[str], contents: Sequence[Mapping[str, Any
 def next_commands(folder: Path, config: DictConfig) -> None:
     """How to look at a run in TensorBoard, evaluate its checkpoint, and upscale a picture."""
     path = folder / "checkpoints" / "last.ckpt"
-    console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
-    console.print(
-        f"\nPictures side by side   {shorten(folder / 'comparison.png')}\n"
-        f"Look at the training    tensorboard --logdir {shlex.quote(str(shorten(folder)))}"
+    print(
+        f"\nPictures side by side   {shell_word(shorten(folder / 'comparison.png'))}\n"
+        f"Look at the training    tensorboard --logdir {shell_word(shorten(folder))}"
     )
     if not path.is_file():
         return
-    last = shlex.quote(str(shorten(path)))
-    roots = OmegaConf.select(config, "data.val_root")
-    data = "" if roots is None else " data=folder " + shlex.quote(f"data.root={_plain_list(roots)}")
-    trust, protocol = _trust(config), _protocol(config)
-    console.print(
-        f"Score the checkpoint    python evaluate.py checkpoint={last}{data}{protocol}{trust}\n"
-        f"Upscale a picture       python evaluate.py checkpoint={last} input=photo.png "
-        f"output=photo_x{config.scale}.png{trust}"
+    evaluate = [script("evaluate.py"), setting("checkpoint", shorten(path))]
+    trust = _trust(config)
+    larger = ["input=photo.png", f"output=photo_x{config.scale}.png"]
+    print(
+        f"Score the checkpoint    {' '.join([*evaluate, *_pictures(config), *_protocol(config), *trust])}\n"
+        f"Upscale a picture       {' '.join([*evaluate, *larger, *trust])}"
     )
 
 
-def _trust(config: DictConfig) -> str:
+def _pictures(config: DictConfig) -> list[str]:
+    """The validation pictures, and how they are read, as arguments."""
+    given = {
+        "data.root": OmegaConf.select(config, "data.val_root"),
+        "data.cache_dir": OmegaConf.select(config, "data.cache_dir"),
+        "data.skip_broken": OmegaConf.select(config, "data.skip_broken") or None,
+        "data.lr_rounded_up": OmegaConf.select(config, "data.lr_rounded_up") or None,
+        "max_pixels": OmegaConf.select(config, "max_pixels"),
+    }
+    folder = ["data=folder"] if given["data.root"] is not None else []
+    return folder + [setting(name, value) for name, value in given.items() if value is not None]
+
+
+def _trust(config: DictConfig) -> list[str]:
     """What a checkpoint with operators from outside needs, beside its path."""
     found: set[str] = set()
 
@@ -107,14 +117,15 @@ def _trust(config: DictConfig) -> str:
                 walk(child)
 
     walk(OmegaConf.to_container(config.model, resolve=True))
-    return f" 'trust=[{','.join(sorted(found))}]'" if len(found) > 1 else f" trust={found.pop()}" if found else ""
+    modules = sorted(found)
+    return [setting("trust", modules if len(modules) > 1 else modules[0])] if modules else []
 
 
-def _protocol(config: DictConfig) -> str:
+def _protocol(config: DictConfig) -> list[str]:
     """The settings of the protocol that aren't the default ones, as arguments."""
     default = asdict(Protocol())
     changed = {str(key): value for key, value in config.protocol.items() if value != default[str(key)]}
-    return "".join(f" protocol{'' if key == 'name' else f'.{key}'}={value}" for key, value in changed.items())
+    return [setting("protocol" if key == "name" else f"protocol.{key}", value) for key, value in changed.items()]
 
 
 def hyperparameters(config: DictConfig, parameters: int) -> dict[str, str | int | float | bool]:
@@ -148,10 +159,6 @@ def shorten(path: Path) -> Path:
 
 def _short(node: Mapping[str, Any] | None) -> str:
     return "none" if node is None else str(node["_target_"]).rsplit(".", 1)[-1]
-
-
-def _plain_list(roots: Any) -> str:
-    return roots if isinstance(roots, str) else "[" + ",".join(roots) + "]"
 
 
 def _cells(

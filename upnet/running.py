@@ -3,6 +3,7 @@
 import functools
 import logging
 import os
+import signal
 import sys
 import traceback
 import warnings
@@ -16,9 +17,11 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from upnet.command_line import PATHS, quote_paths, user_path
 from upnet.folders import folder_of_config, folder_of_run, new_folder, new_sweep_folder
 from upnet.plain_text import print_anything
-from upnet.sentences import CONFIGS, folder_refused, sentence
+from upnet.sentences import CONFIGS, folder_refused, refuse_options, sentence
+from upnet.starting import BROKEN_OFF, broke_off, clear_away_by
 
 USER, FAILED, SIGNALLED = 2, 1, 128
 """Exit codes: the user's setting or file is wrong; the run failed; a signal of that number more broke it off."""
@@ -50,6 +53,9 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], object]], Call
         @functools.wraps(function)
         def job(config: DictConfig) -> object:
             with _told(in_job=True, debug=config.get("debug") is True):
+                if not in_multirun() and not _of_earlier_start():
+                    clear_away_by(lambda: forget_run(Path(HydraConfig.get().runtime.output_dir)))
+                expand_home(config)
                 refuse_nested_processes(config)
                 retarget(config, HydraConfig.get().overrides.task)
                 return function(config)
@@ -61,6 +67,9 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], object]], Call
             os.environ.setdefault("HYDRA_FULL_ERROR", "1")
             print_anything()
             with _told(in_job=False, debug="debug=true" in sys.argv):
+                refuse_options(sys.argv[1:], config_name)
+                multirun = not {"-m", "--multirun", "hydra.mode=MULTIRUN"}.isdisjoint(sys.argv)
+                sys.argv[1:] = quote_paths(sys.argv[1:], multirun)
                 program()
 
         return run
@@ -87,20 +96,64 @@ def retarget(config: DictConfig, overrides: Sequence[str]) -> None:
                     del node[key]
 
 
+def expand_home(config: DictConfig) -> None:
+    """Expand `~` in the paths that a yaml names, as quote_paths() does in those of the command line."""
+    for name in PATHS:
+        group, _, key = name.rpartition(".")
+        node = OmegaConf.select(config, group) if group else config
+        if not isinstance(node, DictConfig) or key not in node or OmegaConf.is_interpolation(node, key):
+            continue
+        value = OmegaConf.to_container(node, resolve=False)[key]  # pyright: ignore[reportCallIssue, reportArgumentType]
+        if isinstance(value, str):
+            node[key] = _expanded(value)
+        elif isinstance(value, list):
+            node[key] = [_expanded(item) if isinstance(item, str) else item for item in value]
+
+
+def _expanded(path: str) -> str:
+    return str(user_path(path)) if path.startswith("~") else path
+
+
+def given_settings() -> set[str]:
+    """The settings that the command line sets, be it to their defaults."""
+    words = HydraConfig.get().overrides.task if HydraConfig.initialized() else []
+    return {word.lstrip("+").partition("=")[0] for word in words}
+
+
+def refuse_other_scale(config: DictConfig, scale: int, checkpoint: str | Path) -> None:
+    """Raise ValueError where the command line gives a scale that is not that of the checkpoint's network."""
+    given = given_settings()
+    for name, value in (("scale", config.scale), ("data.scale", config.data.scale)):
+        if name in given and value != scale:
+            raise ValueError(
+                f"{name}={value} is not the scale of {checkpoint}, whose network makes pictures {scale} times as "
+                f"large; leave {name} out, or give a checkpoint of that scale"
+            )
+
+
 @contextmanager
 def _told(in_job: bool, debug: bool) -> Iterator[None]:
     try:
         yield
-    except Exception as fault:
+    except (Exception, KeyboardInterrupt, SystemExit) as raised:
+        broken_off = broke_off(raised) and not isinstance(raised, InterruptedRunError)
+        if isinstance(raised, SystemExit) and not broken_off:
+            raise
+        fault = InterruptedRunError(BROKEN_OFF, signal.SIGINT) if broken_off else raised
         code = _exit_code(fault)
         if in_job and in_multirun() and not isinstance(fault, InterruptedRunError):
             # Hydra tells the first failure only, and only when all runs are through.
             told = fault if code is not None and not debug else traceback.format_exc()
             print(f"\nrun {HydraConfig.get().job.id} failed: {told}", file=sys.stderr, flush=True)
             raise
-        if code == USER and in_job and not in_multirun() and not _of_earlier_start():
+        if (
+            (code == USER or isinstance(fault, InterruptedRunError))
+            and in_job
+            and not in_multirun()
+            and not _of_earlier_start()
+        ):
             forget_run(Path(HydraConfig.get().runtime.output_dir))
-        if code is None or debug:
+        if code is None or (debug and not broken_off):
             raise
         print(f"\n{sentence(fault) if in_job else folder_refused(fault)}", file=sys.stderr, flush=True)
         raise SystemExit(code) from None
@@ -113,7 +166,7 @@ def _of_earlier_start() -> bool:
 
 
 def forget_run(folder: Path) -> None:
-    """Remove the folder of a run that was refused before it began: what Hydra wrote ahead, and nothing else.
+    """Remove the folder of a run that was refused or interrupted before it began, with what Hydra wrote ahead.
 
     A folder that holds anything more is left as it is.
     """

@@ -2,9 +2,11 @@
 
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import hydra
+from hydra._internal.utils import get_args_parser
 from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 
@@ -22,6 +24,25 @@ def sentence(fault: BaseException) -> str:
     if isinstance(fault, HydraException) or str(fault).startswith(_ODD_CHOICE):
         return _of_hydra(fault)
     return str(fault)
+
+
+def refuse_options(words: Sequence[str], config_name: str) -> None:
+    """Raise ValueError for a word that begins with a dash and is none of Hydra's options."""
+    parser = get_args_parser()
+    options = {name for action in parser._actions for name in action.option_strings}
+    known = {choice for action in parser._actions if "-i" in action.option_strings for choice in action.choices or ()}
+    for word, following in zip(words, [*words[1:], ""], strict=True):
+        option, _, value = word.partition("=")
+        if not option.startswith("-"):
+            continue
+        value = value or ("" if following.startswith("-") or "=" in following else following)
+        if option in options and not (option == "-i" and value and value not in known):
+            continue
+        first, dot, rest = option.lstrip("-").replace("-", "_").partition(".")
+        names = [*map(str, OmegaConf.load(CONFIGS / f"{config_name}.yaml")), *(path.name for path in CONFIGS.iterdir())]
+        near = next((name for name in names if first and name.startswith(first)), None)
+        meant = f"did you mean {near}{dot}{rest}={value or 'VALUE'}?" if near else "--help lists them"
+        raise ValueError(f"{word} is not an option of {config_name}.py; settings are given as NAME=VALUE: {meant}")
 
 
 def folder_refused(fault: BaseException) -> str:
@@ -48,8 +69,8 @@ def _of_hydra(fault: BaseException) -> str:
 
 def _unreadable(word: str) -> str:
     return (
-        f"{word} can't be read as a setting: write NAME=VALUE, and quote a value with blanks, commas, brackets or "
-        """equals signs: 'NAME="VALUE"'"""
+        f"{word} can't be read as a setting: write NAME=VALUE, and quote a value that holds anything but letters, "
+        """digits and -_./ of ASCII: 'NAME="VALUE"'"""
     )
 
 

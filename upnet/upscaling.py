@@ -11,13 +11,14 @@ from omegaconf import DictConfig
 from tqdm import tqdm
 
 from upnet.asked import listed
+from upnet.command_line import user_path
 from upnet.device import pick_device
 from upnet.memory import OF_PICTURES, keep_few_kernels
 from upnet.pictures.formats import FORMATS
 from upnet.pictures.naming import Plan, plan, prepare, prepare_below, shown
 from upnet.pictures.picture import read_picture
 from upnet.pictures.writing import write_picture
-from upnet.running import InterruptedRunError
+from upnet.running import InterruptedRunError, refuse_other_scale
 from upnet.upscaler import Upscaler, load
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
@@ -56,10 +57,11 @@ def upscale(config: DictConfig) -> None:
         raise ValueError(f"input= is upscaled by one checkpoint; got {len(checkpoints)}")
     device, trust = pick_device(config.device), listed(config.trust)
     upscaler = load(checkpoints[0], config.weights, trust, "cpu", config.tile, config.ensemble, config.alpha).to(device)
-    target = None if config.output is None else Path(config.output).expanduser()
+    refuse_other_scale(config, upscaler.scale, checkpoints[0])
+    target = None if config.output is None else user_path(config.output)
     outcome = Outcome()
     try:
-        upscale_files(upscaler, Path(config.input).expanduser(), target, config.max_pixels, outcome)
+        upscale_files(upscaler, user_path(config.input), target, config.max_pixels, outcome)
     except KeyboardInterrupt:
         told = f"Interrupted with {outcome.remaining} pictures to go; those that are written are complete"
         raise InterruptedRunError(told, signal.SIGINT) from None

@@ -108,7 +108,7 @@ def command(
         capfd.readouterr()
         with pytest.raises(SystemExit) as ended:
             main()
-        return Ended(ended.value.code, _shown(capfd.readouterr().err), sorted(_paths(place) - before))
+        return Ended(ended.value.code, shown(capfd.readouterr().err), sorted(_paths(place) - before))
 
     return run
 
@@ -117,7 +117,7 @@ def _paths(folder: Path) -> set[str]:
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*")}
 
 
-def _shown(text: str) -> str:
+def shown(text: str) -> str:
     """What a terminal shows in the end: a bar that was drawn over is gone."""
     lines = [line.rpartition("\r")[2] for line in text.replace("\r\n", "\n").split("\n")]
     return "\n".join(line for line in lines if line.strip())

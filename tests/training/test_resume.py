@@ -3,13 +3,16 @@
 import json
 import random
 import re
+import shlex
 import signal
 from pathlib import Path
 
 import pytest
-from support import interrupt_at, same, scalars, state
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from support import Compose, interrupt_at, same, scalars, state
 
 from upnet.checkpoint import DamagedCheckpointError, load_network
+from upnet.command_line import quote_paths
 from upnet.running import InterruptedRunError
 from upnet.training import train
 from upnet.training.resume import find_checkpoint
@@ -52,6 +55,19 @@ def test_a_resumed_run_ends_bit_for_bit_as_an_undisturbed_one(
     assert results[0]["datasets"] == results[1]["datasets"]
     told = [scalars(tmp_path / run / "tensorboard")["validation/psnr"] for run in ("whole", "broken")]
     assert sorted(told[0]) == sorted(told[1])
+
+
+def test_the_hint_after_ctrl_c_goes_on_in_any_folder(
+    tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compose: Compose
+) -> None:
+    interrupt_at(monkeypatch, 5, signal.SIGINT)
+    with pytest.raises(InterruptedRunError) as broken:
+        train(tiny(run="a b, [c] it's café $HOME"))
+    _, _, hint = str(broken.value).partition("by the same command with ")
+    ckpt, folder = quote_paths(shlex.split(hint))
+    assert compose(ckpt).ckpt == f"{tmp_path}/a b, [c] it's café $HOME/checkpoints/last.ckpt"
+    parsed = OverridesParser.create().parse_override(folder)
+    assert (parsed.key_or_group, parsed.value()) == ("hydra.run.dir", f"{tmp_path}/a b, [c] it's café $HOME")
 
 
 def test_a_damaged_checkpoint_is_named_and_the_one_before_it_is_used(

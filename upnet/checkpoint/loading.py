@@ -13,6 +13,7 @@ from upnet.checkpoint.faults import reason
 from upnet.checkpoint.loaded import Loaded
 from upnet.checkpoint.skeleton import no_larger_than
 from upnet.checkpoint.weights import Weights, chosen, fill
+from upnet.command_line import user_path
 from upnet.config import Component, ConfigError, build, check, check_targets
 from upnet.models import EncoderDecoder
 
@@ -34,7 +35,7 @@ def load_network(path: str | Path, weights: Weights = "ema", trust: Sequence[str
     anything is imported. Raises ValueError where the file is missing, no checkpoint of upnet, of a format this version
     doesn't know, asks for other code, describes a network larger than itself, or holds weights that don't fit it.
     """
-    path = Path(path)
+    path = user_path(path)
     content = read(path)
     told = content["upnet"]
     try:

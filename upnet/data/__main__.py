@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from upnet.plain_text import print_anything
+from upnet.starting import run_program
+from upnet.version import VERSION
 
 USER, INTERRUPTED = 2, 130
 """Exit codes: what the user said or has is wrong; it was broken off."""
@@ -29,6 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m upnet.data",
         description="Published sets of pictures, got and inspected. Without a command, they are listed.",
     )
+    parser.add_argument("--version", action="version", version=f"upnet {VERSION}")
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND")
     add_download(subparsers)
     add_audit(subparsers)
@@ -47,4 +50,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_program(main))

@@ -4,6 +4,7 @@ import logging
 import os
 from pathlib import Path
 
+from upnet.command_line import user_path
 from upnet.data.sources.base import Source
 
 log = logging.getLogger(__name__)
@@ -18,7 +19,7 @@ def places(source: Source, cache_dir: str | Path | None) -> list[Path]:
     from no folder; and the user's cache folder last.
     """
     if cache_dir is not None:
-        return [Path(cache_dir).expanduser()]
+        return [user_path(cache_dir)]
     home = source.home or project_data()
     return [*([home / FOLDER] if home is not None else []), user_cache()]
 

@@ -63,6 +63,8 @@ def prepare_below(folder: Path, larger: Path) -> None:
 
     Raises ValueError where a link leads it out of the output folder, or where it can't be made, or not be written to.
     """
+    if not folder.exists():  # and so holds no link
+        prepare(folder)
     inside, parent = folder.resolve(), larger.parent
     while not parent.exists():
         parent = parent.parent

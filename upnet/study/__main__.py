@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from upnet.plain_text import print_anything
+from upnet.starting import run_program
 from upnet.study.diagnostics.command import add_parser as add_diagnose
 from upnet.study.oracle.command import add_parser as add_oracle
+from upnet.version import VERSION
 
 USER, INTERRUPTED = 2, 130
 
@@ -26,6 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     print_anything()
     parser = _Parser(prog="python -m upnet.study", description="Upsampling operators held against each other.")
+    parser.add_argument("--version", action="version", version=f"upnet {VERSION}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for add in (add_oracle, add_diagnose):
         add(commands)
@@ -42,4 +45,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_program(main))

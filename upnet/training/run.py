@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import Logger, TensorBoardLogger
 
 from upnet.callbacks import Checkpoints, SaveAtInterrupt
+from upnet.command_line import setting
 from upnet.config import build
 from upnet.data import DataModule, Feed
 from upnet.data.lock import locked
@@ -110,7 +111,7 @@ def _run(config: DictConfig, task: Task, trainer: pl.Trainer, data: DataModule, 
             trainer.save_checkpoint(last)
         raise InterruptedRunError(
             f"saved step {task.global_step} of {config.steps}. Go on by the same command with "
-            f"ckpt={last} hydra.run.dir={folder}",
+            f"{setting('ckpt', last)} {setting('hydra.run.dir', folder)}",
             signal,
         )
     if not task.tallies["ema"]:
@@ -154,8 +155,8 @@ def refuse_to_replace(folder: Path) -> None:
     last = folder / "checkpoints" / LAST
     if last.is_file():
         raise ValueError(
-            f"{folder} holds the checkpoints of another run; go on with it by ckpt={last}, or give this one a folder "
-            "by hydra.run.dir="
+            f"{folder} holds the checkpoints of another run; go on with it by {setting('ckpt', last)}, or give this "
+            "one a folder by hydra.run.dir="
         )
 
 

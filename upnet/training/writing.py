@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from upnet.command_line import setting
 from upnet.folders import LAST
 
 REASONS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
@@ -24,7 +25,8 @@ def told_where_unwritable(folder: Path) -> Iterator[None]:
             raise
         last = folder / "checkpoints" / LAST
         saved = f"What was saved is whole: {last}" if last.is_file() else "Nothing was saved yet"
-        again = f"with ckpt={last} hydra.run.dir={folder}" if last.is_file() else f"with hydra.run.dir={folder}"
+        again = f"{setting('ckpt', last)} {setting('hydra.run.dir', folder)}"
+        again = f"with {again if last.is_file() else setting('hydra.run.dir', folder)}"
         place = fault.filename or folder
         raise UnwritableRunError(
             f"{place} can't be written: {fault.strerror}. {saved}. Make room, or make it writable, and go on by the "

@@ -2,6 +2,8 @@
 
 import sys
 
+from upnet.starting import run_program
 from upnet.upsample.show.command import main
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(run_program(main))

@@ -2,8 +2,10 @@
 
 import argparse
 import sys
-from pathlib import Path
 from typing import Any
+
+from upnet.command_line import user_path
+from upnet.starting import at_work
 
 CLEAN, FOUND, MISTAKEN = 0, 1, 2
 
@@ -50,7 +52,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--patch", type=int, default=32, metavar="N", help="data.patch of the training that is planned (default: 32)"
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the findings there as well")
+    parser.add_argument("--json", type=user_path, metavar="FILE", help="write the findings there as well")
     parser.set_defaults(run=run)
 
 
@@ -74,6 +76,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from upnet.data.audit.inspection import audit
     from upnet.data.audit.report import show
 
+    at_work()
     report = audit(
         arguments.folder,
         sorted(set(arguments.scale)),

@@ -9,11 +9,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from upnet.command_line import script, setting, user_path
 from upnet.data.download.fetch import DownloadError
 from upnet.data.download.getting import complete, get
 from upnet.data.sets.base import Published, data_folder
 from upnet.data.sets.layout import SCALES
 from upnet.data.sets.registry import published
+from upnet.starting import at_work
 
 FAILED = 1
 """The exit code where a set could not be got, and the user has done nothing wrong."""
@@ -40,7 +42,7 @@ def add_parser(subparsers: Any) -> None:
     )
     sets = published()
     parser.add_argument("names", nargs="+", metavar="NAME", choices=list(sets), help=", ".join(sets))
-    parser.add_argument("--root", type=Path, metavar="FOLDER", help="where to put them (default: data/)")
+    parser.add_argument("--root", type=user_path, metavar="FOLDER", help="where to put them (default: data/)")
     parser.add_argument(
         "--scale",
         type=int,
@@ -56,7 +58,8 @@ def add_parser(subparsers: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Download the sets one by one; 1 where one could not be got. Raises ValueError for what the user can mend."""
-    root = (options.root or data_folder()).expanduser()
+    root = options.root or data_folder()
+    at_work()
     console = Console(highlight=False, soft_wrap=True)
     failed = False
 
@@ -74,15 +77,15 @@ def run(options: argparse.Namespace) -> int:
             continue
         found = chosen(str(root)).find()
         assert found is not None
-        console.print(f"  {chosen.count} pictures are in {found[0]}\n\n  {_next(name, chosen, options.root)}\n")
+        console.print(escape(f"  {chosen.count} pictures are in {found[0]}\n\n  {_next(name, chosen, options.root)}\n"))
     return FAILED if failed else 0
 
 
 def _next(name: str, chosen: type[Published], root: Path | None) -> str:
-    where = f" data.root={root}" if root is not None else ""
+    where = f" {setting('data.root', root)}" if root is not None else ""
     if chosen.training:
-        return f"python train.py data={name}{where}"
-    return f"python evaluate.py checkpoint=PATH data={name}{where}"
+        return f"{script('train.py')} data={name}{where}"
+    return f"{script('evaluate.py')} checkpoint=PATH data={name}{where}"
 
 
 def _address(text: str) -> str:

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from upnet.command_line import shell_word, user_path
 from upnet.data.picture import read_rgb
 from upnet.data.place import project_data
 from upnet.data.sets.layout import BENCHMARK, PLAIN, SCALES, Layout, Pairs, child
@@ -102,7 +103,7 @@ class Published(Source):
     left_out: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self, root: str | None = None) -> None:
-        self.root = data_folder() if root is None else Path(root).expanduser()
+        self.root = data_folder() if root is None else user_path(root)
         self._given = root is not None
         self._found: dict[int | None, tuple[Path, Pairs]] = {}
         self._scale: int | None = None
@@ -171,7 +172,7 @@ class Published(Source):
         within = [layout.hr[0] for layout in self.layouts if not layout.bare and "{" not in layout.hr[0]]
         places = ", ".join((*self.folders, *(f"{place}/{self.folders[0]}" for place in self.around), *within))
         itself = " and pictures as such" if self._given else ""
-        root = f" --root {self.root}" if self._given else ""
+        root = f" --root {shell_word(self.root)}" if self._given else ""
         cure = f"get them by `python -m upnet.data download {self.key()}{root}`" if self.offers else self.by_hand
         return (
             f"{self.title}: its pictures are not in {where}, where {places}{itself} were looked for; "

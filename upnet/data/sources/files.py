@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from upnet.command_line import user_path
 from upnet.data.listing import list_images, say_once
 from upnet.data.picture import SUFFIXES, BrokenPictureError, read_rgb
 from upnet.data.sources.base import Entry, hash_file
@@ -39,7 +40,7 @@ def digest_of(path: Path) -> str:
 
 def existing_folder(folder: str | Path, what: str) -> Path:
     """The folder as a Path. Raises ValueError where it doesn't exist, or is a file."""
-    path = Path(folder).expanduser()
+    path = user_path(folder)
     if not path.exists():
         raise ValueError(
             f"{what}: there is no folder {path} (seen from {Path.cwd()}); give the path of a folder of pictures"

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from upnet.command_line import user_path
 from upnet.data.sets.base import Published
 from upnet.data.sets.registry import published
 from upnet.data.sources.base import Source
@@ -46,7 +47,7 @@ def open_sets(roots: str | Sequence[str] | None, scale: int) -> dict[str, Source
 
 def _named(root: str, scale: int) -> Published | None:
     """The published set that is named instead of a folder; None where it is a folder after all, or nothing known."""
-    path = Path(root).expanduser()
+    path = user_path(root)
     chosen = published().get(path.name.casefold())
     if path.exists() or chosen is None:
         return None

@@ -4,6 +4,9 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from upnet.command_line import user_path
+from upnet.starting import at_work
+
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
 
@@ -31,11 +34,13 @@ def add_parser(commands: "_SubParsersAction[Any]") -> None:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="a .ckpt file of a run")
+    parser.add_argument("checkpoint", type=user_path, metavar="CHECKPOINT", help="a .ckpt file of a run")
     parser.add_argument(
         "--data", metavar="FOLDER", help="pictures to look at (default: four photographs of scikit-image)"
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write values, units, formulas and sources as JSON")
+    parser.add_argument(
+        "--json", type=user_path, metavar="FILE", help="write values, units, formulas and sources as JSON"
+    )
     parser.add_argument(
         "--protocol", choices=("rgb8", "y-float"), default="rgb8", help="which LR and which Y (default: rgb8)"
     )
@@ -49,7 +54,7 @@ def add_parser(commands: "_SubParsersAction[Any]") -> None:
     )
     parser.add_argument("--only", nargs="+", metavar="NAME", help="these diagnostics only, by their names in the JSON")
     parser.add_argument("--trust", nargs="+", default=[], metavar="MODULE", help="modules a checkpoint may build from")
-    parser.add_argument("--cache-dir", type=Path, metavar="FOLDER", help="where decoded pictures are kept")
+    parser.add_argument("--cache-dir", type=user_path, metavar="FOLDER", help="where decoded pictures are kept")
     parser.set_defaults(run=run)
 
 
@@ -73,6 +78,7 @@ def run(options: argparse.Namespace) -> None:
     from upnet.study.diagnostics.measuring import chosen, measure
     from upnet.study.diagnostics.show import print_table
 
+    at_work()
     wanted = [one.name for one in chosen(options.only)]
     device = pick_device(options.device)
     loaded = load_network(options.checkpoint, trust=options.trust)

@@ -4,6 +4,9 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from upnet.command_line import user_path
+from upnet.starting import at_work
+
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
 
@@ -56,9 +59,9 @@ def add_parser(commands: "_SubParsersAction[Any]") -> None:
         "of repeating the outermost pixels",
     )
     parser.add_argument("--pictures", type=_count, metavar="N", help="fit on N pictures, spread evenly over all")
-    parser.add_argument("--cache-dir", type=Path, metavar="FOLDER", help="where decoded pictures are kept")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything, picture by picture, as JSON")
-    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables as Markdown")
+    parser.add_argument("--cache-dir", type=user_path, metavar="FOLDER", help="where decoded pictures are kept")
+    parser.add_argument("--json", type=user_path, metavar="FILE", help="write everything, picture by picture, as JSON")
+    parser.add_argument("--markdown", type=user_path, metavar="FILE", help="write the tables as Markdown")
     parser.set_defaults(run=run)
 
 
@@ -82,6 +85,7 @@ def run(options: argparse.Namespace) -> None:
     from upnet.versions import versions
     from upnet.whole import write_whole
 
+    at_work()
     question = Question(
         Protocol(options.protocol),
         options.train,

@@ -4,6 +4,7 @@ import statistics
 from collections.abc import Mapping
 from typing import Any
 
+from upnet.command_line import shell_word
 from upnet.comparable import brief
 from upnet.study.report.planned import Planned
 from upnet.study.report.sections import grouped
@@ -29,7 +30,7 @@ def facts(study: Planned, timed: str) -> list[tuple[str, str]]:
         ("Made by", ", ".join(f"{name} {str(first['versions'][name])[:12]}" for name in ("upnet", "revision", "torch")
                               if first["versions"].get(name))),
     ]  # fmt: skip
-    words = " ".join(study.content.get("overrides", []))
+    words = " ".join(shell_word(word) for word in study.content.get("overrides", []))
     if words:
         told.insert(0, ("Command", f"python train.py {words}"))
     return [(word, what) for word, what in told if what]

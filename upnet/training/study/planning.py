@@ -11,6 +11,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from upnet.command_line import quote_paths
 from upnet.config import build, check
 from upnet.data import DataModule
 from upnet.models import EncoderDecoder
@@ -177,7 +178,8 @@ def changed(config: DictConfig, changes: Mapping[str, Any]) -> DictConfig:
 
 
 def _composed(words: Sequence[str]) -> DictConfig:
+    words = quote_paths(words)
     if GlobalHydra.instance().is_initialized():  # which also knows folders of configs that the command line named
-        return compose("train", overrides=list(words))
+        return compose("train", overrides=words)
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        return compose("train", overrides=list(words))
+        return compose("train", overrides=words)

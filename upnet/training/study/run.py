@@ -11,6 +11,7 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
+from upnet.command_line import script, setting
 from upnet.report import shorten
 from upnet.running import InterruptedRunError, in_multirun
 from upnet.study.cells import BusyError, held
@@ -166,7 +167,7 @@ def _conclude(plan: Plan) -> None:
         tell(f"\n{len(waiting)} of {len(plan.cells)} cells are at work in other processes; nothing is left for this")
         return
     tell(f"\nAll {len(plan.cells)} cells are through. Compare the arms by\n")
-    tell(f"python evaluate.py study={shorten(plan.folder)}")
+    tell(f"{script('evaluate.py')} {setting('study', shorten(plan.folder))}")
 
 
 @contextmanager

@@ -14,9 +14,12 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
+from upnet.command_line import user_path
+from upnet.starting import at_work
 from upnet.upsample.base import Upsampler
 from upnet.upsample.show.specimen import Specimen, find_operator, prepare, public_operators, with_small_kernel
 from upnet.upsample.show.text import print_page
+from upnet.version import VERSION
 
 LARGEST_SCALE = 16
 MOST_VALUES = 64
@@ -42,6 +45,7 @@ class _Parser(argparse.ArgumentParser):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the operators, draw them where asked, and return 0; a mistake of the user's exits with code 2."""
     parser = _build_parser()
+    at_work()
     options = parser.parse_args(arguments)
     try:
         settings = _settings(options.set)
@@ -68,6 +72,7 @@ def _build_parser() -> _Parser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     names = ", ".join(public_operators())
+    parser.add_argument("--version", action="version", version=f"upnet {VERSION}")
     parser.add_argument("--operator", metavar="NAME", help=f"show one operator only: {names}, or my.module.Operator")
     parser.add_argument(
         "--set",
@@ -92,7 +97,7 @@ def _build_parser() -> _Parser:
     )
     parser.add_argument(
         "--picture",
-        type=Path,
+        type=user_path,
         metavar="OUT.png",
         help="also draw every operator on a detail of a photograph, with its impulse response and spectrum",
     )
