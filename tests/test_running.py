@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from upnet.running import forget_run
+from upnet.sentences import refuse_options
 
 
 def test_a_run_that_was_refused_leaves_nothing(tmp_path: Path) -> None:
@@ -23,3 +24,7 @@ def test_a_folder_that_held_something_is_left_as_it_is(tmp_path: Path) -> None:
     (run / "results.json").write_text("{}")
     forget_run(run)
     assert sorted(path.name for path in run.rglob("*")) == ["config", "hydra.yaml", "results.json"]
+
+
+def test_a_command_without_words_is_no_mistake() -> None:
+    refuse_options([], "train")

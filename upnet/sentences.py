@@ -3,6 +3,7 @@
 import re
 import sys
 from collections.abc import Sequence
+from itertools import zip_longest
 from pathlib import Path
 
 import hydra
@@ -31,7 +32,7 @@ def refuse_options(words: Sequence[str], config_name: str) -> None:
     parser = get_args_parser()
     options = {name for action in parser._actions for name in action.option_strings}
     known = {choice for action in parser._actions if "-i" in action.option_strings for choice in action.choices or ()}
-    for word, following in zip(words, [*words[1:], ""], strict=True):
+    for word, following in zip_longest(words, words[1:], fillvalue=""):
         option, _, value = word.partition("=")
         if not option.startswith("-"):
             continue

@@ -49,7 +49,7 @@ class Feed(pl.LightningDataModule):
             sampler=order,
             num_workers=self.data.workers,
             worker_init_fn=leave_signals_to_training,
-            pin_memory=pin,
+            pin_memory=pin and (self._resident is None or self.data.workers > 0),
             persistent_workers=self.data.workers > 0,
         )
 

@@ -59,8 +59,8 @@ def _check_closure(optimizer: Optimizer, accumulate: int) -> None:
     closure = inspect.signature(optimizer.step).parameters.get("closure")
     if closure is not None and closure.default is closure.empty and accumulate > 1:
         raise ConfigError(
-            f"optimizer: {type(optimizer).__name__} computes the loss of a batch several times in a step, and gradients "
-            f"are accumulated over trainer.accumulate_grad_batches={accumulate}; set it to 1"
+            f"optimizer: {type(optimizer).__name__} computes the loss of a batch several times in a step, and "
+            f"gradients are accumulated over trainer.accumulate_grad_batches={accumulate}; set it to 1"
         )
 
 

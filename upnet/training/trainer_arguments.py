@@ -146,8 +146,8 @@ def check_processes(trainer: Any) -> None:
     copies = getattr(strategy, "_start_method", "popen") != "popen"
     if copies or type(strategy) not in (SingleDeviceStrategy, DDPStrategy):
         raise ValueError(
-            f"trainer.strategy makes a {type(strategy).__name__}, which upnet does not support: every process holds all "
-            "weights and is started by the command line; take trainer=ddp for several devices"
+            f"trainer.strategy makes a {type(strategy).__name__}, which upnet does not support: every process holds "
+            "all weights and is started by the command line; take trainer=ddp for several devices"
         )
     environment = getattr(strategy, "cluster_environment", None)
     if trainer.num_nodes > 1 and type(environment) is LightningEnvironment and "MASTER_ADDR" not in os.environ:
