@@ -128,6 +128,13 @@ def test_the_exif_orientation_is_undone(tmp_path: Path, noise: Noise, orientatio
     assert np.array_equal(read_rgb(tmp_path / "a.png"), picture)
 
 
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp"])
+def test_damaged_exif_keeps_nobody_from_the_pixels(tmp_path: Path, noise: Noise, suffix: str) -> None:
+    options: dict[str, Any] = {"lossless": True} if suffix == ".webp" else {}
+    Image.fromarray(noise(6, 9)).save(tmp_path / f"a{suffix}", exif=b"Exif\0\0no EXIF at all", **options)
+    assert read_rgb(tmp_path / f"a{suffix}").shape == (6, 9, 3)
+
+
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".bmp", ".tif", ".webp"])
 def test_a_truncated_file_is_refused_by_name(tmp_path: Path, noise: Noise, suffix: str) -> None:
     path = tmp_path / f"cut{suffix}"

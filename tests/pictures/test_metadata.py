@@ -11,12 +11,12 @@ from typing import Any, cast
 import numpy as np
 import pytest
 import tifffile
-from PIL import Image, ImageCms, PngImagePlugin
+from PIL import Image, ImageCms
 
 from upnet.data import BrokenPictureError, read_rgb
 from upnet.data.chunks import MOST, find_chunks
 from upnet.pictures.formats import FORMATS
-from upnet.pictures.picture import Picture, read_picture
+from upnet.pictures.picture import Picture, of_pillow, read_picture, to_pillow
 from upnet.pictures.png import comment_chunk
 from upnet.pictures.writing import write_picture
 from upnet.upscaler import Upscaler
@@ -287,6 +287,11 @@ def test_texts_named_like_other_metadata_are_texts(tmp_path: Path, text: bytes) 
     assert np.array_equal(read_picture(path).samples, noise(4, 6, 3))
     assert not carry(path, tmp_path / "b.png")
     assert read_picture(tmp_path / "b.png").text == ((b"tEXt", text + b"\0no such thing"),)
+    with Image.open(path) as image:
+        picture = of_pillow(image)
+    larger = to_pillow(picture.enlarged(picture.samples))
+    assert text.decode() not in larger.info
+    assert not larger.getexif()
 
 
 @pytest.mark.parametrize("source", [".png", ".jpg", ".tif", ".webp"])
@@ -393,8 +398,6 @@ def test_a_file_with_many_chunks_is_read_in_bounded_memory(tmp_path: Path, monke
 
 
 def test_a_picture_of_pillows_keeps_its_metadata_in_info(tmp_path: Path) -> None:
-    from upnet.pictures.picture import of_pillow, to_pillow
-
     path = png(
         tmp_path / "a.png", (b"gAMA", GAMMA), (b"pHYs", struct.pack(">IIB", 11811, 11811, 1)), (b"tEXt", b"Title\0A")
     )
@@ -402,8 +405,6 @@ def test_a_picture_of_pillows_keeps_its_metadata_in_info(tmp_path: Path) -> None
         info = to_pillow(of_pillow(image)).info
     assert (info["gamma"], info["Title"]) == (1.0, "A")
     assert info["dpi"] == pytest.approx((300, 300), rel=1e-5)
-    information = PngImagePlugin.PngInfo()
-    information.add_text("Title", "B")
     Image.fromarray(noise(4, 6, 3)).save(tmp_path / "b.jpg", comment=b"C", dpi=(72, 72))
     with Image.open(tmp_path / "b.jpg") as image:
         info = to_pillow(of_pillow(image)).info

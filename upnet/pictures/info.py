@@ -39,6 +39,9 @@ _SEGMENTS = (
 )
 """Segments of JPEG: marker, beginning, and what is lost with them; None for what is kept or outdated."""
 
+_RESERVED = frozenset({b"chromaticity", b"dpi", b"exif", b"gamma", b"icc_profile", b"srgb", b"transparency", b"xmp"})
+"""Names in Pillow's `info` that mean something else than a text."""
+
 
 def metadata_of(image: Image.Image, path: Path | None, turn: int) -> Metadata:
     """Of an image that Pillow has loaded, its resolution upright.
@@ -48,20 +51,21 @@ def metadata_of(image: Image.Image, path: Path | None, turn: int) -> Metadata:
     """
     if path is not None and image.format == "PNG":
         return upright_metadata(read_png(path), turn)
-    icc, exif, xmp = image.info.get("icc_profile"), _exif(image), image.info.get("xmp")
+    icc, exif, xmp = _bytes(image, "icc_profile"), _exif(image), _bytes(image, "xmp")
     if path is not None and image.format == "TIFF":
         found = read_tiff(path)
-        return replace(found, icc=found.icc or icc or None)
+        return replace(found, icc=found.icc or icc)
     if path is not None and image.format == "BMP":
         icc = _bmp_profile(path)
-    text = [comment_chunk(image.info["comment"])] if isinstance(image.info.get("comment"), bytes) else []
+    comment = _bytes(image, "comment")
+    text = [comment_chunk(comment)] if comment else []
     if image.format == "PNG":
         texts = {str(name): value for name, value in image.info.items() if isinstance(value, str)}
         text += [text_chunk(name, value) for name, value in texts.items() if name.encode() not in (XMP, RAW_EXIF)]
     found = Metadata(
-        icc=icc or None,
+        icc=icc,
         exif=exif,
-        xmp=xmp if isinstance(xmp, bytes) else None,
+        xmp=xmp,
         density=_density(image) or exif_density(exif),
         colour=_colour(image),
         text=tuple(text),
@@ -74,7 +78,7 @@ def info_of(metadata: Metadata) -> dict[str, Any]:
     """Metadata under the names by which Pillow keeps it in `info`."""
     info: dict[str, Any] = {}
     for key, text in ((keyword(chunk[1]), text_of(chunk)) for chunk in metadata.text):
-        if text is not None:
+        if text is not None and key not in _RESERVED:
             info[key.decode("latin-1")] = text
             info |= {"comment": text.encode()} if key == COMMENT else {}
     colour = dict(metadata.colour)
@@ -87,6 +91,12 @@ def info_of(metadata: Metadata) -> dict[str, Any]:
     exif = metadata.exif and EXIF_PREFIX + metadata.exif
     further = {"icc_profile": metadata.icc, "exif": exif, "xmp": metadata.xmp, "dpi": metadata.density}
     return info | {name: value for name, value in further.items() if value}
+
+
+def _bytes(image: Image.Image, name: str) -> bytes | None:
+    """What `info` holds under a name, unless it is a text of a PNG that happens to be called so."""
+    value = image.info.get(name)
+    return value if value and isinstance(value, bytes) else None
 
 
 def _density(image: Image.Image) -> Density | None:
@@ -111,7 +121,7 @@ def _density(image: Image.Image) -> Density | None:
 
 def _exif(image: Image.Image) -> bytes | None:
     """The block of EXIF as it stands in the file; of a PNG that wraps it in text, as Pillow understands it."""
-    raw = image.info.get("exif")
+    raw = _bytes(image, "exif")
     if not raw and "Raw profile type exif" in image.info:
         try:
             raw = image.getexif().tobytes()
@@ -135,11 +145,12 @@ def _colour(image: Image.Image) -> tuple[Chunk, ...]:
     if image.format != "PNG":
         return ()
     chunks: list[Chunk] = []
-    if (gamma := image.info.get("gamma")) is not None:
+    gamma, points, intent = (image.info.get(name) for name in ("gamma", "chromaticity", "srgb"))
+    if isinstance(gamma, float):
         chunks.append((b"gAMA", struct.pack(">I", round(gamma * 100000))))
-    if (points := image.info.get("chromaticity")) is not None:
+    if isinstance(points, tuple):
         chunks.append((b"cHRM", struct.pack(">8I", *(round(point * 100000) for point in points))))
-    if (intent := image.info.get("srgb")) is not None and not image.info.get("icc_profile"):
+    if isinstance(intent, int) and not image.info.get("icc_profile"):
         chunks.append((b"sRGB", struct.pack(">B", intent)))
     return tuple(chunks)
 

@@ -115,6 +115,7 @@ def of_pillow(image: Image.Image, deep: np.ndarray | None = None, path: Path | N
         remarks += ("was read with 8 of its 16 bits, since it has inks",)
     image.load()
     key = image.info.get("transparency")
+    key = None if isinstance(key, str) else key  # a text of a PNG that happens to be called so
     inks = image.mode in ("CMYK", "LAB")
     samples = _samples(image) if deep is None else deep
     if image.mode in ("1", "L", "I", "I;16", "RGB") and key is not None:
