@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from datetime import datetime, tzinfo
 from pathlib import Path
 
 import pytest
@@ -64,15 +65,14 @@ def test_a_folder_is_created_only_where_a_run_starts(tmp_path: Path, monkeypatch
 
 def _at_eight() -> None:
     """Let Hydra's clock stand still."""
-    import hydra.core.utils
     from hydra.core import utils
 
-    class Clock(utils.datetime):
+    class Clock(datetime):
         @classmethod
-        def now(cls, tz: object = None) -> utils.datetime:
-            return utils.datetime(2026, 1, 2, 8, 0, 0)
+        def now(cls, tz: tzinfo | None = None) -> "Clock":
+            return cls(2026, 1, 2, 8, 0, 0)
 
-    hydra.core.utils.datetime = Clock
+    setattr(utils, "datetime", Clock)  # noqa: B010
 
 
 def test_runs_that_start_in_the_same_second_have_folders_of_their_own(pictures: Path, tmp_path: Path) -> None:

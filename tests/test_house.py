@@ -16,7 +16,7 @@ ORDER = [
 LEAVES = {"imresize", "metrics", "losses", "schedulers", "data", "config", "precision", "version", "plain_text"}
 LEAVES |= {"command_line", "starting"}
 LIGHTNING = {"task", "recording", "callbacks", "training", "data/feeding"}
-HYDRA = {"config", "folders", "running", "sentences", "training", "evaluating", "upscaling", "report"}
+HYDRA = {"config", "running", "sentences", "training", "evaluating", "upscaling", "report"}
 
 
 def imported(path: Path) -> set[str]:

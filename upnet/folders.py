@@ -4,9 +4,8 @@ import os
 import re
 import time
 from contextlib import suppress
+from enum import Enum
 from pathlib import Path
-
-from hydra.types import RunMode
 
 from upnet.command_line import user_path
 from upnet.whole import write_whole
@@ -18,7 +17,7 @@ _PATIENCE = 60.0
 _FRESH = 600.0
 
 
-def folder_of_run(ckpt: str | None, new: str, mode: RunMode | None = None) -> str:
+def folder_of_run(ckpt: str | None, new: str, mode: Enum | None = None) -> str:
     """The folder of a run: the run's own folder if `ckpt` is a state of its last.ckpt, else `new`.
 
     ckpt: the path of a checkpoint, `last` for that of the newest run, or None.
@@ -31,15 +30,15 @@ def folder_of_run(ckpt: str | None, new: str, mode: RunMode | None = None) -> st
     return new_folder(new, mode) if own is None else str(own.parent.parent)
 
 
-def new_folder(name: str, mode: RunMode | None, starts: RunMode = RunMode.RUN) -> str:
+def new_folder(name: str, mode: Enum | None, starts: str = "RUN") -> str:
     """A folder that no other run has: `name`, or name-2, name-3, … where it exists. It is created at once.
 
-    mode:   Hydra's mode; None while a config is only shown.
-    starts: the mode that creates the folder. In any other mode `name` is returned and nothing is created.
+    mode:   Hydra's RunMode; None while a config is only shown.
+    starts: the name of the mode that creates the folder. In any other mode `name` is returned and nothing is created.
 
     All processes of one training get the folder of its first process, also where they start seconds apart.
     """
-    if mode != starts:
+    if mode is None or mode.name != starts:
         return name
     launch = launched()
     if launch is None:
@@ -54,9 +53,9 @@ def new_folder(name: str, mode: RunMode | None, starts: RunMode = RunMode.RUN) -
     return folder
 
 
-def new_sweep_folder(name: str, mode: RunMode | None) -> str:
+def new_sweep_folder(name: str, mode: Enum | None) -> str:
     """The new folder of a multirun."""
-    return new_folder(name, mode, RunMode.MULTIRUN)
+    return new_folder(name, mode, "MULTIRUN")
 
 
 def launched() -> tuple[str, int] | None:

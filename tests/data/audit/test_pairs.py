@@ -1,5 +1,6 @@
 """Names pair off as upnet.data.Paired has it; what doesn't is told, and a likely name with it."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -50,6 +51,13 @@ def test_widows_and_orphans_are_counted_apart() -> None:
         "2 HR pictures have no LR picture: hill, tree.",
         "1 LR picture has no HR picture: unrelatedx2.",
     ]
+
+
+def test_thousands_of_names_without_a_partner_take_seconds() -> None:
+    start = time.process_time()
+    findings = pair(_paths(*(f"sea{n}" for n in range(3000))), _paths(*(f"hill{n}x2" for n in range(3000))), 2).findings
+    assert time.process_time() - start < 5
+    assert findings[-1].what.startswith("3000 LR pictures have no HR picture")
 
 
 def test_a_second_partner_is_told() -> None:

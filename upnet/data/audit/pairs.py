@@ -12,6 +12,8 @@ from upnet.data.sources.folder import Folder
 from upnet.data.sources.pair_folders import PairFolders, hr_inside, pair_folders, refuse_pairs
 
 _MARK = re.compile(r"[xX](\d+)$")
+_GUESSED = 100
+"""Names without a partner that are compared with each other; among thousands that would take hours."""
 
 
 @dataclass(frozen=True)
@@ -98,10 +100,12 @@ def _misnamed(widows: list[str], orphans: list[str], scale: int) -> list[Finding
     """HR without LR and LR without HR: where the names are close, it is a wrong name."""
     meant: dict[str, str] = {}
     plain = {_plain(name): name for name in widows}
-    for orphan in orphans:
-        close = difflib.get_close_matches(_plain(_MARK.sub("", orphan)), plain, n=1, cutoff=0.8)
-        if close and plain[close[0]] not in meant.values():
+    few, named = list(plain)[:_GUESSED], set[str]()
+    for orphan in orphans[:_GUESSED]:
+        close = difflib.get_close_matches(_plain(_MARK.sub("", orphan)), few, n=1, cutoff=0.8)
+        if close and plain[close[0]] not in named:
             meant[orphan] = plain[close[0]]
+            named.add(plain[close[0]])
     findings = []
     if meant:
         told = some([f"{orphan} for {hr}" for orphan, hr in meant.items()])
@@ -114,7 +118,7 @@ def _misnamed(widows: list[str], orphans: list[str], scale: int) -> list[Finding
             )
         )
     for kind, names in (
-        ("HR picture has no LR picture", [name for name in widows if name not in meant.values()]),
+        ("HR picture has no LR picture", [name for name in widows if name not in named]),
         ("LR picture has no HR picture", [name for name in orphans if name not in meant]),
     ):
         if names:
