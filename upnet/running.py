@@ -58,12 +58,19 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], object]], Call
         def run() -> None:
             # Hydra then lets errors through, instead of ending the program with exit code 1 whatever they are.
             os.environ.setdefault("HYDRA_FULL_ERROR", "1")
+            sys.argv[1:] = map(none_for_null, sys.argv[1:])
             with _told(in_job=False, debug="debug=true" in sys.argv):
                 program()
 
         return run
 
     return decorate
+
+
+def none_for_null(word: str) -> str:
+    """`logger=none` for `logger=null`, which Hydra refuses; so for each group that has the choice none."""
+    group, _, value = word.partition("=")
+    return f"{group}=none" if value == "null" and (CONFIGS / group / "none.yaml").is_file() else word
 
 
 def retarget(config: DictConfig, overrides: Sequence[str]) -> None:
@@ -73,6 +80,7 @@ def retarget(config: DictConfig, overrides: Sequence[str]) -> None:
     new one requires.
     """
     from upnet.config.targets import required
+
     paths = [word.lstrip("+").partition("=")[0] for word in overrides]
     for path in (path.removesuffix("._target_") for path in paths if path.endswith("._target_")):
         node = OmegaConf.select(config, path)

@@ -40,7 +40,7 @@ def try_optimizer(config: DictConfig) -> None:
         if group.get("capturable"):
             group["capturable"] = False  # the parameters of a run are on a GPU then, and these are not
 
-    def closure() -> Tensor:
+    def closure() -> Any:
         for parameter in parameters:
             parameter.grad = torch.ones_like(parameter)
         return torch.zeros(())
@@ -59,8 +59,8 @@ def _check_closure(optimizer: Optimizer, accumulate: int) -> None:
     closure = inspect.signature(optimizer.step).parameters.get("closure")
     if closure is not None and closure.default is closure.empty and accumulate > 1:
         raise ConfigError(
-            f"optimizer: {type(optimizer).__name__} computes the loss of a batch several times in a step, and gradients "
-            f"are accumulated over trainer.accumulate_grad_batches={accumulate}; set it to 1"
+            f"optimizer: {type(optimizer).__name__} computes the loss several times in a step, which needs one batch a "
+            f"step; set trainer.accumulate_grad_batches=1, which is {accumulate}"
         )
 
 
