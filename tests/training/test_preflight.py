@@ -17,8 +17,8 @@ TORCH = "torch.optim.lr_scheduler"
 LINEAR = {"_target_": f"{TORCH}.LinearLR", "_partial_": True, "total_iters": 2}
 EXPONENTIAL = {"_target_": f"{TORCH}.ExponentialLR", "_partial_": True, "gamma": 0.9}
 SCHEDULERS = {
-    "LambdaLR": {"lr_lambda": {"_target_": "math.exp2", "_partial_": True}},
-    "MultiplicativeLR": {"lr_lambda": {"_target_": "math.exp2", "_partial_": True}},
+    "LambdaLR": {"lr_lambda": {"_target_": "math.erf", "_partial_": True}},
+    "MultiplicativeLR": {"lr_lambda": {"_target_": "math.erf", "_partial_": True}},
     "StepLR": {"step_size": 2},
     "MultiStepLR": {"milestones": [2, 4]},
     "ConstantLR": {"total_iters": 4},

@@ -90,6 +90,7 @@ def test_an_argument_of_a_later_lightning_is_refused(monkeypatch: pytest.MonkeyP
             "+trainer.plugins._target_=pytorch_lightning.plugins.TorchCheckpointIO",
             r"trainer\.plugins=TorchCheckpointIO",
         ),
+        ("trainer._partial_=false", r"trainer\._partial_: false is not allowed.*set it to true"),
         ("+trainer.num_nodes=2", r"trainer\.num_nodes=2 waits for other machines.*srun or torchrun"),
     ],
 )
@@ -162,6 +163,16 @@ def test_early_stopping_ends_with_results(tiny, tmp_path: Path) -> None:
     assert content["step"] == 2
     assert [step for step, _ in scalars(tmp_path / "run/tensorboard")["validation/psnr"]] == [1, 2]
     assert json.loads((tmp_path / "run/results.json").read_text())["step"] == 2
+
+
+@pytest.mark.parametrize("words", [("monitor=val/loss", "mode=max"), ("monitor=val/psnr",)])
+def test_early_stopping_by_what_is_not_logged_or_by_a_lower_psnr_is_refused(
+    tiny, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    words = ("_target_=pytorch_lightning.callbacks.EarlyStopping", *words)
+    with pytest.raises(ValueError, match=r"EarlyStopping in callbacks monitors .*set monitor=val/psnr and mode=max"):
+        train(tiny(*(f"+callbacks.stop.{word}" for word in words)))
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_callback_that_lightning_refuses_ends_in_a_sentence(tiny) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
-from upnet.config import ConfigError, build
+from upnet.config import ConfigError, build_factory
 from upnet.training.schedule import scheduler_factory
 
 _FAULTS = (RuntimeError, TypeError, ValueError)
@@ -28,7 +28,7 @@ def try_optimizer(config: DictConfig) -> None:
     tensors = [torch.zeros(2, 2, 3, 3).contiguous(memory_format=layout), torch.zeros(2)]
     parameters = [torch.nn.Parameter(tensor) for tensor in tensors]
     try:
-        optimizer = build(config.optimizer)(parameters)
+        optimizer = build_factory(config.optimizer)(parameters)
     except ConfigError as fault:
         raise ConfigError(f"{fault}; {_cure(fault)}") from fault
     if not isinstance(optimizer, Optimizer):

@@ -6,7 +6,7 @@ have, is refused.
 
 import inspect
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -31,6 +31,7 @@ HONOURED = frozenset(
         *("log_every_n_steps", "profiler", "detect_anomaly"),
     )
 )
+MONITORED = ("val/psnr", "PSNR")
 PROFILERS: Mapping[str, Callable[..., Profiler]] = {
     "simple": SimpleProfiler,
     "advanced": AdvancedProfiler,
@@ -151,6 +152,21 @@ def profiler_in(folder: str, profiler: Profiler | str | None) -> Profiler | None
         profiler.dirpath = profiler.dirpath or folder
         profiler.filename = profiler.filename or "profile"
     return profiler
+
+
+def check_monitors(callbacks: Sequence[pl.Callback]) -> None:
+    """Raise ValueError for a callback of Lightning that monitors what nothing logs, or takes a lower PSNR as better.
+
+    A callback of a user may log further values: beside one, every name is allowed.
+    """
+    known = all(type(callback).__module__.startswith(("upnet.", "pytorch_lightning.")) for callback in callbacks)
+    for callback in callbacks:
+        monitor, mode = getattr(callback, "monitor", None), getattr(callback, "mode", "max")
+        if (known and monitor not in (None, *MONITORED)) or (monitor in MONITORED and mode != "max"):
+            raise ValueError(
+                f"{type(callback).__name__} in callbacks monitors {monitor} with mode={mode}, and a validation logs "
+                "val/psnr, where higher is better; set monitor=val/psnr and mode=max"
+            )
 
 
 def check_processes(trainer: Any) -> None:
