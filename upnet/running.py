@@ -66,6 +66,7 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], object]], Call
             # Hydra then lets errors through, instead of ending the program with exit code 1 whatever they are.
             os.environ.setdefault("HYDRA_FULL_ERROR", "1")
             print_anything()
+            sys.argv[1:] = map(none_for_null, sys.argv[1:])
             with _told(in_job=False, debug="debug=true" in sys.argv):
                 refuse_options(sys.argv[1:], config_name)
                 multirun = not {"-m", "--multirun", "hydra.mode=MULTIRUN"}.isdisjoint(sys.argv)
@@ -75,6 +76,12 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], object]], Call
         return run
 
     return decorate
+
+
+def none_for_null(word: str) -> str:
+    """`logger=none` for `logger=null`, which Hydra refuses; so for each group that has the choice none."""
+    group, _, value = word.partition("=")
+    return f"{group}=none" if value == "null" and (CONFIGS / group / "none.yaml").is_file() else word
 
 
 def retarget(config: DictConfig, overrides: Sequence[str]) -> None:

@@ -114,6 +114,8 @@ def _unknown_setting(key: str) -> str:
     if last in names:
         empty = key.rpartition(".")[0] if OmegaConf.select(node, key) is not None else f"{parent}.{last}".lstrip(".")
         return f"{key}: {empty} is null, and what is null has no settings; give it some, or leave this one out"
+    if parent and any(word.startswith(f"{parent}._target_=") for word in sys.argv[1:]):
+        return f"{key}: the configs do not name this setting of {parent}; write +{key}=…"
     if not names:
         return f"{key}: {place} has no settings yet; +{key}=… adds one"
     return f"{key}: {place} has no setting {last}{did_you_mean(last, names) or '.'} It has {', '.join(names)}"

@@ -15,10 +15,10 @@ arguments that only the code knows. The keys that no class owns stand at the roo
     model = build(config.model)
 """
 
-from upnet.config.build import Factory, build
+from upnet.config.build import Factory, build, build_factory
 from upnet.config.faults import ConfigError
 from upnet.config.trust import check_targets
 from upnet.config.values import Component
 from upnet.config.walk import check
 
-__all__ = ["Component", "ConfigError", "Factory", "build", "check", "check_targets"]
+__all__ = ["Component", "ConfigError", "Factory", "build", "build_factory", "check", "check_targets"]

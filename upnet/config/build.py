@@ -43,6 +43,18 @@ class _At:
         raise ConfigError(f"{self.path}: {complaint}" if self.path else complaint) from error
 
 
+def build_factory(node: Any) -> Factory:
+    """The factory of a component to which the code gives further arguments.
+
+    Raises ConfigError where `_partial_` is not true.
+    """
+    made = build(node)
+    if not isinstance(made, Factory):
+        path = node._get_full_key(None)
+        raise ConfigError(f"{path}._partial_: false is not allowed: upnet adds arguments to {path}; set it to true")
+    return made
+
+
 def build(node: Any, path: str = "") -> Any:
     """The object that a component describes, with every component inside it; plain values come back as they are.
 

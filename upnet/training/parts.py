@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import Checkpoint, ProgressBar
 from pytorch_lightning.loggers import Logger
 
-from upnet.config import ConfigError, build
+from upnet.config import ConfigError, build, build_factory
 from upnet.metrics import Protocol
 from upnet.precision import lightning_precision
 from upnet.running import quiet
@@ -18,7 +18,13 @@ from upnet.task import Task
 from upnet.training.preflight import check_compiler, try_optimizer
 from upnet.training.schedule import scheduler_factory
 from upnet.training.size import within_memory
-from upnet.training.trainer_arguments import check_arguments, check_processes, check_slurm, profiler_in
+from upnet.training.trainer_arguments import (
+    check_arguments,
+    check_monitors,
+    check_processes,
+    check_slurm,
+    profiler_in,
+)
 
 ELSEWHERE = (
     *("seed", "cache_dir", "skip_broken", "lr_rounded_up", "copy_check", "max_pixels", "workers", "device"),
@@ -62,12 +68,13 @@ def build_task(config: DictConfig, model: dict[str, Any], settings: dict[str, An
 def build_trainer(config: DictConfig) -> pl.Trainer:
     """Lightning's trainer, in steps: one long epoch, validated every so many batches."""
     quiet()
-    make_trainer = build(config.trainer)
+    make_trainer = build_factory(config.trainer)
     check_arguments(make_trainer.keywords, config.steps)
     if not make_trainer.keywords.get("plugins"):  # which may name another environment than SLURM
         check_slurm()
     batches = config.steps * config.trainer.accumulate_grad_batches
     callbacks = [build(node) for node in config.callbacks.values() if node is not None]
+    check_monitors(callbacks)
     accelerator = accelerator_of(config)
     precision = lightning_precision(str(config.precision), accelerator)  # pyright: ignore[reportArgumentType]
     if precision == "16-mixed" and config.trainer.gradient_clip_val and config.optimizer.get("fused"):

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
-from upnet.config import ConfigError, build
+from upnet.config import ConfigError, build_factory
 from upnet.training.schedule import scheduler_factory
 
 _FAULTS = (RuntimeError, TypeError, ValueError)
@@ -28,7 +28,7 @@ def try_optimizer(config: DictConfig) -> None:
     tensors = [torch.zeros(2, 2, 3, 3).contiguous(memory_format=layout), torch.zeros(2)]
     parameters = [torch.nn.Parameter(tensor) for tensor in tensors]
     try:
-        optimizer = build(config.optimizer)(parameters)
+        optimizer = build_factory(config.optimizer)(parameters)
     except ConfigError as fault:
         raise ConfigError(f"{fault}; {_cure(fault)}") from fault
     if not isinstance(optimizer, Optimizer):
@@ -40,7 +40,7 @@ def try_optimizer(config: DictConfig) -> None:
         if group.get("capturable"):
             group["capturable"] = False  # the parameters of a run are on a GPU then, and these are not
 
-    def closure() -> Tensor:
+    def closure() -> Any:
         for parameter in parameters:
             parameter.grad = torch.ones_like(parameter)
         return torch.zeros(())
@@ -59,8 +59,8 @@ def _check_closure(optimizer: Optimizer, accumulate: int) -> None:
     closure = inspect.signature(optimizer.step).parameters.get("closure")
     if closure is not None and closure.default is closure.empty and accumulate > 1:
         raise ConfigError(
-            f"optimizer: {type(optimizer).__name__} computes the loss of a batch several times in a step, and "
-            f"gradients are accumulated over trainer.accumulate_grad_batches={accumulate}; set it to 1"
+            f"optimizer: {type(optimizer).__name__} computes the loss several times in a step, which needs one batch a "
+            f"step; set trainer.accumulate_grad_batches=1, which is {accumulate}"
         )
 
 

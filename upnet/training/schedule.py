@@ -5,7 +5,7 @@ from typing import Any
 
 from torch.optim import Optimizer
 
-from upnet.config import ConfigError, Factory, build
+from upnet.config import ConfigError, Factory, build_factory
 from upnet.config.faults import below
 from upnet.config.targets import signature
 
@@ -16,7 +16,7 @@ def scheduler_factory(node: Any) -> Callable[[Optimizer, int], Any]:
     The number of steps goes to schedulers that take `steps` and have none from the config. The schedulers inside one,
     as in torch's SequentialLR and ChainedScheduler, are made for the same optimizer.
     """
-    factory = build(node)
+    factory = build_factory(node)
     return lambda optimizer, steps: _make(factory, optimizer, steps)
 
 

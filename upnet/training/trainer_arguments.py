@@ -6,13 +6,16 @@ have, is refused.
 
 import inspect
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pytorch_lightning as pl
-from lightning_fabric.plugins.environments import ClusterEnvironment, LightningEnvironment, SLURMEnvironment
+from lightning_fabric.plugins.environments.cluster_environment import ClusterEnvironment
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.callbacks import Timer
 from pytorch_lightning.profilers import AdvancedProfiler, Profiler, PyTorchProfiler, SimpleProfiler
@@ -28,7 +31,13 @@ HONOURED = frozenset(
         *("log_every_n_steps", "profiler", "detect_anomaly"),
     )
 )
-PROFILERS = {"simple": SimpleProfiler, "advanced": AdvancedProfiler, "pytorch": PyTorchProfiler}
+MONITORED = ("val/psnr", "PSNR")
+PROFILERS: Mapping[str, Callable[..., Profiler]] = {
+    "simple": SimpleProfiler,
+    "advanced": AdvancedProfiler,
+    # Its hooks on every module would not let the network be copied, which a validation does.
+    "pytorch": partial(PyTorchProfiler, record_module_names=False),
+}
 
 
 @dataclass(frozen=True)
@@ -95,9 +104,8 @@ def check_arguments(arguments: Mapping[str, Any], steps: int) -> None:
         if refusal is None and name not in HONOURED and name in inspect.signature(pl.Trainer).parameters:
             raise ValueError(_refused(name, value, "this version of upnet does not know it", "leave it out"))
     if arguments.get("max_steps", steps) != steps:
-        raise ValueError(
-            _refused("max_steps", arguments["max_steps"], f"the schedule is made for steps={steps}", "set steps= alone")
-        )
+        why = f"the schedule is made for steps={steps}"
+        raise ValueError(_refused("max_steps", arguments["max_steps"], why, "set steps= alone"))
     for name, least in (("accumulate_grad_batches", 1), ("log_every_n_steps", 1), ("gradient_clip_val", 0)):
         value = arguments.get(name)
         if value is not None and value < least:
@@ -121,10 +129,14 @@ def _check_components(arguments: Mapping[str, Any]) -> None:
             cure = "give a ClusterEnvironment, or leave it out"
             raise ValueError(_refused("plugins", type(plugin).__name__, why, cure))
     profiler = arguments.get("profiler")
-    if profiler is not None and profiler not in PROFILERS and not isinstance(profiler, Profiler):
+    if isinstance(profiler, str) and profiler not in PROFILERS:
         raise ValueError(
             f"trainer.profiler={profiler} is not allowed: {', '.join(PROFILERS)} or a component is expected"
         )
+    if isinstance(profiler, PyTorchProfiler) and profiler._record_module_names:
+        why = "a network with its hooks can't be copied, which a validation does"
+        cure = "set +trainer.profiler.record_module_names=false"
+        raise ValueError(_refused("profiler", "PyTorchProfiler", why, cure))
     try:
         Timer(arguments.get("max_time"))
     except (MisconfigurationException, TypeError) as fault:
@@ -132,10 +144,29 @@ def _check_components(arguments: Mapping[str, Any]) -> None:
         raise ValueError(f"trainer.max_time={limit} is not allowed: DD:HH:MM:SS is expected") from fault
 
 
-def profiler_in(folder: str, profiler: Any) -> Any:
-    """A profiler by its name, which then writes into a folder; any other one as it is."""
-    known = PROFILERS.get(profiler) if isinstance(profiler, str) else None
-    return profiler if known is None else known(dirpath=folder, filename="profile")
+def profiler_in(folder: str, profiler: Profiler | str | None) -> Profiler | None:
+    """A profiler, also one by its name, that writes files into a folder where it names no other ones."""
+    if isinstance(profiler, str):
+        profiler = PROFILERS[profiler]()
+    if profiler is not None:
+        profiler.dirpath = profiler.dirpath or folder
+        profiler.filename = profiler.filename or "profile"
+    return profiler
+
+
+def check_monitors(callbacks: Sequence[pl.Callback]) -> None:
+    """Raise ValueError for a callback of Lightning that monitors what nothing logs, or takes a lower PSNR as better.
+
+    A callback of a user may log further values: beside one, every name is allowed.
+    """
+    known = all(type(callback).__module__.startswith(("upnet.", "pytorch_lightning.")) for callback in callbacks)
+    for callback in callbacks:
+        monitor, mode = getattr(callback, "monitor", None), getattr(callback, "mode", "max")
+        if (known and monitor not in (None, *MONITORED)) or (monitor in MONITORED and mode != "max"):
+            raise ValueError(
+                f"{type(callback).__name__} in callbacks monitors {monitor} with mode={mode}, and a validation logs "
+                "val/psnr, where higher is better; set monitor=val/psnr and mode=max"
+            )
 
 
 def check_processes(trainer: Any) -> None:

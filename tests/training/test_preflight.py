@@ -1,0 +1,154 @@
+"""Optimizers and schedulers of torch: they train and resume, or are refused before a run begins."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf, open_dict
+from support import ROOT, same, scalars, state
+
+from upnet.config import ConfigError, check
+from upnet.settings import TrainSettings
+from upnet.training import train
+
+TORCH = "torch.optim.lr_scheduler"
+LINEAR = {"_target_": f"{TORCH}.LinearLR", "_partial_": True, "total_iters": 2}
+EXPONENTIAL = {"_target_": f"{TORCH}.ExponentialLR", "_partial_": True, "gamma": 0.9}
+SCHEDULERS = {
+    "LambdaLR": {"lr_lambda": {"_target_": "math.erf", "_partial_": True}},
+    "MultiplicativeLR": {"lr_lambda": {"_target_": "math.erf", "_partial_": True}},
+    "StepLR": {"step_size": 2},
+    "MultiStepLR": {"milestones": [2, 4]},
+    "ConstantLR": {"total_iters": 4},
+    "LinearLR": {"total_iters": 4},
+    "ExponentialLR": {"gamma": 0.9},
+    "SequentialLR": {"schedulers": [LINEAR, EXPONENTIAL], "milestones": [4]},
+    "ChainedScheduler": {"schedulers": [LINEAR, EXPONENTIAL]},
+    "PolynomialLR": {"total_iters": 6},
+    "CosineAnnealingLR": {"T_max": 6},
+    "CosineAnnealingWarmRestarts": {"T_0": 2},
+    "CyclicLR": {"base_lr": 0.001, "max_lr": 0.01, "step_size_up": 2},
+    "OneCycleLR": {"max_lr": 0.01, "total_steps": 6},
+    "ReduceLROnPlateau": {"mode": "max", "patience": 0, "threshold": 100, "threshold_mode": "abs"},
+}
+OPTIMIZERS = (
+    *("Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax", "ASGD", "LBFGS"),
+    *("NAdam", "RAdam", "RMSprop", "Rprop", "SGD"),
+)
+
+
+@pytest.fixture
+def named(tiny):
+    """The config of a training with a node of its own: named("scheduler", {...}, "steps=6")."""
+
+    def config(place: str, node: dict[str, object], *overrides: str, run: str = "run"):
+        made = tiny(*overrides, run=run)
+        with open_dict(made):
+            made[place] = OmegaConf.create({"_partial_": True, **node})
+        check(made, TrainSettings)
+        return made
+
+    return config
+
+
+def resumed_as_whole(tmp_path: Path) -> None:
+    whole, resumed = (state(tmp_path / run / "checkpoints/last.ckpt") for run in ("whole", "resumed"))
+    for part in ("state_dict", "optimizer_states", "lr_schedulers"):
+        assert same(whole[part], resumed[part]), part
+
+
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_a_scheduler_of_torch_trains_and_resumes_exactly(named, tmp_path: Path, name: str) -> None:
+    node = {"_target_": f"{TORCH}.{name}", **SCHEDULERS[name]}
+    small = ("callbacks.checkpoints.minutes=1e-9", "callbacks.grid=null")
+    train(named("scheduler", node, *small, run="whole"))
+    train(named("scheduler", node, *small, f"ckpt={tmp_path}/whole/checkpoints/last-1.ckpt", run="resumed"))
+    resumed_as_whole(tmp_path)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_an_optimizer_of_torch_trains_and_resumes_exactly(named, tmp_path: Path, name: str) -> None:
+    node: dict[str, object] = {"_target_": f"torch.optim.{name}"}
+    small = ("steps=4", "precision=32", "callbacks.grid=null", "callbacks.checkpoints.minutes=1e-9")
+    if name == "LBFGS":
+        node, small = {**node, "lr": 0.01, "max_iter": 2}, (*small, "channels_last=false")
+    train(named("optimizer", node, *small, run="whole"))
+    train(named("optimizer", node, *small, f"ckpt={tmp_path}/whole/checkpoints/last-1.ckpt", run="resumed"))
+    resumed_as_whole(tmp_path)
+
+
+def test_milestones_lower_the_rate_at_their_steps(tiny, tmp_path: Path) -> None:
+    train(tiny("scheduler=multistep", "scheduler.milestones=[2,4]", "trainer.log_every_n_steps=1", "optimizer.lr=0.01"))
+    rates = [rate for _, rate in scalars(tmp_path / "run/tensorboard")["train/learning_rate"]]
+    # Logged after a step, when the scheduler has made its own.
+    assert rates == pytest.approx([0.01, 0.005, 0.005, 0.0025, 0.0025, 0.0025])
+
+
+def test_a_plateau_of_the_validation_psnr_lowers_the_rate(tiny, tmp_path: Path) -> None:
+    settings = ("scheduler=plateau", "scheduler.patience=0", "scheduler.threshold=100", "optimizer.lr=0.01")
+    train(tiny(*settings, "validations=3"))
+    (scheduler,) = state(tmp_path / "run/checkpoints/last.ckpt")["lr_schedulers"]
+    assert scheduler["last_epoch"] == 3  # of the validations
+    assert scheduler["_last_lr"] == [pytest.approx(0.0025)]
+
+
+@pytest.mark.parametrize(
+    ("place", "node", "told"),
+    [
+        ("scheduler", {"_target_": f"{TORCH}.MultiStepLR"}, r"scheduler\.milestones must be given.*\+scheduler\.mile"),
+        ("scheduler", {"_target_": f"{TORCH}.ReduceLROnPlateau"}, r"scheduler\.mode=min .*set scheduler\.mode=max"),
+        (
+            "scheduler",
+            {"_target_": f"{TORCH}.OneCycleLR", "max_lr": 1.0, "total_steps": 4},
+            r"total_steps=4 ends before",
+        ),
+        ("scheduler", {"_target_": "math.prod"}, "scheduler: "),
+        ("optimizer", {"_target_": "torch.optim.SparseAdam"}, "optimizer: its step fails: SparseAdam does not support"),
+        ("optimizer", {"_target_": "torch.optim.Muon"}, "optimizer: Muon only supports 2D.*take another optimizer"),
+        ("optimizer", {"_target_": "torch.optim.LBFGS"}, "optimizer: its step fails: .*or channels_last=false"),
+        ("optimizer", {"_target_": "torch.nn.ParameterList"}, "optimizer: a torch.optim.Optimizer is expected"),
+    ],
+)
+def test_what_would_fail_after_the_start_is_refused_before_it(
+    named, tmp_path: Path, place: str, node: dict[str, object], told: str
+) -> None:
+    with pytest.raises(ConfigError, match=told):
+        train(named(place, node))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_state_that_no_checkpoint_can_hold_is_refused(named, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "my_schedule.py").write_text(
+        "import threading\n"
+        "from torch.optim.lr_scheduler import ExponentialLR\n\n\n"
+        "class Locked(ExponentialLR):\n"
+        "    def __init__(self, optimizer):\n"
+        "        super().__init__(optimizer, 0.9)\n"
+        "        self.lock = threading.Lock()\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ConfigError, match=r"scheduler: no checkpoint can hold its state.*take another scheduler"):
+        train(named("scheduler", {"_target_": "my_schedule.Locked"}))
+
+
+def test_an_optimizer_that_repeats_a_batch_accumulates_none(named) -> None:
+    node, words = {"_target_": "torch.optim.LBFGS"}, ("channels_last=false", "trainer.accumulate_grad_batches=2")
+    with pytest.raises(ConfigError, match=r"LBFGS computes the loss several times.*accumulate_grad_batches=1"):
+        train(named("optimizer", node, *words))
+
+
+def test_a_missing_compiler_is_named_before_a_run_begins(small: list[str], tmp_path: Path) -> None:
+    command = [sys.executable, str(ROOT / "train.py"), *small, "compile=true", f"hydra.run.dir={tmp_path}/run"]
+    environment = {
+        **os.environ,
+        "CXX": str(tmp_path / "no-compiler"),
+        "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "cache"),
+    }
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=240, env=environment)
+    assert done.returncode == 2, done.stderr
+    assert "compile=true needs a C++ compiler" in done.stderr
+    assert "set compile=false" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "run").exists()

@@ -1,0 +1,214 @@
+"""Every argument of Lightning's Trainer is honoured to the end of a run, or refused at its start."""
+
+import inspect
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from support import ROOT, same, scalars, state
+
+from upnet.training import train
+from upnet.training.trainer_arguments import HONOURED, REFUSED, check_arguments
+
+HARMFUL: dict[str, Any] = {
+    "precision": "16-mixed",
+    "logger": False,
+    "callbacks": [],
+    "fast_dev_run": True,
+    "max_epochs": 0,
+    "min_epochs": 2,
+    "min_steps": 3,
+    "limit_train_batches": 3,
+    "limit_val_batches": 0,
+    "limit_test_batches": 1,
+    "limit_predict_batches": 1,
+    "overfit_batches": 1,
+    "val_check_interval": 2,
+    "check_val_every_n_epoch": 1,
+    "num_sanity_val_steps": 2,
+    "enable_checkpointing": False,
+    "enable_progress_bar": False,
+    "enable_model_summary": True,
+    "use_distributed_sampler": True,
+    "reload_dataloaders_every_n_epochs": 1,
+    "barebones": True,
+    "default_root_dir": "elsewhere",
+    "enable_autolog_hparams": False,
+    "model_registry": "mine",
+}
+"""A value of every refused argument that would change a run."""
+
+
+def test_every_argument_of_the_installed_trainer_is_decided() -> None:
+    assert not HONOURED & REFUSED.keys()
+    assert set(inspect.signature(pl.Trainer).parameters) == HONOURED | REFUSED.keys()
+    assert HARMFUL.keys() == REFUSED.keys()
+
+
+@pytest.mark.parametrize("name", sorted(REFUSED))
+def test_a_refused_argument_is_named_with_the_reason_and_the_cure(tiny, tmp_path: Path, name: str) -> None:
+    refusal = REFUSED[name]
+    with pytest.raises(ValueError, match=rf"trainer\.{name}=") as told:
+        check_arguments({name: HARMFUL[name]}, 6)
+    assert str(told.value).endswith(f" is refused: {refusal.why}; {refusal.cure}")
+    for value in refusal.harmless:
+        check_arguments({name: value}, 6)
+
+
+def test_one_batch_of_validation_is_no_whole_validation(tiny) -> None:
+    with pytest.raises(ValueError, match=r"trainer\.limit_val_batches=1 is refused"):
+        check_arguments({"limit_val_batches": 1}, 6)
+
+
+def test_an_argument_of_a_later_lightning_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("upnet.training.trainer_arguments.HONOURED", HONOURED - {"benchmark"})
+    with pytest.raises(ValueError, match=r"trainer\.benchmark=true is refused: this version of upnet does not know it"):
+        check_arguments({"benchmark": True}, 6)
+
+
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        ("+trainer.limit_val_batches=0", r"trainer\.limit_val_batches=0 is refused.*data\.val_root="),
+        ("+trainer.overfit_batches=1", r"trainer\.overfit_batches=1 is refused.*data\.root="),
+        ("trainer.max_steps=2", r"trainer\.max_steps=2 is refused: the schedule is made for steps=6; set steps="),
+        ("+trainer.max_time=soon", r"trainer\.max_time=soon is not allowed: DD:HH:MM:SS"),
+        ("+trainer.gradient_clip_algorithm=size", r"gradient_clip_algorithm=size is not allowed: norm or value"),
+        ("+trainer.profiler=fast", r"trainer\.profiler=fast is not allowed: simple, advanced, pytorch"),
+        ("+trainer.profiler._target_=pytorch_lightning.profilers.PyTorchProfiler", "record_module_names=false"),
+        ("trainer.accelerator=mps", r"trainer\.accelerator=mps is refused.*float64.*trainer=cpu"),
+        ("trainer.devices=[0]", r"trainer\.devices=\[0\] is refused"),
+        ("+trainer.strategy=ddp_spawn", r"trainer\.strategy makes a DDPStrategy.*take trainer=ddp"),
+        (
+            "+trainer.plugins._target_=pytorch_lightning.plugins.TorchCheckpointIO",
+            r"trainer\.plugins=TorchCheckpointIO",
+        ),
+        ("trainer._partial_=false", r"trainer\._partial_: false is not allowed.*set it to true"),
+        ("+trainer.num_nodes=2", r"trainer\.num_nodes=2 waits for other machines.*srun or torchrun"),
+    ],
+)
+def test_what_a_run_would_not_honour_is_refused_before_it_begins(
+    tiny, tmp_path: Path, override: str, told: str
+) -> None:
+    with pytest.raises(ValueError, match=told):
+        train(tiny(override))
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "trainer.deterministic=warn",
+        "+trainer.benchmark=true",
+        "+trainer.inference_mode=false",
+        "+trainer.detect_anomaly=true",
+        "+trainer.sync_batchnorm=true",
+        "+trainer.limit_val_batches=1.0",
+        "+trainer.plugins._target_=lightning_fabric.plugins.environments.LightningEnvironment",
+        "+trainer.strategy._target_=pytorch_lightning.strategies.SingleDeviceStrategy",
+        "+callbacks.summary._target_=pytorch_lightning.callbacks.RichModelSummary",
+        *(f"+trainer.profiler={name}" for name in ("simple", "advanced", "pytorch")),
+        "+trainer.profiler._target_=pytorch_lightning.profilers.SimpleProfiler",
+    ],
+)
+def test_an_honoured_argument_trains_validates_and_writes_results(tiny, tmp_path: Path, override: str) -> None:
+    before = torch.are_deterministic_algorithms_enabled()
+    try:
+        content = train(tiny(override, "steps=4"))
+    finally:
+        torch.use_deterministic_algorithms(before)
+    assert content["step"] == 4
+    assert json.loads((tmp_path / "run/results.json").read_text())["datasets"]["validation"]["images"].keys() == {
+        "scene"
+    }
+    assert [step for step, _ in scalars(tmp_path / "run/tensorboard")["validation/psnr"]] == [2, 4]
+    if "profiler" in override:
+        assert any(path.stat().st_size for path in (tmp_path / "run").glob("*profile*"))
+
+
+def test_a_time_limit_ends_with_results_and_the_run_goes_on_to_the_same_weights(
+    tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(tiny(run="whole"))
+    limited = pl.callbacks.Timer.on_train_batch_end
+
+    def over(self: pl.callbacks.Timer, trainer: pl.Trainer, *rest: Any) -> None:
+        if trainer.global_step == 2:
+            monkeypatch.setattr(self, "_offset", 60)
+        limited(self, trainer, *rest)
+
+    monkeypatch.setattr(pl.callbacks.Timer, "on_train_batch_end", over)
+    content = train(tiny("+trainer.max_time={minutes:1}", run="limited"))
+    monkeypatch.undo()
+    assert content["step"] == 2
+    assert content["datasets"]["validation"]["images"].keys() == {"scene"}
+    last = tmp_path / "limited/checkpoints/last.ckpt"
+    with pytest.raises(ValueError, match=r"trainer\.max_time=.* was over before a step was made.*raise it"):
+        train(tiny("+trainer.max_time={minutes:1}", f"ckpt={last}", run="limited"))
+    assert train(tiny("+trainer.max_time={hours:1}", f"ckpt={last}", run="limited"))["step"] == 6
+    assert same(state(tmp_path / "whole/checkpoints/last.ckpt")["state_dict"], state(last)["state_dict"])
+
+
+def test_early_stopping_ends_with_results(tiny, tmp_path: Path) -> None:
+    stop = ("_target_=pytorch_lightning.callbacks.EarlyStopping", "monitor=val/psnr", "mode=max", "patience=1")
+    settings = (*(f"+callbacks.stop.{word}" for word in (*stop, "min_delta=100")), "validations=6")
+    content = train(tiny(*settings))
+    assert content["step"] == 2
+    assert [step for step, _ in scalars(tmp_path / "run/tensorboard")["validation/psnr"]] == [1, 2]
+    assert json.loads((tmp_path / "run/results.json").read_text())["step"] == 2
+
+
+@pytest.mark.parametrize("words", [("monitor=val/loss", "mode=max"), ("monitor=val/psnr",)])
+def test_early_stopping_by_what_is_not_logged_or_by_a_lower_psnr_is_refused(
+    tiny, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    words = ("_target_=pytorch_lightning.callbacks.EarlyStopping", *words)
+    with pytest.raises(ValueError, match=r"EarlyStopping in callbacks monitors .*set monitor=val/psnr and mode=max"):
+        train(tiny(*(f"+callbacks.stop.{word}" for word in words)))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_callback_that_lightning_refuses_ends_in_a_sentence(tiny) -> None:
+    monitor = "+callbacks.rate._target_=pytorch_lightning.callbacks.LearningRateMonitor"
+    with pytest.raises(ValueError, match=r"Lightning refuses these settings: Cannot use `LearningRateMonitor`"):
+        train(tiny(monitor, "logger=none"))
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"SLURM_NTASKS": "4"},
+        {"SLURM_NTASKS": "4", "SLURM_NTASKS_PER_NODE": "4", "SLURM_PROCID": "0", "SLURM_JOB_ID": "123456"},
+        {"SLURM_NTASKS": "4", "SLURM_NTASKS_PER_NODE": "4", "SLURM_PROCID": "0", "SLURM_STEP_ID": "0"},
+    ],
+)
+def test_one_process_where_slurm_announces_four_is_refused(
+    tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: dict[str, str]
+) -> None:
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ValueError, match=r"^SLURM_NTASKS=4 announces 4 processes.*set SLURM_NTASKS=1.*by srun"):
+        train(tiny())
+    assert not (tmp_path / "run").exists()
+    monkeypatch.setenv("SLURM_NTASKS", "1")
+    assert train(tiny("steps=1", "validations=1"))["step"] == 1
+
+
+def test_two_machines_train_one_network(small: list[str], tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    words = [word for word in small if not word.startswith("trainer=")]
+    words += ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=1", "+trainer.num_nodes=2", "steps=2"]
+    command = [sys.executable, str(ROOT / "train.py"), *words, "validations=1", f"hydra.run.dir={tmp_path}/run"]
+    where = {**os.environ, "LOCAL_RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    machines = [subprocess.Popen(command, cwd=tmp_path, env={**where, "NODE_RANK": str(rank)}) for rank in (0, 1)]
+    assert [machine.wait(240) for machine in machines] == [0, 0]
+    assert json.loads((tmp_path / "run/results.json").read_text())["step"] == 2
