@@ -15,7 +15,7 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 
 from upnet.command_line import PATHS, quote_paths, user_path
 from upnet.folders import folder_of_config, folder_of_run, new_folder, new_sweep_folder
@@ -110,10 +110,10 @@ def expand_home(config: DictConfig) -> None:
         node = OmegaConf.select(config, group) if group else config
         if not isinstance(node, DictConfig) or key not in node or OmegaConf.is_interpolation(node, key):
             continue
-        value = OmegaConf.to_container(node, resolve=False)[key]  # pyright: ignore[reportCallIssue, reportArgumentType]
+        value = node[key]
         if isinstance(value, str):
             node[key] = _expanded(value)
-        elif isinstance(value, list):
+        elif isinstance(value, ListConfig):
             node[key] = [_expanded(item) if isinstance(item, str) else item for item in value]
 
 

@@ -79,7 +79,7 @@ def at_work() -> None:
 def broke_off(fault: BaseException) -> bool:
     """Whether an exception is what a Ctrl-C came to: Lightning ends the program by it, and libraries in C wrap it."""
     if isinstance(fault, SystemExit):
-        return isinstance(fault.__context__, KeyboardInterrupt) and not fault.__suppress_context__
+        return _heard and isinstance(fault.__context__, KeyboardInterrupt) and not fault.__suppress_context__
     return isinstance(fault, KeyboardInterrupt) or _heard
 
 

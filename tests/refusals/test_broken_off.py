@@ -100,19 +100,26 @@ def test_ctrl_c_is_for_the_program_alone(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_what_lightning_makes_of_a_ctrl_c_is_known() -> None:
     def end(said: bool) -> None:
         try:
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
         except KeyboardInterrupt:
             if said:
                 raise SystemExit(130) from None
             sys.exit(1)
 
-    with pytest.raises(SystemExit) as ended:
-        end(said=False)
-    assert broke_off(ended.value)
-    with pytest.raises(SystemExit) as ended:
-        end(said=True)
-    assert not broke_off(ended.value)
-    assert not broke_off(ValueError())
+    present = signal.getsignal(signal.SIGINT)
+    try:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        with starting():
+            at_work()
+            assert not broke_off(ValueError())
+            with pytest.raises(SystemExit) as ended:
+                end(said=False)
+            assert broke_off(ended.value)
+            with pytest.raises(SystemExit) as ended:
+                end(said=True)
+            assert not broke_off(ended.value)
+    finally:
+        signal.signal(signal.SIGINT, present)
 
 
 @pytest.mark.parametrize(
