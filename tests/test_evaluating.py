@@ -244,7 +244,7 @@ def test_names_are_text_in_everything_that_an_evaluation_leaves(
 ) -> None:
     for name in NAMES:
         try:
-            shutil.copy(pictures / "picture0.png", os.fsencode(pictures) + b"/" + name + b".png")
+            shutil.copy(pictures / "picture0.png", os.fsdecode(os.fsencode(pictures) + b"/" + name + b".png"))
         except OSError as fault:
             pytest.skip(f"a file can't be called {name!r} here: {fault.strerror}")
     score_checkpoints(evaluate(f"checkpoint={checkpoint}", "save_images=true"))

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-PLAIN = {"text.parse_math": False, "text.usetex": False}
+PLAIN: dict[Any, Any] = {"text.parse_math": False, "text.usetex": False}
 """Settings under which a dollar sign in a name begins no formula."""
 
 _PLACEHOLDERS = "Last Resort"

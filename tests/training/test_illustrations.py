@@ -33,7 +33,10 @@ def named(small: list[str], tmp_path: Path) -> list[str]:
     """A validation set of such names. Skipped where the file system has none of them."""
     for name in NAMES:
         try:
-            shutil.copy(tmp_path / "validation/scene.png", os.fsencode(tmp_path / "validation") + b"/" + name + b".png")
+            shutil.copy(
+                tmp_path / "validation/scene.png",
+                os.fsdecode(os.fsencode(tmp_path / "validation") + b"/" + name + b".png"),
+            )
         except OSError as fault:
             pytest.skip(f"a file can't be called {name!r} here: {fault.strerror}")
     (tmp_path / "validation/scene.png").unlink()
