@@ -1,10 +1,13 @@
 """What keeps the house in order: imports point one way, one stem for module and yaml, the README tells the truth."""
 
 import ast
+import inspect
 import re
 from pathlib import Path
 
 import pytest
+from hydra.utils import get_object
+from omegaconf import OmegaConf
 from support import CONFIGS, ROOT
 
 PACKAGE = ROOT / "upnet"
@@ -112,3 +115,30 @@ def test_settings_named_in_the_readme_exist() -> None:
         if "NAME" in path:
             continue  # stands for a name of the reader's own
         assert (ROOT / path).is_file(), path
+
+
+COMPONENTS = [
+    path
+    for group in ("model/encoder", "model/block", "model/upsampler", "loss", "scheduler", "callbacks", "data")
+    for path in sorted((CONFIGS / group).glob("*.yaml"))
+]
+
+
+@pytest.mark.parametrize("path", COMPONENTS, ids=lambda path: str(path.relative_to(CONFIGS).with_suffix("")))
+def test_the_defaults_of_a_yaml_are_those_of_its_class(path: Path) -> None:
+    def check(node: object) -> None:
+        if not isinstance(node, dict):
+            return
+        target = str(node.get("_target_", ""))
+        if target.startswith("upnet."):
+            known = inspect.signature(get_object(target)).parameters
+            for key, value in node.items():
+                default = known[key].default if key in known else inspect.Parameter.empty
+                computed = isinstance(value, dict) or (isinstance(value, str) and ("${" in value or value == "???"))
+                if default is not inspect.Parameter.empty and not computed:
+                    plain = list(default) if isinstance(default, tuple) else default
+                    assert plain == value, f"{target}: {key} is {default} in the class and {value} in the yaml"
+        for value in node.values():
+            check(value)
+
+    check(OmegaConf.to_container(OmegaConf.load(path)))

@@ -140,3 +140,9 @@ def test_pretrained_weights_reach_every_stage_the_encoder_has() -> None:
 def test_what_cannot_be_built_is_refused_in_one_sentence(make, told: str) -> None:
     with pytest.raises(ValueError, match=told):
         make()
+
+
+@pytest.mark.parametrize("encoder", [Plain, Strided, ResNet])
+def test_an_encoder_of_blocks_without_a_block_is_refused(encoder: type[Encoder]) -> None:
+    with pytest.raises(ValueError, match=f"{encoder.__name__}: block=null.*choose model/block=conv"):
+        encoder(channels=3, block=None)

@@ -2,9 +2,10 @@
 
 import sys
 import time
-from typing import Any
+from typing import Annotated, Any
 
 import pytorch_lightning as pl
+from annotated_types import Ge
 from pytorch_lightning.callbacks import TQDMProgressBar
 from pytorch_lightning.callbacks.progress.tqdm_progress import Tqdm
 from torch import Tensor
@@ -13,19 +14,25 @@ LINES = 20
 """Lines that a file gets, spread evenly over a training."""
 SECONDS = 600
 """And a further one if so much time has passed since the last."""
+SECONDS_BETWEEN_DRAWINGS = 0.1
 
 
 class Progress(TQDMProgressBar):
     """Steps done, time left, loss and the last PSNR. Validation has no bar of its own: it takes seconds.
 
+    refresh_rate: batches between two refreshes of the bar; 0 draws none. It is drawn ten times a second at most, since
+                  reading the loss makes Python wait for a GPU.
+
     The loss is the batch's, read where the bar is drawn anew. `self.log` in the training step would be the usual way to
     it, but books every step's, which takes longer than the whole optimizer where networks are small.
     """
 
-    _loss: Tensor | None = None
-    _lines = False
-    _first = 0
-    _started = _printed = 0.0
+    def __init__(self, refresh_rate: Annotated[int, Ge(0)] = 10) -> None:
+        super().__init__(refresh_rate=refresh_rate)
+        self._loss: Tensor | None = None
+        self._lines = False
+        self._first = 0
+        self._started = self._printed = self._drawn = 0.0
 
     @property
     def total_train_batches(self) -> int | float:
@@ -57,7 +64,11 @@ class Progress(TQDMProgressBar):
         """Note the loss; draw the bar or print a line if it is time to."""
         self._loss = outputs["loss"]
         if not self._lines:
-            super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
+            now = time.monotonic()
+            counted = (batch_idx + 1) % (self.refresh_rate or 1) == 0
+            if (counted and now - self._drawn >= SECONDS_BETWEEN_DRAWINGS) or trainer.is_last_batch:
+                super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
+                self._drawn = now
         elif self.is_enabled and self._due(batch_idx + 1):
             self._printed = time.monotonic()
             print(self._line(batch_idx + 1, self.get_metrics(trainer, pl_module)), flush=True)

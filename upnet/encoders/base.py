@@ -13,6 +13,16 @@ BlockFactory = Callable[..., Block]
 """Called as block(in_channels=…, out_channels=…)."""
 
 
+def require_block(block: BlockFactory | None, encoder: str) -> BlockFactory:
+    """The block factory of an encoder whose levels are blocks. Raises ValueError if there is none.
+
+    encoder: the encoder's name for the error.
+    """
+    if block is None:
+        raise ValueError(f"{encoder}: block=null, but every level of this encoder is a block; choose model/block=conv")
+    return block
+
+
 class Encoder(nn.Module, ABC):
     """(N, channels, H, W) -> the coarsest features and one Site per halving, finest first.
 

@@ -7,7 +7,7 @@ from annotated_types import Ge, Le
 from torch import Tensor, nn
 
 from upnet.drawing import apart, undrawn
-from upnet.encoders.base import BlockFactory, Encoder
+from upnet.encoders.base import BlockFactory, Encoder, require_block
 from upnet.site import Site
 from upnet.tiling.window import Window, known
 
@@ -40,11 +40,11 @@ class ResNet(Encoder):
     def __init__(
         self,
         channels: int,
-        block: BlockFactory,
+        block: BlockFactory | None,
         variant: Literal["resnet18", "resnet34"] = "resnet18",
         weights: Literal["none", "imagenet"] = "none",
-        width: Annotated[int, Ge(1)] = 32,
-        depth: Annotated[int, Ge(1), Le(5)] = 3,
+        width: Annotated[int, Ge(1)] = 16,
+        depth: Annotated[int, Ge(1), Le(5)] = 2,
     ) -> None:
         super().__init__()
         if not 1 <= depth <= 5:
@@ -54,7 +54,7 @@ class ResNet(Encoder):
         self.variant = variant
         self.weights = weights
         with apart("finest"):
-            self.finest = block(in_channels=channels, out_channels=width)
+            self.finest = require_block(block, "ResNet")(in_channels=channels, out_channels=width)
         with apart("backbone"):
             net = self._backbone()
         stages = (

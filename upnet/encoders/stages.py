@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from upnet.blocks.activation import same_padding
 from upnet.drawing import apart
-from upnet.encoders.base import BlockFactory, Encoder
+from upnet.encoders.base import BlockFactory, Encoder, require_block
 from upnet.site import Site
 from upnet.tiling.window import Window, known
 
@@ -32,14 +32,15 @@ class Stages(Encoder):
     def __init__(
         self,
         channels: int,
-        block: BlockFactory,
-        width: Annotated[int, Ge(1)] = 32,
+        block: BlockFactory | None,
+        width: Annotated[int, Ge(1)] = 16,
         depth: Annotated[int, Ge(0), Le(DEEPEST)] = 2,
         growth: Annotated[float, Ge(1)] = 2,
         stem_kernel: Annotated[int, Ge(1)] | None = None,
     ) -> None:
         super().__init__()
         name = type(self).__name__
+        block = require_block(block, name)
         if width < 1 or not 0 <= depth <= DEEPEST or growth < 1:
             raise ValueError(
                 f"{name}: width and growth start at 1, and depth lies between 0 and {DEEPEST}; "

@@ -26,8 +26,8 @@ class Strided(Stages):
     def __init__(
         self,
         channels: int,
-        block: BlockFactory,
-        width: Annotated[int, Ge(1)] = 32,
+        block: BlockFactory | None,
+        width: Annotated[int, Ge(1)] = 16,
         depth: Annotated[int, Ge(0), Le(DEEPEST)] = 2,
         growth: Annotated[float, Ge(1)] = 2,
         stem_kernel: Annotated[int, Ge(1)] | None = None,
