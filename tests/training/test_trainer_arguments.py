@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.callbacks import Timer
 from support import ROOT, same, scalars, state
 
 from upnet.training import train
@@ -137,14 +138,14 @@ def test_a_time_limit_ends_with_results_and_the_run_goes_on_to_the_same_weights(
     tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     train(tiny(run="whole"))
-    limited = pl.callbacks.Timer.on_train_batch_end
+    limited = Timer.on_train_batch_end
 
-    def over(self: pl.callbacks.Timer, trainer: pl.Trainer, *rest: Any) -> None:
+    def over(self: Timer, trainer: pl.Trainer, *rest: Any) -> None:
         if trainer.global_step == 2:
             monkeypatch.setattr(self, "_offset", 60)
         limited(self, trainer, *rest)
 
-    monkeypatch.setattr(pl.callbacks.Timer, "on_train_batch_end", over)
+    monkeypatch.setattr(Timer, "on_train_batch_end", over)
     content = train(tiny("+trainer.max_time={minutes:1}", run="limited"))
     monkeypatch.undo()
     assert content["step"] == 2
