@@ -7,7 +7,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize, prune
 
-from upnet.site import Site
 from upnet.upsample import DecomposedTransposed, PixelShuffle, Transposed, Upsampler
 
 FORMATS = [torch.contiguous_format, torch.channels_last]
