@@ -4,10 +4,13 @@ import math
 from fractions import Fraction
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import Tensor
 
-from upnet.upsample import Bilinear, Nearest
+from upnet.site import Site
+from upnet.upsample import Bilinear, Nearest, Upsampler
 
 
 @given(hundredths=st.integers(100, 800), height=st.integers(1, 10_000))
@@ -39,3 +42,41 @@ def test_a_whole_scale_given_as_a_float_is_a_whole_scale():
 def test_scale_one_changes_nothing(operator, visit):
     x, site = visit(operator(2, 1), (5, 6))
     assert (operator(2, 1)(x, site) - x).abs().max() == 0
+
+
+class Stranger(Upsampler):
+    """Somebody else's operator, which makes whatever it is given."""
+
+    def __init__(self, make, **sizes) -> None:
+        super().__init__(3, 2, **sizes)
+        self.make = make
+
+    def expand(self, x: Tensor, site: Site) -> Tensor:
+        return self.make(x)
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 7, 5), (2, 3, 8, 6)], ids=str)
+def test_what_an_operator_of_ones_own_makes_may_be_cropped_already_or_not(shape):
+    out = Stranger(lambda x: x.new_zeros(shape))(torch.zeros(2, 3, 4, 3), Site((7, 5)))
+    assert out.shape == (2, 3, 7, 5)
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [(2, 3, 4, 3), (2, 3, 6, 5), (2, 3, 7, 4), (2, 3, 16, 12), (2, 3, 9, 6), (1, 3, 8, 6), (2, 4, 8, 6), (3, 8, 6)],
+    ids=str,
+)
+def test_a_wrong_size_batch_or_number_of_channels_is_refused_with_the_right_ones(shape):
+    operator = Stranger(lambda x: x.new_zeros(shape))
+    with pytest.raises(ValueError) as refusal:  # noqa: PT011
+        operator(torch.zeros(2, 3, 4, 3), Site((7, 5)))
+    told = str(refusal.value)
+    assert told.startswith(f"Stranger.expand() returned {shape} for an input of (2, 3, 4, 3)")
+    assert "(2, 3, 8, 6)" in told
+    assert "(2, 3, 7, 5)" in told
+
+
+def test_the_channels_that_count_are_the_ones_asked_for():
+    operator = Stranger(lambda x: x.new_zeros(2, 3, 8, 6), out_channels=5)
+    with pytest.raises(ValueError, match=r"returned \(2, 3, 8, 6\).*has to return \(2, 5, 8, 6\)"):
+        operator(torch.zeros(2, 3, 4, 3), Site((8, 6)))

@@ -57,11 +57,16 @@ class Upsampler(nn.Module, ABC):
         self.projection = nn.Identity() if straight else nn.Conv2d(channels, out_channels, 3, padding=1)
 
     def forward(self, x: Tensor, site: Site) -> Tensor:
-        """(N, C, h, w) -> (N, O, *site.size). Raises ValueError where x doesn't fit the site or a field is missing."""
+        """(N, C, h, w) -> (N, O, *site.size).
+
+        Raises ValueError where x doesn't fit the site, a field is missing, or expand() returns another shape than it
+        has to.
+        """
         self._check(x, site)
         grown = self.expand(self.projection(x), site)
         height, width = site.size
-        assert min(grown.shape[-2] - height, grown.shape[-1] - width) >= 0, f"{type(self).__name__} made {grown.shape}"
+        if grown.dim() != 4 or grown.shape != (x.shape[0], self.out_channels, height, width):
+            self._check_grown(grown, x, site)
         return grown[..., :height, :width]
 
     @abstractmethod
@@ -155,4 +160,15 @@ class Upsampler(nn.Module, ABC):
             raise ValueError(
                 f"{name}: an output of {site.size[0]}×{site.size[1]} at scale {self.scale} takes an input of "
                 f"{rows}×{cols}; got {x.shape[-2]}×{x.shape[-1]}"
+            )
+
+    def _check_grown(self, grown: Tensor, x: Tensor, site: Site) -> None:
+        wanted, enlarged = (
+            (x.shape[0], self.out_channels, *size) for size in (site.size, self.enlarged(x.shape[-2], x.shape[-1]))
+        )
+        if grown.dim() != 4 or grown.shape not in (wanted, enlarged):
+            raise ValueError(
+                f"{type(self).__name__}.expand() returned {tuple(grown.shape)} for an input of {tuple(x.shape)}; "
+                f"it has to return {enlarged}, which is cropped to the size of the site, or {wanted}. "
+                "An operator that maps channels itself sets projects = True"
             )
