@@ -92,6 +92,8 @@ def test_a_plateau_of_the_validation_psnr_lowers_the_rate(tiny, tmp_path: Path) 
     (scheduler,) = state(tmp_path / "run/checkpoints/last.ckpt")["lr_schedulers"]
     assert scheduler["last_epoch"] == 3  # of the validations
     assert scheduler["_last_lr"] == [pytest.approx(0.0025)]
+    longer = (*settings, "validations=1", "steps=8", f"ckpt={tmp_path}/run/checkpoints/last.ckpt")
+    assert train(tiny(*longer))["step"] == 8
 
 
 @pytest.mark.parametrize(

@@ -95,7 +95,12 @@ class Making:
         with (part / PIXELS).open("wb") as file, ThreadPoolExecutor(self.workers) as pool:
             ready = _in_order(pool, decode, self.entries, ahead=4 * self.workers)
             for entry, pair in tqdm(
-                ready, f"Preparing {self.name} ×{self.scale}", len(self.entries), unit="picture", leave=False
+                ready,
+                f"Preparing {self.name} ×{self.scale}",
+                len(self.entries),
+                unit="picture",
+                leave=False,
+                disable=None,
             ):
                 if isinstance(pair, BrokenPictureError):
                     if not self.skip_broken:

@@ -103,7 +103,7 @@ def _learning_rates(state: dict[str, Any], task: Task) -> tuple[float, float]:
         group["lr"] = saved["lr"]
     before = float(optimizer.param_groups[0]["lr"])
     scheduler.load_state_dict(state["lr_schedulers"][0])
-    scheduler.step()
+    task.lr_scheduler_step(scheduler, None)
     return before, float(optimizer.param_groups[0]["lr"])
 
 

@@ -35,7 +35,7 @@ def by_all_cores(make: Callable[[int], Made], count: int, told: str, budget: Bud
     waiting: deque[Future[Made]] = deque()
     with (
         ThreadPoolExecutor(workers) as pool,
-        tqdm(total=count, desc=told, unit="picture", leave=False, delay=1) as bar,
+        tqdm(total=count, desc=told, unit="picture", leave=False, delay=1, disable=None) as bar,
     ):
         for number in range(max(count, 0)):
             waiting.append(pool.submit(make, number))

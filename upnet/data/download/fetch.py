@@ -5,6 +5,7 @@ import http.client
 import re
 import shutil
 import ssl
+import sys
 import time
 from collections.abc import Callable
 from http.client import HTTPResponse
@@ -166,9 +167,10 @@ def _write(archive: Archive, response: HTTPResponse, part: Path, start: int, tot
             "make room, or name another folder by --root"
         )
     name = Path(urlsplit(archive.url).path).name
+    rarely = 0.1 if sys.stderr.isatty() else 30  # a log file gets a line now and then
     with (
         part.open("ab") as file,
-        tqdm(total=total, initial=start, desc=name, unit="B", unit_scale=True, leave=False) as bar,
+        tqdm(total=total, initial=start, desc=name, unit="B", unit_scale=True, leave=False, mininterval=rarely) as bar,
     ):
         while block := response.read(BLOCK):
             if file.tell() + len(block) > most:

@@ -183,7 +183,7 @@ def _hidden(path: PurePosixPath) -> bool:
 
 def _write(archive: Path, members: Iterator[Member], wanted: dict[PurePosixPath, PurePosixPath], folder: Path) -> None:
     left = EXPANSION * archive.stat().st_size + SLACK  # what was stated need not be true
-    with tqdm(total=len(wanted), desc=f"Unpacking {archive.name}", unit="picture", leave=False) as bar:
+    with tqdm(total=len(wanted), desc=f"Unpacking {archive.name}", unit="picture", leave=False, disable=None) as bar:
         for member in members:
             if member.path not in wanted:
                 continue
