@@ -1,12 +1,21 @@
 """Initial weights depend on the seed and on a part's own name."""
 
+from functools import partial
+
 import pytest
 import torch
-from support import Compose
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+from support import CONFIGS, Compose
 from torch import nn
 
+from upnet.blocks import Conv
 from upnet.config import build
 from upnet.drawing import anew, apart
+from upnet.encoders import Strided
+from upnet.models import Tail
+from upnet.models.decoder import Decoder
+from upnet.upsample import Nearest, Transposed
 
 
 @pytest.fixture
@@ -73,25 +82,64 @@ def test_two_networks_in_a_row_are_not_the_same() -> None:
 def test_a_stream_apart_depends_on_seed_and_name_and_leaves_the_one_outside() -> None:
     def streams(seed: int, before: int) -> list[torch.Tensor]:
         torch.manual_seed(seed)
-        torch.rand(before)
-        with apart("a"):
-            one = torch.rand(2)
+        with anew("net"):
+            torch.rand(before)
+            with apart("a"):
+                one = torch.rand(2)
+                with apart("b"):
+                    inner = torch.rand(2)
+                rest = torch.rand(2)
             with apart("b"):
-                inner = torch.rand(2)
-            rest = torch.rand(2)
-        with apart("b"):
-            return [one, inner, rest, torch.rand(2)]
+                return [one, inner, rest, torch.rand(2)]
 
     first, shifted, other = streams(0, 0), streams(0, 5), streams(1, 0)
     assert all(torch.equal(a, b) for a, b in zip(first, shifted, strict=True))
     assert not any(torch.equal(a, b) for a, b in zip(first, other, strict=True))
     assert len({tuple(one.tolist()) for one in first}) == 4
-    torch.manual_seed(3)
-    expected = torch.rand(4)
-    torch.manual_seed(3)
-    with apart("c"):
-        torch.rand(9)
-    assert torch.equal(torch.rand(4), expected)
+
+    def outside(parts: int) -> torch.Tensor:
+        torch.manual_seed(3)
+        with anew("net"):
+            for part in range(parts):
+                with apart(f"part {part}"):
+                    torch.rand(9)
+            return torch.rand(4)
+
+    assert torch.equal(outside(2), outside(0))
+
+
+ENCODERS = {path.stem: instantiate(OmegaConf.load(path)) for path in (CONFIGS / "model/encoder").glob("*.yaml")}
+BLOCKS = {path.stem: instantiate(OmegaConf.load(path)) for path in (CONFIGS / "model/block").glob("*.yaml")}
+ALONE = {
+    **{stem: partial(make, in_channels=8, out_channels=6) for stem, make in BLOCKS.items()},
+    **{f"{stem} encoder": partial(make, channels=3, block=Conv) for stem, make in ENCODERS.items()},
+    "tail": partial(Tail, 8, 3, 2, Transposed),
+    "decoder": lambda: Decoder(Strided(3, Conv, width=4), Conv, [Nearest, Nearest], skip=True),
+}
+
+
+@pytest.mark.parametrize("make", ALONE.values(), ids=ALONE)
+def test_a_part_built_twice_outside_a_network_is_drawn_differently_and_by_the_seed(make) -> None:
+    torch.manual_seed(0)
+    first, second = make(), make()
+    torch.manual_seed(0)
+    again = make()
+    for name, weight in first.state_dict().items():
+        assert torch.equal(weight, again.state_dict()[name]), name
+        if weight.is_floating_point() and weight.numel() > 1 and weight.std() > 0:
+            assert not torch.equal(weight, second.state_dict()[name]), name
+
+
+def test_the_layers_of_a_part_built_alone_differ() -> None:
+    torch.manual_seed(0)
+    first, _, second, _ = Conv(8, 8).layers
+    assert not torch.equal(first.weight, second.weight)
+
+
+def test_a_stream_left_by_an_error_is_left() -> None:
+    with pytest.raises(ValueError, match="odd"), anew("net"):
+        Conv(8, 8, kernel_size=2)
+    assert not torch.equal(Conv(8, 8).layers[0].weight, Conv(8, 8).layers[0].weight)
 
 
 def test_weights_are_spread_as_torch_spreads_them(parts) -> None:
