@@ -1,5 +1,6 @@
 """Zero padding of the spectrum against SciPy's transforms."""
 
+import copy
 import math
 
 import numpy as np
@@ -51,3 +52,20 @@ def test_autocast_leaves_its_long_sums_in_float32():
     with torch.autocast("cpu", torch.bfloat16):
         out = DCT(2, 2).enlarge(x)
     assert torch.equal(out, DCT(2, 2).enlarge(x))
+
+
+def test_its_matrices_are_made_once_for_a_size_and_not_copied(monkeypatch):
+    made: list[int] = []
+    whole = DCT.matrix
+    monkeypatch.setattr(
+        DCT, "matrix", lambda self, length, device=None: made.append(length) or whole(self, length, device)
+    )
+    operator, x = DCT(1, 2), torch.randn(1, 1, 6, 7)
+    first = operator.enlarge(x)
+    assert torch.equal(operator.enlarge(x), first)
+    assert sorted(made) == [6, 7]
+    assert torch.equal(copy.deepcopy(operator).enlarge(x), first)
+    assert sorted(made) == [6, 6, 7, 7]
+    for length in range(8, 20):
+        operator.enlarge(torch.randn(1, 1, length, length))
+    assert len(operator._matrices._known) == 4

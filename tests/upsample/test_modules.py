@@ -1,6 +1,7 @@
 """An operator is a normal module: hooks, pruning and parametrisations of its parts, and torch.func, work on it."""
 
 import copy
+from typing import Any
 
 import pytest
 import torch
@@ -23,6 +24,10 @@ def convolutions(operator: nn.Module) -> list[nn.Conv2d | nn.ConvTranspose2d]:
     return [part for part in operator.modules() if isinstance(part, nn.Conv2d | nn.ConvTranspose2d)]
 
 
+def erase(module: nn.Module, inputs: object, output: Any) -> Tensor:
+    return torch.zeros_like(output)
+
+
 class Half(nn.Module):
     def forward(self, weight: Tensor) -> Tensor:
         return weight / 2
@@ -42,7 +47,7 @@ def test_hooks_of_every_part_fire_and_may_replace_its_output(factory, channels, 
     operator(x, site).square().sum().backward()
     assert {id(part) for part in seen} == {id(part) for part in parts}
     for part in convolutions(operator)[-1:]:
-        part.register_forward_hook(lambda module, inputs, output: torch.zeros_like(output))
+        part.register_forward_hook(erase)
         assert not operator(x, site).equal(build(factory, channels)(x, site))
 
 

@@ -166,8 +166,9 @@ class _Shuffle(torch.autograd.Function):
         return _Unshuffle.apply(gradients[0], ctx.scale), None
 
     @staticmethod
-    def vmap(info: Any, axes: tuple[int | None, None], x: Tensor, scale: int) -> tuple[Tensor, int]:
-        return unfolded(_Shuffle.apply(folded(x, axes[0], info.batch_size), scale), info.batch_size)
+    def vmap(info: Any, in_dims: tuple[int | None, ...], *args: Any) -> tuple[Tensor, int]:
+        x, scale = args
+        return unfolded(_Shuffle.apply(folded(x, in_dims[0], info.batch_size), scale), info.batch_size)
 
 
 class _Unshuffle(torch.autograd.Function):
@@ -193,5 +194,6 @@ class _Unshuffle(torch.autograd.Function):
         return _Shuffle.apply(gradients[0], ctx.scale), None
 
     @staticmethod
-    def vmap(info: Any, axes: tuple[int | None, None], x: Tensor, scale: int) -> tuple[Tensor, int]:
-        return unfolded(_Unshuffle.apply(folded(x, axes[0], info.batch_size), scale), info.batch_size)
+    def vmap(info: Any, in_dims: tuple[int | None, ...], *args: Any) -> tuple[Tensor, int]:
+        x, scale = args
+        return unfolded(_Unshuffle.apply(folded(x, in_dims[0], info.batch_size), scale), info.batch_size)

@@ -75,8 +75,9 @@ class _Unpool(torch.autograd.Function):
         return _Pick.apply(gradients[0], ctx.saved_tensors[0], ctx.scale), None, None, None
 
     @staticmethod
-    def vmap(info: Any, axes: Any, x: Tensor, indices: Tensor, size: tuple[int, int], scale: int) -> Any:
-        x, indices = (folded(tensor, axis, info.batch_size) for tensor, axis in zip((x, indices), axes, strict=False))
+    def vmap(info: Any, in_dims: Any, *args: Any) -> tuple[Tensor, int]:
+        x, indices, size, scale = args
+        x, indices = folded(x, in_dims[0], info.batch_size), folded(indices, in_dims[1], info.batch_size)
         return unfolded(_Unpool.apply(x, indices, size, scale), info.batch_size)
 
 
@@ -108,10 +109,9 @@ class _Pick(torch.autograd.Function):
         return _Unpool.apply(gradients[0], ctx.saved_tensors[0], ctx.size, ctx.scale), None, None
 
     @staticmethod
-    def vmap(info: Any, axes: Any, grown: Tensor, indices: Tensor, scale: int) -> Any:
-        grown, indices = (
-            folded(tensor, axis, info.batch_size) for tensor, axis in zip((grown, indices), axes, strict=False)
-        )
+    def vmap(info: Any, in_dims: Any, *args: Any) -> tuple[Tensor, int]:
+        grown, indices, scale = args
+        grown, indices = folded(grown, in_dims[0], info.batch_size), folded(indices, in_dims[1], info.batch_size)
         return unfolded(_Pick.apply(grown, indices, scale), info.batch_size)
 
 

@@ -89,14 +89,14 @@ class Separable(Upsampler):
     def _products(self, x: Tensor) -> Tensor:
         n, c, h, w = x.shape
         rows, cols = self._lines(h, x), self._lines(w, x)
-        tall_runs, wide_runs = (tuple(RunBands(bands) for bands in axis) for axis in (rows, cols))
+        (down, up), (right, left) = ((RunBands(there), RunBands(back)) for there, back in (rows, cols))
         if channels_last(x) and c >= NARROW:
             # Rows first, on (h, w·C), then columns on (w, C): both products read memory in its own order.
-            tall = product(*tall_runs, x.permute(0, 2, 3, 1).reshape(n, h, w * c))
-            wide = product(*wide_runs, tall.reshape(-1, w, c))
+            tall = product(down, up, x.permute(0, 2, 3, 1).reshape(n, h, w * c))
+            wide = product(right, left, tall.reshape(-1, w, c))
             return wide.reshape(n, -1, wide.shape[1], c).permute(0, 3, 1, 2)
         wide = product(*cols, x)
-        tall = product(*tall_runs, wide.flatten(0, 1)).unflatten(0, (n, c))
+        tall = product(down, up, wide.flatten(0, 1)).unflatten(0, (n, c))
         return in_format_of(x, tall)
 
     def _composition(self, x: Tensor) -> Tensor:

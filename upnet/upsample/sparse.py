@@ -41,8 +41,9 @@ class _Product(torch.autograd.Function):
         return product(ctx.transposed, ctx.matrix, gradients[0]), None, None
 
     @staticmethod
-    def vmap(info: Any, axes: Any, x: Tensor, matrix: Matrix, transposed: Matrix) -> tuple[Tensor, int]:
-        return unfolded(product(matrix, transposed, folded(x, axes[0], info.batch_size)), info.batch_size)
+    def vmap(info: Any, in_dims: Any, *args: Any) -> tuple[Tensor, int]:
+        x, matrix, transposed = args
+        return unfolded(product(matrix, transposed, folded(x, in_dims[0], info.batch_size)), info.batch_size)
 
 
 class Taps(NamedTuple):

@@ -29,13 +29,14 @@ class TransposedConv(nn.ConvTranspose2d):
         stride: tuple[int, int],
         bias: bool = True,
     ) -> None:
-        padding = tuple(ceil((k - s) / 2) for k, s in zip(kernel_size, stride, strict=True))
-        left = tuple(2 * p - (k - s) for p, k, s in zip(padding, kernel_size, stride, strict=True))
+        (k, m), (s, t) = kernel_size, stride
+        padding = ceil((k - s) / 2), ceil((m - t) / 2)
+        left = 2 * padding[0] - (k - s), 2 * padding[1] - (m - t)
         super().__init__(channels, out_channels, kernel_size, stride, padding, left, bias=bias)
 
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
         """(N, C, h, w) -> (N, O, s·h, t·w)."""
-        if output_size is not None or not on_cpu(input):
+        if output_size is not None or input.dim() != 4 or not on_cpu(input):
             return super().forward(input, output_size)
         return self._by_phases(input) if self._better_by_phases(input) else self._direct(input)
 
