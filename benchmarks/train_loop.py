@@ -87,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("--device cuda: torch sees no NVIDIA GPU here; take --device cpu --smoke")
     rows: list[dict[str, Any]] = []
     variants = [name for name in VARIANTS if given.device == "cuda" or name == "launched"]
-    for model in ("unet", "edsr"):
+    for model in ("unet",) if given.smoke else ("unet", "edsr"):
         for turn in range(1 if given.smoke else given.rounds):
             for variant in variants:
                 rows.append({"model": model, "variant": variant, "round": turn})

@@ -148,7 +148,7 @@ def test_printed_settings_set_what_they_say_when_they_are_pasted(compose: Compos
     assert list(composed(compose, quoted)) == [home.get(text, text) for text in texts]  # pyright: ignore[reportArgumentType]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1)))
 def test_any_list_of_texts_is_printed_and_read_back(compose: Compose, texts: list[str]) -> None:
     texts = [text for text in texts if text.isprintable() and not text.startswith("~")]

@@ -29,7 +29,7 @@ def test_the_gpu_benchmark_runs_in_small_on_a_cpu(gpu: ModuleType, pictures: Pat
     found = json.loads(out.read_text(encoding="utf-8"))
     assert {row["variant"] for row in found["steps"]} >= {"fp32", "bf16, channels_last", "bf16, channels_last, compile"}
     assert all(row["steps_per_second"] > 0 for row in found["steps"])
-    assert [row["model"] for row in found["loop"]] == ["unet", "edsr"]
+    assert [row["variant"] for row in found["loop"]] == ["launched"]
     assert all(row["steps_per_second"] > 0 for row in found["loop"])
     operators = {path.stem for path in (CONFIGS / "model/upsampler").glob("*.yaml")}
     assert {row["operator"] for row in found["parity"]} == operators

@@ -114,11 +114,6 @@ def _run(config: DictConfig, task: Task, trainer: pl.Trainer, data: DataModule, 
             f"{setting('ckpt', last)} {setting('hydra.run.dir', folder)}",
             signal,
         )
-    if not task.tallies["ema"]:
-        raise ValueError(
-            f"trainer.max_time={config.trainer.get('max_time')} was over before a step was made; the time counts from "
-            "the first start of a run, resumed or not: raise it, or leave it out"
-        )
     minutes = (time.perf_counter() - started) / 60
     return conclude(config, task, trainer, data, minutes)
 
