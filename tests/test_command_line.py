@@ -26,6 +26,7 @@ NAMES = [
     *("~no-such-user.png", "caf\udce9.png", "a:b", "@x", "+x", "\\\\", "glob(*).png", "[a,b", "a]", "x,[y"),
 ]
 """Names of files that are no plain text by Hydra's grammar, or mean something to a shell."""
+OTHERS = ("checkpoint", "ckpt", "data.train.hr")
 INTERPOLATIONS = ["${x}.png", "\\${x}", "a\\\\${x}\\", "${oc.env:HOME}"]
 
 
@@ -40,8 +41,8 @@ def composed(compose: Compose, word: str) -> object:
     ("path", "name"),
     [
         (path, name)
-        for path in ("input", "checkpoint", "ckpt", "data.root", "data.train.hr")
-        for name in NAMES
+        for path, names in (("input", NAMES), ("data.root", NAMES), *((path, NAMES[:9]) for path in OTHERS))
+        for name in names
         if name[0] not in "'\"" and not (PATHS[path] and name == "[x]")  # these are quotes and a list
     ],
 )

@@ -36,9 +36,11 @@ def bound(need: int) -> None:
         library = ctypes.CDLL(None)
         library.malloc_trim(0)
         # What earlier tests of this process have left free in the heap no limit takes away: fill it, until it grows.
-        before = used()
-        while used() == before:
-            library.malloc(1 << 20)
+        # Blocks above a threshold are mapped by themselves and fill nothing, so smaller ones follow.
+        for size in (1 << 20, 1 << 16, 1 << 14):
+            before = used()
+            while used() == before:
+                library.malloc(size)
         resource.setrlimit(resource.RLIMIT_AS, (used() + need, resource.RLIM_INFINITY))
 
     def ended(self: Task) -> None:
