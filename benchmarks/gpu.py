@@ -3,13 +3,14 @@
     python benchmarks/gpu.py --out gpu.json --pictures BSDS399/HR --validation Set5 Set14 --minutes 1
 
 In this order: `loop`, the steps per second of train.py itself, launched, recorded as CUDA graphs, and compiled;
-`operators`, every operator beside torch's own; `training`, where pictures are given, EDSR-baseline trained for so many
-minutes, with its scores and the share of its time that it waited for batches; `parity`, whether CPU and GPU agree;
-`steps` and `graphs`, what bare loops of the same steps reach in every kind of arithmetic, launched and recorded. It
-needs no network. All of it ends within `--limit` minutes: a part that the time cuts off keeps the rows that it has, and
-the parts after it are skipped. The file is written after every part; a part that fails or is cut off says so in it,
-costs none of the others, and makes the exit code 1, as does a row that is refused, unless it is one of those that are
-compiled or recorded. `--parts` takes some alone. `--device cpu --smoke` runs all of it in small on a CPU.
+`operators`, every operator compared with torch's own; `training`, where pictures are given, EDSR-baseline trained for
+so many minutes, with its scores and the share of its time that it waited for batches; `parity`, whether CPU and GPU
+agree; `steps` and `graphs`, what bare loops of the same steps reach in every kind of arithmetic, launched and
+recorded. It needs no network. All of it ends within `--limit` minutes: a part that the time cuts off keeps the rows
+that it has, and the parts after it are skipped. The file is written after every part; a part that fails or is cut off
+says so in it, costs none of the others, and makes the exit code 1, as does a row that is refused, unless it is one of
+those that are compiled or recorded. `--parts` takes some alone. `--device cpu --smoke` runs all of it in small on a
+CPU.
 """
 
 import argparse
