@@ -12,9 +12,8 @@ from upnet.encoders import BlockFactory, Encoder
 from upnet.models.decoder import Decoder, level_names
 from upnet.models.places import UpsamplerFactory, share_out
 from upnet.models.tail import Tail
-from upnet.tiling.cut import Margin
 from upnet.tiling.network import Tileable
-from upnet.tiling.window import Span, UnknownReachError, hull, known, unknown
+from upnet.tiling.window import Margin, Span, UnknownReachError, hull, known, unknown
 from upnet.upsample import Interpolation, Upsampler, interpolation
 from upnet.upsample.uncast import uncast
 

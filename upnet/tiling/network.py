@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 
 from torch import Tensor, nn
 
-from upnet.tiling.cut import Margin
+from upnet.tiling.window import Margin
 
 
 class Tileable(nn.Module, ABC):

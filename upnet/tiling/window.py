@@ -1,6 +1,7 @@
 """What a pixel is made of, along one axis: spans of pixels followed back through a network."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from torch import nn
@@ -79,3 +80,29 @@ class Window(NamedTuple):
     def source(self, span: Span) -> Span:
         """What a span of pixels reads."""
         return Span(self.stride * span.first - self.before, self.stride * span.last + self.after)
+
+
+@dataclass(frozen=True, slots=True)
+class Margin:
+    """What a tile of LR pixels needs to come out as in the whole picture, the same for both axes.
+
+    alignment:     a tile and what is computed around it begin at a multiple of this many pixels, so that poolings and
+                   strides fall on the pixels they fall on in the whole picture.
+    before, after: how many pixels a tile that begins and ends at such multiples looks at on either side.
+    """
+
+    alignment: int
+    before: int
+    after: int
+
+    def aligned(self, length: int) -> int:
+        """The length, rounded up to the alignment."""
+        return -(-length // self.alignment) * self.alignment
+
+    def around(self, kept: range, length: int) -> range:
+        """What has to be computed for some of the `length` pixels of an axis: as far as they look, within the picture.
+
+        Beyond the picture's borders a network pads or repeats, and for a tile at the border it does just that.
+        """
+        start = (kept.start - self.before) // self.alignment * self.alignment
+        return range(max(0, start), min(length, self.aligned(kept.stop + self.after)))
