@@ -11,8 +11,8 @@ python evaluate.py --help                                   every setting
 
 from typing import TYPE_CHECKING
 
-from upnet.program import command
-from upnet.starting import at_work
+from upnet.cli.program import command
+from upnet.cli.startup import at_work
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -23,19 +23,19 @@ USES = ("checkpoint", "study", "results", "baseline")
 @command("evaluate")
 def main(config: "DictConfig") -> None:
     """Compose, check, then whichever of the uses was asked for."""
-    from upnet.asked import asked_use
-    from upnet.running import given_settings
+    from upnet.cli.app import given_settings
+    from upnet.cli.dispatch import asked_use
 
     use = asked_use(config, USES, given_settings())
     # torch is imported from here on.
     from upnet.config import check
-    from upnet.settings import EvaluateSettings
+    from upnet.config.schema import EvaluateSettings
 
     # Evaluation reads the test sets; what a data set is trained on is not looked at.
     config.data.train = None
     check(config, EvaluateSettings)
-    from upnet.evaluating import compare_results, compare_study, export_checkpoint, score_baseline, score_checkpoints
-    from upnet.upscaling import upscale
+    from upnet.cli.evaluate import compare_results, compare_study, export_checkpoint, score_baseline, score_checkpoints
+    from upnet.inference.files import upscale
 
     at_work()
     further = {"input": upscale, "export": export_checkpoint}

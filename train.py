@@ -7,8 +7,8 @@ python train.py --help              every setting
 
 from typing import TYPE_CHECKING
 
-from upnet.program import command
-from upnet.starting import at_work
+from upnet.cli.program import command
+from upnet.cli.startup import at_work
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 def main(config: "DictConfig") -> float | None:
     """Compose, check, fit, score. The mean PSNR comes back, for Hydra's sweepers; of a study, nothing does."""
     from upnet.config import check
-    from upnet.settings import TrainSettings
+    from upnet.config.schema import TrainSettings
 
     check(config, TrainSettings)
     if config.study is not None:
-        from upnet.training.study import run_study
+        from upnet.study.runner import run_study
 
         at_work()
         run_study(config)

@@ -16,13 +16,13 @@ import numpy as np
 import torch
 from PIL import Image
 
-from upnet.data.audit.candidates import Album
-from upnet.data.audit.comparison import ALIKE
-from upnet.data.audit.copies import likenesses
-from upnet.data.audit.features import Features, describe
-from upnet.data.picture import read_rgb
+from upnet.audit.candidates import Album
+from upnet.audit.features import Features, describe
+from upnet.audit.near_duplicates import likenesses
+from upnet.audit.verification import ALIKE
 from upnet.data.sources.files import find_pictures
 from upnet.data.sources.photographs import Photographs
+from upnet.imaging.reading import read_rgb
 
 Change = Callable[[np.ndarray], np.ndarray]
 PHOTOGRAPHS = ("astronaut", "camera", "chelsea", "coffee", "rocket", "coins", "moon", "motorcycle_left")

@@ -36,8 +36,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch import nn
 
 from upnet.config import build, check
-from upnet.precision import whole_float32
-from upnet.settings import TrainSettings
+from upnet.config.schema import TrainSettings
+from upnet.utils.device import whole_float32
 
 HERE = Path(__file__).resolve().parent
 CONFIGS = HERE.parent / "configs"
@@ -143,8 +143,8 @@ def _difference(operator: str, setting: Setting) -> dict[str, float]:
 
 def train_for(setting: Setting, minutes: float, pictures: Path, validation: Sequence[Path]) -> Any:
     """Train EDSR-baseline for about so many minutes, and score it."""
+    from upnet.study.timing import rehearse
     from upnet.training import train
-    from upnet.training.study.rehearsal import rehearse
 
     trainer = "gpu" if setting.device.type == "cuda" else "cpu"
     config = composed(

@@ -17,7 +17,7 @@ import PIL
 import torch
 from PIL import Image
 
-from upnet.imresize import imresize
+from upnet.imaging.imresize import imresize
 
 
 def photograph(height: int, width: int) -> np.ndarray:

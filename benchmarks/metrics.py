@@ -24,10 +24,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from upnet.data import Photographs, read_rgb
-from upnet.imresize import imresize
-from upnet.memory import keep_large_blocks
+from upnet.data import Photographs
+from upnet.imaging.imresize import imresize
+from upnet.imaging.reading import read_rgb
 from upnet.metrics import BASELINES, Protocol
+from upnet.utils.allocator import keep_large_blocks
 
 NAMES = ("astronaut", "coffee", "rocket")
 WIDTH, HEIGHT = 481, 321

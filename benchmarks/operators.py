@@ -32,10 +32,10 @@ import torch.nn.functional as F
 from omegaconf import OmegaConf
 from torch import Tensor, nn
 
-from upnet.memory import keep_large_blocks
-from upnet.precision import whole_float32
 from upnet.site import Site
 from upnet.upsample import Transposed, Upsampler
+from upnet.utils.allocator import keep_large_blocks
+from upnet.utils.device import whole_float32
 
 FOLDER = Path(__file__).parents[1] / "configs" / "model" / "upsampler"
 TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}

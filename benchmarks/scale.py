@@ -63,8 +63,8 @@ def measure(folder: Path, cache: Path) -> dict[str, float]:
     import torch
 
     from upnet.data import Folder, Sampler, build
+    from upnet.evaluation.scoring import by_baseline, score_method
     from upnet.metrics import Protocol
-    from upnet.scoring import by_baseline, score_method
 
     memory = Watch()
     row = {"MiB_at_start": memory.most()}

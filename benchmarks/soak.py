@@ -42,13 +42,13 @@ from scipy import stats
 
 import upnet
 from upnet.config import check
+from upnet.config.schema import TrainSettings
 from upnet.data import Folder, build
-from upnet.memory import give_back
+from upnet.evaluation.scoring import score_sets
+from upnet.inference.upscaler import Upscaler
 from upnet.metrics import Protocol
-from upnet.scoring import score_sets
-from upnet.settings import TrainSettings
 from upnet.training import train
-from upnet.upscaler import Upscaler
+from upnet.utils.allocator import give_back
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 

@@ -57,7 +57,7 @@ def measure(pictures: Path | None, runs: int, folder: Path) -> dict[str, float]:
     train = ["train.py", f"hydra.run.dir={folder / 'run'}", f"data.cache_dir={folder / 'cache'}", "steps=4"]
     train += ["validations=1", "callbacks.progress.refresh_rate=1"]
     found["first_step"] = median(train, runs, until=" 1/4 steps")
-    found["imports"] = median(["-c", "import upnet.evaluating, upnet.upscaling"], runs)
+    found["imports"] = median(["-c", "import upnet.cli.evaluate, upnet.inference.files"], runs)
     if pictures is not None:
         seconds([*train, "experiment=edsr_small", "data=builtin"])
         evaluate = ["evaluate.py", f"checkpoint={folder / 'run/checkpoints/last.ckpt'}", "data=folder"]

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from upnet.config import build
 from upnet.data import DeadLeaves, Sampler
 from upnet.data import build as build_store
-from upnet.data.resident import Resident
+from upnet.data.lightning import Resident
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 MODELS = {"edsr": ["model=edsr", "data.patch=48"], "unet": ["model=unet", "data.patch=48"]}

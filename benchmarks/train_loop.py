@@ -24,7 +24,7 @@ from omegaconf import open_dict
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from upnet.config import check
-from upnet.settings import TrainSettings
+from upnet.config.schema import TrainSettings
 from upnet.training import train
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"

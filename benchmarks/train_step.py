@@ -7,8 +7,8 @@ After every block of real steps each bare loop makes a block of its own, so that
 of a step is the median over the blocks, and so is that of each part of it.
 
 The loop in the best format has all that upnet can offer, the C library told to keep large blocks of memory included
-(upnet.memory). The one in float32 is what one writes without upnet: in a process of its own, whose memory is managed as
-it always is. `--kept` lets it keep large blocks as well.
+(`upnet.utils.allocator`). The one in float32 is what one writes without upnet: in a process of its own,
+whose memory is managed as it always is. `--kept` lets it keep large blocks as well.
 """
 
 import argparse
@@ -35,13 +35,14 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from torch import nn
 
 from upnet.config import build, check
-from upnet.data.loading import Stream
-from upnet.ema import EMA
-from upnet.memory import keep_large_blocks
-from upnet.precision import lightning_precision
-from upnet.settings import TrainSettings
-from upnet.task import Task
-from upnet.training import parts, run
+from upnet.config.schema import TrainSettings
+from upnet.data.datasets import Stream
+from upnet.training import factory as parts
+from upnet.training import runner as run
+from upnet.training.ema import EMA
+from upnet.training.task import Task
+from upnet.utils.allocator import keep_large_blocks
+from upnet.utils.device import lightning_precision
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 

@@ -3,7 +3,7 @@
 import logging
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 # Workers share the cores among them: more threads than cores make every step wait for the slowest.
@@ -15,6 +15,7 @@ import torch
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from omegaconf import DictConfig
+from PIL import Image
 from support import CONFIGS, Compose
 
 torch.set_num_threads(1)
@@ -80,3 +81,23 @@ def disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip(f"a small tmpfs can't be mounted here: {made.stderr.strip()}")
     yield folder
     subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+@pytest.fixture
+def noise() -> Callable[..., np.ndarray]:
+    """noise(height, width, seed) -> (height, width, 3) uint8."""
+
+    def make(height: int, width: int, seed: int = 0) -> np.ndarray:
+        return np.random.default_rng([seed, height, width]).integers(0, 256, (height, width, 3), np.uint8)
+
+    return make
+
+
+@pytest.fixture
+def hr_folder(tmp_path: Path, noise: Callable[..., np.ndarray]) -> Path:
+    """Four pictures of several sizes, one of them in a subfolder."""
+    root = tmp_path / "pictures"
+    (root / "more").mkdir(parents=True)
+    for index, (name, size) in enumerate({"a": (40, 56), "b": (33, 47), "c": (64, 32), "more/d": (35, 36)}.items()):
+        Image.fromarray(noise(*size, seed=index)).save(root / f"{name}.png")
+    return root

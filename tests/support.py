@@ -19,6 +19,7 @@ from benchmarks.reliability.kills import same as same
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIGS = ROOT / "configs"
+IMAGES = ROOT.parent / "shared" / "images"
 
 Compose = Callable[..., DictConfig]
 """compose("model=edsr", "scale=3", command="train"): the config of a command, as Hydra composes it."""
@@ -48,7 +49,7 @@ def remount(disk: Path, options: str) -> None:
 
 def interrupt_at(monkeypatch: pytest.MonkeyPatch, step: int, number: int, beyond: int = 0) -> None:
     """Send the process a signal at the end of that step, or so many of the batches beyond it that make the next."""
-    from upnet import callbacks
+    from upnet.training import callbacks
 
     original = callbacks.SaveAtInterrupt.on_train_batch_end
 
@@ -62,7 +63,7 @@ def interrupt_at(monkeypatch: pytest.MonkeyPatch, step: int, number: int, beyond
 
 def score_by(monkeypatch: pytest.MonkeyPatch, psnr: Callable[[int], float]) -> None:
     """Let the validation PSNR that best.ckpt goes by be a function of the step."""
-    from upnet.task import Task
+    from upnet.training.task import Task
 
     honest = Task.log
 

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from upnet.starting import leave_at_once, starts_module
-from upnet.version import VERSION
+from upnet.cli.startup import leave_at_once, starts_module
+from upnet.utils.provenance import VERSION
 
 if TYPE_CHECKING:
-    from upnet.upscaler import Upscaler
+    from upnet.inference.upscaler import Upscaler
 
 __version__ = VERSION
 __all__ = ["__version__", "load"]
@@ -37,6 +37,6 @@ def load(
     Raises ValueError for files that are no checkpoint, damaged, or ask for code beside upnet's own.
     """
     # Imported here, so that `import upnet` costs nothing.
-    from upnet import upscaler
+    from upnet.inference import upscaler
 
     return upscaler.load(path, weights, trust, device, tile, ensemble, alpha)

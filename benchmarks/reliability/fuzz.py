@@ -3,7 +3,8 @@
 Small PNG and JPEG files of every kind (grey, palette, alpha, 16 bits, 1 bit, CMYK, progressive, with EXIF and profile)
 are changed at random: bits flipped, bytes overwritten, inserted or cut out, files cut short or spliced, numbers in
 their headers replaced, with the checksums of PNG mended in half of them, so that the damage gets past those. Each is
-read as for training (`upnet.data.read_rgb`), and read, enlarged and written as for upscaling (`upnet.pictures`).
+read as for training (`upnet.imaging.reading.read_rgb`), and read, enlarged and written as for upscaling
+(`upnet.inference.files`).
 
 Every file has to end in pixels, or in a ValueError of one sentence that names it. Files are read in a child process
 that may take 2 GiB and some seconds for each: one that dies or hangs is counted, with the file's number, and the next
@@ -62,7 +63,7 @@ def seeds() -> list[bytes]:
         (colour, {"format": "JPEG", "exif": exif, "icc_profile": bytes(range(200)), "restart_marker_rows": 1}),
     ]
     found = [_encoded(image, options) for image, options in kinds]
-    from upnet.pictures.png import write_png
+    from upnet.imaging.png import write_png
 
     for channels in (2, 3, 4):
         file = io.BytesIO()
@@ -172,9 +173,9 @@ def mended(content: bytes) -> bytes:
 
 def read(path: Path) -> tuple[str, str]:
     """How the file ended in both loaders: "read", "refused" or "wrong", and what was said."""
-    from upnet.data import read_rgb
-    from upnet.pictures.picture import read_picture
-    from upnet.pictures.writing import write_picture
+    from upnet.imaging.image import read_picture
+    from upnet.imaging.reading import read_rgb
+    from upnet.imaging.writing import write_picture
 
     def for_training() -> bool:
         pixels = read_rgb(path, MAX_PIXELS)

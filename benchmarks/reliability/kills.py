@@ -61,8 +61,8 @@ class Stage:
 
     def watch(self) -> None:
         """In the process of the run: begin to tell."""
-        from upnet.callbacks import CheckpointFiles, Scalars
-        from upnet.task import Task
+        from upnet.training.callbacks import CheckpointFiles, Scalars
+        from upnet.training.task import Task
 
         Scalars.on_train_batch_end = self._told(0, Scalars.on_train_batch_end)
         Task.validation_step = self._told(1, Task.validation_step)

@@ -30,10 +30,10 @@ from scipy import stats
 
 from upnet.checkpoint import describe
 from upnet.config import build
-from upnet.ema import EMA
-from upnet.pictures.picture import read_picture
-from upnet.pictures.png import write_png
-from upnet.pictures.tiff import write_tiff
+from upnet.imaging.image import read_picture
+from upnet.imaging.png import write_png
+from upnet.imaging.tiff import write_tiff
+from upnet.training.ema import EMA
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SCALE = 2

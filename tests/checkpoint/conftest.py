@@ -12,7 +12,7 @@ from support import Compose
 
 from upnet.checkpoint import describe
 from upnet.config import build
-from upnet.ema import EMA
+from upnet.training.ema import EMA
 
 Written = Callable[..., Path]
 """written("model=edsr", model={…}, told={…}, state={…}, content={…}): a checkpoint with changes, and its path."""

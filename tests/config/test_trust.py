@@ -57,7 +57,7 @@ def test_our_own_components_pass_at_every_depth() -> None:
     "target",
     ["os.system", "posix.system", "subprocess.Popen", "builtins.eval", "builtins.__import__", "functools.partial",
      "hydra.utils.instantiate", "upnet.config.build", "upnet.upsampled.Evil", "upnet.data.Folder", "torch.nn.Linear",
-     "torch.load", "torch.hub.load", "upnet.upsample", "upnet", "upnet.task.Task", "upnet.losses.Charbonnier"],
+     "torch.load", "torch.hub.load", "upnet.upsample", "upnet", "upnet.training.task.Task", "upnet.losses.Charbonnier"],
 )  # fmt: skip
 def test_foreign_code_is_refused_at_every_depth(target: str, depth: int) -> None:
     told = refusal(buried({"_target_": target, "command": "true"}, depth))

@@ -13,7 +13,7 @@ from PIL import Image
 
 from upnet.data import Folder, build
 from upnet.data.store import FORMAT
-from upnet.imresize import imresize
+from upnet.imaging.imresize import imresize
 
 
 @pytest.mark.parametrize("scale", [1, 2, 3, 4])

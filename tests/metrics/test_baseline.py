@@ -7,12 +7,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 from PIL import Image
+from support import ROOT
 from torch import Tensor
 
-from upnet.data import read_rgb
-from upnet.metrics import BASELINES, psnr, rounded_luma
+from upnet.imaging.colour import rounded_luma
+from upnet.imaging.reading import read_rgb
+from upnet.metrics import BASELINES, psnr
 
-IMAGES = Path(__file__).parents[2] / "../shared/images"
+IMAGES = ROOT.parent / "shared/images"
 
 
 def picture(height: int = 13, width: int = 11, channels: int = 3) -> Tensor:

@@ -10,12 +10,13 @@ import pytest
 import torch
 from PIL import Image
 from skimage.metrics import structural_similarity
+from support import ROOT
 from torch import Tensor
 
-from upnet.imresize import imresize
+from upnet.imaging.imresize import imresize
 from upnet.metrics import Protocol, bicubic, mean, psnr, reduce
 
-IMAGES = Path(__file__).parents[2] / "../shared/images"
+IMAGES = ROOT.parent / "shared/images"
 
 
 def photograph(height: int = 48, width: int = 40, channels: int = 3, seed: int = 0) -> Tensor:

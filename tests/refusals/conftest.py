@@ -17,8 +17,8 @@ from support import Compose
 
 from upnet.checkpoint import describe
 from upnet.config import build
-from upnet.ema import EMA
-from upnet.training.parts import training_settings
+from upnet.training.ema import EMA
+from upnet.training.factory import training_settings
 
 TRAIN = [
     "data=folder",

@@ -11,7 +11,7 @@ import pytest
 from refusals.conftest import EVALUATE, TRAIN, shown
 from support import ROOT
 
-from upnet.starting import BROKEN_OFF, at_work, broke_off, starting
+from upnet.cli.startup import BROKEN_OFF, at_work, broke_off, starting
 
 HOOK = """
 import os, signal, sys

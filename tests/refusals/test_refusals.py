@@ -15,7 +15,7 @@ from refusals.table import CHECKPOINTS, DECODED, PATHS, PICTURES, SETTINGS, STUD
 from support import ROOT, Compose
 
 from upnet.config import ConfigError, check
-from upnet.settings import TrainSettings
+from upnet.config.schema import TrainSettings
 
 Case = tuple[str, str, str, str]
 SUBPROCESSES = [PICTURES[0], CHECKPOINTS[-2]]

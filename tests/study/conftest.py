@@ -62,7 +62,7 @@ def plan(compose: Compose) -> Callable[[Sequence[str], Path], Plan]:
     from omegaconf import OmegaConf
 
     from upnet.study.design import Design
-    from upnet.training.study.planning import Planner
+    from upnet.study.expansion import Planner
 
     def made(said: Sequence[str], folder: Path) -> Plan:
         plain = OmegaConf.to_container(compose(*said).study, resolve=True)

@@ -14,13 +14,13 @@ import pytest
 import pytorch_lightning as pl
 from support import ROOT, Compose, forked, same, score_by, state
 
-from upnet.callbacks import SaveAtInterrupt, Scalars
 from upnet.checkpoint import load_network
-from upnet.running import InterruptedRunError
+from upnet.cli.app import InterruptedRunError
+from upnet.study import runner as study_module
 from upnet.study.cells import held
-from upnet.study.table import read_study
-from upnet.training.study import run as study_module
-from upnet.training.study.run import FailedCellsError, study
+from upnet.study.run_table import read_study
+from upnet.study.runner import FailedCellsError, study
+from upnet.training.callbacks import SaveAtInterrupt, Scalars
 
 ARMS = {"nearest": "model/upsampler=nearest", "transposed": "model/upsampler=transposed"}
 
@@ -120,7 +120,7 @@ def test_a_cell_killed_between_its_last_checkpoint_and_its_results_is_brought_to
     said: list[str], start, whole: Path, tmp_path: Path
 ) -> None:
     def run() -> None:
-        from upnet.training import run as training
+        from upnet.training import runner as training
 
         training.conclude = lambda *rest: os.kill(os.getpid(), signal.SIGKILL)
         start(said, tmp_path)
@@ -180,7 +180,7 @@ def test_a_cell_that_fails_is_recorded_and_the_others_go_on_and_it_is_tried_agai
     words, start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     said = words(arms=ARMS)
-    from upnet.training.study import cell as cell_module
+    from upnet.study import execution as cell_module
 
     honest = cell_module.train
 
@@ -211,7 +211,7 @@ def test_a_cell_that_fails_is_recorded_and_the_others_go_on_and_it_is_tried_agai
 def test_cells_of_other_code_are_neither_mixed_nor_repeated_unasked(
     said: list[str], start, whole: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from upnet.training.study import planning
+    from upnet.study import expansion as planning
 
     honest = planning.code
     monkeypatch.setattr(planning, "code", lambda targets: {**honest(targets), "source": "changed"})
@@ -223,7 +223,7 @@ def test_cells_of_other_code_are_neither_mixed_nor_repeated_unasked(
 
 
 def test_the_code_of_a_users_own_module_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from upnet.study.code import code, differing
+    from upnet.study.code_version import code, differing
 
     module = tmp_path / "my_blocks.py"
     module.write_text("class Block: ...\n")

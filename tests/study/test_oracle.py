@@ -16,8 +16,7 @@ from upnet.metrics import Protocol
 from upnet.study.__main__ import main
 from upnet.study.oracle.experiment import Fitted, Question, answer, enlarge, fit
 from upnet.study.oracle.moments import Moments
-from upnet.study.oracle.response import REACH, measure
-from upnet.study.oracle.structures import STRUCTURES, Structure
+from upnet.study.oracle.structures import REACH, STRUCTURES, Structure, measure
 from upnet.upsample import BedOfNails, Bilinear, PixelShuffle, ResizeConv, Transposed, Upsampler
 
 IMAGES = ROOT.parent / "shared/images"

@@ -13,7 +13,7 @@ from support import CONFIGS, Compose
 from upnet.study.design import Design
 from upnet.study.plan import Plan
 from upnet.study.progress import planned_runs, read_plan
-from upnet.training.study.run import study
+from upnet.study.runner import study
 
 ARMS = {"nearest": "model/upsampler=nearest", "bilinear": "model/upsampler=bilinear"}
 
@@ -80,7 +80,7 @@ def test_a_plan_names_every_cell_by_what_its_result_depends_on(
 
 
 def test_a_cell_is_configured_as_a_training_by_itself(words, plan, compose: Compose, tmp_path: Path) -> None:
-    from upnet.training.study.planning import Planner
+    from upnet.study.expansion import Planner
 
     said = words(arms=ARMS)
     plain: Any = OmegaConf.to_container(compose(*said).study, resolve=True)
@@ -147,7 +147,7 @@ def test_a_dry_run_measures_and_trains_nothing(
 def test_studies_that_ship_can_be_planned(
     plan, photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("upnet.training.study.planning.multiply_adds", lambda net: 0)  # which takes most of the time
+    monkeypatch.setattr("upnet.study.expansion.multiply_adds", lambda net: 0)  # which takes most of the time
     found = sorted(path.stem for path in (CONFIGS / "experiment/study").glob("*.yaml"))
     assert {"mission_six", "smoke", "tail", "tail_support"} <= set(found)
     for name in found:

@@ -8,10 +8,10 @@ import pytest
 from scipy import stats
 
 from upnet.study.statistics import Comparison, compare
+from upnet.study.statistics.comparison import holm
 from upnet.study.statistics.crossed import Crossed, crossed, half_width, p_value
-from upnet.study.statistics.planning import Components, components, detectable, seeds_needed
-from upnet.study.statistics.second import holm
-from upnet.study.statistics.words import figures, findings, limits, sentence
+from upnet.study.statistics.power import Components, components, detectable, seeds_needed
+from upnet.study.statistics.verdicts import figures, findings, limits, sentence
 
 SIZES = list(itertools.product((3, 5, 10), (5, 14, 100)))
 SPLITS = {"seeds": (0.9, 0.05, 0.05), "pictures": (0.05, 0.9, 0.05), "rest": (0.05, 0.05, 0.9), "even": (1, 1, 1)}

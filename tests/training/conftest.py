@@ -7,7 +7,7 @@ from omegaconf import DictConfig, open_dict
 from support import Compose
 
 from upnet.config import check
-from upnet.settings import TrainSettings
+from upnet.config.schema import TrainSettings
 
 
 @pytest.fixture

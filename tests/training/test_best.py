@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from support import score_by
 
-from upnet.callbacks.checkpoints import recorded_score
 from upnet.checkpoint import load_network
 from upnet.training import train
+from upnet.training.callbacks.checkpoints import recorded_score
 
 STORED = Path(__file__).resolve().parent.parent / "checkpoint/stored"
 LEAN = ("callbacks.grid=null", "validations=3")

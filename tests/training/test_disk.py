@@ -10,10 +10,10 @@ import pytest
 from support import code, command, forked, remount
 
 from benchmarks.reliability.kills import differing
-from upnet.callbacks import CheckpointFiles
 from upnet.checkpoint import load_network
 from upnet.training import train
-from upnet.training.run import alone
+from upnet.training.callbacks import CheckpointFiles
+from upnet.training.runner import alone
 
 LEAN = ("steps=9", "validations=3", "callbacks.grid=null", "scheduler.warmup=2", "trainer.log_every_n_steps=1")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from support import scalars
 
-from upnet.training.events import ASIDE, forget_after
+from upnet.training.run_files import ASIDE, forget_after
 
 
 @pytest.fixture

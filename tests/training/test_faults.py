@@ -14,20 +14,19 @@ from omegaconf import DictConfig
 from PIL import Image
 from support import same, state
 
-from upnet import callbacks
-from upnet.callbacks import NonFiniteLossError
-from upnet.callbacks.interrupt import SIGNALS
 from upnet.checkpoint import load_network
 from upnet.config import ConfigError
-from upnet.memory import OF_TRAINING
-from upnet.training import train
-from upnet.training.parts import build_trainer
+from upnet.training import callbacks, train
+from upnet.training.callbacks import NonFiniteLossError
+from upnet.training.callbacks.interrupt import SIGNALS
+from upnet.training.factory import build_trainer
+from upnet.utils.allocator import OF_TRAINING
 
 
 def test_a_loss_that_is_lost_stops_the_run_and_keeps_the_last_good_checkpoint(
     tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from upnet.task import Task
+    from upnet.training.task import Task
 
     honest, trained = Task.training_step, []
 
@@ -50,7 +49,7 @@ def test_the_step_and_the_pictures_that_are_named_are_those_of_the_lost_batch(
     tiny, pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In the second of two batches that make a step, and by the one picture that is red."""
-    from upnet.task import Task
+    from upnet.training.task import Task
 
     Image.new("RGB", (64, 64), (200, 20, 20)).save(pictures / "picture1.png")
     honest, steps = Task.training_step, []
@@ -71,7 +70,7 @@ def test_the_step_and_the_pictures_that_are_named_are_those_of_the_lost_batch(
 def test_weights_that_are_lost_with_a_fine_loss_are_never_saved(
     tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from upnet.task import Task
+    from upnet.training.task import Task
 
     honest = Task.optimizer_step
 
@@ -92,7 +91,7 @@ def test_weights_that_are_lost_with_a_fine_loss_are_never_saved(
 
 
 def test_weights_that_are_lost_are_not_scored(tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from upnet.task import Task
+    from upnet.training.task import Task
 
     def lost(self: Task, *rest: object) -> None:
         next(self.net.parameters()).data.fill_(float("nan"))
@@ -133,7 +132,7 @@ def test_pictures_that_disappear_or_are_cut_short_while_training_runs_change_not
 
 
 def test_signals_are_given_back_after_an_error(tiny, monkeypatch: pytest.MonkeyPatch) -> None:
-    from upnet.task import Task
+    from upnet.training.task import Task
 
     before = [signal.getsignal(number) for number in SIGNALS]
     monkeypatch.setattr(
@@ -153,7 +152,7 @@ def test_nothing_of_a_training_stays_when_it_is_over(tiny, monkeypatch: pytest.M
         trained.append(weakref.ref(trainer))
         return trainer
 
-    monkeypatch.setattr("upnet.training.run.build_trainer", noted)
+    monkeypatch.setattr("upnet.training.runner.build_trainer", noted)
     before, threads = [signal.getsignal(number) for number in SIGNALS], set(threading.enumerate())
     train(tiny())
     assert [signal.getsignal(number) for number in SIGNALS] == before
@@ -168,8 +167,8 @@ def test_few_kernels_are_kept_and_memory_is_given_back_whatever_happens(tiny, mo
 
     given: list[bool] = []
     monkeypatch.delenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", raising=False)
-    monkeypatch.setattr("upnet.training.run._run", fails)
-    monkeypatch.setattr("upnet.training.run.give_back", lambda: given.append(True))
+    monkeypatch.setattr("upnet.training.runner._run", fails)
+    monkeypatch.setattr("upnet.training.runner.give_back", lambda: given.append(True))
     with pytest.raises(RuntimeError, match="whatever happens"):
         train(tiny())
     assert os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] == str(OF_TRAINING)

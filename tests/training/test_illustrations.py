@@ -12,10 +12,10 @@ import pytest
 from PIL import Image
 from support import code, command, scalars
 
-from upnet.callbacks import image_grid
-from upnet.results import read_json
-from upnet.training import run as training
+from upnet.evaluation.results import read_json
+from upnet.training import runner as training
 from upnet.training import train
+from upnet.training.callbacks import image_grid
 
 NAMES = {
     b"caf\xe9": "caf\\xe9",

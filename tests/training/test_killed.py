@@ -10,10 +10,10 @@ import pytest
 from support import code, forked
 
 from benchmarks.reliability.kills import differing
-from upnet.callbacks import CheckpointFiles, Scalars
-from upnet.task import Task
-from upnet.training import run as training
+from upnet.training import runner as training
 from upnet.training import train
+from upnet.training.callbacks import CheckpointFiles, Scalars
+from upnet.training.task import Task
 
 STEPS = ("steps=9", "validations=3", "scheduler.warmup=2", "trainer.log_every_n_steps=1")
 

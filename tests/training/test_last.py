@@ -13,14 +13,14 @@ import torch
 from pytorch_lightning.demos.boring_classes import BoringModel
 from support import interrupt_at, scalars, score_by, state
 
-from upnet.callbacks import Checkpoints
 from upnet.checkpoint import load_network
+from upnet.cli.app import InterruptedRunError
 from upnet.data import build as build_store
 from upnet.data import open_sets
+from upnet.evaluation.scoring import score_sets
 from upnet.metrics import Protocol
-from upnet.running import InterruptedRunError
-from upnet.scoring import score_sets
 from upnet.training import train
+from upnet.training.callbacks import Checkpoints
 
 LEAN = ("ema=0", "callbacks.grid=null")
 EARLY = "{_target_:pytorch_lightning.callbacks.EarlyStopping,monitor:val/psnr,mode:max,patience:1}"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from support import scalars
 
-from upnet.running import none_for_null, retarget
+from upnet.cli.app import none_for_null, retarget
 from upnet.training import train
 
 

@@ -11,8 +11,8 @@ from PIL import Image
 from support import Compose, code, command
 
 from upnet.config import build
-from upnet.task import Task
-from upnet.tiling import memory
+from upnet.inference import memory
+from upnet.training.task import Task
 
 WIDTH, HEIGHT = 640, 560
 """Of the HR picture."""

@@ -10,7 +10,7 @@ from omegaconf import OmegaConf, open_dict
 from support import ROOT, same, scalars, state
 
 from upnet.config import ConfigError, check
-from upnet.settings import TrainSettings
+from upnet.config.schema import TrainSettings
 from upnet.training import train
 
 TORCH = "torch.optim.lr_scheduler"

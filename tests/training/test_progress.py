@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from upnet.callbacks import progress
 from upnet.training import train
+from upnet.training.callbacks import progress
 
-SHOWN = ("callbacks.progress={_target_:upnet.callbacks.Progress,refresh_rate:1}", "callbacks.grid=null")
+SHOWN = ("callbacks.progress={_target_:upnet.training.callbacks.Progress,refresh_rate:1}", "callbacks.grid=null")
 LINE = re.compile(r"training: +(\d+)% (\d+)/(\d+) (steps|batches), \d\d:\d\d left, loss=[\d.e-]+(, PSNR=[\d.]+)?\n")
 
 

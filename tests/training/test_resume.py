@@ -12,10 +12,10 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from support import Compose, interrupt_at, same, scalars, state
 
 from upnet.checkpoint import DamagedCheckpointError, load_network
-from upnet.command_line import quote_paths
-from upnet.running import InterruptedRunError
+from upnet.cli.app import InterruptedRunError
 from upnet.training import train
 from upnet.training.resume import find_checkpoint
+from upnet.utils.overrides import quote_paths
 
 
 @pytest.mark.parametrize(

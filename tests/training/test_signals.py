@@ -10,7 +10,7 @@ import torch
 from support import code, command
 
 from upnet.checkpoint import load_network
-from upnet.task import Task
+from upnet.training.task import Task
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1], ids=lambda number: number.name)

@@ -41,7 +41,7 @@ def test_the_logged_loss_is_that_of_a_batch_also_where_batches_are_accumulated(t
 
 
 def test_the_bar_shows_the_loss_of_the_batch(tiny, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    settings = ("+callbacks.bar._target_=upnet.callbacks.Progress", "+callbacks.bar.refresh_rate=1")
+    settings = ("+callbacks.bar._target_=upnet.training.callbacks.Progress", "+callbacks.bar.refresh_rate=1")
     settings += ("trainer.log_every_n_steps=1", "trainer.accumulate_grad_batches=2", "steps=2", "validations=1")
     train(tiny(*settings))
     logged = [value for _, value in scalars(tmp_path / "run/tensorboard")["train/loss"]]

@@ -5,10 +5,9 @@ from typing import Annotated
 from annotated_types import Ge
 from torch import Tensor, nn
 
-from upnet.blocks.activation import Activation, same_padding
-from upnet.blocks.activation import activation as make_activation
-from upnet.blocks.base import Block
-from upnet.drawing import apart
+from upnet.blocks.base import Activation, Block, same_padding
+from upnet.blocks.base import activation as make_activation
+from upnet.utils.seeding import apart
 
 
 class Conv(Block):

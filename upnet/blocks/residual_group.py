@@ -5,10 +5,9 @@ from typing import Annotated
 from annotated_types import Ge, Gt
 from torch import Tensor, nn
 
-from upnet.blocks.activation import Activation, same_padding
-from upnet.blocks.base import Block
+from upnet.blocks.base import Activation, Block, same_padding
 from upnet.blocks.residual import Residual
-from upnet.drawing import apart
+from upnet.utils.seeding import apart
 
 
 class ResidualGroup(Block):

@@ -10,10 +10,10 @@ Whoever wrote it, a file is looked at in this order, and the first thing that is
     weights             the tensors, one by one, against that network
 """
 
-from upnet.checkpoint.description import describe
-from upnet.checkpoint.exported import SUFFIX, export
-from upnet.checkpoint.faults import DamagedCheckpointError
-from upnet.checkpoint.loaded import Loaded
+from upnet.checkpoint.errors import DamagedCheckpointError
 from upnet.checkpoint.loading import load_network, read
+from upnet.checkpoint.metadata import describe
+from upnet.checkpoint.safetensors_file import SUFFIX, export
+from upnet.checkpoint.weights import Loaded
 
 __all__ = ["SUFFIX", "DamagedCheckpointError", "Loaded", "describe", "export", "load_network", "read"]

@@ -1,21 +1,59 @@
 """From a checkpoint file to a network."""
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from upnet.asked import refuse_missing
-from upnet.checkpoint.archive import read_archive
-from upnet.checkpoint.description import understood
-from upnet.checkpoint.exported import SUFFIX, read_exported
-from upnet.checkpoint.faults import reason
-from upnet.checkpoint.loaded import Loaded
-from upnet.checkpoint.skeleton import no_larger_than
-from upnet.checkpoint.weights import Weights, chosen, fill
-from upnet.command_line import user_path
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
+
+from upnet.checkpoint.errors import reason
+from upnet.checkpoint.metadata import understood
+from upnet.checkpoint.safetensors_file import SUFFIX, read_exported
+from upnet.checkpoint.torch_file import read_archive
+from upnet.checkpoint.weights import Loaded, Weights, chosen, fill
+from upnet.cli.dispatch import refuse_missing
 from upnet.config import Component, ConfigError, build, check, check_targets
 from upnet.models import EncoderDecoder
+from upnet.utils.overrides import user_path
+
+SPARE_PARAMETERS, SPARE_NUMBERS = 256, 1 << 26
+"""What a network may have beyond the file while it is built: a backbone, say, whose last stages are cut off."""
+
+
+@contextmanager
+def no_larger_than(state: Mapping[str, Tensor], on: str) -> Iterator[None]:
+    """Build on a device, and break off as soon as a network has more parameters, or more numbers in them, than these.
+
+    A config of a few bytes can ask for a billion layers, or for one that fills the machine: on the device `meta` the
+    latter costs nothing, and the former is found out soon after it leaves the file behind.
+
+    Raises ValueError, from within the constructor of the part that is too much.
+    """
+    parameters = len(state) + SPARE_PARAMETERS
+    numbers = sum(tensor.numel() for tensor in state.values()) + SPARE_NUMBERS
+    thread = threading.get_ident()
+
+    def admit(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
+        nonlocal parameters, numbers
+        if parameter is None or threading.get_ident() != thread:
+            return
+        parameters, numbers = parameters - 1, numbers - parameter.numel()
+        if min(parameters, numbers) < 0:
+            raise ValueError(
+                f"this network is far larger than the {len(state)} tensors in the file; it was not built any further"
+            )
+
+    handle = register_module_parameter_registration_hook(admit)
+    try:
+        with torch.device(on):
+            yield
+    finally:
+        handle.remove()
 
 
 @dataclass

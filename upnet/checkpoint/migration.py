@@ -17,7 +17,7 @@ from typing import Any
 
 from torch import Tensor
 
-from upnet.version import VERSION
+from upnet.utils.provenance import VERSION
 
 Told = dict[str, Any]
 State = dict[str, Tensor]

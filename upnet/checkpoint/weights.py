@@ -1,12 +1,15 @@
 """The tensors of a checkpoint, held one by one against the network they are for."""
 
 from collections.abc import Iterable, Mapping
-from typing import Literal
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from upnet.config.faults import shown
+from upnet.config.errors import shown
+from upnet.models import EncoderDecoder
 
 Weights = Literal["ema", "raw"]
 
@@ -66,7 +69,7 @@ def fill(net: nn.Module, weights: Mapping[str, Tensor]) -> None:
     own = {name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in weights.items()}
     net.load_state_dict(own, assign=True)
     left = [name for name, tensor in (*net.named_parameters(), *net.named_buffers()) if tensor.is_meta]
-    assert not left, f"no file holds {left}, so they must be made on a real device; see upnet.drawing.undrawn"
+    assert not left, f"no file holds {left}, so they must be made on a real device; see upnet.utils.seeding.undrawn"
 
 
 def _unusual(tensor: object) -> str | None:
@@ -90,3 +93,28 @@ def _few(names: Iterable[str]) -> str:
 
 def _kind(tensor: Tensor) -> str:
     return f"{tuple(tensor.shape)} of {str(tensor.dtype).removeprefix('torch.')}"
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A network out of a checkpoint, ready to enlarge pictures, and what the file says of it.
+
+    told:    what the file says of itself, see `describe`.
+    weights: whether they are the averaged or the raw ones.
+    path:    where it came from.
+    """
+
+    net: EncoderDecoder
+    told: dict[str, Any]
+    weights: Weights
+    path: Path
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The network's resolved config."""
+        return self.told["model"]
+
+    @property
+    def step(self) -> int:
+        """The optimizer steps it was trained for."""
+        return self.told["step"]

@@ -16,9 +16,9 @@ arguments that only the code knows. The keys that no class owns stand at the roo
 """
 
 from upnet.config.build import Factory, build, build_factory
-from upnet.config.faults import ConfigError
+from upnet.config.check import check
+from upnet.config.errors import ConfigError
 from upnet.config.trust import check_targets
-from upnet.config.values import Component
-from upnet.config.walk import check
+from upnet.config.types import Component
 
 __all__ = ["Component", "ConfigError", "Factory", "build", "build_factory", "check", "check_targets"]

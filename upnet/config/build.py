@@ -7,8 +7,8 @@ from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from upnet.config.faults import ConfigError, below
-from upnet.config.targets import locate
+from upnet.config.errors import ConfigError, below
+from upnet.config.signatures import locate
 
 _OUR_MISTAKES = (AssertionError, AttributeError, NameError, LookupError)
 

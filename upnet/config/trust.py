@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from importlib import import_module
 from typing import Any
 
-from upnet.config.faults import ConfigError, below, refuse, shown
+from upnet.config.errors import ConfigError, below, refuse, shown
 
 _OURS = ("upnet.upsample", "upnet.encoders", "upnet.blocks", "upnet.models")
 _DOTTED = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)+")

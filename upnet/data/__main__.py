@@ -5,9 +5,9 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from upnet.plain_text import print_anything
-from upnet.starting import run_program
-from upnet.version import VERSION
+from upnet.cli.startup import run_program
+from upnet.utils.printable import print_anything
+from upnet.utils.provenance import VERSION
 
 USER, INTERRUPTED = 2, 130
 """Exit codes: what the user said or has is wrong; it was broken off."""
@@ -22,9 +22,9 @@ class _Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code; without one, print the published sets."""
-    from upnet.data.audit.command import add_parser as add_audit
-    from upnet.data.download.command import add_parser as add_download
-    from upnet.data.download.command import show_sets
+    from upnet.cli.audit import add_parser as add_audit
+    from upnet.cli.download import add_parser as add_download
+    from upnet.cli.download import show_sets
 
     print_anything()
     parser = _Parser(

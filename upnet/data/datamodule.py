@@ -4,13 +4,13 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Le
 
-from upnet.data.audit.leakage import warn_of_copies
-from upnet.data.building import build
+from upnet.audit.leakage import warn_of_copies
+from upnet.data.catalogue.base import Published
 from upnet.data.sampler import Sampler
-from upnet.data.sets.base import Published
 from upnet.data.sources.base import Source
-from upnet.data.sources.opening import open_sets
+from upnet.data.sources.lookup import open_sets
 from upnet.data.store import Store
+from upnet.data.store_cache import build
 
 
 class DataModule:
@@ -30,7 +30,7 @@ class DataModule:
     copy_check:  seconds that prepare() may take to look for near copies of validation pictures among the training
                  pictures; 0 leaves the search out, None sets no limit.
     lr_rounded_up: accept LR pictures of HR / scale pixels rounded up, and crop them and HR to a multiple of the scale.
-    max_pixels:  larger pictures count as unreadable, against decompression bombs; see `upnet.data.read_rgb`.
+    max_pixels:  larger pictures count as unreadable, against decompression bombs; see `upnet.imaging.reading.read_rgb`.
     workers:     processes that make training batches; 0 means the training process itself.
     augment:     turn and mirror the training crops.
     steps:       optimizer steps of the whole training; None takes the trainer's max_steps.

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from upnet.plain_text import as_name, readable
+from upnet.utils.printable import as_name, readable
 
 FORMAT = 2
 """Counted up whenever a store written before no longer means the same."""
@@ -32,7 +32,7 @@ class Store:
     folder:   where it lies, as upnet.data.build leaves it.
     name:     of the source it was made from.
     scale:    HR height / LR height.
-    names:    of the pictures, sorted, as `upnet.plain_text` makes them text.
+    names:    of the pictures, sorted, as `upnet.utils.printable` makes them text.
     sizes:    (H, W) of the HR pictures; those of LR are an exact `scale`-th.
     digests:  SHA-256 of each decoded HR picture before it was cropped, whatever its file format.
     digest:   SHA-256 over the pixels of all HR and LR pictures, in order.

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from upnet.blocks import Block
 from upnet.site import Site
-from upnet.tiling.window import Window
+from upnet.utils.receptive_field import Window
 
 BlockFactory = Callable[..., Block]
 """Called as block(in_channels=…, out_channels=…)."""

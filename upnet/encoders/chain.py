@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from upnet.blocks.activation import Activation, same_padding
-from upnet.blocks.activation import activation as make_activation
-from upnet.drawing import apart
+from upnet.blocks.base import Activation, same_padding
+from upnet.blocks.base import activation as make_activation
 from upnet.encoders.base import BlockFactory, Encoder
 from upnet.site import Site
-from upnet.tiling.window import Window
+from upnet.utils.receptive_field import Window
+from upnet.utils.seeding import apart
 
 
 class Chain(Encoder):

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from upnet.encoders.stages import Stages
 from upnet.site import Site
-from upnet.tiling.window import Window
+from upnet.utils.receptive_field import Window
 
 
 class Plain(Stages):

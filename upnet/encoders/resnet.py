@@ -6,10 +6,10 @@ import torch
 from annotated_types import Ge, Le
 from torch import Tensor, nn
 
-from upnet.drawing import apart, undrawn
 from upnet.encoders.base import BlockFactory, Encoder, require_block
 from upnet.site import Site
-from upnet.tiling.window import Window, known
+from upnet.utils.receptive_field import Window, known
+from upnet.utils.seeding import apart, undrawn
 
 if TYPE_CHECKING:
     from torchvision.models import ResNet as TorchvisionResNet

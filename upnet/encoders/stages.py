@@ -6,11 +6,11 @@ from typing import Annotated
 from annotated_types import Ge, Le
 from torch import Tensor, nn
 
-from upnet.blocks.activation import same_padding
-from upnet.drawing import apart
+from upnet.blocks.base import same_padding
 from upnet.encoders.base import BlockFactory, Encoder, require_block
 from upnet.site import Site
-from upnet.tiling.window import Window, known
+from upnet.utils.receptive_field import Window, known
+from upnet.utils.seeding import apart
 
 DEEPEST = 16
 """Halvings that any picture has: 65536 pixels become one."""

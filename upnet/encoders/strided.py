@@ -5,11 +5,11 @@ from typing import Annotated
 from annotated_types import Ge, Le
 from torch import Tensor, nn
 
-from upnet.drawing import apart
 from upnet.encoders.base import BlockFactory
 from upnet.encoders.stages import DEEPEST, Stages
 from upnet.site import Site
-from upnet.tiling.window import Window
+from upnet.utils.receptive_field import Window
+from upnet.utils.seeding import apart
 
 
 class Strided(Stages):

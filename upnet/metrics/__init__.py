@@ -1,7 +1,6 @@
 """What a picture is worth: PSNR and SSIM, the protocols in print, and the bicubic baseline."""
 
 from upnet.metrics.baseline import BASELINES, bicubic, reduce
-from upnet.metrics.colour import luma, rgb_of_ycbcr, rounded_luma, ycbcr
 from upnet.metrics.protocol import Protocol
 from upnet.metrics.psnr import psnr
 from upnet.metrics.score import CEILING, Mean, Score, capped, gain, mean
@@ -16,12 +15,8 @@ __all__ = [
     "bicubic",
     "capped",
     "gain",
-    "luma",
     "mean",
     "psnr",
     "reduce",
-    "rgb_of_ycbcr",
-    "rounded_luma",
     "ssim",
-    "ycbcr",
 ]

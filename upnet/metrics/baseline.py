@@ -6,7 +6,7 @@ from fractions import Fraction
 import torch
 from torch import Tensor
 
-from upnet.imresize import Border, imresize
+from upnet.imaging.imresize import Border, imresize
 
 __all__ = ["BASELINES", "bicubic", "bilinear", "lanczos", "nearest", "reduce"]
 

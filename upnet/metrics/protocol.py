@@ -18,9 +18,9 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from upnet.imresize import Border
+from upnet.imaging.colour import luma, rounded_luma
+from upnet.imaging.imresize import Border
 from upnet.metrics.baseline import reduce
-from upnet.metrics.colour import luma, rounded_luma
 from upnet.metrics.psnr import psnr
 from upnet.metrics.score import CEILING, Score
 from upnet.metrics.ssim import SIGMA, WINDOW, ssim
@@ -33,7 +33,7 @@ Grey = Literal["studio", "full"]
 
 CAPPED_MEAN = f"peak 255, mean of the images' dB, each at most {CEILING:g}"
 MEANS = f"{CAPPED_MEAN}, without the images that bicubic reproduces"
-"""How a mean PSNR is taken, as results.json says it; see `upnet.results`."""
+"""How a mean PSNR is taken, as results.json says it; see `upnet.evaluation.results`."""
 
 _HALF = torch.tensor(0.5, dtype=torch.float64)
 

@@ -6,11 +6,11 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from upnet.drawing import apart
 from upnet.encoders import BlockFactory, Encoder
-from upnet.models.places import UpsamplerFactory, admit
+from upnet.models.wiring import UpsamplerFactory, admit
 from upnet.site import Site
-from upnet.tiling.window import Span, Window, hull, known
+from upnet.utils.receptive_field import Span, Window, hull, known
+from upnet.utils.seeding import apart
 
 
 class Level(nn.Module):

@@ -7,15 +7,15 @@ from typing import Annotated, Literal
 from annotated_types import Ge
 from torch import Tensor
 
-from upnet.drawing import anew
 from upnet.encoders import BlockFactory, Encoder
+from upnet.models.base import Tileable
 from upnet.models.decoder import Decoder, level_names
-from upnet.models.places import UpsamplerFactory, share_out
 from upnet.models.tail import Tail
-from upnet.tiling.network import Tileable
-from upnet.tiling.window import Margin, Span, UnknownReachError, hull, known, unknown
+from upnet.models.wiring import UpsamplerFactory, share_out
 from upnet.upsample import Interpolation, Upsampler, interpolation
-from upnet.upsample.uncast import uncast
+from upnet.upsample.kernels.autocast import uncast
+from upnet.utils.receptive_field import Margin, Span, UnknownReachError, hull, known, unknown
+from upnet.utils.seeding import anew
 
 # What stands for nothing: pictures go through the network less this, so that padding with zeros pads with grey.
 GREY = 0.5

@@ -6,12 +6,12 @@ from typing import Annotated, Literal
 from annotated_types import Ge
 from torch import Tensor, nn
 
-from upnet.blocks.activation import same_padding
-from upnet.drawing import apart
-from upnet.models.places import UpsamplerFactory, admit
+from upnet.blocks.base import same_padding
+from upnet.models.wiring import UpsamplerFactory, admit
 from upnet.site import Site
-from upnet.tiling.window import Span, known
 from upnet.upsample import Upsampler
+from upnet.utils.receptive_field import Span, known
+from upnet.utils.seeding import apart
 
 
 class Tail(nn.Module):

@@ -5,11 +5,11 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from upnet.plain_text import print_anything
-from upnet.starting import run_program
-from upnet.study.diagnostics.command import add_parser as add_diagnose
-from upnet.study.oracle.command import add_parser as add_oracle
-from upnet.version import VERSION
+from upnet.cli.diagnose import add_parser as add_diagnose
+from upnet.cli.oracle import add_parser as add_oracle
+from upnet.cli.startup import run_program
+from upnet.utils.printable import print_anything
+from upnet.utils.provenance import VERSION
 
 USER, INTERRUPTED = 2, 130
 

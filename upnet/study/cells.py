@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from upnet.data.lock import locked
-from upnet.results import read_json, write_json
+from upnet.evaluation.results import read_json, write_json
+from upnet.utils.lock import locked
 
 LOCK = ".cell.lock"
 

@@ -5,7 +5,7 @@ plan.json, schema 1:
     {"schema": 1, "study": …, "regime": "N", "P", "F" or "S", "reference": ARM, "seeds": […],
      "steps": …, "validations": …, "factors": {FACTOR: [LEVEL, …]},
      "overrides": […],                what the command line said
-     "code": {…},                     see upnet.study.code
+     "code": {…},                     see upnet.study.code_version
      "variants": [{"arm": …, "levels": {FACTOR: LEVEL}, "parameters": …, "multiply_adds": for 1280 × 720 output pixels,
                    "taps": {PLACE: [LR taps per output phase of each operator there, null for unknown or all]},
                    "changes": {PATH: VALUE}, what the regime changed,
@@ -22,11 +22,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from upnet.data.lock import locked
-from upnet.results import write_json
+from upnet.evaluation.results import write_json
 from upnet.study.cells import Cell
 from upnet.study.design import REGIMES, Design, Variant
-from upnet.whole import write_whole
+from upnet.utils.atomic_io import write_whole
+from upnet.utils.lock import locked
 
 SCHEMA = 1
 PLAN = "plan.json"

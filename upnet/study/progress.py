@@ -12,14 +12,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from upnet.data.lock import locked
-from upnet.results import write_json
-from upnet.stored import Plan as PlanContent
-from upnet.stored import hold, read_stored
+from upnet.evaluation.results import write_json
+from upnet.evaluation.schema import Plan as PlanContent
+from upnet.evaluation.schema import hold, read_stored
 from upnet.study.cells import Cell
 from upnet.study.design import Variant
 from upnet.study.plan import PLAN, SCHEMA, Plan, duration
-from upnet.whole import inside
+from upnet.utils.atomic_io import inside
+from upnet.utils.lock import locked
 
 
 def read_plan(folder: Path) -> dict[str, Any]:

@@ -1,5 +1,5 @@
 """One training: built from a checked config, run, scored, told."""
 
-from upnet.training.run import train
+from upnet.training.runner import train
 
 __all__ = ["train"]

@@ -8,11 +8,11 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Timer
 
-from upnet.callbacks import earlier_paths
 from upnet.checkpoint import SUFFIX, read
-from upnet.folders import LAST, state_of_run
-from upnet.results import read_json
-from upnet.task import Task
+from upnet.evaluation.results import read_json
+from upnet.training.callbacks import earlier_paths
+from upnet.training.task import Task
+from upnet.utils.run_dirs import LAST, state_of_run
 
 CONCLUDED = "comparison.png"
 """What a run writes last."""

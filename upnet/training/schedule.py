@@ -6,8 +6,8 @@ from typing import Any
 from torch.optim import Optimizer
 
 from upnet.config import ConfigError, Factory, build_factory
-from upnet.config.faults import below
-from upnet.config.targets import signature
+from upnet.config.errors import below
+from upnet.config.signatures import signature
 
 
 def scheduler_factory(node: Any) -> Callable[[Optimizer, int], Any]:

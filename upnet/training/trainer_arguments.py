@@ -21,7 +21,7 @@ from pytorch_lightning.callbacks import Timer
 from pytorch_lightning.profilers import AdvancedProfiler, Profiler, PyTorchProfiler, SimpleProfiler
 from pytorch_lightning.strategies import DDPStrategy, SingleDeviceStrategy
 
-from upnet.config.faults import shown
+from upnet.config.errors import shown
 
 HONOURED = frozenset(
     (

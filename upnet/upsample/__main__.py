@@ -2,8 +2,8 @@
 
 import sys
 
-from upnet.starting import run_program
-from upnet.upsample.show.command import main
+from upnet.cli.operators import main
+from upnet.cli.startup import run_program
 
 if __name__ == "__main__":
     sys.exit(run_program(main))

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from upnet.site import Site
-from upnet.upsample.separable import Separable
+from upnet.upsample.kernels.separable import Separable
 
 
 class Area(Separable):

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from upnet.site import Site
 from upnet.upsample.base import Upsampler
-from upnet.upsample.layout import channels_last
+from upnet.upsample.kernels.memory_format import channels_last
 
 
 class BedOfNails(Upsampler):

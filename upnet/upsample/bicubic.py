@@ -5,7 +5,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from upnet.upsample.separable import Separable
+from upnet.upsample.kernels.separable import Separable
 
 
 class Bicubic(Separable):

@@ -5,8 +5,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from upnet.site import Site
-from upnet.upsample.layout import channels_last, on_cpu
-from upnet.upsample.separable import Separable
+from upnet.upsample.kernels.memory_format import channels_last, on_cpu
+from upnet.upsample.kernels.separable import Separable
 
 
 class Bilinear(Separable):

@@ -7,9 +7,9 @@ from torch import Tensor
 
 from upnet.site import Site
 from upnet.upsample.base import Upsampler
-from upnet.upsample.cache import Cache
-from upnet.upsample.layout import in_format_of
-from upnet.upsample.uncast import uncast
+from upnet.upsample.kernels.autocast import uncast
+from upnet.upsample.kernels.cache import Cache
+from upnet.upsample.kernels.memory_format import in_format_of
 
 
 class DCT(Upsampler):

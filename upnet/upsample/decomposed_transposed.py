@@ -7,8 +7,8 @@ from torch import Tensor, nn
 
 from upnet.site import Site
 from upnet.upsample.base import Upsampler
-from upnet.upsample.matched import mixing, stamp
-from upnet.upsample.transposed_conv import TransposedConv
+from upnet.upsample.kernels.bilinear_init import mixing, stamp
+from upnet.upsample.kernels.transposed_conv import TransposedConv
 
 
 class DecomposedTransposed(Upsampler):

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from upnet.site import Site
 from upnet.upsample.base import Upsampler
-from upnet.upsample.layout import in_format_of
+from upnet.upsample.kernels.memory_format import in_format_of
 
 
 class DySample(Upsampler):

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from upnet.upsample.separable import Separable
+from upnet.upsample.kernels.separable import Separable
 
 
 class Lanczos(Separable):

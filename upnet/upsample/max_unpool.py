@@ -9,7 +9,7 @@ from torch import Tensor
 
 from upnet.site import Site
 from upnet.upsample.base import Upsampler
-from upnet.upsample.layout import channels_last, folded, unfolded
+from upnet.upsample.kernels.memory_format import channels_last, folded, unfolded
 
 # How many values of the output a CPU moves at a time: they stay in its cache, and there are few such parts. Each waits
 # for all threads, and where other work holds one of them up it waits long.

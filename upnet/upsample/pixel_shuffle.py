@@ -7,8 +7,8 @@ from torch import Tensor, nn
 
 from upnet.site import Site
 from upnet.upsample.base import Upsampler
-from upnet.upsample.layout import shuffled
-from upnet.upsample.matched import mixing, phases
+from upnet.upsample.kernels.bilinear_init import mixing, phases
+from upnet.upsample.kernels.memory_format import shuffled
 
 
 class PixelShuffle(Upsampler):

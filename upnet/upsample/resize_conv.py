@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from upnet.site import Site
 from upnet.upsample.base import Upsampler
-from upnet.upsample.matched import correction, mixing
+from upnet.upsample.kernels.bilinear_init import correction, mixing
 from upnet.upsample.nearest import Nearest
 
 

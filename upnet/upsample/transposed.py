@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from upnet.site import Site
 from upnet.upsample.base import Upsampler
-from upnet.upsample.layout import zeros_like
-from upnet.upsample.matched import mixing, stamp
-from upnet.upsample.transposed_conv import TransposedConv
+from upnet.upsample.kernels.bilinear_init import mixing, stamp
+from upnet.upsample.kernels.memory_format import zeros_like
+from upnet.upsample.kernels.transposed_conv import TransposedConv
 
 
 class Transposed(Upsampler):

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from upnet.study.diagnostics.comb_ratio import CombRatio
-from upnet.study.diagnostics.power import QUANTUM, SIDE
+from upnet.study.diagnostics.power_spectrum import QUANTUM, SIDE
 
 
 def comb(output: Tensor, target: Tensor, scale: int) -> float:

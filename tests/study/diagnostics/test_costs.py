@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from upnet.models import EncoderDecoder
-from upnet.study.cost import multiply_adds
+from upnet.models.complexity import multiply_adds
 from upnet.study.diagnostics import latency
 from upnet.study.diagnostics.activations import Activations
 from upnet.study.diagnostics.latency import Latency

@@ -10,7 +10,7 @@ from torch.nn.utils.convert_parameters import parameters_to_vector
 
 from upnet.models import EncoderDecoder
 from upnet.study.diagnostics.impulse import REACH, ImpulseResponse
-from upnet.study.oracle.response import measure
+from upnet.study.oracle.structures import measure
 from upnet.upsample import BedOfNails, Bicubic, Bilinear, Nearest, PixelShuffle, ResizeConv, Transposed, Upsampler
 
 Network = Callable[..., EncoderDecoder]

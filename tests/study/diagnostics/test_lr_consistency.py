@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from upnet.imresize import imresize
+from upnet.imaging.imresize import imresize
 from upnet.study.diagnostics.lr_consistency import LRConsistency
 
 

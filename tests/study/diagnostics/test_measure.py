@@ -15,15 +15,16 @@ from torch import Tensor
 
 from upnet.checkpoint import describe as describe_checkpoint
 from upnet.config import build
-from upnet.imresize import imresize
-from upnet.metrics import Protocol, rounded_luma
+from upnet.evaluation.scoring import by_baseline
+from upnet.imaging.colour import rounded_luma
+from upnet.imaging.imresize import imresize
+from upnet.inference.enlarge import enlarge
+from upnet.metrics import Protocol
 from upnet.models import EncoderDecoder
-from upnet.models.enlarge import enlarge
-from upnet.scoring import by_baseline
 from upnet.study.__main__ import main
 from upnet.study.diagnostics import diagnostics, measure, measure_method
+from upnet.study.diagnostics.measure import number, plain
 from upnet.study.diagnostics.phase_bias import PhaseBias
-from upnet.study.diagnostics.show import number, plain
 
 Network = Callable[..., EncoderDecoder]
 Pairs = Sequence[tuple[Tensor, Tensor]]

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from upnet.evaluation.scoring import by_baseline
 from upnet.models import EncoderDecoder
-from upnet.scoring import by_baseline
 from upnet.study.diagnostics import Subject
 from upnet.study.diagnostics.shift import ShiftFraction, ShiftWhole
 from upnet.upsample import BedOfNails, Bicubic, Transposed

@@ -19,16 +19,17 @@ from upnet.checkpoint import describe
 from upnet.config import build
 from upnet.data import Folder
 from upnet.data import build as build_store
-from upnet.study.picture import draw_study
-from upnet.study.report import gather, gathering, plots, write
-from upnet.study.report.comparing import compared, picture_differences
+from upnet.study.detail_figure import draw_study
+from upnet.study.report import assemble as gathering
+from upnet.study.report import gather, plots, write
+from upnet.study.report.arms import planned
+from upnet.study.report.commentary import unlearnt
+from upnet.study.report.comparisons import compared, picture_differences
 from upnet.study.report.curves import Curve
-from upnet.study.report.planned import planned
 from upnet.study.report.plots import learning, per_picture, quality
 from upnet.study.report.sections import section
 from upnet.study.report.tables import Cell, Table, comma_separated, latex, markdown
-from upnet.study.report.words import unlearnt
-from upnet.study.table import read_study, study_content
+from upnet.study.run_table import read_study, study_content
 
 NASTY = "<b>50% & $x_1$</b>"
 

@@ -30,7 +30,7 @@ class Entry(ABC):
     def read(self, max_pixels: int | None = None) -> np.ndarray:
         """The HR picture, (H, W, 3) uint8.
 
-        max_pixels: a limit against decompression bombs, see `upnet.data.read_rgb`.
+        max_pixels: a limit against decompression bombs, see `upnet.imaging.reading.read_rgb`.
 
         Raises ValueError, naming the file, where it cannot be read, or has more pixels.
         """

@@ -9,8 +9,8 @@ import numpy as np
 from annotated_types import Ge, Gt, Le
 
 from upnet.data.sources.base import Entry, Source
-from upnet.data.sources.foliage import Look, paint
-from upnet.data.sources.leaves import SHAPES, Law, cover
+from upnet.data.sources.leaf_geometry import SHAPES, Law, cover
+from upnet.data.sources.textures import Look, paint
 
 VERSION = 1
 """Counted up whenever the same parameters no longer give the same pictures."""

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from upnet.command_line import user_path
-from upnet.data.listing import list_images, say_once
-from upnet.data.picture import SUFFIXES, BrokenPictureError, read_rgb
 from upnet.data.sources.base import Entry, hash_file
 from upnet.data.sources.pair_folders import is_hr
-from upnet.plain_text import as_name
+from upnet.imaging.listing import list_images, say_once
+from upnet.imaging.reading import SUFFIXES, BrokenPictureError, read_rgb
+from upnet.utils.overrides import user_path
+from upnet.utils.printable import as_name
 
 
 class FileEntry(Entry):

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
-from upnet.data.listing import say_once
 from upnet.data.sources.base import Entry, Source
 from upnet.data.sources.files import entries, existing_folder, find_pictures, set_name
 from upnet.data.sources.pair_folders import hr_inside, pair_folders, refuse_pairs
+from upnet.imaging.listing import say_once
 
 
 class Folder(Source):

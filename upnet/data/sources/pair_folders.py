@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from upnet.data.picture import BrokenPictureError, opened
+from upnet.imaging.reading import BrokenPictureError, opened
 
 _ROLE = re.compile(
     r"(?P<stem>.*[ _.-]|)"

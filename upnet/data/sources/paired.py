@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from upnet.data.picture import read_rgb
 from upnet.data.sources.base import Entry, Source
 from upnet.data.sources.files import FileEntry, digest_of, existing_folder, find_pictures, set_name
 from upnet.data.sources.pair_folders import PairFolders, pair_folders, scale_folders
+from upnet.imaging.reading import read_rgb
 
 _SCALE_MARK = re.compile(r"[xX](\d+)$")
 

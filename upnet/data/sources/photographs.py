@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from upnet.data.picture import is_picture
 from upnet.data.sources.base import Entry, Source
 from upnet.data.sources.files import FileEntry
+from upnet.imaging.reading import is_picture
 
 VALIDATION = ("astronaut", "chelsea", "coffee", "rocket")
 """The four that upnet validates on where no other pictures are given."""

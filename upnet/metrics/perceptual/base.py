@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from upnet.precision import whole_float32
+from upnet.utils.device import whole_float32
 
 
 class Measure(ABC):

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from upnet.models import EncoderDecoder
-from upnet.study.cost import OUTPUT
+from upnet.models.complexity import OUTPUT
 from upnet.study.diagnostics.base import Cost
 from upnet.upsample import Upsampler
 

@@ -1,15 +1,19 @@
 """What a diagnostic declares of itself, and the four kinds there are, by what they are computed from."""
 
 import inspect
+import pkgutil
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any, ClassVar, Literal, TypeGuard
 
 from torch import Tensor
 
 from upnet.models import EncoderDecoder
-from upnet.study.cost import OUTPUT
-from upnet.study.diagnostics.subject import Subject
+from upnet.models.complexity import OUTPUT
+from upnet.study.diagnostics.methods import Subject
 from upnet.upsample import Upsampler
 
 
@@ -151,3 +155,24 @@ class Motion(Diagnostic):
         """Of whatever enlarges in the case, on its sample."""
         assert case.sample is not None
         return self.of_subject(case.subject, case.sample.target, case.sample.lr)
+
+
+def diagnostics() -> dict[str, Diagnostic]:
+    """All diagnostics by name, in the order of their modules, and within a module as they are written there."""
+    return dict(_found())
+
+
+@cache
+def _found() -> dict[str, Diagnostic]:
+    package = __name__.rpartition(".")[0]
+    found: dict[str, Diagnostic] = {}
+    for entry in pkgutil.iter_modules([str(Path(__file__).parent)], f"{package}."):
+        for value in vars(import_module(entry.name)).values():
+            if _is_diagnostic(value) and value.__module__ == entry.name:
+                assert value.name not in found, f"two diagnostics are called {value.name}"
+                found[value.name] = value()
+    return found
+
+
+def _is_diagnostic(found: object) -> TypeGuard[type[Diagnostic]]:
+    return inspect.isclass(found) and issubclass(found, Diagnostic) and not inspect.isabstract(found)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from upnet.study.diagnostics.base import OnPicture
-from upnet.study.diagnostics.power import both, power
+from upnet.study.diagnostics.power_spectrum import both, power
 
 # A line reaches one frequency farther under the window; its neighbourhood goes from there to this.
 _GUARD, _OUTER = 1, 6

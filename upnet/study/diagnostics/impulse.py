@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from upnet.study.diagnostics.base import Behaviour
-from upnet.study.diagnostics.subject import Subject
+from upnet.study.diagnostics.methods import Subject
 
 REACH = 4
 """How far around the pixel is looked, in LR pixels."""

@@ -5,9 +5,9 @@ import time
 
 import torch
 
+from upnet.inference.enlarge import enlarge
 from upnet.models import EncoderDecoder
-from upnet.models.enlarge import enlarge
-from upnet.study.cost import OUTPUT
+from upnet.models.complexity import OUTPUT
 from upnet.study.diagnostics.base import Cost
 
 WARM_UP = 2

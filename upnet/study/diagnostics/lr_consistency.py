@@ -4,10 +4,10 @@ from fractions import Fraction
 
 from torch import Tensor
 
-from upnet.imresize import imresize
+from upnet.imaging.imresize import imresize
 from upnet.metrics import psnr
 from upnet.study.diagnostics.base import OnPicture
-from upnet.study.diagnostics.subject import y_plane
+from upnet.study.diagnostics.methods import y_plane
 
 # LR pixels at each side whose reduction looks beyond the border of the output.
 _BORDER = 2

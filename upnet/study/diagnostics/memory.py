@@ -4,11 +4,11 @@ import math
 
 import torch
 
+from upnet.inference.enlarge import enlarge
+from upnet.inference.memory import peak
 from upnet.models import EncoderDecoder
-from upnet.models.enlarge import enlarge
-from upnet.study.cost import OUTPUT
+from upnet.models.complexity import OUTPUT
 from upnet.study.diagnostics.base import Cost
-from upnet.tiling.memory import peak
 
 
 class PeakMemory(Cost):

@@ -1,7 +1,7 @@
 """How much there is to compute."""
 
 from upnet.models import EncoderDecoder
-from upnet.study.cost import OUTPUT, multiply_adds
+from upnet.models.complexity import OUTPUT, multiply_adds
 from upnet.study.diagnostics.base import Cost
 
 

@@ -1,7 +1,7 @@
 """How much there is to learn."""
 
 from upnet.models import EncoderDecoder
-from upnet.study.cost import OUTPUT, parameters
+from upnet.models.complexity import OUTPUT, parameters
 from upnet.study.diagnostics.base import Cost
 
 

@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from upnet.study.diagnostics.base import OnPicture
-from upnet.study.diagnostics.power import both
+from upnet.study.diagnostics.power_spectrum import both
 
 
 class PhaseBias(OnPicture):

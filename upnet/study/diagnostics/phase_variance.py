@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from upnet.study.diagnostics.base import Behaviour
-from upnet.study.diagnostics.subject import UNKNOWN, Subject, check
+from upnet.study.diagnostics.methods import UNKNOWN, Subject, check
 from upnet.upsample import Upsampler
 
 # The levels that a network is shown. Its own grey is among them, where nothing but biases is left.

@@ -8,10 +8,10 @@ from fractions import Fraction
 import torch
 from torch import Tensor
 
-from upnet.imresize import imresize
+from upnet.imaging.imresize import imresize
 from upnet.metrics import psnr
 from upnet.study.diagnostics.base import Motion
-from upnet.study.diagnostics.subject import Subject
+from upnet.study.diagnostics.methods import Subject
 
 # LR pixels at each side of the detail that is moved: enough to look at, and quick for large pictures.
 DETAIL = 128

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from upnet.study.diagnostics.base import OnPicture
-from upnet.study.diagnostics.power import both, power
+from upnet.study.diagnostics.power_spectrum import both, power
 
 _FORMULA = (
     "rms over radial frequencies f of 10·log10(R_output(f) / R_HR(f)); R(f): mean over all directions of the power "

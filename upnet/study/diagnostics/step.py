@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from upnet.study.diagnostics.base import Behaviour
-from upnet.study.diagnostics.subject import Subject
+from upnet.study.diagnostics.methods import Subject
 
 # How far to both sides of the edge is looked, in LR pixels.
 _AROUND = 8

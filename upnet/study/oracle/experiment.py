@@ -14,12 +14,12 @@ from tqdm import tqdm
 
 from upnet.data import DeadLeaves, Source, Store, open_sets
 from upnet.data import build as build_store
-from upnet.data.loading import Pictures
-from upnet.metrics import Protocol, Score, luma, mean, rounded_luma
+from upnet.data.datasets import Pictures
+from upnet.imaging.colour import luma, rounded_luma
+from upnet.metrics import Protocol, Score, mean
 from upnet.metrics.protocol import CAPPED_MEAN
 from upnet.study.oracle.moments import Moments
-from upnet.study.oracle.response import Response, measure
-from upnet.study.oracle.structures import STRUCTURES, Structure
+from upnet.study.oracle.structures import STRUCTURES, Response, Structure, measure
 from upnet.upsample import Upsampler
 
 

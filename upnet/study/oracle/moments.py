@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from upnet.study.oracle.response import REACH, Response
+from upnet.study.oracle.structures import REACH, Response
 
 # So many LR pixels at a time: their (D + s²) values each stay in a core's cache.
 _BAND = 2048

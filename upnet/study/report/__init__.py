@@ -5,7 +5,7 @@ shape, `planned` the arms, `comparing` the statistics, `sections` tables and plo
 diagnostics, `looks` the details side by side, `words` the sentences, `tables` and `page` the forms they are given.
 """
 
-from upnet.study.report.gathering import gather
-from upnet.study.report.writing import write
+from upnet.study.report.assemble import gather
+from upnet.study.report.export import write
 
 __all__ = ["gather", "write"]

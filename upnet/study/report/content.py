@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from upnet.study.report.looks import Look, Tile
+from upnet.study.report.details import Look, Tile
 from upnet.study.report.tables import Table
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from upnet.study.table import Arm
+from upnet.study.run_table import Arm
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from upnet.lettering import PLAIN, drawable, letter
+from upnet.evaluation.figure_text import PLAIN, drawable, letter
 from upnet.study.report.curves import Curve
 from upnet.study.statistics import Comparison
 

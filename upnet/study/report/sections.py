@@ -5,18 +5,18 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from upnet.comparable import brief, footnote
-from upnet.illustration import illustrating
-from upnet.study.report.comparing import Compared, compared, picture_differences
+from upnet.evaluation.compatibility import brief, footnote
+from upnet.evaluation.optional_output import illustrating
+from upnet.study.report.arms import Planned
+from upnet.study.report.commentary import summary, told_by, unlearnt
+from upnet.study.report.comparisons import Compared, compared, picture_differences
 from upnet.study.report.content import Plot, Section
 from upnet.study.report.curves import Curve, curve
-from upnet.study.report.planned import Planned
 from upnet.study.report.plots import forest, learning, per_picture, quality
 from upnet.study.report.tables import Cell, Table
-from upnet.study.report.words import summary, told_by, unlearnt
+from upnet.study.run_table import remarks, rows
 from upnet.study.statistics import Comparison
-from upnet.study.statistics.words import figures, limits, signed
-from upnet.study.table import remarks, rows
+from upnet.study.statistics.verdicts import figures, limits, signed
 
 HEADINGS = ("arm", "regime", "parameters", "multiply-adds", "taps", "seeds", "PSNR in dB", "± sd", "SSIM", "± sd")
 

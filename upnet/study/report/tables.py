@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from upnet import comma
+from upnet.utils import csv as comma
 
 Value = str | int | float | None
 

@@ -8,6 +8,6 @@ test, `planning` says what the study could have seen, `comparison` puts them tog
 """
 
 from upnet.study.statistics.comparison import Comparison, compare
-from upnet.study.statistics.planning import Shares
+from upnet.study.statistics.power import Shares
 
 __all__ = ["Comparison", "Shares", "compare"]

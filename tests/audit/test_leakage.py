@@ -1,0 +1,166 @@
+"""A training is warned of near copies of its validation pictures, and pays for looking only once."""
+
+import logging
+import os
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from upnet.audit import feature_cache as budget
+from upnet.audit import leakage
+from upnet.data import DataModule, Folder, Store, build, datamodule
+
+Save = Callable[[Path, np.ndarray], None]
+
+
+@pytest.fixture
+def stores(tmp_path: Path, photographs: dict[str, np.ndarray], save: Save) -> tuple[Store, Store]:
+    """Training pictures, and a validation set with a mirrored, recompressed part of one of them."""
+    for name in ("coffee", "coins", "camera"):
+        save(tmp_path / "train" / f"{name}.png", photographs[name])
+    save(tmp_path / "val" / "cup.jpg", photographs["coffee"][30:230, 80:330][:, ::-1])
+    save(tmp_path / "val" / "other.png", photographs["astronaut"])
+    train, val = (build(Folder(str(tmp_path / name)), 2, tmp_path / "cache") for name in ("train", "val"))
+    return train, val
+
+
+def test_the_warning_names_both_pictures(stores: tuple[Store, Store], caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        told = leakage.warn_of_copies(stores[0], {"val": stores[1]})
+    assert len(told) == 1
+    (record,) = caplog.records
+    assert "cup of val is coffee of train (" in record.getMessage()
+    assert "mirrored" in record.getMessage()
+
+
+def test_apart_sets_are_not_warned_of(stores: tuple[Store, Store], caplog: pytest.LogCaptureFixture) -> None:
+    # The photographs are compared with each other in test_copies; here it is that nothing is logged.
+    assert leakage.warn_of_copies(stores[1], {}) == []
+    assert caplog.records == []
+
+
+def test_a_second_look_reads_what_the_first_one_found(
+    stores: tuple[Store, Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = leakage.find_leaks(*stores)
+
+    def refuse(picture: object) -> None:
+        raise AssertionError("a picture was looked at again")
+
+    monkeypatch.setattr(leakage, "describe", refuse)
+    assert leakage.find_leaks(*stores) == first
+    (stores[0].folder / f"copies-{leakage.VERSION}-{stores[1].digest[:24]}.json").unlink()
+    assert leakage.find_leaks(*stores) == first  # from the features that both stores keep
+
+
+@pytest.mark.parametrize("damage", [b"", b"PK\x03\x04", b"[]"])
+def test_damaged_files_are_made_again(stores: tuple[Store, Store], damage: bytes) -> None:
+    first = leakage.find_leaks(*stores)
+    for file in (*stores[0].folder.glob("copies-*"), *stores[0].folder.glob("features-*")):
+        file.write_bytes(damage)
+    assert leakage.find_leaks(*stores) == first
+
+
+def test_a_store_that_cannot_be_written_is_looked_at_all_the_same(
+    stores: tuple[Store, Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*rest: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    assert [leak.evaluated for leak in leakage.find_leaks(*stores)] == ["cup"]
+    assert not list(stores[0].folder.glob(".part*"))
+
+
+def test_a_training_warns_when_it_is_set_up(
+    stores: tuple[Store, Store], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    module = DataModule(
+        2,
+        1,
+        16,
+        seed=0,
+        val_root=str(tmp_path / "val"),
+        train=Folder(str(tmp_path / "train")),
+        cache_dir=str(tmp_path / "cache"),
+    )
+    with caplog.at_level(logging.WARNING):
+        module.prepare()
+    assert any("cup of val is coffee of train" in record.getMessage() for record in caplog.records)
+
+
+def _slow(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Let looking at a picture take a fifth of a second; the shapes of those looked at since."""
+    seen: list[int] = []
+    real = leakage.describe
+
+    def describe(picture: np.ndarray) -> object:
+        seen.append(len(picture))
+        time.sleep(0.2)
+        return real(picture)
+
+    monkeypatch.setattr(leakage, "describe", describe)
+    monkeypatch.setattr(budget, "_WARM_UP", 0.1)
+    monkeypatch.setattr(budget, "_WORTH_SAYING", 0.1)
+    return seen
+
+
+def test_a_search_that_takes_too_long_is_given_up_with_its_duration_and_the_way_to_have_it(
+    stores: tuple[Store, Store], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    seen = _slow(monkeypatch)
+    with caplog.at_level(logging.WARNING, "upnet.data"):
+        assert leakage.warn_of_copies(stores[0], {"val": stores[1]}, 0.15) == []
+    assert len(seen) <= 3  # the training pictures alone
+    message = caplog.records[-1].getMessage()
+    assert "Near copies of validation images among the 3 images of train are not looked for" in message
+    assert "that takes about" in message
+    assert "data.copy_check=0.15 allows 0.15 s; data.copy_check=null looks for them" in message
+
+
+def test_a_search_says_beforehand_how_long_it_will_take(
+    stores: tuple[Store, Store], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    _slow(monkeypatch)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0}, raising=False)
+    with caplog.at_level(logging.INFO, "upnet.data"):
+        assert len(leakage.warn_of_copies(stores[0], {"val": stores[1]}, 60)) == 1
+    assert re.search(r"Looking at train: 3 images, about \d+ s", caplog.text)
+
+
+def test_zero_seconds_leave_the_search_out(stores: tuple[Store, Store], monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = _slow(monkeypatch)
+    assert leakage.warn_of_copies(stores[0], {"val": stores[1]}, 0) == []
+    assert seen == []
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"), [(0.4, "0 s"), (40, "40 s"), (175, "3 min"), (5400, "90 min"), (9000, "2 h")]
+)
+def test_durations_are_told_in_one_unit(seconds: float, told: str) -> None:
+    assert budget.duration(seconds) == told
+
+
+def test_a_training_looks_once_and_not_where_it_is_told_not_to(
+    stores: tuple[Store, Store], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[float | None] = []
+    monkeypatch.setattr(datamodule, "warn_of_copies", lambda train, sets, seconds: given.append(seconds))
+    for copy_check in (60.0, 0.0, None):
+        module = DataModule(
+            2,
+            1,
+            16,
+            seed=0,
+            val_root=str(tmp_path / "val"),
+            train=Folder(str(tmp_path / "train")),
+            cache_dir=str(tmp_path / "cache"),
+            copy_check=copy_check,
+        )
+        module.prepare()
+        module.prepare()  # Lightning sets the pictures up once more
+    assert given == [60.0, 0.0, None]

@@ -1,0 +1,161 @@
+"""An export is the network alone: numbers, and the words that say which network they are of."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+
+import upnet
+from upnet.checkpoint import DamagedCheckpointError, describe, export, load_network
+from upnet.checkpoint.migration import FORMAT
+from upnet.checkpoint.safetensors_file import _digest
+from upnet.inference.upscaler import Upscaler
+
+Altered = Callable[..., Path]
+
+
+@pytest.fixture
+def exported(written: Callable[..., Path], tmp_path: Path) -> Path:
+    """The export of a checkpoint."""
+    path = tmp_path / "a.safetensors"
+    export(load_network(written()), path)
+    return path
+
+
+@pytest.fixture
+def altered(exported: Path, tmp_path: Path) -> Altered:
+    """An export with changes, and its checksum right: altered(told={…}, tensors={…}, metadata={…})."""
+
+    def alter(**changes: dict[str, Any]) -> Path:
+        with safe_open(exported, framework="pt") as file:
+            metadata = dict(file.metadata())
+        tensors = {**load_file(exported), **changes.get("tensors", {})}
+        tensors = {name: tensor for name, tensor in tensors.items() if tensor is not ...}
+        told = {**json.loads(metadata["upnet"]), **changes.get("told", {})}
+        metadata |= {"upnet": json.dumps(told), "sha256": _digest(tensors), **changes.get("metadata", {})}
+        path = tmp_path / "altered.safetensors"
+        save_file(tensors, path, {key: text for key, text in metadata.items() if text is not ...})
+        return path
+
+    return alter
+
+
+def test_an_export_is_the_same_network_and_says_the_same_of_itself(
+    written: Callable[..., Path], exported: Path
+) -> None:
+    ours, theirs = load_network(written()), load_network(exported)
+    assert theirs.told == ours.told
+    lr = torch.rand(1, 3, 9, 12)
+    assert torch.equal(theirs.net(lr), ours.net(lr))
+    assert isinstance(upnet.load(exported), Upscaler)
+
+
+def test_others_can_read_what_it_says(exported: Path) -> None:
+    with safe_open(exported, framework="np") as file:
+        metadata, names = file.metadata(), set(file.keys())
+    told = json.loads(metadata["upnet"])
+    assert (metadata["format"], metadata["weights"]) == ("pt", "ema")
+    assert (told["format"], told["scale"], told["step"], told["versions"]["upnet"]) == (FORMAT, 2, 7, upnet.__version__)
+    assert told["model"]["_target_"] == "upnet.models.EncoderDecoder"
+    assert names == set(load_network(exported).net.state_dict())
+
+
+def test_raw_weights_are_exported_where_they_are_asked_for(written: Callable[..., Path], tmp_path: Path) -> None:
+    raw = load_network(written(), weights="raw")
+    export(raw, tmp_path / "raw.safetensors")
+    with pytest.raises(ValueError, match="holds no averaged weights; take weights=raw"):
+        load_network(tmp_path / "raw.safetensors")
+    for name, tensor in load_network(tmp_path / "raw.safetensors", weights="raw").net.state_dict().items():
+        assert torch.equal(tensor, raw.net.state_dict()[name])
+
+
+def test_an_export_is_written_whole_and_under_a_name_that_tells(
+    written: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = load_network(written())
+    with pytest.raises(ValueError, match=r"b\.pt must end in \.safetensors"):
+        export(loaded, tmp_path / "b.pt")
+    victim, target = tmp_path / "victim", tmp_path / "new/b.safetensors"
+    victim.write_text("precious")
+    target.parent.mkdir()
+    (target.parent / ".b.safetensors.part").symlink_to(victim)
+    target.symlink_to(victim)
+    export(loaded, target)
+    assert victim.read_text() == "precious"
+    assert os.listdir(target.parent) == ["b.safetensors"]
+    before = target.read_bytes()
+    monkeypatch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    with pytest.raises(OSError, match="No space left"):
+        export(loaded, target)
+    assert os.listdir(target.parent) == ["b.safetensors"]
+    assert target.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"told": {"format": FORMAT + 1}}, f"format {FORMAT + 1}, and upnet .* install a newer upnet"),
+        ({"told": {"model": {"_target_": "os.system", "command": "true"}}}, r"model is os\.system"),
+        ({"told": {"model": {"_target_": "upnet.models.Tail", "a": "${oc.env:HOME}"}}}, "is an interpolation"),
+        ({"told": {"step": 1.5}}, "its step must be"),
+        ({"told": {"extra": 1}}, "says 'extra' of itself"),
+        ({"metadata": {"upnet": ...}}, "is no export of upnet: its metadata don't say"),
+        ({"metadata": {"weights": "best"}}, "is no export of upnet: its metadata don't say"),
+        ({"metadata": {"upnet": "{"}}, "its metadata can't be read"),
+        ({"metadata": {"upnet": "[" * 100_000}}, "its metadata can't be read"),
+        ({"metadata": {"upnet": "[]"}}, "is no checkpoint of upnet"),
+        ({"metadata": {"upnet": f'{{"format": {"9" * 5000}}}'}}, "its metadata can't be read"),
+        ({"metadata": {"sha256": "0" * 64}}, "the checksum of its weights is wrong"),
+        ({"metadata": {"sha256": ...}}, "the checksum of its weights is wrong"),
+        ({"tensors": {"tail.output.bias": ...}}, r"missing: 'tail\.output\.bias'"),
+        ({"tensors": {"evil": torch.zeros(1)}}, "unknown: 'evil'"),
+        ({"tensors": {"tail.output.bias": torch.zeros(9)}}, r"is \(9,\) of float32 instead of \(3,\) of float32"),
+        ({"tensors": {"tail.output.bias": torch.zeros(3).half()}}, r"is \(3,\) of float16 instead of"),
+        ({"tensors": {"tail.output.bias": torch.zeros(3, dtype=torch.complex64)}}, "weights are plain tensors"),
+    ],
+)  # fmt: skip
+def test_the_same_checks_hold_for_an_export(altered: Altered, changes: dict[str, Any], told: str) -> None:
+    with pytest.raises(ValueError, match=told) as caught:
+        load_network(altered(**changes))
+    assert str(caught.value).isprintable()
+
+
+def test_an_altered_export_without_other_changes_is_read(altered: Altered) -> None:
+    assert load_network(altered()).step == 7
+
+
+def test_a_damaged_export_is_named(exported: Path, tmp_path: Path) -> None:
+    whole = exported.read_bytes()
+    for content in (b"", whole[:5], whole[:500], whole[:-1], whole + b"\0", b"PK\3\4text", bytes(1000), b"\xff" * 100,
+                    whole[:-3] + bytes([whole[-3] ^ 1]) + whole[-2:]):  # fmt: skip
+        (tmp_path / "b.safetensors").write_bytes(content)
+        with pytest.raises(
+            DamagedCheckpointError, match=r"b\.safetensors is damaged.*export it from its checkpoint again"
+        ):
+            load_network(tmp_path / "b.safetensors")
+
+
+def test_a_header_that_claims_a_huge_tensor_is_refused(tmp_path: Path) -> None:
+    for shape, end in (([10**6, 10**6], 4), ([10**6, 10**6], 4 * 10**12), ([1], 2**63)):
+        header = json.dumps({"a": {"dtype": "F32", "shape": shape, "data_offsets": [0, end]}}).encode()
+        (tmp_path / "a.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + bytes(4))
+        with pytest.raises(DamagedCheckpointError):
+            load_network(tmp_path / "a.safetensors")
+
+
+def test_an_export_of_somebody_else_is_none(tmp_path: Path) -> None:
+    save_file({"a": torch.zeros(1)}, tmp_path / "a.safetensors")
+    with pytest.raises(ValueError, match=r"is no export of upnet.*evaluate\.py checkpoint=PATH export=NAME"):
+        load_network(tmp_path / "a.safetensors")
+
+
+def test_the_checksum_knows_names_types_and_shapes() -> None:
+    assert describe({}, {}, 2, 0)["format"] == FORMAT
+    told = [{"a": torch.zeros(4)}, {"b": torch.zeros(4)}, {"a": torch.zeros(2, 2)}, {"a": torch.zeros(4).int()}]
+    assert len({_digest(one) for one in told}) == 4

@@ -1,0 +1,30 @@
+"""How a command starts and ends."""
+
+from pathlib import Path
+
+from upnet.cli.app import forget_run
+from upnet.cli.errors import refuse_options
+
+
+def test_a_run_that_was_refused_leaves_nothing(tmp_path: Path) -> None:
+    run = tmp_path / "runs/day/time"
+    (run / "config").mkdir(parents=True)
+    for name in ("config", "hydra", "overrides"):
+        (run / f"config/{name}.yaml").write_text("a: 1\n")
+    (run / "train.log").write_text("")
+    (tmp_path / "kept").write_text("")
+    forget_run(run)
+    assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+
+
+def test_a_folder_that_held_something_is_left_as_it_is(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    (run / "config").mkdir(parents=True)
+    (run / "config/hydra.yaml").write_text("a: 1\n")
+    (run / "results.json").write_text("{}")
+    forget_run(run)
+    assert sorted(path.name for path in run.rglob("*")) == ["config", "hydra.yaml", "results.json"]
+
+
+def test_a_command_without_words_is_no_mistake() -> None:
+    refuse_options([], "train")

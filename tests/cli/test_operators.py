@@ -1,0 +1,246 @@
+"""`python -m upnet.upsample`: what it prints is right, and a mistake gets one sentence."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from upnet.cli.operators import main
+from upnet.gallery.example import public_operators
+from upnet.upsample import Bicubic, Transposed
+
+ROOT = Path(__file__).parents[2]
+X = torch.tensor([[1.0, 2.0], [3.0, 4.0]], dtype=torch.float64)[None, None]
+
+
+def counted(*shape: int) -> Tensor:
+    return torch.arange(1.0, 1 + torch.Size(shape).numel(), dtype=torch.float64).view(shape)
+
+
+EXPECTED = {
+    "BedOfNails": torch.tensor([[1, 0, 2, 0], [0, 0, 0, 0], [3, 0, 4, 0], [0, 0, 0, 0]]),
+    "Bicubic": Bicubic(1, 2).enlarge(X),
+    "Bilinear": F.interpolate(X, scale_factor=2, mode="bilinear"),
+    "Nearest": torch.tensor([[1, 1, 2, 2], [1, 1, 2, 2], [3, 3, 4, 4], [3, 3, 4, 4]]),
+    "PixelShuffle": F.pixel_shuffle(F.conv2d(X, counted(4, 1, 3, 3), padding=1), 2),
+    "ResizeConv": F.conv2d(F.interpolate(X, scale_factor=2), counted(1, 1, 3, 3), padding=1),
+    "Transposed": F.conv_transpose2d(X, counted(1, 1, 3, 3), stride=2, padding=1, output_padding=1),
+}
+
+
+@pytest.fixture(autouse=True)
+def narrow(monkeypatch):
+    """The width that a pipe has."""
+    monkeypatch.setenv("COLUMNS", "80")
+
+
+def section(page: str, name: str) -> list[str]:
+    """The lines below an operator's heading, down to the next heading."""
+    lines = page.splitlines()
+    start = next(i for i, line in enumerate(lines) if re.match(rf"{name}\(.*─", line))
+    end = next((i for i in range(start + 1, len(lines)) if "──" in lines[i]), len(lines))
+    return lines[start + 1 : end]
+
+
+def read_block(lines: list[str], title: str) -> Tensor:
+    """The numbers in the last columns under a title, dots for zeros, until a line has none there."""
+    place, column = next((i, m.start()) for i, line in enumerate(lines) if (m := re.search(rf"(?<!\S){title}$", line)))
+    rows: list[list[float]] = []
+    for line in lines[place + 1 :]:
+        cells = line[column:].replace("·", "0").split()
+        if not cells:
+            break
+        rows.append([float(cell) for cell in cells])
+    return torch.tensor(rows, dtype=torch.float64)
+
+
+def test_as_a_program_it_prints_every_operators_numbers():
+    """Piped: no colours, no control characters, and the numbers of the definitions."""
+    done = subprocess.run(
+        [sys.executable, "-m", "upnet.upsample"], cwd=ROOT, capture_output=True, text=True, encoding="utf-8", check=True
+    )
+    assert "\x1b" not in done.stdout
+    assert {*EXPECTED, "MaxUnpool"} <= set(public_operators())
+    for name in public_operators():
+        assert section(done.stdout, name)
+    for name, expected in EXPECTED.items():
+        printed = read_block(section(done.stdout, name), "y")
+        torch.testing.assert_close(printed, expected.double().reshape(4, 4), rtol=0, atol=5.1e-5)
+
+
+def test_the_text_waits_for_neither_matplotlib_nor_a_photograph():
+    code = "import sys; from upnet.cli.operators import main; main([]); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    loaded = {name.partition(".")[0] for name in done.stdout.splitlines()[-1].split()}
+    assert "torch" in loaded
+    assert not loaded & {"matplotlib", "skimage", "pytorch_lightning", "hydra"}
+
+
+def test_every_line_fits_the_width_of_a_pipe(capsys):
+    main([])
+    assert max(len(line) for line in capsys.readouterr().out.splitlines()) <= 80
+
+
+def test_transposed_is_shown_in_three_views_that_agree(capsys):
+    main(["--operator", "Transposed"])
+    lines = section(capsys.readouterr().out, "Transposed")
+    y = EXPECTED["Transposed"].reshape(4, 4)
+    assert torch.equal(read_block(lines, "F.conv2d of the two"), y)
+    assert torch.equal(read_block(lines, "interleaved"), y)
+    assert " ".join(" ".join(lines).split()).count("This is y.") == 3
+
+
+def test_the_printed_matrix_times_the_printed_input_is_the_printed_output(capsys):
+    main(["--operator", "transposed", "--set", "kernel_size=4"])
+    lines = section(capsys.readouterr().out, "Transposed")
+    top = next(i for i, line in enumerate(lines) if "Cᵀ, 16 × 4" in line)
+    rows = [line.replace("·", "0").replace("→", "").split() for line in lines[top + 1 :]]
+    table = [[float(cell) for cell in row] for row in rows[: rows.index([]) + 15] if row][:16]
+    matrix = torch.tensor([row[:4] for row in table])
+    x = torch.tensor([row[4] for row in table[:4]])
+    product = torch.tensor([row[-1] for row in table])
+    operator = Transposed(1, 2, kernel_size=4)
+    with torch.no_grad():
+        operator.conv.weight.copy_(counted(1, 1, 4, 4))
+    assert torch.equal(matrix, operator.matrix(2, 2))
+    assert torch.equal(matrix @ x, product)
+
+
+def test_the_zero_inserted_input_is_the_textbooks(capsys):
+    main(["--operator", "Transposed"])
+    page = capsys.readouterr().out
+    top = page.splitlines().index(next(line for line in page.splitlines() if "zero_inserted(x)" in line))
+    drawn = [line[2:13] for line in page.splitlines()[top + 1 : top + 7]]
+    dots = "· · · · · ·"
+    assert drawn == [dots, "· 1 · 2 · ·", dots, "· 3 · 4 · ·", dots, dots]
+
+
+def test_max_unpooling_prints_a_picture_that_pools_to_x_at_the_printed_positions(capsys):
+    main(["--operator", "max_unpool", "--input", "5 -1 2; 0.5 3 4"])
+    lines = section(capsys.readouterr().out, "MaxUnpool")
+    y = read_block(lines, "y")
+    assert y.shape == (4, 6)
+    values, counts = y.unique(return_counts=True)
+    assert values.tolist() == [-1, 0, 0.5, 2, 3, 4, 5]
+    assert counts.tolist() == [1, 18, 1, 1, 1, 1, 1]
+    positions = [int(cell) for line in lines for cell in line.split() if cell.isdigit() and int(cell) > 5]
+    assert set(positions) <= set(range(24))
+
+
+def test_a_fractional_scale_leaves_out_by_name_who_does_not_have_it(capsys):
+    main(["--scale", "1.5"])
+    page = " ".join(capsys.readouterr().out.split())
+    whole = [name for name, operator in public_operators().items() if not operator.fractional]
+    assert f"Left out, since they take whole scales only: {', '.join(whole)}." in page
+    assert not any(f"{name}(channels" in page for name in whole)
+
+
+def test_scale_one_says_that_no_zero_is_inserted(capsys):
+    main(["--operator", "Transposed", "--scale", "1"])
+    page = " ".join(capsys.readouterr().out.split())
+    assert "An ordinary convolution of the input, framed by zeros" in page
+
+
+@pytest.mark.parametrize("scale", ["3", "4", "7", "2.5"])
+def test_other_scales_and_inputs_print(scale, capsys):
+    assert main(["--scale", scale, "--input", "0 1e3 -2.5"]) == 0
+    assert "Bilinear(channels=1" in capsys.readouterr().out
+
+
+def test_settings_reach_the_operator(capsys):
+    main(["--operator", "ResizeConv", "--set", "fixed=BedOfNails", "--set", "kernel_size=1"])
+    printed = read_block(section(capsys.readouterr().out, "ResizeConv"), "y")
+    assert torch.equal(printed, EXPECTED["BedOfNails"].double())
+
+
+def test_an_operator_of_ones_own_is_shown_by_its_path(tmp_path, monkeypatch, capsys):
+    source = '''"""Twice: nearest, and twice as bright."""
+from upnet.upsample import Nearest
+
+class Twice(Nearest):
+    def expand(self, x, site):
+        return 2 * super().expand(x, site)
+'''
+    (tmp_path / "students_module.py").write_text(source, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    main(["--operator", "students_module.Twice"])
+    lines = section(capsys.readouterr().out, "Twice")
+    assert "Twice: nearest, and twice as bright." in lines[0]
+    assert torch.equal(read_block(lines, "y"), 2 * EXPECTED["Nearest"].double())
+
+
+MISTAKES = {
+    "unknown operator": (["--operator", "Transpose"], "no operator 'Transpose'; did you mean Transposed?"),
+    "not an operator": (["--operator", "os.system"], "'os.system' is no operator"),
+    "the contract itself": (["--operator", "upnet.upsample.Upsampler"], "is no operator"),
+    "nothing to import": (["--operator", "no_such_module.Operator"], "No module named 'no_such_module'"),
+    "not a path": (["--operator", ".."], "no operator can be imported as '..'"),
+    "scale zero": (["--scale", "0"], "from 1 to 16; got '0'"),
+    "scale nan": (["--scale", "nan"], "from 1 to 16; got 'nan'"),
+    "scale huge": (["--scale", "1e9"], "from 1 to 16; got '1e9'"),
+    "scale in words": (["--scale", "two"], "from 1 to 16; got 'two'"),
+    "fraction refused": (["--operator", "Transposed", "--scale", "1.5"], "whole number; got scale=1.5"),
+    "words for numbers": (["--input", "one two"], "numbers are needed"),
+    "ragged rows": (["--input", "1 2; 3"], "equally many numbers"),
+    "no numbers": (["--input", ""], "equally many numbers"),
+    "not finite": (["--input", "1 inf"], "finite numbers"),
+    "too many": (["--input", "1 " * 65], "at most 64"),
+    "setting of all": (["--set", "a=-0.75"], "say which with --operator"),
+    "setting unknown": (["--operator", "Bicubic", "--set", "b=1"], "no setting 'b'; it has kernel, a"),
+    "setting of none": (["--operator", "Nearest", "--set", "b=1"], "it has none"),
+    "setting without value": (["--operator", "Bicubic", "--set", "a"], "SETTING=VALUE"),
+    "setting refused": (["--operator", "Bicubic", "--set", "a=3"], "a lies in [-1, 0]"),
+    "setting of a wrong type": (["--operator", "Bicubic", "--set", "a=x"], "cannot be built with {'a': 'x'}"),
+    "kernel too small": (["--operator", "Transposed", "--set", "kernel_size=1"], "kernel_size must reach scale"),
+    "picture of no folder": (["--picture", "no/such/folder/out.png"], "there is no folder"),
+    "picture of another kind": (["--picture", "out.jpg"], "must end in .png"),
+    "unknown option": (["--operators", "x"], "unrecognized arguments"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "words"), MISTAKES.values(), ids=MISTAKES.keys())
+def test_a_mistake_gets_one_sentence_and_exit_code_two(arguments, words, capsys):
+    with pytest.raises(SystemExit) as exit_:
+        main(arguments)
+    printed = capsys.readouterr()
+    assert exit_.value.code == 2
+    assert words in printed.err
+    assert printed.err.count("\n") == 1
+    assert printed.out == ""
+
+
+def test_a_picture_that_cannot_be_written_gets_one_sentence_and_leaves_nothing(tmp_path, capsys):
+    folder = tmp_path / "folder.png"
+    folder.mkdir()
+    with pytest.raises(SystemExit) as exit_:
+        main(["--picture", str(folder)])
+    assert exit_.value.code == 2
+    assert "is a folder: name a file in it" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_a_disk_that_refuses_the_picture_is_named_in_one_sentence(tmp_path, monkeypatch, capsys):
+    def refuse(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("upnet.gallery.figure.save", refuse)
+    with pytest.raises(SystemExit) as exit_:
+        main(["--operator", "Nearest", "--picture", str(tmp_path / "out.png")])
+    assert exit_.value.code == 2
+    assert "out.png': No space left on device\n" in capsys.readouterr().err
+
+
+def test_help_names_every_option_and_operator(capsys):
+    with pytest.raises(SystemExit) as exit_:
+        main(["--help"])
+    page = capsys.readouterr().out
+    assert exit_.value.code == 0
+    assert all(
+        word in page for word in ("--scale", "--input", "--operator", "--set", "--picture", "--seed", "examples:")
+    )
+    assert all(name in page for name in public_operators())

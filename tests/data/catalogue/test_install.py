@@ -1,0 +1,155 @@
+"""A set from the address it is published at to the pictures it holds, and what the command says on the way."""
+
+import hashlib
+import io
+import re
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from served import Served, Server, names, silent
+
+from upnet.data.__main__ import main
+from upnet.data.catalogue import Set5
+from upnet.data.catalogue.base import Archive, Offer, Published
+from upnet.data.catalogue.download import DownloadError
+from upnet.data.catalogue.install import get
+
+
+def picture(seed: int) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(np.random.default_rng(seed).integers(0, 256, (12, 10, 3), np.uint8)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def benchmark(files: dict[str, bytes]) -> bytes:
+    """The content of a tar archive."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name, content in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+FIVE = ("baby", "bird", "butterfly", "head", "woman")
+REAL = benchmark(
+    {f"benchmark/Set5/HR/{name}.png": picture(number) for number, name in enumerate(FIVE)}
+    | {f"benchmark/Set5/LR_bicubic/X{s}/{name}x{s}.png": picture(9) for name in FIVE for s in (2, 3, 4)}
+)
+EVIL = benchmark({"benchmark/Set5/HR/a.png": picture(0), "../evil.png": picture(1)})
+
+
+@pytest.fixture
+def offered(monkeypatch: pytest.MonkeyPatch, server: Server) -> Callable[..., type[Published]]:
+    """offered(content, …) -> Set5 as if it were to be had at the server, from one after the other."""
+    address, files = server
+
+    def offer(*contents: bytes) -> type[Published]:
+        offers = []
+        for number, content in enumerate(contents):
+            files[f"/{number}/benchmark.tar"] = Served(content)
+            archive = Archive(f"{address}/{number}/benchmark.tar", to="benchmark", part="benchmark")
+            offers.append(Offer(f"number {number}", (archive,)))
+        monkeypatch.setattr(Set5, "offers", tuple(offers))
+        return Set5
+
+    return offer
+
+
+def test_a_set_is_downloaded_unpacked_and_found(tmp_path: Path, offered: Callable[..., type[Published]]) -> None:
+    said: list[str] = []
+    get(offered(REAL), tmp_path, said.append)
+    assert said == ["from number 0 (0 MB)", "benchmark.tar: 20 pictures (no checksum is known)"]
+    source = Set5(str(tmp_path))
+    source.check(3)
+    assert [entry.name for entry in source.pictures()] == list(FIVE)
+    assert all(entry.read_lr(3) is not None for entry in source.pictures())
+    assert names(tmp_path / ".download") == ["lock"]
+
+
+def test_a_set_that_is_there_is_not_downloaded_again(
+    tmp_path: Path, offered: Callable[..., type[Published]], server: Server
+) -> None:
+    get(offered(REAL), tmp_path, silent)
+    get(Set5, tmp_path, silent)
+    assert len(server[1]["/0/benchmark.tar"].asked) == 1
+
+
+@pytest.mark.parametrize("bad", [EVIL, REAL[: len(REAL) // 2], b"nothing"], ids=["malicious", "broken", "no archive"])
+def test_a_bad_archive_leaves_nothing_and_the_next_address_is_tried(
+    tmp_path: Path, offered: Callable[..., type[Published]], bad: bytes
+) -> None:
+    said: list[str] = []
+    get(offered(bad, REAL), tmp_path / "data", said.append)
+    assert len(Set5(str(tmp_path / "data")).find()[1]) == 5  # pyright: ignore[reportOptionalSubscript]
+    with pytest.raises(DownloadError):
+        get(offered(bad), tmp_path / "other", silent)
+    assert names(tmp_path / "other") == [".download"]
+    assert names(tmp_path / "other/.download") == ["lock"]
+    assert names(tmp_path) == ["data", "other"]
+
+
+def test_a_set_that_lacks_a_picture_is_told_of(tmp_path: Path, offered: Callable[..., type[Published]]) -> None:
+    with pytest.raises(DownloadError, match="Set5 has 5 pictures, and 1 of them"):
+        get(offered(benchmark({"benchmark/Set5/HR/a.png": picture(0)})), tmp_path, silent)
+
+
+def test_the_command_downloads_from_a_mirror_and_says_what_to_do_next(
+    tmp_path: Path, server: Server, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address, files = server
+    files["/sets/benchmark.tar"] = Served(REAL, breaks=1)
+    checksum = f"md5:{hashlib.md5(REAL, usedforsecurity=False).hexdigest()}"
+    archive = Archive("https://nowhere.invalid/benchmark.tar", "benchmark", "benchmark", checksum=checksum)
+    monkeypatch.setattr(Set5, "offers", (Offer("them", (archive,)),))
+    arguments = ["download", "set5", "--root", str(tmp_path), "--mirror", f"{address}/sets/"]
+    assert main(arguments) == 0
+    out = capsys.readouterr().out
+    assert f"from {address}/sets/, a mirror (0 MB)" in out
+    assert "benchmark.tar: 20 pictures (md5)" in out
+    assert f"python evaluate.py checkpoint=PATH data=set5 data.root={tmp_path}" in out
+
+
+def test_exit_codes_tell_whose_fault_it_is(
+    tmp_path: Path, offered: Callable[..., type[Published]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    offered(EVIL)
+    assert main(["download", "set5", "--root", str(tmp_path)]) == 1
+    assert "leads elsewhere" in capsys.readouterr().err
+    (tmp_path / "file").write_text("")
+    assert main(["download", "set5", "--root", str(tmp_path / "file/below")]) == 2
+    assert "name another folder by --root" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as refused:
+        main(["download", "set6"])
+    assert refused.value.code == 2
+    assert "invalid choice: 'set6'" in capsys.readouterr().err
+
+
+def test_manga109_is_not_downloaded_but_explained(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["download", "manga109", "--root", str(tmp_path)]) == 2
+    told = capsys.readouterr().err
+    assert "http://www.manga109.org/en/download.html" in told
+    assert "Manga109/HR" in told
+
+
+def test_an_interrupted_download_ends_with_130(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("upnet.cli.download.get", interrupt)
+    assert main(["download", "set5", "--root", str(tmp_path)]) == 130
+    assert "the same command goes on" in capsys.readouterr().err
+
+
+def test_without_a_command_every_set_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 0
+    listed = capsys.readouterr().out
+    for name in ("set5", "set14", "bsd100", "urban100", "manga109", "div2k_valid", "div2k", "bsds", "t91", "flickr2k"):
+        assert re.search(rf"^{name}\s", listed, re.MULTILINE)

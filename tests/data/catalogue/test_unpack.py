@@ -1,0 +1,248 @@
+"""Unpacking: pictures come out as they were put in, and nothing that an archive tries reaches further."""
+
+import io
+import stat
+import tarfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from upnet.data.catalogue.download import DownloadError
+from upnet.data.catalogue.unpack import UnsafeArchiveError, unpack
+
+Pack = Callable[[Path, dict[str, bytes]], Path]
+
+
+def picture(seed: int = 0) -> bytes:
+    """A small PNG of noise, which doesn't compress."""
+    pixels = np.random.default_rng(seed).integers(0, 256, (12, 10, 3), np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def zipped(path: Path, files: dict[str, bytes]) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return path
+
+
+def tarred(path: Path, files: dict[str, bytes]) -> Path:
+    with tarfile.open(path, "w:gz") as archive:
+        for name, content in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    return path
+
+
+@pytest.fixture(params=[zipped, tarred])
+def pack(request: pytest.FixtureRequest) -> Pack:
+    return request.param
+
+
+def everything(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+
+
+def test_the_pictures_of_a_part_come_out_byte_for_byte_and_nothing_else(tmp_path: Path, pack: Pack) -> None:
+    one, two = picture(1), picture(2)
+    files = {
+        "top/set/HR/a.png": one,
+        "top/set/HR/deep/b.PNG": two,
+        "top/set/HR/run.sh": b"#!/bin/sh",
+        "top/set/HR/._a.png": b"macOS",
+        "__MACOSX/set/HR/a.png": b"macOS",
+        "top/set/LR/a.png": picture(3),
+    }
+    target = tmp_path / "new" / "folder"
+    assert unpack(pack(tmp_path / "archive", files), "set/HR", target) == 2
+    assert everything(target) == ["a.png", "deep", "deep/b.PNG"]
+    assert (target / "a.png").read_bytes() == one
+    assert (target / "deep/b.PNG").read_bytes() == two
+    assert everything(tmp_path) == ["archive", "new", "new/folder", *(f"new/folder/{n}" for n in everything(target))]
+
+
+def test_without_a_part_the_folders_that_all_pictures_share_are_dropped(tmp_path: Path, pack: Pack) -> None:
+    unpack(
+        pack(tmp_path / "deep", {"x/y/a.png": picture(), "x/y/z/b.png": picture(1), "x/t.txt": b""}), "", tmp_path / "1"
+    )
+    unpack(pack(tmp_path / "flat", {"a.png": picture(), "b/b.png": picture(1)}), "", tmp_path / "2")
+    assert everything(tmp_path / "1") == ["a.png", "z", "z/b.png"]
+    assert everything(tmp_path / "2") == ["a.png", "b", "b/b.png"]
+
+
+@pytest.mark.parametrize(
+    "name", ["../evil.png", "set/../../evil.png", "/tmp/evil.png", "C:/evil.png", "set\\..\\..\\evil.png", "C:evil.png"]
+)
+def test_a_path_that_leads_elsewhere_is_refused_before_anything_is_written(
+    tmp_path: Path, pack: Pack, name: str
+) -> None:
+    (tmp_path / "in").mkdir()
+    archive = pack(tmp_path / "in/archive", {"set/a.png": picture(), name: picture(1)})
+    with pytest.raises(UnsafeArchiveError, match="leads elsewhere"):
+        unpack(archive, "set", tmp_path / "in/target")
+    assert everything(tmp_path) == ["in", "in/archive"]
+
+
+def with_member(path: Path, change: Callable[[tarfile.TarInfo], None]) -> Path:
+    """A tar archive of a picture and of a member that is whatever `change` makes of it."""
+    with tarfile.open(path, "w") as archive:
+        info = tarfile.TarInfo("set/a.png")
+        info.size = len(picture())
+        archive.addfile(info, io.BytesIO(picture()))
+        info = tarfile.TarInfo("set/b.png")
+        change(info)
+        archive.addfile(info)
+    return path
+
+
+def link(kind: bytes, to: str) -> Callable[[tarfile.TarInfo], None]:
+    def change(info: tarfile.TarInfo) -> None:
+        info.type, info.linkname = kind, to
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        link(tarfile.SYMTYPE, "../../outside.png"),
+        link(tarfile.SYMTYPE, "/etc/passwd"),
+        link(tarfile.SYMTYPE, "a.png"),
+        link(tarfile.LNKTYPE, "../../outside.png"),
+        link(tarfile.LNKTYPE, "set/a.png"),
+        link(tarfile.CHRTYPE, ""),
+        link(tarfile.BLKTYPE, ""),
+        link(tarfile.FIFOTYPE, ""),
+    ],
+    ids=["symlink out", "symlink to the root", "symlink", "hard link out", "hard link", "character", "block", "fifo"],
+)
+def test_links_and_devices_in_a_tar_are_refused(tmp_path: Path, change: Callable[[tarfile.TarInfo], None]) -> None:
+    (tmp_path / "in").mkdir()
+    archive = with_member(tmp_path / "in/archive.tar", change)
+    with pytest.raises(UnsafeArchiveError):
+        unpack(archive, "set", tmp_path / "in/target")
+    assert everything(tmp_path) == ["in", "in/archive.tar"]
+
+
+@pytest.mark.parametrize("kind", [stat.S_IFLNK, stat.S_IFCHR, stat.S_IFIFO])
+def test_links_and_devices_in_a_zip_are_refused(tmp_path: Path, kind: int) -> None:
+    archive = zipped(tmp_path / "archive.zip", {"set/a.png": picture()})
+    with zipfile.ZipFile(archive, "a") as opened:
+        info = zipfile.ZipInfo("set/b.png")
+        info.external_attr = (kind | 0o777) << 16
+        opened.writestr(info, "/etc/passwd")
+    with pytest.raises(UnsafeArchiveError, match="link or a device"):
+        unpack(archive, "set", tmp_path / "target")
+    assert everything(tmp_path) == ["archive.zip"]
+
+
+def test_no_permission_of_the_archive_is_kept(tmp_path: Path) -> None:
+    archive = zipped(tmp_path / "archive.zip", {})
+    with zipfile.ZipFile(archive, "a") as opened:
+        info = zipfile.ZipInfo("a.png")
+        info.external_attr = (stat.S_IFREG | 0o6777) << 16
+        opened.writestr(info, picture())
+
+    def change(info: tarfile.TarInfo) -> None:
+        info.mode = 0o6777
+
+    unpack(archive, "", tmp_path / "1")
+    unpack(with_member(tmp_path / "archive.tar", change), "", tmp_path / "2")
+    for path in (tmp_path / "1/a.png", tmp_path / "2/b.png"):
+        assert not path.stat().st_mode & 0o7111
+
+
+def test_an_enormous_expansion_is_refused_before_anything_is_written(tmp_path: Path, pack: Pack) -> None:
+    archive = pack(tmp_path / "archive", {"set/a.png": picture(), "set/b.png": bytes(20_000_000)})
+    assert archive.stat().st_size < 100_000
+    with pytest.raises(UnsafeArchiveError, match="20 times its size"):
+        unpack(archive, "set", tmp_path / "target")
+    assert everything(tmp_path) == ["archive"]
+
+
+def test_more_members_than_any_set_has_are_refused_before_anything_is_written(
+    tmp_path: Path, pack: Pack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = pack(tmp_path / "archive", {f"set/{number}.png": picture() for number in range(3)})
+    monkeypatch.setattr("upnet.data.catalogue.unpack.MOST", 2)
+    with pytest.raises(UnsafeArchiveError, match="more than 2 files"):
+        unpack(archive, "set", tmp_path / "target")
+    assert everything(tmp_path) == ["archive"]
+    monkeypatch.setattr("upnet.data.catalogue.unpack.MOST", 3)
+    assert unpack(archive, "set", tmp_path / "target") == 3
+
+
+def test_a_zip_that_states_less_than_it_holds_writes_no_more_than_it_states(tmp_path: Path) -> None:
+    archive = zipped(tmp_path / "archive.zip", {"set/b.png": bytes(20_000_000)})
+    content = archive.read_bytes()
+    true, stated = (size.to_bytes(4, "little") for size in (20_000_000, 1000))
+    assert content.count(true) == 2
+    archive.write_bytes(content.replace(true, stated))
+    with pytest.raises(DownloadError):
+        unpack(archive, "set", tmp_path / "target")
+    assert everything(tmp_path) == ["archive.zip"]
+
+
+def test_a_member_that_comes_twice_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "archive.tar"
+    with tarfile.open(path, "w") as archive:
+        for seed in (1, 2):
+            info = tarfile.TarInfo("set/a.png")
+            info.size = len(picture(seed))
+            archive.addfile(info, io.BytesIO(picture(seed)))
+    with pytest.raises(UnsafeArchiveError, match="twice"):
+        unpack(path, "set", tmp_path / "target")
+    assert everything(tmp_path) == ["archive.tar"]
+
+
+@pytest.mark.parametrize("share", [0.3, 0.9])
+def test_an_archive_cut_short_is_told_to_be_broken(tmp_path: Path, pack: Pack, share: float) -> None:
+    archive = pack(tmp_path / "archive", {f"set/{number}.png": picture(number) for number in range(20)})
+    archive.write_bytes(archive.read_bytes()[: int(share * archive.stat().st_size)])
+    with pytest.raises(DownloadError, match="broken"):
+        unpack(archive, "set", tmp_path / "target")
+    assert everything(tmp_path) == ["archive"]
+
+
+def test_a_tar_cut_between_two_members_is_told_to_be_broken(tmp_path: Path) -> None:
+    archive = with_member(tmp_path / "archive.tar", lambda info: None)
+    with tarfile.open(archive) as opened:
+        boundary = opened.getmembers()[1].offset
+    archive.write_bytes(archive.read_bytes()[:boundary])
+    with pytest.raises(DownloadError, match="broken"):
+        unpack(archive, "set", tmp_path / "target")
+    assert everything(tmp_path) == ["archive.tar"]
+
+
+def test_a_flipped_bit_in_a_zip_is_found(tmp_path: Path) -> None:
+    archive = zipped(tmp_path / "archive.zip", {"set/a.png": picture()})
+    content = bytearray(archive.read_bytes())
+    content[200] ^= 1
+    archive.write_bytes(content)
+    with pytest.raises(DownloadError, match="broken"):
+        unpack(archive, "set", tmp_path / "target")
+    assert everything(tmp_path) == ["archive.zip"]
+
+
+def test_what_is_no_archive_or_holds_no_such_part_is_said(tmp_path: Path, pack: Pack) -> None:
+    (tmp_path / "page").write_bytes(b"<html>Not found</html>")
+    with pytest.raises(DownloadError, match="no zip and no tar archive"):
+        unpack(tmp_path / "page", "", tmp_path / "target")
+    with pytest.raises(DownloadError, match="holds no pictures in a folder HR"):
+        unpack(pack(tmp_path / "archive", {"LR/a.png": picture()}), "HR", tmp_path / "target")
+
+
+def test_what_an_interrupted_unpacking_left_is_cleared_away(tmp_path: Path, pack: Pack) -> None:
+    archive = pack(tmp_path / "archive", {"set/a.png": picture()})
+    left = tmp_path / "archive.unpacking"
+    left.mkdir()
+    (left / "half.png").write_bytes(b"half")
+    assert unpack(archive, "set", tmp_path / "target") == 1
+    assert everything(tmp_path) == ["archive", "target", "target/a.png"]

@@ -1,0 +1,216 @@
+"""Sources: which folders are understood, what is refused, and in which words."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from support import ROOT
+
+from upnet.data import Folder, Paired, Photographs, build, open_sets
+
+Noise = Callable[..., np.ndarray]
+
+
+def _save(path: Path, picture: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(picture).save(path)
+
+
+def _benchmark(root: Path, noise: Noise, scales: tuple[int, ...] = (2,), count: int = 3) -> Path:
+    """ROOT/HR/img_1.png with ROOT/LR_bicubic/X2/img_1x2.png; HR is 1 pixel higher than scale × LR."""
+    for number in range(count):
+        _save(root / "HR" / f"img_{number}.png", noise(25, 36, seed=number))
+        for scale in scales:
+            lr = noise(25 // scale, 36 // scale, seed=100 + number)
+            _save(root / "LR_bicubic" / f"X{scale}" / f"img_{number}x{scale}.png", lr)
+    return root
+
+
+def test_a_folder_is_read_with_all_below_it_and_nothing_hidden(hr_folder: Path, noise: Noise) -> None:
+    _save(hr_folder / ".upnet" / "x.png", noise(8, 8))
+    _save(hr_folder / "._a.png", noise(8, 8))
+    (hr_folder / "notes.txt").write_text("no picture")
+    assert [entry.name for entry in Folder(str(hr_folder)).pictures()] == ["a", "b", "c", "more/d"]
+
+
+def test_names_stay_unique_where_only_the_suffix_differs(hr_folder: Path, noise: Noise) -> None:
+    _save(hr_folder / "a.bmp", noise(8, 8))
+    assert [entry.name for entry in Folder(str(hr_folder)).pictures()] == ["a.bmp", "a.png", "b", "c", "more/d"]
+
+
+def test_a_folder_with_hr_inside_means_that_and_keeps_its_own_name(tmp_path: Path, noise: Noise) -> None:
+    folder = Folder(str(_benchmark(tmp_path / "Set3", noise)))
+    assert folder.name == "Set3"
+    assert [entry.name for entry in folder.pictures()] == ["img_0", "img_1", "img_2"]
+
+
+def test_hr_and_lr_folders_side_by_side_are_not_mixed_up(tmp_path: Path, noise: Noise) -> None:
+    _save(tmp_path / "DIV2K_train_HR" / "0001.png", noise(8, 8))
+    _save(tmp_path / "DIV2K_train_LR_bicubic" / "X2" / "0001x2.png", noise(4, 4))
+    with pytest.raises(ValueError, match=r"holds HR and LR pictures; give the folder .*DIV2K_train_HR"):
+        Folder(str(tmp_path))
+
+
+@pytest.mark.parametrize("make", [lambda root: Folder(root), lambda root: Paired(root)])
+def test_missing_folders_and_files_in_their_place_are_named(tmp_path: Path, make: Callable[[str], object]) -> None:
+    with pytest.raises(ValueError, match=r"there is no folder .*nowhere"):
+        make(str(tmp_path / "nowhere"))
+    (tmp_path / "file.png").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"file\.png is a file; give the folder"):
+        make(str(tmp_path / "file.png"))
+
+
+def test_an_empty_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=f"there is no picture in {tmp_path}; pictures end in .png"):
+        Folder(str(tmp_path)).pictures()
+
+
+@pytest.mark.parametrize("lr_name", ["img_{}x2", "img_{}X2", "img_{}"])
+@pytest.mark.parametrize("lr_suffix", [".png", ".bmp"])
+def test_pairs_are_found_by_name_in_the_benchmark_layout(
+    tmp_path: Path, noise: Noise, lr_name: str, lr_suffix: str
+) -> None:
+    for number in range(3):
+        _save(tmp_path / "HR" / f"img_{number}.png", noise(25, 36, seed=number))
+        _save(tmp_path / "LR_bicubic" / "X2" / f"{lr_name.format(number)}{lr_suffix}", noise(12, 18, seed=9 + number))
+    store = build(Paired(str(tmp_path)), 2, tmp_path / "c")
+    for number in range(3):
+        assert np.array_equal(store.hr(number), noise(25, 36, seed=number)[:24, :36])
+        assert np.array_equal(store.lr(number), noise(12, 18, seed=9 + number))
+
+
+def test_pairs_are_found_in_the_layout_of_div2k(tmp_path: Path, noise: Noise) -> None:
+    for number in (1, 2):
+        _save(tmp_path / "DIV2K_train_HR" / f"{number:04d}.png", noise(9, 12, seed=number))
+        _save(tmp_path / "DIV2K_train_LR_bicubic" / "X3" / f"{number:04d}x3.png", noise(3, 4, seed=number))
+    store = build(Paired(str(tmp_path)), 3, tmp_path / "c")
+    assert store.names == ["0001", "0002"]
+    assert np.array_equal(store.lr(1), noise(3, 4, seed=2))
+
+
+def test_two_sets_in_one_root_have_to_be_told_apart(tmp_path: Path, noise: Noise) -> None:
+    for part in ("train", "valid"):
+        _save(tmp_path / f"DIV2K_{part}_HR" / "1.png", noise(8, 8))
+        _save(tmp_path / f"DIV2K_{part}_LR_bicubic" / "X2" / "1x2.png", noise(4, 4))
+    with pytest.raises(ValueError, match=r"several sets \(DIV2K_train_HR, DIV2K_valid_HR\)"):
+        Paired(str(tmp_path))
+    hr, lr = tmp_path / "DIV2K_valid_HR", tmp_path / "DIV2K_valid_LR_bicubic"
+    assert len(build(Paired(hr=str(hr), lr=str(lr)), 2, tmp_path / "c")) == 1
+
+
+def test_explicit_folders_need_no_layout(tmp_path: Path, noise: Noise) -> None:
+    for number, scale in ((1, 2), (1, 4), (2, 2), (2, 4)):
+        _save(tmp_path / "sharp" / f"p{number}.png", noise(16, 8, seed=number))
+        _save(tmp_path / "small" / f"p{number}x{scale}.png", noise(16 // scale, 8 // scale, seed=number))
+    source = Paired(hr=str(tmp_path / "sharp"), lr=str(tmp_path / "small"))
+    for scale in (2, 4):  # a flat folder may hold several scales
+        assert np.array_equal(build(source, scale, tmp_path / "c").lr(1), noise(16 // scale, 8 // scale, seed=2))
+    with pytest.raises(ValueError, match="no LR pictures of scale 3"):
+        source.check(3)
+
+
+def test_root_and_explicit_folders_exclude_each_other(tmp_path: Path) -> None:
+    for wrong in ({}, {"root": str(tmp_path), "hr": "a", "lr": "b"}, {"hr": "a"}, {"lr": "b"}):
+        with pytest.raises(ValueError, match="either root or both hr and lr"):
+            Paired(**wrong)
+
+
+def test_pairs_that_do_not_match_by_name_are_listed(tmp_path: Path, noise: Noise) -> None:
+    root = _benchmark(tmp_path / "Set3", noise)
+    (root / "LR_bicubic" / "X2" / "img_1x2.png").rename(root / "LR_bicubic" / "X2" / "imgx1x2.png")
+    with pytest.raises(ValueError, match=r"1 HR without LR \(img_1\) and 1 LR without HR \(imgx1x2\)"):
+        Paired(str(root)).check(2)
+
+
+def test_an_lr_of_another_size_than_hr_over_scale_is_named(tmp_path: Path, noise: Noise) -> None:
+    root = _benchmark(tmp_path / "Set3", noise)
+    _save(root / "LR_bicubic" / "X2" / "img_1x2.png", noise(12, 17))
+    with pytest.raises(ValueError, match=r"img_1: LR must be HR / 2, .* 12×18 pixels for an HR of 25×36; it is 12×17"):
+        build(Paired(str(root)), 2, tmp_path / "c")
+
+
+def test_lr_sizes_that_are_rounded_up_are_refused_with_the_setting_that_accepts_them(
+    tmp_path: Path, noise: Noise
+) -> None:
+    """MATLAB's imresize by 1/2 makes 32×31 of 63×61."""
+    root, hr, lr = tmp_path / "Set1", noise(63, 61), noise(32, 31, seed=1)
+    _save(root / "HR/a.png", hr)
+    _save(root / "LR_bicubic/X2/ax2.png", lr)
+    source = Paired(str(root))
+    with pytest.raises(ValueError, match=r"a: .*31×30 .*it is 32×31, which is rounded up; data\.lr_rounded_up=true"):
+        build(source, 2, tmp_path / "c")
+    store = build(source, 2, tmp_path / "c", lr_rounded_up=True)
+    assert store.lr_rounded_up
+    assert np.array_equal(store.hr(0), hr[:62, :60])
+    assert np.array_equal(store.lr(0), lr[:31, :30])
+    with pytest.raises(ValueError, match=r"Set1: .*rounded up; data\.lr_rounded_up=true"):
+        build(source, 2, tmp_path / "c")  # the store that holds them is there now
+
+
+@pytest.mark.parametrize(
+    ("size", "cure"),
+    [
+        ((33, 31), "make LR again from HR"),
+        ((32, 32), "make LR again from HR"),
+        ((30, 30), "make LR again from HR"),
+        ((21, 20), "as for scale=3; take that scale"),
+        ((63, 61), "as for scale=1; take that scale"),
+    ],
+)
+def test_lr_of_any_other_size_is_refused_with_a_cure(
+    tmp_path: Path, noise: Noise, size: tuple[int, int], cure: str
+) -> None:
+    _save(tmp_path / "HR/a.png", noise(63, 61))
+    _save(tmp_path / "LR/a.png", noise(*size))
+    for rounded_up in (False, True):
+        with pytest.raises(ValueError, match=rf"it is {size[0]}×{size[1]}.*{cure}"):
+            build(Paired(str(tmp_path)), 2, tmp_path / "c", lr_rounded_up=rounded_up)
+
+
+def test_the_setting_changes_nothing_where_sizes_fit(tmp_path: Path, noise: Noise) -> None:
+    root = _benchmark(tmp_path / "Set3", noise)
+    one, other = (build(Paired(str(root)), 2, tmp_path / "c", lr_rounded_up=accepted) for accepted in (True, False))
+    assert (one.folder, one.digest, one.lr_rounded_up) == (other.folder, other.digest, False)
+
+
+def test_sets_are_opened_by_what_their_folders_hold(tmp_path: Path, noise: Noise, hr_folder: Path) -> None:
+    paired = _benchmark(tmp_path / "Set3", noise, scales=(2, 4))
+    roots = [str(paired), str(hr_folder)]
+    assert {name: type(source) for name, source in open_sets(roots, 2).items()} == {"Set3": Paired, "pictures": Folder}
+    assert {name: type(source) for name, source in open_sets(roots, 3).items()} == {"Set3": Folder, "pictures": Folder}
+    assert [entry.name for entry in open_sets(str(paired), 3)["Set3"].pictures()] == ["img_0", "img_1", "img_2"]
+    assert {name: type(source) for name, source in open_sets(None, 2).items()} == {"photographs": Photographs}
+
+
+def test_sets_of_one_name_are_told_apart(tmp_path: Path, noise: Noise) -> None:
+    for parent in ("x", "y"):
+        _benchmark(tmp_path / parent / "Set3", noise)
+    named = open_sets([str(tmp_path / "x" / "Set3"), str(tmp_path / "y" / "Set3")], 2)
+    assert list(named) == ["x-Set3", "y-Set3"]
+    assert [source.name for source in named.values()] == ["x-Set3", "y-Set3"]
+
+
+def test_a_folder_named_twice_is_refused(hr_folder: Path) -> None:
+    with pytest.raises(ValueError, match="named 2 times"):
+        open_sets([str(hr_folder), f"{hr_folder}/more/.."], 2)
+
+
+def test_the_photographs_are_the_four_and_others_on_request() -> None:
+    assert [entry.name for entry in Photographs().pictures()] == ["astronaut", "chelsea", "coffee", "rocket"]
+    assert [entry.read().shape for entry in Photographs(["camera"]).pictures()] == [(512, 512, 3)]
+    with pytest.raises(ValueError, match=r"names=\['lena'\] must be some of .*astronaut.*doesn't hold lena"):
+        Photographs(["lena"])
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+@pytest.mark.parametrize("name", ["Set5", "Set14"])
+def test_the_benchmark_folders_pair_off(tmp_path: Path, name: str, scale: int) -> None:
+    root = ROOT.parent / "shared" / "images" / name
+    if not root.is_dir():
+        pytest.skip(f"{root.name} is not there")
+    source = open_sets(str(root), scale)[name]
+    assert isinstance(source, Paired)
+    store = build(source, scale, tmp_path)
+    assert len(store) == {"Set5": 5, "Set14": 14}[name]

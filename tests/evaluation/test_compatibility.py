@@ -1,0 +1,75 @@
+"""Which numbers share a table, and what stands beside them."""
+
+import copy
+from typing import Any
+
+import pytest
+
+from upnet.evaluation.compatibility import brief, footings, footnote
+from upnet.evaluation.results import Tally, results
+from upnet.metrics import Protocol, Score
+
+
+def content(
+    protocol: Protocol | None = None,
+    scale: int = 2,
+    ensemble: str = "none",
+    pictures: str = "p" * 64,
+    datasets: tuple[str, ...] = ("Set5",),
+    **extra: Any,
+) -> dict[str, Any]:
+    tallies = []
+    for name in datasets:
+        tally = Tally(name, pictures, "imresize")
+        tally.add("baby", Score(38.0, 0.97), Score(37.0, 0.96))
+        tallies.append(tally)
+    told = {"device": "cpu", "versions": {"upnet": "0.1", "torch": "2.9"}, **extra}
+    return results(tallies, (protocol or Protocol()).describe(scale, ensemble), told)
+
+
+def test_numbers_of_one_protocol_on_the_same_pictures_stand_on_one_footing() -> None:
+    assert footings(["a", "b"], [content(), content(device="other", versions={})], False) == {"Set5": [0, 0]}
+
+
+@pytest.mark.parametrize(
+    ("other", "named"),
+    [
+        (content(Protocol("y-float")), "name rgb8 and y-float"),
+        (content(Protocol(channel="rgb")), "channel y and rgb"),
+        (content(Protocol(crop=0)), "crop 2 and 0"),
+        (content(Protocol(grey="full")), "grey studio and full"),
+        (content(ensemble="x8"), "ensemble none and x8"),
+        (content(scale=3), "scale 2 and 3"),
+        (content(pictures="q" * 64), "other pixels in Set5"),
+        (content(datasets=("Set14",)), "b has no Set5"),
+        (content(datasets=("Set5", "Set14")), "a has no Set14"),
+    ],
+)
+def test_others_are_refused_with_what_differs_unless_mixed(other: dict[str, Any], named: str) -> None:
+    with pytest.raises(ValueError, match=rf"a and b were scored by different protocols.*{named}.*add mixed=true"):
+        footings(["a", "b"], [content(), other], False)
+    grouped = footings(["a", "b", "c"], [content(), other, copy.deepcopy(content())], True)
+    assert all(groups[0] == groups[2] for groups in grouped.values())
+    assert any(groups[1] != groups[0] for groups in grouped.values())
+
+
+def test_a_measure_counts_only_where_both_have_it() -> None:
+    mine, other = content(measures={"lpips": {"weights": "1"}}), content(measures={"lpips": {"weights": "2"}})
+    assert footings(["a", "b"], [mine, content()], False) == {"Set5": [0, 0]}
+    with pytest.raises(ValueError, match="other weights or versions of lpips"):
+        footings(["a", "b"], [mine, other], False)
+
+
+def test_a_title_names_whatever_is_unusual() -> None:
+    assert brief(content()) == "×2, rgb8, channel y, crop 2"
+    told = brief(content(Protocol("y-float", grey="full"), 3, "x8"))
+    assert told == "×3, y-float, channel y, crop 3, grey full, ensemble x8"
+
+
+def test_a_footnote_carries_resizing_precision_pictures_and_versions() -> None:
+    told = footnote(content(tile=64, measures={"lpips": {"weights": "alexnet"}}), "Set5")
+    for part in (
+        "imresize", "symmetric", "float64 metrics", "pictures pppppppppppp", "upnet 0.1", "torch 2.9", "on cpu",
+        "tile 64", "lpips alexnet", "BT.601",
+    ):  # fmt: skip
+        assert part in told, part

@@ -1,0 +1,48 @@
+"""What an evaluation writes stays in the folders that are its own."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from upnet.evaluation.tensorboard import beside_run, keep_pictures
+
+SCORES = {"psnr": 30.0, "ssim": 0.9}
+CONTENT: dict[str, Any] = {
+    "step": 1,
+    "measures": {},
+    "versions": {},
+    "device": None,
+    "tile": None,
+    "protocol": {"name": "rgb8", "scale": 2, "channel": "y", "crop": 2, "ensemble": "none"},
+    "datasets": {"a": {**SCORES, "pictures": "a", "lr_from": "files", "baseline": SCORES}},
+}
+
+
+@pytest.mark.parametrize(("dataset", "name"), [("..", "a"), ("a", "../../b"), ("/tmp", "evil")])
+def test_no_name_of_a_picture_leads_out(tmp_path: Path, dataset: str, name: str) -> None:
+    keep = keep_pictures(tmp_path / "images", [])
+    with pytest.raises(ValueError, match="leads out of"):
+        keep(dataset, name, torch.zeros(3, 4, 4))
+    assert not list(tmp_path.rglob("*.png"))
+    keep("a", "b/c", torch.zeros(3, 4, 4))
+    assert (tmp_path / "images/a/b/c.png").is_file()
+
+
+@pytest.mark.parametrize("link", ["tensorboard", "tensorboard/evaluation"])
+def test_a_link_beside_a_checkpoint_is_not_followed(tmp_path: Path, link: str) -> None:
+    (tmp_path / "victim").mkdir()
+    (tmp_path / "run/checkpoints").mkdir(parents=True)
+    (tmp_path / "run" / link).parent.mkdir(exist_ok=True)
+    (tmp_path / "run" / link).symlink_to(tmp_path / "victim")
+    beside_run(tmp_path / "run/checkpoints/last.ckpt", CONTENT, [], tmp_path / "own")
+    assert not list((tmp_path / "victim").iterdir())
+    assert list((tmp_path / "own/tensorboard/evaluation").iterdir())
+
+
+def test_what_stands_beside_a_checkpoint_that_lies_in_no_run_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "tensorboard").mkdir()
+    beside_run(tmp_path / "some/last.ckpt", CONTENT, [], tmp_path / "own")
+    assert not list((tmp_path / "tensorboard").iterdir())
+    assert list((tmp_path / "own/tensorboard/evaluation").iterdir())

@@ -1,0 +1,97 @@
+"""The sheet of operators: every one on it, nothing over anything else, and only whole files."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from matplotlib.figure import Figure
+from PIL import Image
+
+from upnet.cli.operators import main
+from upnet.gallery.example import prepare, public_operators
+from upnet.gallery.figure import draw, enlarge, load_pair, save, stretched
+from upnet.upsample import Bilinear, MaxUnpool, Transposed
+
+
+def sheet(scale: float) -> Figure:
+    torch.manual_seed(0)
+    operators = [operator for operator in public_operators().values() if scale == int(scale) or operator.fractional]
+    return draw([prepare(operator, scale, {}) for operator in operators], scale, seed=0)
+
+
+@pytest.fixture(scope="module")
+def figure() -> Figure:
+    return sheet(2)
+
+
+def test_the_command_draws_every_operator_into_a_png(tmp_path, capsys):
+    path = tmp_path / "operators.png"
+    assert main(["--picture", str(path)]) == 0
+    assert "operators.png, 2000 ×" in " ".join(capsys.readouterr().out.split())
+    with Image.open(path) as picture:
+        picture.load()
+        assert picture.format == "PNG"
+        assert picture.width == 2000
+        assert all(f"{name}: " in picture.info["Description"] for name in public_operators())
+        assert np.asarray(picture.convert("L")).std() > 30
+    assert [found.name for found in tmp_path.iterdir()] == ["operators.png"]
+
+
+def test_every_operator_is_named_and_has_four_squares(figure):
+    words = [text.get_text() for text in figure.texts]
+    assert all(name in words for name in public_operators())
+    squares = [axes for axes in figure.axes if axes.get_position().width * 2000 == pytest.approx(336)]
+    bars = 3
+    assert len(squares) == 4 * (len(public_operators()) + 1) + bars
+
+
+@pytest.mark.parametrize("scale", [2, 3, 1.5])
+def test_no_words_lie_over_other_words_or_squares_or_leave_the_sheet(scale, figure):
+    drawn = figure if scale == 2 else sheet(scale)
+    boxes = [(text.get_text(), text.get_window_extent()) for text in drawn.texts if text.get_text()]
+    boxes += [("square", axes.get_window_extent()) for axes in drawn.axes]
+    for (words, box), (others, other) in itertools.combinations(boxes, 2):
+        apart = box.x1 <= other.x0 or other.x1 <= box.x0 or box.y1 <= other.y0 or other.y1 <= box.y0
+        assert apart, f"{words!r} lies over {others!r}"
+    for words, box in boxes:
+        assert 0 < box.x0 < box.x1 < drawn.bbox.width, words
+        assert 0 < box.y0 < box.y1 < drawn.bbox.height, words
+
+
+def test_a_failed_write_raises_and_leaves_neither_the_file_nor_a_part_of_it(tmp_path, figure):
+    taken = tmp_path / "taken.png"
+    taken.mkdir()
+    with pytest.raises(OSError, match=r"taken\.png"):
+        save(figure, taken, [])
+    assert list(tmp_path.iterdir()) == [taken]
+
+
+def test_the_same_seed_draws_the_same_picture(tmp_path, capsys):
+    paths = [tmp_path / f"{name}.png" for name in "abc"]
+    for path, seed in zip(paths, ("3", "3", "4"), strict=True):
+        main(["--operator", "PixelShuffle", "--seed", seed, "--picture", str(path)])
+    first, again, other = (np.asarray(Image.open(path)) for path in paths)
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+@pytest.mark.parametrize("scale", [1, 2, 3, 5, 1.14, 1.5])
+def test_the_photograph_and_its_reduction_fit_every_scale(scale):
+    pair = load_pair(scale)
+    assert enlarge(Bilinear(1, scale).double(), pair).shape == pair.hr.shape == (3, 84, 84)
+
+
+def test_max_unpooling_starts_from_the_maxima_of_hr():
+    pair = load_pair(2)
+    out = enlarge(MaxUnpool(1, 2).double(), pair)
+    assert torch.equal(out[out != 0], pair.hr[out != 0])
+    blocks = out.unfold(1, 2, 2).unfold(2, 2, 2).amax((-1, -2))
+    assert torch.equal(blocks, pair.hr.unfold(1, 2, 2).unfold(2, 2, 2).amax((-1, -2)))
+
+
+def test_stretching_gives_the_mean_and_the_contrast_of_the_other_picture():
+    pair = load_pair(2)
+    out = stretched(enlarge(Transposed(1, 2).double(), pair), pair.hr).detach()
+    assert out.mean().item() == pytest.approx(pair.hr.mean().item())
+    assert out.std().item() == pytest.approx(pair.hr.std().item())

@@ -1,0 +1,45 @@
+import pytest
+import torch
+
+from upnet.gallery.figure import LENGTH, impulse_response, level, spectrum
+from upnet.upsample import BedOfNails, Bicubic, Bilinear, MaxUnpool, Nearest, ResizeConv
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_an_impulse_response_is_a_column_of_the_operators_matrix(scale):
+    operator = Bicubic(1, scale)
+    middle = operator.matrix(LENGTH)[:, LENGTH // 2]
+    torch.testing.assert_close(impulse_response(operator), torch.outer(middle, middle), rtol=1e-13, atol=1e-13)
+
+
+def test_biases_are_no_part_of_a_response():
+    operator = ResizeConv(1, 2).double()
+    response = impulse_response(operator)
+    assert operator.conv.bias is not None
+    with torch.no_grad():
+        operator.conv.bias.add_(5)
+    torch.testing.assert_close(impulse_response(operator), response, rtol=1e-13, atol=1e-13)
+
+
+@pytest.mark.parametrize("scale", [2, 4, 8])
+@pytest.mark.parametrize("operator", [Nearest, Bilinear, Bicubic])
+def test_interpolation_lets_no_multiple_of_one_over_s_pass_and_zero_frequency_whole(operator, scale):
+    levels = level(impulse_response(operator(1, scale)))
+    middle, step = len(levels) // 2, len(levels) // scale
+    lattice = levels[middle % step :: step, middle % step :: step]
+    assert levels[middle, middle] == 0
+    assert (lattice > -150).sum() == 1
+
+
+def test_single_values_let_every_frequency_pass():
+    for operator in (BedOfNails(1, 2), MaxUnpool(1, 2)):
+        assert level(impulse_response(operator)).abs().max() < 1e-9
+
+
+def test_the_spectrum_of_a_wave_peaks_at_its_frequency():
+    wave = torch.cos(2 * torch.pi * 8 * torch.arange(64, dtype=torch.float64) / 64)
+    levels = spectrum(wave.expand(3, 64, 64))
+    strongest = (levels == 0).nonzero().tolist()
+    assert levels.shape == (64, 64)
+    assert [32, 32 - 8] in strongest or [32, 32 + 8] in strongest
+    assert levels[:16].max() < -40

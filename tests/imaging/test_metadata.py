@@ -1,0 +1,411 @@
+"""Metadata survives from every format to every format that can hold it, and what is lost is said."""
+
+import io
+import struct
+import tracemalloc
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image, ImageCms
+
+from upnet.imaging.formats import FORMATS
+from upnet.imaging.image import Picture, of_pillow, read_picture, to_pillow
+from upnet.imaging.png import comment_chunk
+from upnet.imaging.png_chunks import MOST, find_chunks
+from upnet.imaging.reading import BrokenPictureError, read_rgb
+from upnet.imaging.writing import write_picture
+from upnet.inference.files import upscale_file
+from upnet.inference.upscaler import Upscaler
+
+PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="1" dc:title="A"/></x:xmpmeta>'
+PARAMETERS = "a very long text " * 120_000  # 2 MB
+GAMMA = struct.pack(">I", 100000)
+POINTS = struct.pack(">8I", *range(31270, 31278))
+HOLDS = {
+    ".png": {"profile", "exif", "xmp", "resolution", "colours", "text", "comment"},
+    ".jpg": {"profile", "exif", "xmp", "resolution", "comment"},
+    ".tif": {"profile", "exif", "xmp", "resolution"},
+    ".webp": {"profile", "exif", "xmp"},
+    ".bmp": {"resolution"},
+}
+NAMES = {
+    "profile": "colour profile",
+    "exif": "EXIF",
+    "xmp": "XMP",
+    "resolution": "resolution",
+    "colours": "gamma, chromaticities",
+    "text": 'text "Title", text "parameters"',
+    "comment": 'text "Comment"',
+}
+
+
+class Doubled:
+    """Stands for an Upscaler: copies pixels."""
+
+    scale = 2
+
+    def upscale(self, samples: np.ndarray) -> np.ndarray:
+        return np.ascontiguousarray(samples.repeat(2, 0).repeat(2, 1))
+
+
+def carry(source: Path, target: Path) -> Sequence[str]:
+    return upscale_file(cast(Upscaler, Doubled()), source, target)
+
+
+def noise(*shape: int, dtype: type = np.uint8) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, np.iinfo(dtype).max + 1, shape, dtype)
+
+
+def chunk(name: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+
+def png(
+    path: Path, *extra: tuple[bytes, bytes], behind: Sequence[tuple[bytes, bytes]] = (), deep: bool = False
+) -> Path:
+    """A PNG of 6×4 by hand, with chunks before and behind its pixels."""
+    samples = noise(4, 6, 3, dtype=np.uint16 if deep else np.uint8)
+    rows = b"".join(b"\0" + row.tobytes() for row in samples.astype(">u2" if deep else np.uint8))
+    parts = [(b"IHDR", struct.pack(">IIBBBBB", 6, 4, 16 if deep else 8, 2, 0, 0, 0)), *extra]
+    parts += [(b"IDAT", zlib.compress(rows)), *behind, (b"IEND", b"")]
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts))
+    return path
+
+
+def itxt(key: bytes, text: bytes, packed: bool = False) -> tuple[bytes, bytes]:
+    return b"iTXt", key + (b"\0\1\0\0\0" + zlib.compress(text) if packed else bytes(5) + text)
+
+
+def exif_of(orientation: int = 1) -> Image.Exif:
+    exif = Image.Exif()
+    exif[0x010F], exif[0x0112] = "Maker", orientation
+    return exif
+
+
+def full(path: Path, deep: bool) -> Path:
+    """A file with all metadata that its format holds, not written by upnet."""
+    image, options = Image.fromarray(noise(4, 6, 3)), {"exif": exif_of(), "icc_profile": PROFILE, "xmp": XMP}
+    if path.suffix == ".png":
+        colours = [(b"gAMA", GAMMA), (b"cHRM", POINTS), (b"iCCP", b"own name\0\0" + zlib.compress(PROFILE))]
+        further = [(b"pHYs", struct.pack(">IIB", 11811, 11811, 1)), (b"eXIf", exif_of().tobytes()[6:])]
+        texts = [(b"tEXt", b"Title\0A \xe9"), itxt(b"parameters", PARAMETERS.encode(), packed=True)]
+        behind = [itxt(b"XML:com.adobe.xmp", XMP), (b"zTXt", b"Comment\0\0" + zlib.compress(b"by hand"))]
+        return png(path, *colours, *further, *texts, behind=behind, deep=deep)
+    if path.suffix == ".tif":
+        tags = [(700, "B", len(XMP), XMP, True), (271, "s", 0, "Maker", True)]
+        samples = noise(4, 6, 3, dtype=np.uint16 if deep else np.uint8)
+        # tifffile names the unit by a word since 2022 and by RESUNIT before; 2 is the inch.
+        tifffile.imwrite(
+            path,
+            samples,
+            photometric="rgb",
+            resolution=(300, 300),
+            resolutionunit=2,
+            iccprofile=PROFILE,
+            extratags=tags,
+        )
+        return path
+    if path.suffix == ".jpg":
+        options |= {"dpi": (300, 300), "comment": b"by hand"}
+    if path.suffix == ".bmp":
+        options = {"dpi": (300, 300)}
+    image.save(path, **cast(dict[str, Any], options))
+    return path
+
+
+def found(path: Path) -> set[str]:
+    """What Pillow finds in a file, with the values that full() gave it."""
+    with Image.open(path) as image:
+        image.load()
+        info = image.info
+        there = {
+            "profile": info.get("icc_profile") == PROFILE,
+            "exif": image.getexif().get(0x010F) == "Maker",
+            "xmp": info.get("xmp") == XMP,
+            "resolution": tuple(np.round(np.array(info.get("dpi", (0, 0)), float), 2)) == (300, 300),
+            "colours": (info.get("gamma"), info.get("chromaticity", (0,))[0]) == (1.0, 0.3127),
+            "text": (info.get("Title"), info.get("parameters")) == ("A é", PARAMETERS),
+            "comment": "by hand" in (info.get("Comment"), info.get("comment", b"").decode()),
+        }
+    return {name for name, is_there in there.items() if is_there}
+
+
+@pytest.mark.parametrize("target", HOLDS)
+@pytest.mark.parametrize(
+    ("source", "deep"),
+    [
+        (".png", False),
+        (".png", True),
+        (".jpg", False),
+        (".tif", False),
+        (".tif", True),
+        (".webp", False),
+        (".bmp", False),
+    ],
+)
+def test_every_pair_keeps_what_the_target_holds_and_says_what_it_cannot(
+    tmp_path: Path, source: str, deep: bool, target: str
+) -> None:
+    remarks = carry(full(tmp_path / f"a{source}", deep), tmp_path / f"b{target}")
+    kept = HOLDS[source] & HOLDS[target]
+    if target == ".webp" and source in (".tif", ".bmp"):
+        # It goes with the EXIF of a TIFF, and into the EXIF of a file that has none.
+        assert read_picture(tmp_path / "b.webp").density == pytest.approx((300, 300), rel=1e-6)
+        lost = HOLDS[source] - HOLDS[target] - {"resolution"}
+    else:
+        lost = HOLDS[source] - HOLDS[target]
+    assert found(tmp_path / f"b{target}") == kept
+    depth = (
+        [f"has 16 bits per channel, of which a {target} keeps 8"]
+        if deep and target in (".jpg", ".webp", ".bmp")
+        else []
+    )
+    names = ", ".join(NAMES[name] for name in NAMES if name in lost)
+    assert list(remarks) == depth + ([f"lost its {names}, which a {target} can't hold"] if lost else [])
+    with Image.open(tmp_path / f"b{target}") as image:
+        assert image.size == (12, 8)
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_nothing_is_made_up(tmp_path: Path, suffix: str) -> None:
+    write_picture(Picture(noise(4, 6, 3)), tmp_path / f"a{suffix}")
+    picture = read_picture(tmp_path / f"a{suffix}")
+    metadata = (picture.icc, picture.exif, picture.xmp, picture.density, picture.colour, picture.text, picture.remarks)
+    assert metadata == (None, None, None, None, (), (), ())
+
+
+@pytest.mark.parametrize("behind", [False, True])
+@pytest.mark.parametrize(
+    "text",
+    [
+        itxt(b"prompt", PARAMETERS.encode(), packed=True),
+        (b"zTXt", b"prompt\0\0" + zlib.compress(PARAMETERS.encode())),
+        (b"tEXt", b"prompt\0" + PARAMETERS.encode()),
+    ],
+    ids=["iTXt", "zTXt", "tEXt"],
+)
+def test_a_long_text_keeps_nobody_from_the_pixels(tmp_path: Path, text: tuple[bytes, bytes], behind: bool) -> None:
+    path = png(tmp_path / "a.png", *([] if behind else [text]), behind=[text] if behind else [])
+    assert np.array_equal(read_rgb(path), noise(4, 6, 3))
+    assert np.array_equal(read_picture(path).samples, noise(4, 6, 3))
+    assert not carry(path, tmp_path / "b.png")
+    with Image.open(tmp_path / "b.png") as image:
+        image.load()
+        assert image.info["prompt"] == PARAMETERS
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_a_large_profile_keeps_nobody_from_the_pixels_and_survives(tmp_path: Path, deep: bool) -> None:
+    profile = PROFILE + noise(3_000_000).tobytes()
+    path = png(tmp_path / "a.png", (b"iCCP", b"large\0\0" + zlib.compress(profile)), deep=deep)
+    assert read_rgb(path).shape == (4, 6, 3)
+    for suffix in (".png", ".jpg", ".tif", ".webp"):
+        carry(path, tmp_path / f"b{suffix}")
+        assert read_picture(tmp_path / f"b{suffix}").icc == profile
+
+
+@pytest.mark.parametrize("name", ["iTXt", "zTXt", "iCCP", "xmp", "exif", "many"])
+def test_a_bomb_in_metadata_takes_little_memory_and_is_said(tmp_path: Path, name: str) -> None:
+    packer = zlib.compressobj(1)
+    bomb = b"".join(packer.compress(bytes(2**20)) for _ in range(512)) + packer.flush()
+    bombs = {
+        "iTXt": [(b"iTXt", b"bomb\0\1\0\0\0" + bomb)],
+        "zTXt": [(b"zTXt", b"bomb\0\0" + bomb)],
+        "iCCP": [(b"iCCP", b"bomb\0\0" + bomb)],
+        "xmp": [(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + bomb)],
+        "exif": [(b"zTXt", b"Raw profile type exif\0\0" + bomb)],
+        "many": [(b"zTXt", b"bomb\0\0" + zlib.compress(bytes(2**24), 1))] * 20,
+    }[name]
+    path = png(tmp_path / "a.png", *bombs)
+    tracemalloc.start()
+    try:
+        assert read_rgb(path).shape == (4, 6, 3)
+        picture = read_picture(path)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 4 * MOST
+    assert any("damaged or too large" in remark for remark in picture.remarks)
+    assert sum(len(content) for _, content in picture.text) <= MOST
+    carry(path, tmp_path / "b.png")
+    with Image.open(tmp_path / "b.png") as image:
+        image.load()
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        (b"zTXt", b"key\0\0no zlib"),
+        (b"zTXt", b"key\0\7" + zlib.compress(b"text")),
+        (b"iTXt", b"key\0\0\0"),
+        (b"gAMA", b"\0"),
+        (b"cHRM", b"\0" * 31),
+        (b"sRGB", b""),
+        (b"pHYs", b"\0"),
+        (b"iCCP", b"name\0\0no zlib"),
+        (b"iCCP", b"name\0"),
+        (b"vpAg", b"\0" * 9),
+    ],
+)
+@pytest.mark.parametrize("deep", [False, True])
+def test_damaged_and_unknown_chunks_cost_themselves_and_not_the_picture(
+    tmp_path: Path, broken: tuple[bytes, bytes], deep: bool
+) -> None:
+    path = png(tmp_path / "a.png", broken, (b"tEXt", b"Title\0A"), deep=deep)
+    assert read_rgb(path).shape == (4, 6, 3)
+    (remark,) = carry(path, tmp_path / "b.png")
+    assert remark.startswith("lost its ")
+    with Image.open(tmp_path / "b.png") as image:
+        image.load()
+        assert image.info["Title"] == "A"
+    assert not read_picture(tmp_path / "b.png").remarks
+
+
+def test_a_chunk_with_a_wrong_checksum_is_lost_and_said(tmp_path: Path) -> None:
+    path = png(tmp_path / "a.png", (b"tEXt", b"Title\0A"))
+    path.write_bytes(path.read_bytes().replace(b"Title\0A", b"Title\0B"))
+    assert carry(path, tmp_path / "b.png") == ("lost its tEXt chunk, which is damaged or too large",)
+
+
+def test_damage_of_the_pixels_is_still_refused(tmp_path: Path) -> None:
+    path = png(tmp_path / "a.png", (b"tEXt", b"Title\0A"))
+    path.write_bytes(path.read_bytes().replace(b"IDAT", b"IDAX"))
+    with pytest.raises(BrokenPictureError, match=r"a\.png cannot be read"):
+        read_rgb(path)
+
+
+@pytest.mark.parametrize("text", [b"transparency", b"exif", b"icc_profile", b"dpi", b"gamma", b"srgb"])
+def test_texts_named_like_other_metadata_are_texts(tmp_path: Path, text: bytes) -> None:
+    """Pillow keeps both under one name."""
+    path = png(tmp_path / "a.png", (b"tEXt", text + b"\0no such thing"))
+    assert np.array_equal(read_picture(path).samples, noise(4, 6, 3))
+    assert not carry(path, tmp_path / "b.png")
+    assert read_picture(tmp_path / "b.png").text == ((b"tEXt", text + b"\0no such thing"),)
+    with Image.open(path) as image:
+        picture = of_pillow(image)
+    larger = to_pillow(picture.enlarged(picture.samples))
+    assert text.decode() not in larger.info
+    assert not larger.getexif()
+
+
+@pytest.mark.parametrize("source", [".png", ".jpg", ".tif", ".webp"])
+@pytest.mark.parametrize("target", [".png", ".jpg", ".tif", ".webp"])
+def test_a_turned_picture_is_turned_once_whatever_reads_it(tmp_path: Path, source: str, target: str) -> None:
+    """Orientation and size in XMP, which Pillow applies where EXIF has none, and two resolutions."""
+    stored = b'<a tiff:Orientation="6" tiff:ImageWidth="6"><exif:PixelYDimension>4</exif:PixelYDimension></a>'
+    upright = b'<a tiff:Orientation="1" tiff:ImageWidth="8"><exif:PixelYDimension>12</exif:PixelYDimension></a>'
+    if source == ".png":
+        density = (b"pHYs", struct.pack(">IIB", 11811, 5906, 1))
+        png(tmp_path / "a.png", itxt(b"XML:com.adobe.xmp", stored), density)
+    elif source == ".tif":
+        write_picture(Picture(noise(4, 6, 3), xmp=stored, density=(300, 150)), tmp_path / "a.tif")
+    else:
+        Image.fromarray(noise(4, 6, 3)).save(tmp_path / f"a{source}", xmp=stored, dpi=(300, 150))
+    assert read_rgb(tmp_path / f"a{source}").shape == (6, 4, 3)
+    carry(tmp_path / f"a{source}", tmp_path / f"b{target}")
+    with Image.open(tmp_path / f"b{target}") as image:
+        assert image.size == (8, 12)
+        assert image.getexif().get(0x0112, 1) == 1
+        assert image.info["xmp"] == upright
+    if source != ".webp":
+        assert read_picture(tmp_path / f"b{target}").density == pytest.approx((150, 300), rel=1e-3)
+
+
+def test_orientation_in_the_exif_of_old_imagemagick_is_applied(tmp_path: Path) -> None:
+    digits = exif_of(6).tobytes().hex()
+    path = png(
+        tmp_path / "a.png", (b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(b"\nexif\n40\n" + digits.encode()))
+    )
+    assert read_rgb(path).shape == (6, 4, 3)
+    carry(path, tmp_path / "b.png")
+    with Image.open(tmp_path / "b.png") as image:
+        assert (image.size, image.getexif()[0x010F], image.getexif()[0x0112]) == ((8, 12), "Maker", 1)
+
+
+@pytest.mark.parametrize(("unit", "pixels"), [(1, (300, 150)), (2, (118, 59)), (0, (1, 1))])
+def test_the_resolution_of_a_jpeg_is_its_own(tmp_path: Path, unit: int, pixels: tuple[int, int]) -> None:
+    Image.fromarray(noise(4, 6, 3)).save(tmp_path / "a.jpg", exif=exif_of())
+    content = bytearray((tmp_path / "a.jpg").read_bytes())
+    place = content.index(b"JFIF\0") + 7
+    content[place : place + 5] = struct.pack(">BHH", unit, *pixels)
+    (tmp_path / "a.jpg").write_bytes(content)
+    expected = {1: (300, 150), 2: (118 * 2.54, 59 * 2.54), 0: None}[unit]
+    assert read_picture(tmp_path / "a.jpg").density == expected
+
+
+def test_what_a_jpeg_holds_beyond_that_is_lost_and_said(tmp_path: Path) -> None:
+    def segment(marker: int, content: bytes) -> bytes:
+        return struct.pack(">BBH", 0xFF, marker, len(content) + 2) + content
+
+    Image.fromarray(noise(4, 6, 3)).save(tmp_path / "a.jpg")
+    content = (tmp_path / "a.jpg").read_bytes()
+    extra = segment(0xED, b"Photoshop 3.0\0") + segment(0xEB, b"JP\0\1") + segment(0xE5, b"own")
+    extra += segment(0xE1, b"http://ns.adobe.com/xmp/extension/\0" + bytes(40))
+    (tmp_path / "a.jpg").write_bytes(content[:2] + extra + content[2:])
+    told = "lost its IPTC or Photoshop data, content credentials, APP5 segment, extended XMP"
+    assert carry(tmp_path / "a.jpg", tmp_path / "b.jpg") == (told,)
+
+
+def test_what_a_tiff_holds_beyond_that_is_lost_and_said(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", noise(4, 6, 3), photometric="rgb", extratags=[(33723, "B", 4, b"iptc", True)])
+    assert "lost its IPTC" in carry(tmp_path / "a.tif", tmp_path / "b.tif")
+
+
+def test_what_is_too_large_for_a_jpeg_is_said_with_the_limit(tmp_path: Path) -> None:
+    comment = comment_chunk(b"x" * 65534)
+    picture = Picture(noise(4, 6, 3), b"p" * 17_000_000, None, (), (), b"x" * 65503, (100_000, 100_000), (comment,))
+    told = FORMATS[".jpg"].accept(picture, 2, tmp_path / "a.jpg")
+    limits = "colour profile of more than 16707345 bytes, XMP of more than 65502 bytes, resolution"
+    assert told.remarks == (f'lost its {limits}, text "Comment", which a .jpg can\'t hold',)
+    assert (told.icc, told.xmp, told.density, told.text) == (None, None, None, ())
+    fitting = Picture(noise(4, 6, 3), xmp=b"x" * 65502, density=(65535, 1), text=(comment_chunk(b"x" * 65533),))
+    accepted = FORMATS[".jpg"].accept(fitting, 2, tmp_path / "a.jpg")
+    assert not accepted.remarks
+    write_picture(accepted, tmp_path / "a.jpg")
+    read = read_picture(tmp_path / "a.jpg")
+    assert (read.xmp, read.density, read.text) == (fitting.xmp, (65535, 1), fitting.text)
+
+
+def test_many_texts_are_counted_and_not_listed(tmp_path: Path) -> None:
+    texts = tuple((b"tEXt", b"key %d\0text" % number) for number in range(9))
+    told = FORMATS[".webp"].accept(Picture(noise(4, 6, 3), text=texts), 2, tmp_path / "a.webp").remarks
+    assert told == ('lost its text "key 0", text "key 1", text "key 2", 6 further texts, which a .webp can\'t hold',)
+
+
+def test_the_profile_in_a_bmp_is_kept(tmp_path: Path) -> None:
+    pixels = noise(4, 8, 3)
+    header = struct.pack("<IiiHHIIiiII", 124, 8, 4, 1, 24, 0, 96, 11811, 11811, 0, 0)
+    header += bytes(16) + b"DEBM" + bytes(48) + struct.pack("<IIII", 4, 124 + 96, len(PROFILE), 0)
+    assert len(header) == 124
+    file = struct.pack("<2sIHHI", b"BM", 14 + 124 + 96 + len(PROFILE), 0, 0, 138)
+    (tmp_path / "a.bmp").write_bytes(file + header + pixels[::-1, :, ::-1].tobytes() + PROFILE)
+    picture = read_picture(tmp_path / "a.bmp")
+    assert np.array_equal(picture.samples, pixels)
+    assert (picture.icc, picture.density) == (PROFILE, (300, 300))
+
+
+def test_a_file_with_many_chunks_is_read_in_bounded_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("upnet.imaging.png_chunks._MANY", 5)
+    path = png(tmp_path / "a.png", *[(b"tEXt", b"k\0v")] * 20)
+    assert len(find_chunks(io.BytesIO(path.read_bytes()))) == 5
+    assert np.array_equal(read_rgb(path), noise(4, 6, 3))
+
+
+def test_a_picture_of_pillows_keeps_its_metadata_in_info(tmp_path: Path) -> None:
+    path = png(
+        tmp_path / "a.png", (b"gAMA", GAMMA), (b"pHYs", struct.pack(">IIB", 11811, 11811, 1)), (b"tEXt", b"Title\0A")
+    )
+    with Image.open(path) as image:
+        info = to_pillow(of_pillow(image)).info
+    assert (info["gamma"], info["Title"]) == (1.0, "A")
+    assert info["dpi"] == pytest.approx((300, 300), rel=1e-5)
+    Image.fromarray(noise(4, 6, 3)).save(tmp_path / "b.jpg", comment=b"C", dpi=(72, 72))
+    with Image.open(tmp_path / "b.jpg") as image:
+        info = to_pillow(of_pillow(image)).info
+    assert (info["comment"], info["dpi"]) == (b"C", (72, 72))

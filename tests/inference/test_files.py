@@ -1,0 +1,335 @@
+"""Picture files go in, larger ones come out, and everything that belongs to them survives."""
+
+import os
+import sys
+import weakref
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+import torch
+from PIL import Image
+from support import Compose
+
+from upnet.cli.app import InterruptedRunError
+from upnet.config import build
+from upnet.imaging.image import Picture, read_picture
+from upnet.imaging.writing import write_picture
+from upnet.inference import files as upscaling
+from upnet.inference.files import UpscalingError, upscale, upscale_file, upscale_files
+from upnet.inference.upscaler import Upscaler
+from upnet.utils.allocator import OF_PICTURES
+
+
+@pytest.fixture(scope="module")
+def upscaler(compose: Compose) -> Upscaler:
+    torch.manual_seed(0)
+    return Upscaler(build(compose("model=espcn", "model.residual=bicubic").model))
+
+
+def random(*shape: int, dtype: type = np.uint8) -> np.ndarray:
+    return np.random.default_rng(1).integers(0, np.iinfo(dtype).max + 1, shape, dtype)
+
+
+def saved(path: Path, *shape: int) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(random(*shape)).save(path)
+    return path
+
+
+def left(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir())
+
+
+def test_a_folder_is_upscaled_past_a_broken_picture(upscaler: Upscaler, tmp_path: Path) -> None:
+    source = tmp_path / "in"
+    saved(source / "a.png", 6, 5, 3)
+    saved(source / "deep/b.jpg", 4, 7, 3)
+    (source / "broken.png").write_bytes(b"\x89PNG no picture")
+    written, failed = upscale_files(upscaler, source, tmp_path / "out")
+    assert [path.relative_to(tmp_path / "out").as_posix() for path in written] == ["a.png", "deep/b.png"]
+    assert [Image.open(path).size for path in written] == [(10, 12), (14, 8)]
+    assert len(failed) == 1
+    assert "broken.png" in failed[0]
+    assert left(tmp_path / "out") == ["a.png", "deep/b.png"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such names")
+def test_a_broken_picture_is_told_in_letters_that_move_no_cursor(upscaler: Upscaler, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/a\x1b[2J.png").write_bytes(b"no picture")
+    _, (told,) = upscale_files(upscaler, tmp_path / "in", tmp_path / "out")
+    assert "a\\x1b[2J.png cannot be read as a picture" in told
+    assert told.isprintable()
+
+
+def test_pictures_of_one_name_and_two_endings_are_both_kept(upscaler: Upscaler, tmp_path: Path) -> None:
+    saved(tmp_path / "in/a.png", 6, 5, 3)
+    saved(tmp_path / "in/a.bmp", 4, 7, 3)
+    written, failed = upscale_files(upscaler, tmp_path / "in", tmp_path / "out")
+    assert not failed
+    assert [path.name for path in written] == ["a.bmp.png", "a.png.png"]
+
+
+@pytest.mark.parametrize("folder", ["new", "new/deep/er"])
+def test_a_picture_goes_into_a_folder_that_is_made_for_it(upscaler: Upscaler, tmp_path: Path, folder: str) -> None:
+    saved(tmp_path / "a.png", 6, 5, 3)
+    upscale_files(upscaler, tmp_path / "a.png", tmp_path / folder / "b.png")
+    assert Image.open(tmp_path / folder / "b.png").size == (10, 12)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("source", [".png", ".tif"])
+@pytest.mark.parametrize("target", [".png", ".tif"])
+def test_sixteen_bits_go_in_and_out(
+    upscaler: Upscaler, tmp_path: Path, channels: int, source: str, target: str
+) -> None:
+    samples = random(8, 9, channels, dtype=np.uint16)
+    samples = samples[..., 0] if channels == 1 else samples
+    write_picture(Picture(samples), tmp_path / f"a{source}")
+    assert not upscale_file(upscaler, tmp_path / f"a{source}", tmp_path / f"b{target}")
+    expected = upscaler.upscale(samples)
+    assert len(np.unique(expected & 0xFF)) > 50
+    if target == ".tif":
+        assert np.array_equal(tifffile.imread(tmp_path / "b.tif"), expected)
+    assert np.array_equal(read_picture(tmp_path / f"b{target}").samples, expected)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".webp", ".bmp"])
+def test_sixteen_bits_into_eight_are_told(upscaler: Upscaler, tmp_path: Path, suffix: str) -> None:
+    write_picture(Picture(random(8, 9, 3, dtype=np.uint16)), tmp_path / "a.png")
+    remarks = upscale_file(upscaler, tmp_path / "a.png", tmp_path / f"b{suffix}")
+    assert remarks == (f"has 16 bits per channel, of which a {suffix} keeps 8",)
+    if suffix == ".bmp":
+        exact = upscaler.upscale(read_picture(tmp_path / "a.png").samples) / 257
+        assert np.array_equal(np.asarray(Image.open(tmp_path / "b.bmp")), np.rint(exact))
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".bmp"])
+def test_transparency_is_refused_where_it_would_be_lost(upscaler: Upscaler, tmp_path: Path, suffix: str) -> None:
+    saved(tmp_path / "a.png", 6, 5, 4)
+    with pytest.raises(ValueError, match=r"holds no transparency, which the picture has; write a \.png"):
+        upscale_files(upscaler, tmp_path / "a.png", tmp_path / f"new/b{suffix}")
+    assert not (tmp_path / "new").exists()
+    opaque = random(6, 5, 4)
+    opaque[..., 3] = 255
+    Image.fromarray(opaque).save(tmp_path / "a.png")
+    upscale_files(upscaler, tmp_path / "a.png", tmp_path / f"b{suffix}")
+    assert Image.open(tmp_path / f"b{suffix}").mode == "RGB"
+
+
+@pytest.mark.parametrize(("suffix", "limit"), [(".webp", 16383), (".jpg", 65535)])
+def test_a_side_that_the_format_cannot_hold_is_refused_at_once(
+    upscaler: Upscaler, tmp_path: Path, suffix: str, limit: int
+) -> None:
+    Image.new("L", (limit // 2 + 1, 1)).save(tmp_path / "a.png")
+    with pytest.raises(ValueError, match=rf"at most {limit} pixels a side, and this would have {limit + 1}"):
+        upscale_files(upscaler, tmp_path / "a.png", tmp_path / f"b{suffix}")
+
+
+@pytest.mark.parametrize("source", [".jpg", ".png", ".webp", ".tif"])
+@pytest.mark.parametrize("target", [".jpg", ".png", ".webp", ".tif"])
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_exif_and_profile_survive(
+    upscaler: Upscaler, tmp_path: Path, source: str, target: str, orientation: int
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F], exif[0x8298] = orientation, "Maker", "somebody"
+    exif[0x8769] = {0x9003: "2024:02:29 12:00:00", 0x829A: (1, 250), 0xA002: 9, 0xA003: 6, 0x927C: b"own \0\1"}
+    exif[0x8825] = {1: "N", 2: (48.0, 12.0, 30.5)}
+    profile = bytes(range(256)) * 2
+    # Pillow by itself writes no folder of EXIF into a TIFF that others find: ours is used for that.
+    if source == ".tif":
+        write_picture(Picture(random(6, 9, 3), profile, exif.tobytes()[6:]), tmp_path / "a.tif")
+    else:
+        Image.fromarray(random(6, 9, 3)).save(tmp_path / f"a{source}", exif=exif, icc_profile=profile)
+    assert not upscale_file(upscaler, tmp_path / f"a{source}", tmp_path / f"b{target}")
+    with Image.open(tmp_path / f"a{source}") as image, Image.open(tmp_path / f"b{target}") as larger:
+        assert larger.size == ((18, 12) if orientation == 1 else (12, 18))
+        assert larger.info["icc_profile"] == profile
+        before, after = image.getexif(), larger.getexif()
+        for tag in (0x010F, 0x8298):
+            assert after[tag] == before[tag]
+        assert after.get(0x0112, 1) == 1
+        width, height = larger.size
+        assert after.get_ifd(0x8769) == before.get_ifd(0x8769) | {0xA002: width, 0xA003: height}
+        assert after.get_ifd(0x8825) == before.get_ifd(0x8825)
+
+
+def test_16_bits_alpha_profile_and_exif_survive_together(upscaler: Upscaler, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F] = 8, "Maker"
+    first = Picture(random(6, 9, 4, dtype=np.uint16), b"profile" * 9, exif.tobytes()[6:])
+    write_picture(first, tmp_path / "a.png")
+    upscale_file(upscaler, tmp_path / "a.png", tmp_path / "b.tif")
+    upscale_file(upscaler, tmp_path / "b.tif", tmp_path / "c.png")
+    last = read_picture(tmp_path / "c.png")
+    upright = np.ascontiguousarray(np.rot90(first.samples))
+    assert np.array_equal(last.samples, upscaler.upscale(upscaler.upscale(upright)))
+    assert last.icc == first.icc
+    with Image.open(tmp_path / "c.png") as image:
+        assert dict(image.getexif())[0x010F] == "Maker"
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif", ".bmp"])
+def test_grey_stays_grey(upscaler: Upscaler, tmp_path: Path, suffix: str) -> None:
+    saved(tmp_path / f"a{suffix}", 6, 5)
+    upscale_file(upscaler, tmp_path / f"a{suffix}", tmp_path / f"b{suffix}")
+    assert Image.open(tmp_path / f"b{suffix}").mode == "L"
+
+
+def test_two_hundred_pictures_come_in_order_and_memory_stays_flat(
+    upscaler: Upscaler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resource = pytest.importorskip("resource")
+    monkeypatch.setattr(os, "fsync", lambda handle: None)  # which takes more time than all the rest
+    rng = np.random.default_rng(0)
+    for number in range(200):
+        shape = (*rng.integers(1, 40, 2), *((), (3,), (4,), (2,))[number % 4])
+        path = tmp_path / f"in/{number // 50}/{number:03}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_picture(Picture(random(*shape, dtype=(np.uint8, np.uint16)[number // 4 % 2])), path)
+    upscale_files(upscaler, tmp_path / "in/0", tmp_path / "first")
+    held: list[weakref.ref[np.ndarray]] = []
+
+    def counted(picture: Picture, path: Path) -> None:
+        held[:] = [one for one in held if one() is not None]
+        assert not held, "one picture is in memory at a time"
+        held.append(weakref.ref(picture.samples))
+        write_picture(picture, path)
+
+    monkeypatch.setattr(upscaling, "write_picture", counted)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    written, failed = upscale_files(upscaler, tmp_path / "in", tmp_path / "out")
+    assert not failed
+    assert [int(path.stem) for path in written] == list(range(200))
+    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / (1 if sys.platform == "darwin" else 1024)
+    assert grown < 30, f"{grown} MB"
+
+
+def test_a_link_in_the_output_leads_nobody_astray(upscaler: Upscaler, tmp_path: Path) -> None:
+    saved(tmp_path / "in/deep/a.png", 4, 4, 3)
+    saved(tmp_path / "in/z.png", 4, 4, 3)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/deep").symlink_to(tmp_path / "elsewhere")
+    written, failed = upscale_files(upscaler, tmp_path / "in", tmp_path / "out")
+    assert [path.name for path in written] == ["z.png"]
+    assert "outside the output folder" in failed[0]
+    assert not left(tmp_path / "elsewhere")
+
+
+def test_a_full_disk_ends_it_with_what_is_done(
+    upscaler: Upscaler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "abc":
+        saved(tmp_path / f"in/{name}.png", 4, 4, 3)
+
+    def full(picture: Picture, path: Path) -> None:
+        if path.name != "a.png":
+            raise OSError(28, "No space left on device", str(path))
+        write_picture(picture, path)
+
+    monkeypatch.setattr(upscaling, "write_picture", full)
+    outcome = upscaling.Outcome()
+    upscale_files(upscaler, tmp_path / "in", tmp_path / "out", outcome=outcome)
+    assert ([path.name for path in outcome.written], len(outcome.failed), outcome.remaining) == (["a.png"], 1, 1)
+    assert "No space left" in outcome.failed[0]
+    assert left(tmp_path / "out") == ["a.png"]
+
+
+@pytest.fixture
+def command(compose: Compose, upscaler: Upscaler, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """evaluate.py with input=, a checkpoint in memory instead of one on the disk."""
+    asked: dict[str, Any] = {}
+
+    def load(path: str, weights: str, trust: list[str], device: str, tile: Any, ensemble: Any, alpha: Any) -> Upscaler:
+        asked.update(path=path, weights=weights, trust=trust, tile=tile, ensemble=ensemble, alpha=alpha)
+        return Upscaler(upscaler.net, tile, ensemble, alpha)
+
+    monkeypatch.setattr(upscaling, "load", load)
+
+    def run(*words: str) -> dict[str, Any]:
+        upscale(compose("checkpoint=A.ckpt", "device=cpu", *words, command="evaluate"))
+        return asked
+
+    return run
+
+
+def test_the_command_passes_on_what_it_is_told(command: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", raising=False)
+    source = saved(tmp_path / "a.png", 20, 20, 3)
+    asked = command(f"input={source}", "tile=16", "ensemble=x8", "alpha=network", "weights=raw", "trust=mine")
+    settings = {"tile": 16, "ensemble": "x8", "alpha": "network"}
+    assert asked == {"path": "A.ckpt", "weights": "raw", "trust": ["mine"], **settings}
+    assert os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] == str(OF_PICTURES)
+    assert Image.open(tmp_path / "a_x2.png").size == (40, 40)
+
+
+def test_the_command_ends_with_the_list_of_what_failed(
+    command: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    saved(tmp_path / "in/good.png", 4, 4, 3)
+    Image.new("CMYK", (4, 4)).save(tmp_path / "in/inks.jpg")
+    for name in ("bad.png", "worse.jpg"):
+        (tmp_path / "in" / name).write_bytes(b"no picture")
+    with pytest.raises(UpscalingError, match=r"2 could not be upscaled:\n.*bad\.png.*\n.*worse\.jpg"):
+        command(f"input={tmp_path}/in", f"output={tmp_path}/out")
+    told = capsys.readouterr()
+    assert "2 pictures, ×2" in told.out
+    assert "inks.jpg has inks (CMYK), which became sRGB" in told.err
+    assert "upscaling: 100%" in told.err
+
+
+def test_an_interruption_is_told_and_leaves_whole_pictures(
+    command: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in "abc":
+        saved(tmp_path / f"in/{name}.png", 4, 4, 3)
+
+    def interrupted(picture: Picture, path: Path) -> None:
+        if path.name == "b.png":
+            raise KeyboardInterrupt
+        write_picture(picture, path)
+
+    monkeypatch.setattr(upscaling, "write_picture", interrupted)
+    with pytest.raises(InterruptedRunError, match="Interrupted with 2 pictures to go"):
+        command(f"input={tmp_path}/in", f"output={tmp_path}/out")
+    assert "1 picture, ×2" in capsys.readouterr().out
+    assert left(tmp_path / "out") == ["a.png"]
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "told"),
+    [
+        ("missing.png", "out.png", "doesn't exist"),
+        ("in.png", "out.xyz", "must end in one of"),
+        ("in.png", "in.png/out.png", "cannot be written to"),
+        ("empty", "out", "holds no picture"),
+        ("full", "in.png", "is a file"),
+        ("full", "in.png/out", "cannot be written to"),
+        ("full", "full", "is the input folder itself"),
+        ("broken.png", "out.png", "broken.png cannot be read as a picture"),
+    ],
+)
+def test_what_cannot_be_upscaled_is_refused(
+    upscaler: Upscaler, tmp_path: Path, source: str, target: str, told: str
+) -> None:
+    (tmp_path / "empty").mkdir()
+    saved(tmp_path / "full/in.png", 6, 5, 3)
+    saved(tmp_path / "in.png", 6, 5, 3)
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    before = left(tmp_path)
+    with pytest.raises(ValueError, match=told):
+        upscale_files(upscaler, tmp_path / source, tmp_path / target)
+    assert left(tmp_path) == before
+
+
+def test_a_bomb_is_refused_and_the_limit_can_be_raised(upscaler: Upscaler, tmp_path: Path) -> None:
+    source = saved(tmp_path / "a.png", 20, 30, 3)
+    with pytest.raises(ValueError, match=r"max_pixels=599 allows no more than that; raise max_pixels"):
+        upscale_files(upscaler, source, tmp_path / "b.png", max_pixels=599)
+    upscale_files(upscaler, source, tmp_path / "b.png", max_pixels=600)
+    assert Image.open(tmp_path / "b.png").size == (60, 40)

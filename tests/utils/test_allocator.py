@@ -1,0 +1,146 @@
+"""Keeping large blocks works where the GNU C library is, and does nothing elsewhere."""
+
+import os
+import platform
+import subprocess
+import sys
+import types
+from pathlib import Path
+
+import pytest
+import torch
+
+from upnet.utils.allocator import OF_PICTURES, give_back, keep_large_blocks
+
+# Page faults of a block of 64 MiB, asked for again and again: a few times until it fits where it lay before.
+FAULTS = """
+import resource, torch
+from upnet.utils.allocator import keep_large_blocks
+
+def faults():
+    for _ in range(20):
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        torch.ones(1 << 24)
+        after = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    return after - before
+
+print(faults(), keep_large_blocks(), faults())
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs the GNU C library")
+def test_a_block_that_is_kept_is_not_handed_out_page_by_page_again() -> None:
+    # In a process of its own: what is told to the library can't be taken back.
+    run = subprocess.run([sys.executable, "-c", FAULTS], capture_output=True, text=True, check=True)
+    by_default, told, kept = run.stdout.split()
+    assert told == "True"
+    assert int(kept) < 0.1 * int(by_default)
+
+
+def test_a_library_without_mallopt_such_as_musl_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr("ctypes.CDLL", lambda name: types.SimpleNamespace())
+    assert keep_large_blocks() is False
+    assert give_back() is False
+
+
+@pytest.mark.parametrize("system", ["darwin", "win32"])
+def test_elsewhere_no_library_is_even_opened(system: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", system)
+    monkeypatch.setattr("ctypes.CDLL", lambda name: pytest.fail("opened"))
+    assert keep_large_blocks() is False
+    assert give_back() is False
+
+
+# The resident memory in MiB with a block of 256 MiB, after it is let go, and after what lies free was given back. One
+# block behind it stays, without which the library would give it back by itself.
+GIVEN_BACK = """
+import torch
+from upnet.utils.allocator import give_back, keep_large_blocks
+
+def resident():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * 4096 / 2**20
+
+keep_large_blocks()
+block = torch.ones(1 << 26)
+behind = torch.ones(1 << 20)
+full = resident()
+del block
+kept = resident()
+give_back()
+print(full - kept, kept - resident())
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs the GNU C library")
+def test_what_is_kept_can_be_given_back() -> None:
+    run = subprocess.run([sys.executable, "-c", GIVEN_BACK], capture_output=True, text=True, check=True)
+    by_itself, given = map(float, run.stdout.split())
+    assert by_itself < 1
+    assert given > 255
+
+
+def unlimited() -> dict[str, str]:
+    """The environment without what limits kernels: a training in this process may have set it."""
+    return {key: value for key, value in os.environ.items() if not key.endswith("CACHE_CAPACITY")}
+
+
+# Whether a kernel is there still, twenty sizes later.
+KERNELS = """
+import sys, torch
+from upnet.utils.allocator import keep_few_kernels
+
+if sys.argv[1:]:
+    keep_few_kernels(int(sys.argv[1]))
+layer = torch.nn.Conv2d(16, 16, 3).requires_grad_(False)
+for height in range(80, 100):
+    layer(torch.zeros(1, 16, height, 80))
+with torch.backends.mkldnn.verbose(torch.backends.mkldnn.VERBOSE_ON_CREATION):
+    layer(torch.zeros(1, 16, 80, 80))
+"""
+
+
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="torch without oneDNN")
+@pytest.mark.parametrize(("most", "there"), [([], True), (["8"], False)])
+def test_kernels_of_sizes_that_dont_come_again_are_let_go(most: list[str], there: bool) -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", KERNELS, *most], capture_output=True, text=True, check=True, env=unlimited()
+    )
+    asked = [line for line in run.stdout.splitlines() if "create:cache_" in line and "16x78x78" in line]
+    assert asked
+    assert all(("cache_hit" in line) is there for line in asked)
+
+
+# How many MiB the C library has handed out more after 500 sizes more.
+DESCRIPTIONS = """
+import sys, torch
+from benchmarks.soak import handed_out
+from upnet.utils.allocator import keep_few_kernels
+
+keep_few_kernels(int(sys.argv[1]))
+layer = torch.nn.Conv2d(16, 16, 3).to(memory_format=torch.channels_last).requires_grad_(False)
+
+def after(heights):
+    for height in heights:
+        for width in range(40, 90):
+            layer(torch.zeros(1, 16, height, width).to(memory_format=torch.channels_last))
+    return handed_out()
+
+print(-after(range(60, 64)) + after(range(64, 74)))
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs the GNU C library")
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="torch without oneDNN")
+def test_pictures_of_ever_other_sizes_take_no_more_memory() -> None:
+    root = Path(__file__).parents[2]
+    run = subprocess.run(
+        [sys.executable, "-c", DESCRIPTIONS, str(OF_PICTURES)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=unlimited(),
+        cwd=root,
+    )
+    assert float(run.stdout) < 1

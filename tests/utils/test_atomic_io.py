@@ -1,0 +1,39 @@
+"""What is written is whole, and stays in its folder whatever lies there."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from upnet.utils.atomic_io import inside, write_whole
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.json.part"])
+def test_no_link_is_written_through(tmp_path: Path, name: str) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / name).symlink_to(victim)
+    write_whole("new", tmp_path / "in/a.json")
+    assert victim.read_text() == "precious"
+    assert os.listdir(tmp_path / "in") == ["a.json"]
+    assert (tmp_path / "in/a.json").read_text() == "new"
+    assert not (tmp_path / "in/a.json").is_symlink()
+
+
+def test_what_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_whole("old", tmp_path / "a")
+    monkeypatch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    with pytest.raises(OSError, match="No space left"):
+        write_whole(b"new", tmp_path / "a")
+    assert os.listdir(tmp_path) == ["a"]
+    assert (tmp_path / "a").read_text() == "old"
+
+
+@pytest.mark.parametrize("name", ["..", "../b", "a/../../b", "/etc/passwd", "out", "out/c"])
+def test_a_name_that_leads_out_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a/out").symlink_to(tmp_path)
+    with pytest.raises(ValueError, match="leads out of"):
+        inside(tmp_path / "a", name)
+    assert inside(tmp_path / "a", "b/../c") == tmp_path / "a/b/../c"

@@ -1,0 +1,45 @@
+"""Names as text."""
+
+import io
+import os
+import sys
+
+import pytest
+
+from upnet.utils.printable import as_name, print_anything, readable
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        (b"caf\xe9.png", "caf\\xe9.png"),
+        ("café.png".encode(), "café.png"),
+        ("照片 😀.png".encode(), "照片 😀.png"),
+        (b"A$x_$y.png", "A$x_$y.png"),
+        (b"a\x1b[2J\n.png", "a\\x1b[2J\\n.png"),
+    ],
+)
+def test_a_name_is_printable_text(name: bytes, told: str) -> None:
+    assert readable(name.decode("utf-8", "surrogateescape")) == told
+    assert told.isprintable()
+
+
+def test_a_name_in_utf8_is_the_same_under_a_locale_that_is_not() -> None:
+    assert readable("照片".encode().decode("ascii", "surrogateescape")) == "照片"
+
+
+def test_what_stands_for_no_byte_is_escaped_as_well() -> None:
+    assert readable("a\ud800b\udce9") == "a\\ud800b\\xe9"
+
+
+@pytest.mark.skipif(os.sep == "\\", reason="no name has a backslash there")
+def test_no_two_names_become_one() -> None:
+    assert as_name("caf\udce9") != as_name("caf\\xe9")
+
+
+def test_what_a_stream_cannot_hold_is_escaped(monkeypatch: pytest.MonkeyPatch) -> None:
+    bytes_written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(bytes_written, encoding="cp1252"))
+    print_anything()
+    print("照 é \udce9", flush=True)
+    assert bytes_written.getvalue().split() == [b"\\u7167", b"\xe9", b"\\udce9"]

@@ -1,0 +1,138 @@
+"""Where a run's files go."""
+
+import json
+import os
+import time
+from datetime import datetime, tzinfo
+from pathlib import Path
+
+import pytest
+from hydra.types import RunMode
+from support import code, command, forked
+
+from upnet.utils.run_dirs import (
+    folder_of_config,
+    folder_of_run,
+    launched,
+    new_folder,
+    new_sweep_folder,
+    newest_checkpoint,
+)
+
+
+def test_a_run_goes_on_in_its_own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert folder_of_run(None, "runs/new") == "runs/new"
+    assert folder_of_run("last", "runs/new") == "runs/new"
+    for number, name in enumerate(("runs/old/x", "runs/newest", "elsewhere")):
+        path = tmp_path / name / "checkpoints/last.ckpt"
+        path.parent.mkdir(parents=True)
+        path.touch()
+        os.utime(path, (number, number))
+    assert folder_of_run("last", "runs/new") == "runs/newest"
+    assert folder_of_run("runs/old/x/checkpoints/last.ckpt", "runs/new") == "runs/old/x"
+    assert folder_of_run("elsewhere/checkpoints/last-2.ckpt", "runs/new") == "runs/new"  # it isn't there
+    (tmp_path / "elsewhere/checkpoints/best.ckpt").touch()
+    assert folder_of_run("elsewhere/checkpoints/best.ckpt", "runs/new") == "runs/new"
+    assert newest_checkpoint(tmp_path) == tmp_path / "elsewhere/checkpoints/last.ckpt"
+
+
+def test_a_link_and_a_path_inside_the_folder_name_the_same_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "run/checkpoints"
+    folder.mkdir(parents=True)
+    (folder / "last.ckpt").touch()
+    (tmp_path / "link.ckpt").symlink_to("run/checkpoints/last.ckpt")
+    (tmp_path / "loop.ckpt").symlink_to("loop.ckpt")
+    assert folder_of_run(str(tmp_path / "link.ckpt"), "new") == str(tmp_path / "run")
+    assert folder_of_run(str(tmp_path / "loop.ckpt"), "new") == "new"
+    monkeypatch.chdir(folder)
+    assert folder_of_run("last.ckpt", "new") == str(tmp_path / "run")
+    assert folder_of_run("./last.ckpt", "new") == str(tmp_path / "run")
+    monkeypatch.chdir(folder.parent)
+    assert folder_of_run("checkpoints/last.ckpt", "new") == "."
+
+
+def test_the_command_that_a_folder_was_begun_by_is_not_written_over(tmp_path: Path) -> None:
+    assert folder_of_config(str(tmp_path)) == "config"
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config/hydra.yaml").touch()
+    assert folder_of_config(str(tmp_path)) is None
+
+
+def test_a_folder_is_created_only_where_a_run_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for mode in (None, RunMode.MULTIRUN):
+        assert folder_of_run(None, "runs/new", mode) == new_folder("runs/new", mode) == "runs/new"
+    for mode in (None, RunMode.RUN):
+        assert new_sweep_folder("runs/sweep", mode) == "runs/sweep"
+    assert not list(tmp_path.iterdir())
+    assert [folder_of_run(None, "runs/new", RunMode.RUN) for _ in range(3)] == ["runs/new", "runs/new-2", "runs/new-3"]
+    assert [new_sweep_folder("runs/sweep", RunMode.MULTIRUN) for _ in range(2)] == ["runs/sweep", "runs/sweep-2"]
+
+
+def _at_eight() -> None:
+    """Let Hydra's clock stand still."""
+    from hydra.core import utils
+
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> "Clock":
+            return cls(2026, 1, 2, 8, 0, 0)
+
+    setattr(utils, "datetime", Clock)  # noqa: B010
+
+
+def test_runs_that_start_in_the_same_second_have_folders_of_their_own(pictures: Path, tmp_path: Path) -> None:
+    (tmp_path / "val").mkdir()
+    (pictures / "picture0.png").rename(tmp_path / "val/scene.png")
+    data = [f"data.root={pictures}", f"data.val_root={tmp_path}/val", "data=folder", "data.patch=8"]
+    small = [*data, "model=espcn", "data.batch_size=2", "steps=1", "validations=1", "trainer=cpu"]
+    trainings = [command(small, tmp_path / f"train{number}.txt", _at_eight) for number in range(2)]
+    assert [code(process) for process in trainings] == [0, 0]
+    for name in ("08-00-00-espcn-x2", "08-00-00-espcn-x2-2"):
+        run = tmp_path / "runs/2026-01-02" / name
+        for file in ("config.yaml", "config/hydra.yaml", "train.log", "results.json", "checkpoints/last.ckpt"):
+            assert (run / file).is_file(), file
+    baselines = ("nearest", "bilinear", "bicubic")
+    evaluations = [
+        command([f"baseline={name}", *data[:3]], tmp_path / f"{name}.txt", _at_eight, "evaluate.py")
+        for name in baselines
+    ]
+    assert [code(process) for process in evaluations] == [0, 0, 0]
+    written = sorted((tmp_path / "runs/evaluations/2026-01-02").glob("*/results.json"))
+    assert [path.parent.name for path in written] == ["08-00-00", "08-00-00-2", "08-00-00-3"]
+    assert {json.loads(path.read_text())["method"]["name"] for path in written} == set(baselines)
+
+
+TORCHRUN = {"TORCHELASTIC_RUN_ID": "none", "MASTER_ADDR": "a", "MASTER_PORT": "29500", "WORLD_SIZE": "2"}
+SLURM = {"SLURM_JOB_ID": "7", "SLURM_STEP_ID": "0", "SLURM_NTASKS": "2"}
+BY_HAND = {"MASTER_ADDR": "a", "MASTER_PORT": "29500"}
+
+
+@pytest.mark.parametrize(("launch", "rank"), [(TORCHRUN, "RANK"), (SLURM, "SLURM_PROCID"), (BY_HAND, "NODE_RANK")])
+def test_processes_of_one_training_share_a_folder_also_where_they_start_seconds_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, launch: dict[str, str], rank: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for key, value in launch.items():
+        monkeypatch.setenv(key, value)
+
+    def start(number: int) -> None:
+        os.environ[rank] = str(number)
+        # Each process reads a clock of its own, so the names differ.
+        (tmp_path / f"{number}.txt").write_text(new_folder(f"runs/08-00-0{number}", RunMode.RUN))
+
+    early = forked(lambda: start(1))
+    time.sleep(0.3)
+    assert not (tmp_path / "1.txt").exists()
+    assert code(forked(lambda: start(0))) == code(early) == 0
+    assert [(tmp_path / f"{number}.txt").read_text() for number in range(2)] == ["runs/08-00-00"] * 2
+    assert [path.name for path in (tmp_path / "runs").iterdir() if path.is_dir()] == ["08-00-00"]
+
+
+def test_a_process_alone_and_one_in_a_batch_script_wait_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    for key in (*TORCHRUN, *SLURM):
+        monkeypatch.delenv(key, raising=False)
+    assert launched() is None
+    monkeypatch.setenv("SLURM_NTASKS", "4")  # as in a batch script that doesn't use srun
+    assert launched() is None

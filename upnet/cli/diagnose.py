@@ -1,0 +1,140 @@
+"""The command line of `python -m upnet.study diagnose`."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from upnet.cli.startup import at_work
+from upnet.utils.overrides import user_path
+
+if TYPE_CHECKING:
+    from argparse import _SubParsersAction
+
+    from upnet.checkpoint import Loaded
+    from upnet.data import Store
+    from upnet.metrics import Protocol
+    from upnet.study.diagnostics.measure import Values
+
+EXAMPLES = """\
+examples:
+  python -m upnet.study diagnose runs/RUN/checkpoints/last.ckpt
+  python -m upnet.study diagnose last.ckpt --data Set5 --json diagnostics.json
+  python -m upnet.study diagnose last.ckpt --only phase_variance step_overshoot step_rise
+  python -m upnet.study diagnose last.ckpt --device cuda --size 2160x3840 --only latency_p50 peak_memory
+"""
+
+
+def add_parser(commands: "_SubParsersAction[Any]") -> None:
+    """Add the command to those of `python -m upnet.study`; nothing heavy is imported before it runs."""
+    parser = commands.add_parser(
+        "diagnose",
+        help="what PSNR and SSIM don't tell of a checkpoint: checkerboards, spectra, edges, shifts, costs",
+        description="Look at a network beyond PSNR and SSIM: checkerboards on constants and in the error, spectrum, LR "
+        "consistency,\nbehaviour under shifts and at an edge, and what it costs in memory and time.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("checkpoint", type=user_path, metavar="CHECKPOINT", help="a .ckpt file of a run")
+    parser.add_argument(
+        "--data", metavar="FOLDER", help="pictures to look at (default: four photographs of scikit-image)"
+    )
+    parser.add_argument(
+        "--json", type=user_path, metavar="FILE", help="write values, units, formulas and sources as JSON"
+    )
+    parser.add_argument(
+        "--protocol", choices=("rgb8", "y-float"), default="rgb8", help="which LR and which Y (default: rgb8)"
+    )
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, …: auto is a GPU where there is one")
+    parser.add_argument(
+        "--size",
+        type=_size,
+        default=(720, 1280),
+        metavar="HxW",
+        help="the output that costs are of (default: 720x1280)",
+    )
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="these diagnostics only, by their names in the JSON")
+    parser.add_argument("--trust", nargs="+", default=[], metavar="MODULE", help="modules a checkpoint may build from")
+    parser.add_argument("--cache-dir", type=user_path, metavar="FOLDER", help="where decoded pictures are kept")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Print one table, and write the JSON that was asked for.
+
+    The JSON, schema 1: {"schema": 1, "checkpoint": path, "step": …, "scale": s, "data": {"name": …, "digest": hash of
+    its pixels, "pictures": how many, "lr_from": …}, "protocol": {…}, "size": [H, W], "device": …, "diagnostics": {NAME:
+    {"value": number or nested lists, "heading": …, "unit": …, "better": "higher", "lower" or null, "formula": …,
+    "source": …}}, "versions": {…}}. Infinity is the string "inf", and what is not a number is null.
+
+    Raises ValueError for a checkpoint, pictures, names or a device that can't be used.
+    """
+    _check_target(options.json)
+    import torch
+
+    from upnet.checkpoint import load_network
+    from upnet.data import build, open_sets
+    from upnet.metrics import Protocol
+    from upnet.study.diagnostics.measure import chosen, measure, print_table
+    from upnet.utils.device import pick_device
+
+    at_work()
+    wanted = [one.name for one in chosen(options.only)]
+    device = pick_device(options.device)
+    loaded = load_network(options.checkpoint, trust=options.trust)
+    net = loaded.net.to(device).to(memory_format=torch.channels_last)
+    (source,) = open_sets(options.data, net.scale).values()
+    store = build(source, net.scale, options.cache_dir)
+    # The crop is said, since it is the scale whatever the protocol's own would be.
+    protocol = Protocol(options.protocol, crop=net.scale)
+    values = measure(net, store, protocol, options.size, wanted)
+
+    height, width = options.size
+    where = torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
+    notes = [
+        f"Pictures: {len(store)} of {store.name}, {protocol.name}, Y, crop {net.scale}; means over them.",
+        f"Costs: of an output of {width}×{height} pixels, in float32, on: {where}.",
+    ]
+    if device.type != "cuda":
+        notes.append("Peak memory is followed through the shapes of a pass there, not measured.")
+    print_table(f"{options.checkpoint}, ×{net.scale}", values, notes)
+    if options.json is not None:
+        _write(options, loaded, store, protocol, where, values)
+        print(f"Written to {options.json}")
+
+
+def _write(
+    options: argparse.Namespace, loaded: "Loaded", store: "Store", protocol: "Protocol", where: str, values: "Values"
+) -> None:
+    from upnet.evaluation.results import write_json
+    from upnet.study.diagnostics.measure import plain
+    from upnet.utils.provenance import versions
+
+    pictures = {"name": store.name, "digest": store.digest, "pictures": len(store), "lr_from": store.lr_from}
+    content = {
+        "schema": 1,
+        "checkpoint": str(loaded.path),
+        "step": loaded.step,
+        "scale": loaded.net.scale,
+        "data": pictures,
+        "protocol": protocol.describe(loaded.net.scale),
+        "size": list(options.size),
+        "device": where,
+        "diagnostics": plain(values),
+        "versions": versions(),
+    }
+    write_json(content, options.json)
+
+
+def _check_target(path: Path | None) -> None:
+    """Before minutes are spent: whether the file can be written."""
+    if path is not None and path.is_dir():
+        raise ValueError(f"{path} is a folder: name a file in it")
+    if path is not None and not path.parent.is_dir():
+        raise ValueError(f"there is no folder {path.parent} to write {path.name} into: make it first")
+
+
+def _size(text: str) -> tuple[int, int]:
+    height, cross, width = text.lower().partition("x")
+    if not (cross and height.isdecimal() and width.isdecimal() and min(int(height), int(width)) >= 32):
+        raise argparse.ArgumentTypeError(f"a size is HEIGHTxWIDTH in pixels, 32 or more each; got {text!r}")
+    return int(height), int(width)

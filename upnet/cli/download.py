@@ -1,0 +1,124 @@
+"""The command line of `python -m upnet.data` and its `download`."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from upnet.cli.startup import at_work
+from upnet.data.catalogue.base import Published, data_folder, published
+from upnet.data.catalogue.download import DownloadError
+from upnet.data.catalogue.install import complete, get
+from upnet.data.catalogue.layout import SCALES
+from upnet.utils.overrides import script, setting, user_path
+
+FAILED = 1
+"""The exit code where a set could not be got, and the user has done nothing wrong."""
+
+EXAMPLES = """\
+examples:
+  python -m upnet.data download set5 set14
+  python -m upnet.data download div2k --scale 2          of the LR pictures, those of scale 2 only
+  python -m upnet.data download bsds --root /big/disk    then: python train.py data=bsds data.root=/big/disk
+
+A download that was broken off goes on where it was. Archives are checked by size and checksum where these are known,
+and unpacked beside their place, which nothing but whole sets of pictures gets to.
+"""
+
+
+def add_parser(subparsers: Any) -> None:
+    """Register `download` with argparse; its `run` takes the arguments and returns an exit code."""
+    parser = subparsers.add_parser(
+        "download",
+        help="get published sets of pictures",
+        description="Get published sets of pictures, check them and unpack them.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    sets = published()
+    parser.add_argument("names", nargs="+", metavar="NAME", choices=list(sets), help=", ".join(sets))
+    parser.add_argument("--root", type=user_path, metavar="FOLDER", help="where to put them (default: data/)")
+    parser.add_argument(
+        "--scale",
+        type=int,
+        action="append",
+        default=[],
+        choices=SCALES,
+        help="of the LR pictures, where they come in archives of their own; may be given more than once (default: all)",
+    )
+    parser.add_argument("--mirror", type=_address, metavar="URL", help="take the archives from URL/NAME.zip instead")
+    parser.add_argument("--keep", action="store_true", help="keep the archives in FOLDER/.download")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Download the sets one by one; 1 where one could not be got. Raises ValueError for what the user can mend."""
+    root = options.root or data_folder()
+    at_work()
+    console = Console(highlight=False, soft_wrap=True)
+    failed = False
+
+    def say(text: str) -> None:
+        console.print(f"  {escape(text)}")
+
+    for name in options.names:
+        chosen = published()[name]
+        console.print(f"[bold]{chosen.title}[/bold]: {chosen.count} pictures. {escape(chosen.licence)} {chosen.page}")
+        try:
+            get(chosen, root, say, options.scale, options.mirror, options.keep)
+        except DownloadError as error:
+            print(f"{chosen.title}: {error}", file=sys.stderr)
+            failed = True
+            continue
+        found = chosen(str(root)).find()
+        assert found is not None
+        console.print(escape(f"  {chosen.count} pictures are in {found[0]}\n\n  {_next(name, chosen, options.root)}\n"))
+    return FAILED if failed else 0
+
+
+def _next(name: str, chosen: type[Published], root: Path | None) -> str:
+    where = f" {setting('data.root', root)}" if root is not None else ""
+    if chosen.training:
+        return f"{script('train.py')} data={name}{where}"
+    return f"{script('evaluate.py')} checkpoint=PATH data={name}{where}"
+
+
+def _address(text: str) -> str:
+    if not text.startswith(("http://", "https://")):
+        raise argparse.ArgumentTypeError(f"an address begins with http:// or https://; got {text!r}")
+    return text
+
+
+def show_sets() -> None:
+    """Print every published set: what it is for, how large it is, what one may do with it, and whether it is there."""
+    root = data_folder()
+    table = Table(box=None, pad_edge=False)
+    for column, side in (("set", "left"), ("for", "left"), ("pictures", "right"), ("download", "right")):
+        table.add_column(column, justify=side, no_wrap=True)  # pyright: ignore[reportArgumentType]
+    table.add_column("terms")
+    table.add_column(f"in {root}/")
+    for name, chosen in published().items():
+        use = "training" if chosen.training else "scoring"
+        size = chosen.offers[0].weight if chosen.offers else "–"
+        table.add_row(name, use, str(chosen.count), size, chosen.terms, _state(chosen, root))
+    console = Console(highlight=False)
+    console.print(table)
+    console.print(
+        "\npython -m upnet.data download NAME   gets one\npython -m upnet.data --help          tells the rest"
+    )
+
+
+def _state(chosen: type[Published], root: Path) -> str:
+    try:
+        found = chosen(str(root)).find()
+    except ValueError:
+        return "HR and LR don't pair off"
+    if found is None:
+        return "–"
+    if len(found[1]) != chosen.count:
+        return f"{len(found[1])} of {chosen.count}"
+    return "yes" if complete(chosen, root) or not chosen.scales else "yes, not with all LR"

@@ -1,0 +1,243 @@
+"""The uses of evaluate.py: score checkpoints or interpolations, and put numbers taken before into one table."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig
+from rich.console import Console
+
+from upnet.checkpoint import Loaded, export, load_network
+from upnet.cli.app import refuse_other_scale
+from upnet.cli.dispatch import listed
+from upnet.config import build
+from upnet.data import DataModule, Store, open_sets
+from upnet.data import build as build_store
+from upnet.evaluation.optional_output import illustrating
+from upnet.evaluation.results import Tally, read_json, results, write_csv, write_json
+from upnet.evaluation.scoring import by_baseline, check_protocol, score_method, score_sets
+from upnet.evaluation.tables import print_results, print_side_by_side, shorten
+from upnet.evaluation.tensorboard import Kept, beside_run, keep_pictures
+from upnet.inference.tiling import Tiling
+from upnet.metrics import Protocol
+from upnet.metrics.perceptual import Measure, open_measures
+from upnet.models.complexity import parameters
+from upnet.study.detail_figure import draw_study
+from upnet.study.report import gather, write
+from upnet.study.run_table import comparable_arms, print_study, read_study, study_content
+from upnet.utils.allocator import OF_PICTURES, keep_few_kernels, keep_large_blocks
+from upnet.utils.device import device_name, pick_device
+from upnet.utils.overrides import script, setting, shell_word, user_path
+from upnet.utils.printable import readable
+from upnet.utils.provenance import versions
+
+
+def score_checkpoints(config: DictConfig) -> None:
+    """PSNR and SSIM of one or several checkpoints on the test sets of `data`: tables, results.json, results.csv."""
+    folder = Path(config.run_dir)
+    protocol, device, measures = _conditions(config)
+    checkpoints = [load_network(path, config.weights, listed(config.trust)) for path in listed(config.checkpoint)]
+    for loaded in checkpoints:
+        refuse_other_scale(config, loaded.net.scale, loaded.path)
+        check_protocol(loaded.net, protocol)
+    scales = sorted({loaded.net.scale for loaded in checkpoints})
+    if len(scales) > 1 and not config.mixed:
+        raise ValueError(
+            f"checkpoint= lists networks of the scales {scales}, which have no pictures in common; "
+            "evaluate them one by one, or add mixed=true to have their numbers marked"
+        )
+    names = run_names([loaded.path for loaded in checkpoints])
+    contents: list[dict[str, Any]] = []
+    kept: list[list[Kept]] = []
+    for number, loaded in enumerate(checkpoints):
+        own = folder if len(checkpoints) == 1 else folder / f"{number}-{names[number].replace('/', '-')}"
+        kept.append([])
+        contents.append(_score_checkpoint(config, loaded, names[number], protocol, device, measures, own, kept[-1]))
+    with illustrating("the printed table"):
+        if len(contents) == 1:
+            print_results(contents[0])
+        else:
+            print_side_by_side(names, contents, config.mixed)
+    for loaded, content, pictures in zip(checkpoints, contents, kept, strict=True):
+        with illustrating("TensorBoard's log of the evaluation"):
+            beside_run(loaded.path, content, pictures, folder)
+    _written_to(folder)
+
+
+def export_checkpoint(config: DictConfig) -> None:
+    """Write the network of a checkpoint, by averaged or raw weights, to a safetensors file."""
+    checkpoints = listed(config.checkpoint)
+    if len(checkpoints) != 1:
+        raise ValueError(f"export= writes the network of one checkpoint; got {len(checkpoints)}")
+    target = user_path(config.export)
+    loaded = load_network(checkpoints[0], config.weights, listed(config.trust))
+    refuse_other_scale(config, loaded.net.scale, loaded.path)
+    export(loaded, target)
+    print(
+        f"Written to {shell_word(shorten(target))}, {target.stat().st_size / 1e6:.2f} MB\n"
+        f"Score it                {script('evaluate.py')} {setting('checkpoint', shorten(target))}"
+    )
+
+
+def score_baseline(config: DictConfig) -> None:
+    """PSNR and SSIM of an interpolation on the test sets of `data`: tables, results.json, results.csv."""
+    folder = Path(config.run_dir)
+    protocol, device, measures = _conditions(config)
+    look = keep_pictures(folder / "images" if config.save_images else None, [])
+    method = by_baseline(config.baseline, config.scale)
+    tallies = score_method(method, config.scale, device, _test_sets(config), protocol, look, measures)
+    extra = {"method": {"kind": "baseline", "name": config.baseline, "precision": "float64"}, "scale": config.scale}
+    content = _write(folder, list(tallies), protocol.describe(config.scale), extra, measures, device, None)
+    with illustrating("the printed table"):
+        print_results(content)
+    _written_to(folder)
+
+
+def compare_results(config: DictConfig) -> None:
+    """One table of numbers that were taken before, or the table of a single results.json as it was printed then."""
+    paths = [Path(path) for path in listed(config.results)]
+    paths = [path / "results.json" if path.is_dir() else path for path in paths]
+    contents = [read_json(path) for path in paths]
+    if len(contents) == 1:
+        print_results(contents[0])
+    else:
+        print_side_by_side(_folder_names(paths), contents, config.mixed)
+
+
+def compare_study(config: DictConfig) -> None:
+    """A table across the runs of a study, the same details from every operator, and the report on all of it."""
+    folder, trust = Path(config.study), listed(config.trust)
+    arms, unfinished = read_study(folder, trust, config.mixed)
+    write_json(study_content(arms), folder / "study.json")
+    with illustrating("the printed table"):
+        print_study(arms, unfinished)
+    console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
+    console.print()
+    try:
+        stores = _scored_pictures(arms[0].runs[0].results, config.data, config.max_pixels)
+    except ValueError as fault:
+        # A study may be reported on another machine than the one it ran on.
+        console.print(f"The report has no pictures: {fault}")
+        stores = {}
+    if stores:
+        with illustrating("the comparison image"):
+            draw_study(comparable_arms(arms), stores, folder / "comparison.png", trust)
+            console.print(f"Pictures side by side   {shorten(folder / 'comparison.png')}")
+    write(gather(folder, arms, unfinished, stores, trust, pick_device(config.device)), folder)
+    console.print(
+        f"The table as data       {shorten(folder / 'study.json')}\n"
+        f"The report              {shorten(folder / 'report.html')}, and its tables in report.md and report.tex"
+    )
+
+
+def run_names(checkpoints: Sequence[Path]) -> list[str]:
+    """The folders of the runs that checkpoints belong to, and the files' own names where that isn't enough."""
+    names = [
+        readable(path.parent.parent.resolve().name if path.parent.name == "checkpoints" else path.stem)
+        for path in checkpoints
+    ]
+    if len(set(names)) == len(names):
+        return names
+    return [f"{name}/{readable(path.stem)}" for name, path in zip(names, checkpoints, strict=True)]
+
+
+def _scored_pictures(results: Mapping[str, Any], data: DictConfig, max_pixels: int | None) -> dict[str, Store]:
+    """The pictures that a run was scored on, by data set. Raises ValueError where they aren't here any more."""
+    if not {"scale", "val_root"} <= results.keys():
+        raise ValueError("the results don't say where the pictures are that were scored")
+    scale = int(results["scale"])
+    sources = open_sets(results["val_root"], scale)
+    rounded_up = bool(data.lr_rounded_up)
+    return {
+        name: build_store(one, scale, data.cache_dir, max_pixels=max_pixels, lr_rounded_up=rounded_up)
+        for name, one in sources.items()
+    }
+
+
+def _conditions(config: DictConfig) -> tuple[Protocol, torch.device, list[Measure]]:
+    """What is scored, where and by what else. Raises ValueError, before anything is scored, where it can't be."""
+    # Pictures of all sizes come one after the other, and each would pay for touching its memory anew.
+    keep_large_blocks()
+    keep_few_kernels(OF_PICTURES)
+    protocol, device = Protocol(**config.protocol), pick_device(config.device)
+    names = listed(config.measures)
+    if names and protocol.name == "y-float":
+        raise ValueError(
+            f"measures={','.join(names)} are of colour pictures, and protocol=y-float has the Y plane only; "
+            "take protocol=rgb8"
+        )
+    return protocol, device, open_measures(names, device)
+
+
+def _score_checkpoint(
+    config: DictConfig,
+    loaded: Loaded,
+    name: str,
+    protocol: Protocol,
+    device: torch.device,
+    measures: Sequence[Measure],
+    folder: Path,
+    kept: list[Kept],
+) -> dict[str, Any]:
+    config.scale = loaded.net.scale
+    look = keep_pictures(folder / "images" if config.save_images else None, kept)
+    net = loaded.net.to(device).to(memory_format=torch.channels_last)
+    tile: Tiling = config.tile
+    tallies = list(score_sets(net, _test_sets(config), protocol, look, tile, config.ensemble, measures))
+    extra = {
+        "method": {"kind": "network", "name": name},
+        "checkpoint": str(loaded.path),
+        "model": loaded.config,
+        "scale": loaded.net.scale,
+        "parameters": parameters(loaded.net),
+        "step": loaded.step,
+        "weights": config.weights,
+    }
+    return _write(
+        folder, tallies, protocol.describe(loaded.net.scale, config.ensemble), extra, measures, device, config.tile
+    )
+
+
+def _write(
+    folder: Path,
+    tallies: Sequence[Tally],
+    protocol: dict[str, Any],
+    extra: dict[str, Any],
+    measures: Sequence[Measure],
+    device: torch.device,
+    tile: Tiling | None,
+) -> dict[str, Any]:
+    """results.json and results.csv; the content of the former comes back."""
+    told = {
+        "measures": {measure.name: measure.describe() for measure in measures},
+        "device": device_name(device),
+        "tile": tile,
+        "versions": versions(),
+    }
+    content = results(tallies, protocol, {**extra, **told})
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(content, folder / "results.json")
+    write_csv(content, folder / "results.csv")
+    return content
+
+
+def _test_sets(config: DictConfig) -> dict[str, Store]:
+    data = build(config.data)
+    assert isinstance(data, DataModule)
+    return data.test_sets()
+
+
+def _folder_names(paths: Sequence[Path]) -> list[str]:
+    """The shortest ends of the folders' paths that tell them apart."""
+    parts = [path.parent.resolve().parts for path in paths]
+    for length in range(1, max(map(len, parts)) + 1):
+        names = ["/".join(part[-length:]) for part in parts]
+        if len(set(names)) == len(names):
+            return names
+    return [f"{number}: {path}" for number, path in enumerate(paths, 1)]
+
+
+def _written_to(folder: Path) -> None:
+    with illustrating("the last line"):
+        Console(highlight=False, soft_wrap=True, markup=False, emoji=False).print(f"\nWritten to {shorten(folder)}")

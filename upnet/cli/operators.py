@@ -1,0 +1,185 @@
+"""The command line of `python -m upnet.upsample`."""
+
+import argparse
+import ast
+import io
+import math
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import torch
+from rich.console import Console
+from torch import Tensor
+
+from upnet.cli.startup import at_work
+from upnet.gallery.example import Specimen, find_operator, prepare, public_operators, with_small_kernel
+from upnet.gallery.text import print_page
+from upnet.upsample.base import Upsampler
+from upnet.utils.overrides import user_path
+from upnet.utils.provenance import VERSION
+
+LARGEST_SCALE = 16
+MOST_VALUES = 64
+
+EXAMPLES = """\
+examples:
+  python -m upnet.upsample
+  python -m upnet.upsample --operator Transposed --set kernel_size=4
+  python -m upnet.upsample --operator Bicubic --set kernel=lagrange --input "0 0 1 0 0" --scale 3
+  python -m upnet.upsample --operator ResizeConv --set fixed=Bilinear --scale 1.5
+  python -m upnet.upsample --operator my.module.Operator
+  python -m upnet.upsample --picture operators.png
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Answers a mistake with one sentence instead of the whole usage."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the operators, draw them where asked, and return 0; a mistake of the user's exits with code 2."""
+    parser = _build_parser()
+    at_work()
+    options = parser.parse_args(arguments)
+    try:
+        settings = _settings(options.set)
+        if settings and options.operator is None:
+            raise ValueError("--set changes one operator: say which with --operator NAME")
+        if options.picture is not None:
+            _check_target(options.picture)
+        operators, left_out = _choose(options.operator, options.scale)
+        readable = [prepare(o, options.scale, with_small_kernel(o, options.scale, settings)) for o in operators]
+        _print(readable, options.input, options.scale, left_out)
+        if options.picture is not None:
+            _draw(operators, settings, options)
+    except ValueError as fault:
+        parser.error(str(fault))
+    return 0
+
+
+def _build_parser() -> _Parser:
+    parser = _Parser(
+        prog="python -m upnet.upsample",
+        description="Meet the upsampling operators: print what each makes of a few numbers, with the three views\n"
+        "of the transposed convolution, and draw what each makes of a photograph.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    names = ", ".join(public_operators())
+    parser.add_argument("--version", action="version", version=f"upnet {VERSION}")
+    parser.add_argument("--operator", metavar="NAME", help=f"show one operator only: {names}, or my.module.Operator")
+    parser.add_argument(
+        "--set",
+        metavar="SETTING=VALUE",
+        action="append",
+        default=[],
+        help="a setting of that operator, such as kernel_size=4 or a=-0.75; may be given more than once",
+    )
+    parser.add_argument(
+        "--scale",
+        type=_scale,
+        default=2,
+        help=f"how many times as large the output is, from 1 to {LARGEST_SCALE} (default: 2); "
+        "operators that take whole numbers only are left out of a fractional one",
+    )
+    parser.add_argument(
+        "--input",
+        type=_numbers,
+        default="1 2; 3 4",
+        metavar="NUMBERS",
+        help='the numbers to enlarge, rows separated by semicolons (default: "1 2; 3 4")',
+    )
+    parser.add_argument(
+        "--picture",
+        type=user_path,
+        metavar="OUT.png",
+        help="also draw every operator on a detail of a photograph, with its impulse response and spectrum",
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, help="of the initial weights in the picture, which are not trained (default: 0)"
+    )
+    return parser
+
+
+def _scale(text: str) -> float:
+    try:
+        scale = float(text)
+    except ValueError:
+        scale = math.nan
+    if not 1 <= scale <= LARGEST_SCALE:
+        raise argparse.ArgumentTypeError(f"a scale is a number from 1 to {LARGEST_SCALE}; got {text!r}")
+    return int(scale) if scale == int(scale) else scale
+
+
+def _numbers(text: str) -> Tensor:
+    """(h, w) in float64 from rows separated by semicolons."""
+    try:
+        rows = [[float(value) for value in row.replace(",", " ").split()] for row in text.split(";")]
+    except ValueError as fault:
+        raise argparse.ArgumentTypeError(f"numbers are needed, as in '1 2; 3 4'; got {text!r}") from fault
+    if not rows[0] or any(len(row) != len(rows[0]) for row in rows):
+        raise argparse.ArgumentTypeError(f"every row needs equally many numbers, one at least; got {text!r}")
+    if sum(len(row) for row in rows) > MOST_VALUES or not all(math.isfinite(value) for row in rows for value in row):
+        raise argparse.ArgumentTypeError(f"at most {MOST_VALUES} finite numbers can be shown; got {text!r}")
+    return torch.tensor(rows, dtype=torch.float64)
+
+
+def _settings(pairs: Sequence[str]) -> dict[str, Any]:
+    settings: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise ValueError(f"--set takes SETTING=VALUE, as in kernel_size=4; got {pair!r}")
+        public = public_operators()
+        try:
+            settings[name] = public[value] if value in public else ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            settings[name] = value  # A word: kernel=lagrange.
+    return settings
+
+
+def _choose(name: str | None, scale: float) -> tuple[list[type[Upsampler]], list[str]]:
+    """The operators to show, and the names of those that don't have the scale."""
+    if name is not None:
+        return [find_operator(name)], []
+    public = public_operators()
+    left_out = [] if scale == int(scale) else [name for name, operator in public.items() if not operator.fractional]
+    return [operator for name, operator in public.items() if name not in left_out], left_out
+
+
+def _print(specimens: Sequence[Specimen], x: Tensor, scale: float, left_out: Sequence[str]) -> None:
+    # A console that cannot spell Cᵀ gets a question mark instead of an exception.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+    print_page(Console(highlight=False), specimens, x, scale, left_out)
+
+
+def _check_target(path: Path) -> None:
+    if path.suffix.lower() != ".png":
+        raise ValueError(f"the picture is written as PNG: its name must end in .png; got {str(path)!r}")
+    if path.is_dir():
+        raise ValueError(f"{str(path)!r} is a folder: name a file in it")
+    if not path.parent.is_dir():
+        raise ValueError(f"there is no folder {str(path.parent)!r} to write the picture into: make it first")
+    if not os.access(path.parent, os.W_OK):
+        raise ValueError(f"the folder {str(path.parent)!r} cannot be written to: choose another")
+
+
+def _draw(operators: Sequence[type[Upsampler]], settings: Mapping[str, Any], options: argparse.Namespace) -> None:
+    # Only the picture needs matplotlib and a photograph; the text does not wait for them.
+    from upnet.gallery.figure import draw, save
+
+    torch.manual_seed(options.seed)
+    specimens = [prepare(operator, options.scale, settings) for operator in operators]
+    figure = draw(specimens, options.scale, options.seed)
+    try:
+        width, height = save(figure, options.picture, specimens)
+    except OSError as fault:
+        raise ValueError(f"the picture cannot be written to {str(options.picture)!r}: {fault.strerror}") from fault
+    print(f"  Drawn: {options.picture}, {width} × {height} pixels\n")

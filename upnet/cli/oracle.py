@@ -1,0 +1,127 @@
+"""The command line of `python -m upnet.study oracle`."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from upnet.cli.startup import at_work
+from upnet.utils.overrides import user_path
+
+if TYPE_CHECKING:
+    from argparse import _SubParsersAction
+
+SCALES = range(2, 9)
+
+EXAMPLES = """\
+examples:
+  python -m upnet.study oracle
+  python -m upnet.study oracle --train BSDS399/HR --test Set5 Set14 --markdown oracle.md
+  python -m upnet.study oracle --train BSDS399/HR --test Set5 --scale 3 --pictures 100 --protocol y-float
+"""
+
+
+def add_parser(commands: "_SubParsersAction[Any]") -> None:
+    """Add the command to those of `python -m upnet.study`; nothing heavy is imported before it runs."""
+    parser = commands.add_parser(
+        "oracle",
+        help="the exact optimum of every linear upsampler, without training",
+        description="Fit the exact least-squares optimum of every linear upsampler on one set of pictures and score it "
+        "on another.\nNothing is trained: it shows what a structure's support is worth, and it checks operators, data "
+        "and metrics together.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--train", nargs="+", metavar="FOLDER", help="pictures to fit on (default: 20 dead leaves, painted on the spot)"
+    )
+    parser.add_argument(
+        "--test", nargs="+", metavar="FOLDER", help="pictures to score (default: four photographs of scikit-image)"
+    )
+    parser.add_argument(
+        "--scale",
+        nargs="+",
+        type=int,
+        choices=SCALES,
+        default=[2, 3, 4],
+        metavar="S",
+        help=f"whole scales from {SCALES[0]} to {SCALES[-1]} (default: 2 3 4)",
+    )
+    parser.add_argument(
+        "--protocol",
+        choices=("rgb8", "y-float"),
+        default="y-float",
+        help="y-float fits and enlarges the Y plane; rgb8 fits on Y and enlarges R, G and B alike (default: y-float)",
+    )
+    parser.add_argument(
+        "--own-borders",
+        action="store_true",
+        help="leave what lies beyond a test picture's border to the operator, whose convolutions see zeros, instead "
+        "of repeating the outermost pixels",
+    )
+    parser.add_argument("--pictures", type=_count, metavar="N", help="fit on N pictures, spread evenly over all")
+    parser.add_argument("--cache-dir", type=user_path, metavar="FOLDER", help="where decoded pictures are kept")
+    parser.add_argument("--json", type=user_path, metavar="FILE", help="write everything, picture by picture, as JSON")
+    parser.add_argument("--markdown", type=user_path, metavar="FILE", help="write the tables as Markdown")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Print the tables, and write the files that were asked for.
+
+    The JSON, schema 1: {"schema": 1, "versions": {…}, "scales": {SCALE: {"protocol": {…}, "borders": …, "trained_on":
+    pictures, "train" and "test": {NAME: {"digest": hash of its pixels, "pictures": how many, "lr_from": …}},
+    "structures": [{"structure": name, "parameters": …, "taps": [fewest, most], "train_psnr": dB, "tests": {NAME:
+    {"psnr": mean dB, "ssim": mean, "images": {FILE: {"psnr": …, "ssim": …}}}}}]}}}. Where the protocol is y-float, LR
+    is made anew from HR, wherever it came from. An infinite PSNR is the string "inf".
+
+    Raises ValueError for folders that cannot be read or written, and for pictures that are too small.
+    """
+    for path in (options.json, options.markdown):
+        _check_target(path)
+    from upnet.evaluation.results import write_json
+    from upnet.metrics import Protocol
+    from upnet.study.oracle.experiment import Question, answer
+    from upnet.study.oracle.tables import markdown, print_tables
+    from upnet.utils.atomic_io import write_whole
+    from upnet.utils.provenance import versions
+
+    at_work()
+    question = Question(
+        Protocol(options.protocol),
+        options.train,
+        options.test,
+        options.pictures,
+        options.cache_dir,
+        "own" if options.own_borders else "repeated",
+    )
+    scales = sorted(set(options.scale))
+    content = {
+        "schema": 1,
+        "scales": {str(scale): answer(question, scale) for scale in scales},
+        "versions": versions(),
+    }
+    print_tables(content)
+    if options.json is not None:
+        write_json(content, options.json)
+    if options.markdown is not None:
+        write_whole(markdown(content), options.markdown)
+    for path in (options.json, options.markdown):
+        if path is not None:
+            print(f"Written to {path}")
+
+
+def _count(text: str) -> int:
+    count = int(text) if text.isdecimal() else 0
+    if count < 1:
+        raise argparse.ArgumentTypeError(f"a number of pictures is 1 or larger; got {text!r}")
+    return count
+
+
+def _check_target(path: Path | None) -> None:
+    """Before minutes are spent: whether the file can be written."""
+    if path is None:
+        return
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder: name a file in it")
+    if not path.parent.is_dir():
+        raise ValueError(f"there is no folder {path.parent} to write {path.name} into: make it first")

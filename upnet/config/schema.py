@@ -1,0 +1,93 @@
+"""The settings at the root of a config, which no class owns."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Lt, MinLen
+
+from upnet.config import Component
+from upnet.utils.device import Precision
+
+
+@dataclass
+class ProtocolSettings:
+    """See upnet.metrics.Protocol."""
+
+    name: Literal["rgb8", "y-float"]
+    channel: Literal["y", "rgb"]
+    crop: Annotated[int, Ge(0)] | None
+    grey: Literal["studio", "full"]
+
+
+@dataclass
+class StudySettings:
+    """See configs/experiment/study.yaml, and upnet.study.design.Design."""
+
+    name: str
+    arms: dict[str, str | list[str]]
+    reference: str
+    seeds: list[Annotated[int, Ge(0), Lt(2**32)]]
+    factors: dict[str, dict[str, str | list[str]]]
+    regime: Literal["N", "P", "F", "S"]
+    dry_run: bool
+    accept_other_code: bool
+    worker: int | str
+
+
+@dataclass
+class TrainSettings:
+    """What configs/train.yaml may say at its root; the yaml tells what each is for."""
+
+    model: Component
+    data: Component
+    loss: Component
+    optimizer: Component
+    scheduler: Component
+    trainer: Component
+    callbacks: dict[str, Component | None]
+    logger: Component | list[Component] | dict[str, Component | None] | None
+    protocol: ProtocolSettings
+    scale: Annotated[int, Ge(2)]
+    steps: Annotated[int, Ge(1)]
+    validations: Annotated[int, Ge(1)]
+    seed: Annotated[int, Ge(0), Lt(2**32)]
+    precision: Precision | Literal[16, 32]
+    ema: Annotated[float, Ge(0), Lt(1)]
+    channels_last: bool
+    compile: bool
+    graph: Literal["auto"] | bool
+    keep_memory: bool
+    max_pixels: Annotated[int, Ge(1)] | None
+    ckpt: str | None
+    study: StudySettings | None
+    debug: bool
+    run_dir: str
+
+
+@dataclass
+class EvaluateSettings:
+    """What configs/evaluate.yaml may say at its root; the yaml tells what each is for."""
+
+    data: Component
+    protocol: ProtocolSettings
+    checkpoint: str | Annotated[list[str], MinLen(1)] | None
+    study: str | None
+    results: str | Annotated[list[str], MinLen(1)] | None
+    baseline: Literal["nearest", "bilinear", "bicubic", "lanczos"] | None
+    input: str | None
+    output: str | None
+    export: str | None
+    tile: Literal["auto", "none"] | Annotated[int, Ge(16)]
+    ensemble: Literal["none", "x8"]
+    alpha: Literal["bicubic", "network"]
+    max_pixels: Annotated[int, Ge(1)] | None
+    measures: str | list[str] | None
+    mixed: bool
+    weights: Literal["ema", "raw"]
+    trust: str | list[str] | None
+    save_images: bool
+    device: str
+    scale: Annotated[int, Ge(2)]
+    seed: Annotated[int, Ge(0)]
+    debug: bool
+    run_dir: str

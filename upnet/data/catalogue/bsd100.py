@@ -1,0 +1,32 @@
+"""BSD100: the pictures that Berkeley's segmentation benchmark tested on."""
+
+from upnet.data.catalogue.archives import BERKELEY, BSDS500, EDSR, super_image
+from upnet.data.catalogue.base import Published
+from upnet.data.catalogue.layout import BENCHMARK, Layout
+
+
+class BSD100(Published):
+    """A hundred photographs: the test pictures of BSDS300, which are the validation pictures of BSDS500.
+
+    Martin et al., "A database of human segmented natural images and its application to evaluating segmentation
+    algorithms and measuring ecological statistics"
+    (https://doi.org/10.1109/ICCV.2001.937655).
+    """
+
+    title = "BSD100"
+    count = 100
+    page = f"{BERKELEY}/segbench"
+    terms = "research, not commercial"
+    licence = "Berkeley gives the photographs, which come from Corel, for non-commercial research and education."
+    offers = (EDSR, super_image("BSD100", 100, 16_000_000, (4_300_000, 2_000_000, 1_200_000)), BSDS500)
+    folders = ("BSD100", "B100", "BSDS100")
+    around = ("benchmark",)
+    layouts = (
+        *BENCHMARK,
+        Layout(hr=("BSR/BSDS500/data/images/val",)),
+        Layout(hr=("BSDS500/data/images/val",)),
+        Layout(hr=("data/images/val",), bare=True),
+        Layout(hr=("images/val",), bare=True),
+        Layout(hr=("val",), bare=True),
+    )
+    scales = (2, 3, 4)

@@ -1,0 +1,47 @@
+"""BSDS500 less what is scored."""
+
+from upnet.data.catalogue.archives import BERKELEY, BSDS500
+from upnet.data.catalogue.base import Archive, Offer, Published
+from upnet.data.catalogue.layout import Layout
+
+MIRROR = Offer(
+    by="the Berkeley Institute for Data Science, at GitHub",
+    archives=(
+        Archive(
+            "https://github.com/BIDS/BSDS500/archive/refs/heads/master.zip",
+            to="BSR/BSDS500/data/images",
+            part="BSDS500/data/images",
+            roughly=70_000_000,
+            count=500,
+        ),
+    ),
+    mirror=True,
+)
+
+
+class BSDS(Published):
+    """The 399 photographs of BSDS500's train and test that no benchmark holds.
+
+    Its validation pictures are BSD100, and its 302003.jpg is the picture "woman" of Set5.
+
+    Arbeláez et al., "Contour detection and hierarchical image segmentation"
+    (https://doi.org/10.1109/TPAMI.2010.161).
+    """
+
+    title = "BSDS"
+    count = 399
+    training = True
+    page = f"{BERKELEY}/resources.html"
+    terms = "research, not commercial"
+    licence = "Berkeley gives the photographs, which come from Corel, for non-commercial research and education."
+    offers = (BSDS500, MIRROR)
+    folders = ("BSDS399", "BSDS400")
+    layouts = (
+        Layout(hr=("HR",), bare=True),
+        Layout(hr=("BSR/BSDS500/data/images/train", "BSR/BSDS500/data/images/test")),
+        Layout(hr=("BSDS500/data/images/train", "BSDS500/data/images/test")),
+        Layout(hr=("data/images/train", "data/images/test"), bare=True),
+        Layout(hr=("images/train", "images/test"), bare=True),
+        Layout(hr=("train", "test"), bare=True),
+    )
+    left_out = frozenset({"302003"})

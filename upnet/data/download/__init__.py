@@ -1,1 +1,0 @@
-"""Get published sets: fetch archives, check them, unpack the pictures in them."""

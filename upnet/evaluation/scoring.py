@@ -1,0 +1,129 @@
+"""Whatever enlarges pictures, scored beside bicubic; training and evaluation score by the same functions."""
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Literal
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from upnet.data import Store
+from upnet.data.datasets import Pictures
+from upnet.evaluation.results import Tally
+from upnet.inference.enlarge import enlarge, x8
+from upnet.inference.tiling import Tiling
+from upnet.metrics import BASELINES, Protocol, Score
+from upnet.metrics.perceptual import Measure
+from upnet.models import EncoderDecoder
+
+Method = Callable[[Tensor], Tensor]
+"""What is scored: (3 or 1, h, w), uint8 or in [0, 1] -> (3 or 1, scale·h, scale·w) about [0, 1]."""
+
+Ensemble = Literal["none", "x8"]
+
+Look = Callable[[str, str, Tensor], None]
+"""Called with the data set's name, the picture's name and the output, (3 or 1, H, W) about [0, 1]."""
+
+
+def check_protocol(net: EncoderDecoder, protocol: Protocol) -> None:
+    """Raise ValueError where a network can't be scored by a protocol: y-float hands it luma alone."""
+    if protocol.name == "y-float" and net.channels != 1:
+        raise ValueError(
+            "protocol=y-float scores networks on luma, and this one has model.channels=3; take protocol=rgb8"
+        )
+
+
+def by_network(net: EncoderDecoder, tile: Tiling = "auto", ensemble: Ensemble = "none") -> Method:
+    """A network as a method, in float32 on its own device; see `upnet.inference.enlarge`."""
+
+    def method(small: Tensor) -> Tensor:
+        small = small / 255 if small.dtype == torch.uint8 else small
+        whole = partial(enlarge, net, tile=tile)
+        return x8(whole, small) if ensemble == "x8" else whole(small)
+
+    return method
+
+
+def by_baseline(name: str, scale: int) -> Method:
+    """An interpolation as a method, in float64: one of `upnet.metrics.BASELINES`."""
+    return lambda small: BASELINES[name](small, scale)
+
+
+def check_sizes(sets: Mapping[str, Store], scale: int, protocol: Protocol) -> None:
+    """Raise ValueError, before anything is computed, where a picture is too small to be scored."""
+    for dataset, store in sets.items():
+        for name, size in zip(store.names, store.sizes, strict=True):
+            protocol.check_size(f"{name} of {dataset}", size, scale)
+
+
+def prepare(lr: Tensor, hr: Tensor, grey: bool, scale: int, protocol: Protocol) -> tuple[Tensor, Tensor]:
+    """What a method is given, and what its output is held against.
+
+    lr, hr: (3, h, w) and (3, H, W) uint8. Under y-float LR is made anew from HR, in floating point.
+    grey:   whether the picture has a single channel, which protocol.grey may treat in its own way.
+    """
+    target = hr[:1] if grey and protocol.grey == "full" else hr
+    return protocol.degrade(target, scale) if protocol.name == "y-float" else (lr, target)
+
+
+def score(
+    method: Method, small: Tensor, target: Tensor, scale: int, protocol: Protocol, measures: Sequence[Measure] = ()
+) -> tuple[Tensor, Score]:
+    """What a method makes of one picture, (3 or 1, H, W) about [0, 1], and its score; small, target: see `prepare`."""
+    output = method(small)
+    told = protocol.score(output, target, scale)
+    if not measures:
+        return output, told
+    pictures = protocol.pictures(output, target, scale)
+    return output, Score(told.psnr, told.ssim, measures={measure.name: measure(*pictures) for measure in measures})
+
+
+def begin(name: str, store: Store, protocol: Protocol) -> Tally:
+    """The empty tally of a data set, with what tells its pictures from others."""
+    if protocol.name == "y-float":
+        # LR is made from HR, so that LR pictures, which a store has as well, are none of the score's business.
+        return Tally(name, hashlib.sha256("\n".join(store.digests).encode()).hexdigest(), "imresize")
+    return Tally(name, store.digest, store.lr_from + ", rounded up" * store.lr_rounded_up)
+
+
+def score_sets(
+    net: EncoderDecoder,
+    sets: Mapping[str, Store],
+    protocol: Protocol,
+    look: Look | None = None,
+    tile: Tiling = "auto",
+    ensemble: Ensemble = "none",
+    measures: Sequence[Measure] = (),
+) -> Iterable[Tally]:
+    """A network's Tally per set. Raises ValueError where the network can't be scored by the protocol."""
+    check_protocol(net, protocol)
+    device = next(net.parameters()).device
+    return score_method(by_network(net, tile, ensemble), net.scale, device, sets, protocol, look, measures)
+
+
+def score_method(
+    method: Method,
+    scale: int,
+    device: torch.device,
+    sets: Mapping[str, Store],
+    protocol: Protocol,
+    look: Look | None = None,
+    measures: Sequence[Measure] = (),
+) -> Iterable[Tally]:
+    """A Tally per set of any method, which is given pictures on `device`, beside bicubic."""
+    check_sizes(sets, scale, protocol)
+    bicubic = by_baseline("bicubic", scale)
+    for dataset, store in sets.items():
+        tally = begin(dataset, store, protocol)
+        pictures = Pictures(store)
+        bar = tqdm(range(len(pictures)), desc=dataset, unit="picture", leave=False, disable=None)
+        for item in (pictures[index] for index in bar):
+            lr, hr = item["lr"].to(device), item["hr"].to(device)
+            small, target = prepare(lr, hr, item["grey"], scale, protocol)
+            output, scored = score(method, small, target, scale, protocol, measures)
+            tally.add(item["name"], scored, score(bicubic, small, target, scale, protocol, measures)[1])
+            if look is not None:
+                look(dataset, item["name"], output)
+        yield tally

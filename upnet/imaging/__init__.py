@@ -1,0 +1,1 @@
+"""Image files: reading, writing, metadata, colour conversion and MATLAB-compatible resizing."""

@@ -1,0 +1,1 @@
+"""Upscaling images with a trained network, whole or tile by tile."""

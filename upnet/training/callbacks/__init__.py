@@ -1,0 +1,21 @@
+"""What happens beside the steps of a training."""
+
+from upnet.training.callbacks.checkpoint_io import CheckpointFiles, earlier_paths
+from upnet.training.callbacks.checkpoints import Checkpoints
+from upnet.training.callbacks.finite import NonFiniteLossError, StopAtNonFiniteLoss
+from upnet.training.callbacks.image_grid import ImageGrid
+from upnet.training.callbacks.interrupt import SaveAtInterrupt
+from upnet.training.callbacks.progress import Progress
+from upnet.training.callbacks.scalars import Scalars
+
+__all__ = [
+    "CheckpointFiles",
+    "Checkpoints",
+    "ImageGrid",
+    "NonFiniteLossError",
+    "Progress",
+    "SaveAtInterrupt",
+    "Scalars",
+    "StopAtNonFiniteLoss",
+    "earlier_paths",
+]

@@ -1,0 +1,94 @@
+"""Stop a training whose loss is no number any more."""
+
+import math
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from upnet.utils.run_dirs import LAST
+
+
+class NonFiniteLossError(RuntimeError):
+    """The loss, or the weights, became NaN or infinite; the message says at which step, and what to go on with."""
+
+
+class StopAtNonFiniteLoss(pl.Callback):
+    """Raise NonFiniteLossError as soon as a loss is NaN or infinite, before anything of it is saved.
+
+    On a GPU, reading every loss would make the device wait for Python at every batch. Therefore the losses of `every`
+    batches are copied to the host together, and checked when the next ones are copied. All losses are checked before
+    every validation and before anything is saved. The error names the first bad step in either case. The weights are
+    checked before a validation and before a checkpoint only: a gradient can overflow although its loss is finite.
+    """
+
+    def __init__(self, every: int = 20) -> None:
+        self.every = every
+        self._losses: Tensor | None = None
+        self._copied: tuple[Tensor, torch.cuda.Event, int] | None = None
+        self._batch = -1
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Note the batch's loss, and look."""
+        loss = outputs["loss"].detach()
+        self._batch = batch_idx
+        if loss.device.type != "cuda":
+            if not bool(torch.isfinite(loss)):
+                self._stop(trainer, "the loss is", batch_idx)
+            return
+        if self._losses is None:
+            self._losses = torch.zeros(self.every, device=loss.device)
+        self._losses[batch_idx % self.every] = loss
+        if (batch_idx + 1) % self.every == 0:
+            self._look_at_copied(trainer)
+            copy = torch.empty(self.every, pin_memory=True).copy_(self._losses, non_blocking=True)
+            event = torch.cuda.Event()
+            event.record()
+            self._copied = copy, event, batch_idx
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Nobody wants the scores of lost weights."""
+        self._look_at_all(trainer, pl_module)
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Lost weights must not take the place of good ones."""
+        self._look_at_all(trainer, pl_module)
+
+    def _look_at_all(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._look_at_copied(trainer)
+        if self._losses is not None:
+            self._look(trainer, self._losses.cpu(), self._batch)
+        if not all(bool(torch.isfinite(weight).all()) for weight in pl_module.parameters()):
+            self._stop(trainer, "the weights are", trainer.global_step * trainer.accumulate_grad_batches - 1)
+
+    def _look_at_copied(self, trainer: pl.Trainer) -> None:
+        """Look at the losses that were copied last. The GPU has long been past them."""
+        if self._copied is not None:
+            losses, event, newest = self._copied
+            event.synchronize()
+            self._copied = None
+            self._look(trainer, losses, newest)
+
+    def _look(self, trainer: pl.Trainer, losses: Tensor, newest: int) -> None:
+        """losses: those of the `every` batches up to number `newest`, each at its batch's number modulo `every`."""
+        for batch in range(max(0, newest - self.every + 1), newest + 1):
+            if not math.isfinite(losses[batch % self.every].item()):
+                self._stop(trainer, "the loss is", batch)
+
+    @staticmethod
+    def _stop(trainer: pl.Trainer, what: str, batch: int) -> NoReturn:
+        last = Path(str(getattr(trainer.checkpoint_callback, "dirpath", ""))) / LAST
+        saved = last if last.is_file() else "none was saved yet"
+        origin = trainer.datamodule.data.sampler().origin(batch)  # pyright: ignore[reportAttributeAccessIssue]
+        pictures = ", ".join(dict.fromkeys(name for name, *_ in origin))
+        raise NonFiniteLossError(
+            f"{what} no longer finite at step {batch // trainer.accumulate_grad_batches + 1}, in a batch of "
+            f"{pictures}. The last good checkpoint: {saved}. Try a lower optimizer.lr, "
+            "trainer.gradient_clip_val=1, or precision=32"
+        )

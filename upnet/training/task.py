@@ -1,0 +1,230 @@
+"""The one LightningModule: a network, how it learns and how it is scored."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+
+from upnet.checkpoint import describe
+from upnet.evaluation.results import Tally
+from upnet.evaluation.scoring import begin, by_baseline, by_network, check_protocol, prepare, score
+from upnet.imaging.colour import luma
+from upnet.metrics import Protocol, Score, gain
+from upnet.models import EncoderDecoder
+from upnet.training.ema import EMA
+from upnet.training.step_recorder import GraphSetting, StepRecorder
+
+Weights = Literal["ema", "raw"]
+
+
+class Task(pl.LightningModule):
+    """Train a network on batches {"lr": (N, 3, h, w), "hr": (N, 3, s·h, s·w)} of uint8, score it on whole pictures.
+
+    net:           the network.
+    config:        its resolved config as plain data, which a checkpoint carries.
+    settings:      what else the result depends on, as plain data; a checkpoint is resumed under the same only.
+    loss:          of the output and the target, both (N, C, H, W) in [0, 1].
+    optimizer:     called with the parameters.
+    scheduler:     called with the optimizer and the number of steps.
+    steps:         of the optimizer, in all.
+    protocol:      what validation scores by.
+    ema:           the decay of the averaged weights, which are scored and saved beside the raw ones.
+    channels_last: whether pictures and weights lie in memory channel by channel (False) or pixel by pixel (True).
+    compile:       whether training runs through torch.compile.
+    graph:         whether optimizer steps are recorded as CUDA graphs: see StepRecorder.
+
+    Scores are taken in float32, whatever training computes in.
+    """
+
+    def __init__(
+        self,
+        net: EncoderDecoder,
+        config: Mapping[str, Any],
+        settings: Mapping[str, Any],
+        loss: nn.Module,
+        optimizer: Callable[..., Optimizer],
+        scheduler: Callable[..., LRScheduler],
+        steps: int,
+        protocol: Protocol,
+        ema: float = 0.999,
+        channels_last: bool = True,
+        compile: bool = False,
+        graph: GraphSetting = "auto",
+    ) -> None:
+        super().__init__()
+        check_protocol(net, protocol)
+        self.config = dict(config)
+        self.settings = dict(settings)
+        self.loss = loss
+        self.make_optimizer, self.make_scheduler = optimizer, scheduler
+        self.steps = steps
+        self.protocol = protocol
+        self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
+        self.net = net.to(memory_format=self.memory_format)
+        self.ema = EMA(self.net, ema)
+        self.tallies: dict[Weights, dict[str, Tally]] = {"ema": {}, "raw": {}}
+        self._baselines: dict[tuple[str, str], Score] = {}
+        self._compile = compile
+        self.recorder = StepRecorder(graph)
+        # In a list, since a module's modules end up in its checkpoints, and this one shares its weights with `net`.
+        self._forward: list[Callable[[Tensor], Tensor]] = [self.net]
+
+    def setup(self, stage: str) -> None:
+        """Compile, where that was asked for."""
+        if self._compile and stage == "fit":
+            self._forward = [torch.compile(self.net)]
+
+    def configure_optimizers(self) -> Any:
+        """The optimizer of the raw weights, and its schedule by steps."""
+        optimizer = self.make_optimizer(self.net.parameters())
+        scheduler = self.make_scheduler(optimizer, self.steps)
+        schedule = {"scheduler": scheduler, "interval": "step", "reduce_on_plateau": False}
+        return {"optimizer": optimizer, "lr_scheduler": schedule}
+
+    def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
+        """Step the schedule after an optimizer step; one that waits for a plateau steps after a validation."""
+        if not isinstance(scheduler, ReduceLROnPlateau):
+            scheduler.step()
+
+    def on_train_start(self) -> None:
+        """Prepare the optimizer for being recorded, now that its state is loaded."""
+        self.recorder.start(self)
+
+    def on_train_end(self) -> None:
+        """Free the recording."""
+        self.recorder.stop()
+
+    def on_train_batch_start(self, batch: dict[str, Tensor], batch_idx: int) -> None:
+        """Record the step, where it is time to."""
+        self.recorder.before_batch(self, batch, batch_idx)
+
+    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
+        """The loss of one batch. A recorded step ends with the last of its batches: weights and average are updated."""
+        loss = self.recorder.loss(self, batch, batch_idx)
+        return self.batch_loss(batch) if loss is None else loss
+
+    def batch_loss(self, batch: dict[str, Tensor]) -> Tensor:
+        """The loss of {"lr": (N, 3, h, w), "hr": (N, 3, H, W)} of uint8, ()."""
+        lr, hr = self._pictures(batch["lr"]), self._pictures(batch["hr"])
+        return self.loss(self._forward[0](lr), hr)
+
+    def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
+        """Backpropagate; a recorded step has done so."""
+        if not self.recorder.replaying:
+            super().backward(loss, *args, **kwargs)
+
+    def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: Optimizer) -> None:
+        """Drop the gradients; a recorded step overwrites them."""
+        if not self.recorder.replaying:
+            super().optimizer_zero_grad(epoch, batch_idx, optimizer)
+
+    def optimizer_step(
+        self,
+        epoch: int,
+        batch_idx: int,
+        optimizer: Any,
+        optimizer_closure: Callable[[], Any] | None = None,
+    ) -> None:
+        """Step, and average the weights: whatever is saved after a step belongs to the same step."""
+        if self.recorder.replaying:
+            assert optimizer_closure is not None
+            optimizer_closure()  # replays the step, counts it, and hands the loss to Lightning
+            return
+        with self.recorder.launching():
+            super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
+        self.ema.update(self.net, self.global_step + 1)
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """End with a validation: Lightning has one at a stop, not at a last step that the interval doesn't meet."""
+        if self.global_step >= self.steps:
+            self.trainer.should_stop = True
+
+    def on_validation_epoch_start(self) -> None:
+        """Begin the tallies of every set."""
+        sets = self.trainer.datamodule.data.val_sets()  # pyright: ignore[reportAttributeAccessIssue]
+        for weights in self.tallies:
+            self.tallies[weights] = {name: begin(name, store, self.protocol) for name, store in sets.items()}
+
+    def validation_step(self, batch: dict[str, Any], batch_idx: int, dataloader_idx: int = 0) -> dict[str, Any]:
+        """Score one picture by raw and averaged weights; what the averaged ones made of it is returned as "output"."""
+        dataset = list(self.tallies["ema"])[dataloader_idx]
+        name, scale = batch["name"], self.net.scale
+        small, target = prepare(batch["lr"], batch["hr"], batch["grey"], scale, self.protocol)
+        baseline = self._baseline(dataset, name, small, target)
+        _, raw = score(by_network(self.net), small, target, scale, self.protocol)
+        output, averaged = score(by_network(self.ema.net), small, target, scale, self.protocol)
+        self.tallies["raw"][dataset].add(name, raw, baseline)
+        self.tallies["ema"][dataset].add(name, averaged, baseline)
+        return {"dataset": dataset, "name": name, "output": output}
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the means; `val/psnr`, the mean of the sets' means by averaged weights, is what `best` goes by."""
+        self._put_together()
+        scalars: dict[str, float] = {}
+        for weights, tallies in self.tallies.items():
+            suffix = "" if weights == "ema" else "_raw"
+            for name, tally in tallies.items():
+                network, baseline = tally.means()
+                scalars[f"{name}/psnr{suffix}"], scalars[f"{name}/ssim{suffix}"] = network.psnr, network.ssim
+                scalars[f"{name}/gain{suffix}"] = gain(baseline.psnr, network.psnr)
+        # Not through self.log, which would name the step before the one that was validated.
+        for logger in self.loggers:
+            logger.log_metrics(scalars, self.global_step)
+        overall = [tally.means()[0].psnr for tally in self.tallies["ema"].values()]
+        self.log("val/psnr", sum(overall) / len(overall), logger=False)
+        self.log("PSNR", sum(overall) / len(overall), prog_bar=True, logger=False)
+        scheduler = self.lr_schedulers()
+        if isinstance(scheduler, ReduceLROnPlateau):
+            scheduler.step(sum(overall) / len(overall))
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """What makes a checkpoint describe itself."""
+        checkpoint["upnet"] = describe(self.config, self.settings, self.net.scale, self.global_step)
+        for state in checkpoint.get("optimizer_states", ()):
+            self.recorder.portable(state)
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: Optimizer,
+        gradient_clip_val: int | float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip by norm, or by value, as the trainer says."""
+        if self.trainer.precision == "16-mixed":
+            # Only Lightning knows the scale that float16's gradients are multiplied by.
+            self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
+        elif gradient_clip_val:
+            # Lightning refuses fused optimizers under mixed precision, which is right for float16 alone.
+            by_value = (gradient_clip_algorithm or "norm").lower() == "value"
+            clip = nn.utils.clip_grad_value_ if by_value else nn.utils.clip_grad_norm_
+            clip(self.net.parameters(), gradient_clip_val)
+
+    def _pictures(self, batch: Tensor) -> Tensor:
+        """(N, 3, H, W) uint8 -> (N, C, H, W) in [0, 1], C as the network has it."""
+        pictures = batch.to(dtype=torch.float32, memory_format=self.memory_format).div_(255)
+        return pictures if self.net.channels == 3 else luma(pictures)
+
+    def _put_together(self) -> None:
+        """Every process has scored its share of the pictures: give all of them all scores, in the order of the sets."""
+        if self.trainer.world_size == 1:
+            return
+        parts: list[Any] = [None] * self.trainer.world_size
+        torch.distributed.all_gather_object(parts, self.tallies)
+        sets = self.trainer.datamodule.data.val_sets()  # pyright: ignore[reportAttributeAccessIssue]
+        for weights, tallies in self.tallies.items():
+            for name, tally in tallies.items():
+                network = {key: score for part in parts for key, score in part[weights][name].network.items()}
+                baseline = {key: score for part in parts for key, score in part[weights][name].baseline.items()}
+                tally.network = {picture: network[picture] for picture in sets[name].names}
+                tally.baseline = {picture: baseline[picture] for picture in sets[name].names}
+
+    def _baseline(self, dataset: str, name: str, small: Tensor, target: Tensor) -> Score:
+        """Bicubic's score of one picture: the same at every validation, so taken once."""
+        if (dataset, name) not in self._baselines:
+            bicubic = by_baseline("bicubic", self.net.scale)
+            self._baselines[dataset, name] = score(bicubic, small, target, self.net.scale, self.protocol)[1]
+        return self._baselines[dataset, name]

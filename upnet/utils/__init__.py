@@ -1,0 +1,1 @@
+"""Helpers without knowledge of networks: atomic files, locks, paths, devices, provenance."""

@@ -1,3 +1,0 @@
-"""Which upnet this is."""
-
-VERSION = "0.1.0"
