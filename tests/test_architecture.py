@@ -12,26 +12,20 @@ from support import CONFIGS, ROOT
 
 PACKAGE = ROOT / "upnet"
 LAYERS = [
-    "utils",
-    "site",
-    "config",
-    "imaging",
-    "losses",
-    "schedulers",
-    "blocks",
-    "upsample",
-    "encoders",
-    "metrics",
-    "data",
-    "models",
-    "checkpoint",
-    "audit",
-    "inference",
-    "evaluation",
-    "gallery",
-    "training",
-    "study",
-    "cli",
+    *(
+        "utils",
+        "site",
+        "config",
+        "imaging",
+        "losses",
+        "schedulers",
+        "blocks",
+        "upsample",
+        "encoders",
+        "metrics",
+        "data",
+    ),
+    *("models", "checkpoint", "audit", "inference", "evaluation", "gallery", "training", "study", "cli"),
 ]
 """Every package of upnet; each may import the ones before it. A `__main__` module belongs to `cli`."""
 LIBRARIES = {
