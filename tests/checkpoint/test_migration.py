@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 
 from upnet.checkpoint import describe, load_network, migration
 from upnet.checkpoint.loading import read
-from upnet.checkpoint.migration import FORMAT, STEPS, migrated
+from upnet.checkpoint.migration import FORMAT, STEPS, migrate, rename_config
 from upnet.training.resume import find_checkpoint
 
 STORED = Path(__file__).parent / "stored"
@@ -60,9 +60,9 @@ def test_steps_follow_each_other_up_to_today(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(migration, "STEPS", dict.fromkeys(range(1, 5), counted))
     monkeypatch.setattr(migration, "FORMAT", 5)
     old = {"format": 2}
-    assert migrated(old, {})[0] == {"format": 5, "steps": [2, 3, 4]}
+    assert migrate(old, {})[0] == {"format": 5, "steps": [2, 3, 4]}
     assert old == {"format": 2}
-    assert migrated({"format": 5}, {})[0] == {"format": 5}
+    assert migrate({"format": 5}, {})[0] == {"format": 5}
 
 
 def test_there_is_a_step_from_every_format() -> None:
@@ -74,3 +74,33 @@ def test_a_newer_format_is_refused_with_a_cure(written: Callable[..., Path]) -> 
     with pytest.raises(ValueError, match=rf"format {FORMAT + 1}, and .* formats 1 to {FORMAT}; install a newer upnet: "
                                          r"it was written by 9\.1"):  # fmt: skip
         load_network(path)
+
+
+def test_components_settings_and_values_are_renamed_at_every_depth(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(migration, "RENAMED_TARGETS", {"upnet.encoders.Old": "upnet.encoders.New"})
+    renamed = {("upnet.encoders.New", "size"): "width", ("settings.data", "patch"): "crop"}
+    monkeypatch.setattr(migration, "RENAMED_SETTINGS", renamed)
+    monkeypatch.setattr(migration, "RENAMED_VALUES", {("upnet.encoders.New", "width"): {"small": 8}})
+    old = {"encoder": [{"_target_": "upnet.encoders.Old", "size": "small", "other": None}], "size": 3}
+    new = {"encoder": [{"_target_": "upnet.encoders.New", "width": 8, "other": None}], "size": 3}
+    assert rename_config(old, "model") == new
+    assert rename_config(new, "model") == new
+    assert old["encoder"][0]["size"] == "small", "the argument is not changed"
+    assert rename_config({"_target_": "upnet.encoders.module.Old"}) == {"_target_": "upnet.encoders.New"}
+    assert rename_config({"_target_": "other.encoders.Old"}) == {"_target_": "other.encoders.Old"}
+    settings = {"data": {"patch": 8, "train": {"patch": 8}}}
+    assert rename_config(settings, "settings") == {"data": {"crop": 8, "train": {"patch": 8}}}
+
+
+def test_renaming_ends_for_a_config_that_contains_itself_or_one_part_many_times() -> None:
+    node: dict[str, object] = {}
+    node["self"] = node
+    assert set(rename_config(node)) == {"self"}
+    wide: object = 1
+    for _ in range(18):
+        wide = [wide] * 100
+    rename_config({"wide": wide})
+    deep: object = 1
+    for _ in range(100_000):
+        deep = [deep]
+    rename_config({"deep": deep})

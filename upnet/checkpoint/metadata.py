@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from upnet.checkpoint.migration import FORMAT, State, Told, migrated
+from upnet.checkpoint.migration import FORMAT, Metadata, State, migrate
 from upnet.config.errors import shown
 from upnet.utils.provenance import VERSION
 
@@ -36,13 +36,13 @@ def understood(content: object) -> dict[str, Any]:
     state = content.get("state_dict") if isinstance(content, dict) else None
     if not isinstance(content, dict) or not isinstance(told, dict) or not isinstance(state, dict):
         raise ValueError("is no checkpoint of upnet: it doesn't say which network its weights belong to")
-    now, weights = migrated(told, state)
+    now, weights = migrate(told, state)
     _check_told(now)
     _check_names(weights)
     return {**content, "upnet": now, "state_dict": weights}
 
 
-def _check_told(told: Told) -> None:
+def _check_told(told: Metadata) -> None:
     missing = [key for key in _SAID if key not in told]
     if missing:
         raise ValueError(f"is no whole checkpoint: it doesn't say its {', '.join(missing)}")

@@ -1,15 +1,16 @@
-"""Formats of a checkpoint, and the way from every older one to today's.
+"""Migration of a checkpoint's metadata from older formats to the current one.
 
 | format | what changed |
 |---|---|
-| 1 | config, scale, step and versions; the first files hold the raw weights twice, later ones also `settings` |
-| 2 | the weights once; `settings`, under which it was trained, always; empty where a file of format 1 doesn't tell |
+| 1 | config, scale, step and versions; the first files contain the raw weights twice, later ones also `settings` |
+| 2 | the weights once; `settings`, the training settings, always; empty where a file of format 1 has none |
+| 3 | renamed components and settings, see RENAMED_TARGETS, RENAMED_SETTINGS and RENAMED_VALUES |
 
-A checkpoint that is trained on by `ckpt=` is read by Lightning as it lies there: a step that renames weights must also
-be taken in `Task.on_load_checkpoint`.
+`ckpt=` resumes from a checkpoint through Lightning, which reads the file without this migration: a step that renames
+weights must also be applied in `Task.on_load_checkpoint`.
 
-A new format needs a step here and, in `tests/checkpoint/stored`, a checkpoint as `train.py` writes it, with an
-input and what that version made of it.
+A new format needs a step here and, in `tests/checkpoint/stored`, a checkpoint written by `train.py`, with an input and
+the network's output for it.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,49 +20,108 @@ from torch import Tensor
 
 from upnet.utils.provenance import VERSION
 
-Told = dict[str, Any]
+Metadata = dict[str, Any]
 State = dict[str, Tensor]
 
+RENAMED_TARGETS: Mapping[str, str] = {}
+"""Old `_target_` -> new one. `upnet.encoders.Old` also stands for `upnet.encoders.module.Old`."""
 
-def _weights_once_and_settings(told: Told, state: State) -> None:
+RENAMED_SETTINGS: Mapping[tuple[str, str], str] = {}
+"""(owner, old setting) -> new setting. The owner is the component's new `_target_`; for settings outside a component it
+is their path in the checkpoint, such as "settings.data"."""
+
+RENAMED_VALUES: Mapping[tuple[str, str], Mapping[Any, Any]] = {}
+"""(owner, new setting) -> {old value: new value}."""
+
+_DEEPEST = 20
+"""Configs that are nested deeper are rejected by `upnet.config.check_targets`; they are not renamed."""
+
+
+def rename_config(config: Any, path: str = "") -> Any:
+    """A copy of a config, or of a part of one, in which renamed components, settings and values have their new names.
+
+    config: plain data: mappings, lists and values. It is not changed.
+    path:   its path in the checkpoint: "model" or "settings".
+    """
+    return _rename(config, path, 0, {})
+
+
+def _rename(node: Any, path: str, depth: int, copies: dict[int, Any]) -> Any:
+    if not isinstance(node, dict | list) or depth > _DEEPEST:
+        return node
+    # A file from a stranger may contain one node many times, or a node inside itself.
+    if id(node) in copies:
+        return copies[id(node)]
+    if isinstance(node, list):
+        items: list[Any] = []
+        copies[id(node)] = items
+        items += [_rename(item, path, depth + 1, copies) for item in node]
+        return items
+    settings: dict[Any, Any] = {}
+    copies[id(node)] = settings
+    target = _new_target(node.get("_target_"))
+    owner = target if isinstance(target, str) else path
+    for key, value in node.items():
+        name = RENAMED_SETTINGS.get((owner, key), key)
+        value = target if key == "_target_" else _rename(value, f"{path}.{name}", depth + 1, copies)
+        if isinstance(value, str | int | float | None):
+            value = RENAMED_VALUES.get((owner, name), {}).get(value, value)
+        settings[name] = value
+    return settings
+
+
+def _new_target(target: Any) -> Any:
+    if not isinstance(target, str) or not target.startswith("upnet."):
+        return target
+    package, name = target.split(".")[1], target.rpartition(".")[2]
+    return RENAMED_TARGETS.get(target) or RENAMED_TARGETS.get(f"upnet.{package}.{name}", target)
+
+
+def _weights_once_and_settings(metadata: Metadata, state: State) -> None:
     for name in [name for name in state if str(name).startswith("_forward.")]:
         del state[name]
-    told.setdefault("settings", {})
+    metadata.setdefault("settings", {})
 
 
-STEPS: Mapping[int, Callable[[Told, State], None]] = {1: _weights_once_and_settings}
-"""The format that a step starts from -> what it changes, in place, to arrive at the next one."""
+def _renames(metadata: Metadata, state: State) -> None:
+    for part in ("model", "settings"):
+        if part in metadata:
+            metadata[part] = rename_config(metadata[part], part)
+
+
+STEPS: Mapping[int, Callable[[Metadata, State], None]] = {1: _weights_once_and_settings, 2: _renames}
+"""Format -> the step that changes metadata and weights, in place, to the next format."""
 
 FORMAT = len(STEPS) + 1
-"""What is written today; one more whenever what a checkpoint says of itself changes."""
+"""The current format. It increases by one whenever the metadata of a checkpoint change."""
 
 
-def migrated(told: Mapping[Any, Any], state: Mapping[Any, Any]) -> tuple[Told, State]:
-    """What a checkpoint says of itself and its weights, as today's format has them; the arguments stay as they are.
+def migrate(metadata: Mapping[Any, Any], state: Mapping[Any, Any]) -> tuple[Metadata, State]:
+    """The metadata and the weights of a checkpoint in the current format; the arguments are not changed.
 
     Raises ValueError for a format that this version doesn't know.
     """
-    found = told.get("format")
-    if type(found) is not int or found < 1:
+    file_format = metadata.get("format")
+    if type(file_format) is not int or file_format < 1:
         raise ValueError(f"says no checkpoint format; upnet {VERSION} reads formats 1 to {FORMAT}")
-    if found > FORMAT:
+    if file_format > FORMAT:
         raise ValueError(
-            f"has checkpoint format {_short(found)}, and upnet {VERSION} reads formats 1 to {FORMAT}; "
-            f"install a newer upnet{_writer(told)}"
+            f"has checkpoint format {_short(file_format)}, and upnet {VERSION} reads formats 1 to {FORMAT}; "
+            f"install a newer upnet{_writer(metadata)}"
         )
-    now, weights = dict(told), dict(state)
-    for older in range(found, FORMAT):
-        STEPS[older](now, weights)
-        now["format"] = older + 1
-    return now, weights
+    current, weights = dict(metadata), dict(state)
+    for older in range(file_format, FORMAT):
+        STEPS[older](current, weights)
+        current["format"] = older + 1
+    return current, weights
 
 
 def _short(number: int) -> str:
     return str(number) if number < 10**9 else "of more than nine digits"
 
 
-def _writer(told: Mapping[Any, Any]) -> str:
-    versions = told.get("versions")
+def _writer(metadata: Mapping[Any, Any]) -> str:
+    versions = metadata.get("versions")
     version = versions.get("upnet") if isinstance(versions, dict) else None
     clear = isinstance(version, str) and len(version) < 30 and version.isascii() and version.isprintable()
     return f": it was written by {version}" if clear else ""
