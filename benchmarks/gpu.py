@@ -37,7 +37,7 @@ from torch import nn
 
 from upnet.config import build, check
 from upnet.config.schema import TrainSettings
-from upnet.utils.device import whole_float32
+from upnet.utils.device import no_tf32
 
 HERE = Path(__file__).resolve().parent
 CONFIGS = HERE.parent / "configs"
@@ -132,7 +132,7 @@ def _difference(operator: str, setting: Setting) -> dict[str, float]:
         net: nn.Module = build(config.model)
         lr = torch.rand(2, 3, 33, 30, generator=torch.Generator().manual_seed(1))
         net = net.to(device)
-        with whole_float32():
+        with no_tf32():
             output = net(lr.to(device))
             output.square().mean().backward()
         gradients = torch.cat([p.grad.flatten().cpu() for p in net.parameters() if p.grad is not None])

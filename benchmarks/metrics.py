@@ -28,7 +28,7 @@ from upnet.data import Photographs
 from upnet.imaging.imresize import imresize
 from upnet.imaging.reading import read_rgb
 from upnet.metrics import BASELINES, Protocol
-from upnet.utils.allocator import keep_large_blocks
+from upnet.utils.allocator import retain_malloc_blocks
 
 NAMES = ("astronaut", "coffee", "rocket")
 WIDTH, HEIGHT = 481, 321
@@ -69,7 +69,7 @@ def main(words: Sequence[str]) -> None:
     """Print one row for one thread, and one for two."""
     settings = {"rounds": 9, "scale": 2} | {name: int(value) for name, _, value in (w.partition("=") for w in words)}
     rounds, scale, protocol = settings["rounds"], settings["scale"], Protocol()
-    keep_large_blocks()  # as evaluate.py and train.py do
+    retain_malloc_blocks()  # as evaluate.py and train.py do
     with tempfile.TemporaryDirectory() as folder:
         files = write_pictures(Path(folder), scale)
         targets = [planes(read_rgb(hr))[:, : HEIGHT // scale * scale, : WIDTH // scale * scale] for hr, _ in files]

@@ -34,8 +34,8 @@ from torch import Tensor, nn
 
 from upnet.site import Site
 from upnet.upsample import Transposed, Upsampler
-from upnet.utils.allocator import keep_large_blocks
-from upnet.utils.device import whole_float32
+from upnet.utils.allocator import retain_malloc_blocks
+from upnet.utils.device import no_tf32
 
 FOLDER = Path(__file__).parents[1] / "configs" / "model" / "upsampler"
 TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -264,7 +264,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         raise SystemExit("--device cuda: torch sees no NVIDIA GPU here; take --device cpu")
     if given.threads:
         torch.set_num_threads(given.threads)
-    kept = given.keep_memory and keep_large_blocks()
+    kept = given.keep_memory and retain_malloc_blocks()
     device = torch.device(given.device)
     setting = Setting.of(device, given.smoke)
     if given.blocks:
@@ -284,7 +284,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for case in cases():
         if given.only and not any(fnmatch(case.name, name) for name in given.only):
             continue
-        with whole_float32():
+        with no_tf32():
             for row in rows(case, setting):
                 measured.append(asdict(row))
                 print(line(row), flush=True)

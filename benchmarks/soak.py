@@ -48,7 +48,7 @@ from upnet.evaluation.scoring import score_sets
 from upnet.inference.upscaler import Upscaler
 from upnet.metrics import Protocol
 from upnet.training import train
-from upnet.utils.allocator import give_back
+from upnet.utils.allocator import malloc_trim
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 
@@ -108,7 +108,7 @@ def sample(seconds: float) -> Sample:
     """Look at this process. Nothing is collected before: what the garbage collector leaves lying counts."""
     own, status = Path("/proc/self"), _status()
     heap, handed = _asked().arena / 2**20, handed_out()
-    give_back()
+    malloc_trim()
     children = [Path(task, "children").read_text().split() for task in own.glob("task/*")]
     return Sample(
         seconds,

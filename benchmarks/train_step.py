@@ -41,7 +41,7 @@ from upnet.training import factory as parts
 from upnet.training import runner as run
 from upnet.training.ema import EMA
 from upnet.training.task import Task
-from upnet.utils.allocator import keep_large_blocks
+from upnet.utils.allocator import retain_malloc_blocks
 from upnet.utils.device import lightning_precision
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
@@ -127,7 +127,7 @@ class Apart:
 def serve(pipe: Any, config: DictConfig, device: torch.device, kept: bool) -> None:
     """Make the steps that are asked for, until None is."""
     if kept:
-        keep_large_blocks()
+        retain_malloc_blocks()
     bare = Bare(config, device, bf16=False, channels_last=False)
     while (steps := pipe.recv()) is not None:
         pipe.send(bare.run(steps))
@@ -199,7 +199,7 @@ def measure(overrides: list[str], block: int, blocks: int, folder: Path, smoke: 
     with open_dict(config):
         config.run_dir = str(folder / "run")
     check(config, TrainSettings)
-    keep_large_blocks()
+    retain_malloc_blocks()
     accelerator = "gpu" if torch.cuda.is_available() else "cpu"
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     bf16 = lightning_precision("auto", accelerator) == "bf16-mixed"

@@ -22,7 +22,7 @@ from upnet.cli.evaluate import compare_results, compare_study, export_checkpoint
 from upnet.config import ConfigError, build, check
 from upnet.config.schema import EvaluateSettings
 from upnet.metrics.perceptual import base
-from upnet.utils.allocator import OF_PICTURES
+from upnet.utils.allocator import INFERENCE_KERNELS
 
 Evaluate = Callable[..., DictConfig]
 
@@ -206,7 +206,7 @@ def test_few_kernels_are_kept_where_pictures_of_all_sizes_are_scored(
     monkeypatch.delenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", raising=False)
     with pytest.raises(ValueError, match="device=tpu"):
         score_baseline(evaluate("baseline=nearest", "device=tpu"))
-    assert os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] == str(OF_PICTURES)
+    assert os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] == str(INFERENCE_KERNELS)
 
 
 def test_an_interpolation_that_there_is_none_of_is_refused(evaluate: Evaluate) -> None:

@@ -20,7 +20,7 @@ from upnet.imaging.writing import write_picture
 from upnet.inference import files as upscaling
 from upnet.inference.files import UpscalingError, upscale, upscale_file, upscale_files
 from upnet.inference.upscaler import Upscaler
-from upnet.utils.allocator import OF_PICTURES
+from upnet.utils.allocator import INFERENCE_KERNELS
 
 
 @pytest.fixture(scope="module")
@@ -264,7 +264,7 @@ def test_the_command_passes_on_what_it_is_told(command: Any, tmp_path: Path, mon
     asked = command(f"input={source}", "tile=16", "ensemble=x8", "alpha=network", "weights=raw", "trust=mine")
     settings = {"tile": 16, "ensemble": "x8", "alpha": "network"}
     assert asked == {"path": "A.ckpt", "weights": "raw", "trust": ["mine"], **settings}
-    assert os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] == str(OF_PICTURES)
+    assert os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] == str(INFERENCE_KERNELS)
     assert Image.open(tmp_path / "a_x2.png").size == (40, 40)
 
 

@@ -16,7 +16,7 @@ import upnet
 from upnet.config import build
 from upnet.inference.enlarge import enlarge, x8
 from upnet.inference.upscaler import Upscaler
-from upnet.utils.allocator import OF_TRAINING
+from upnet.utils.allocator import TRAINING_KERNELS
 
 
 @pytest.fixture(scope="module", params=["model=unet", "model=espcn"])
@@ -266,4 +266,4 @@ def test_few_kernels_are_kept_from_the_start(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.delenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", raising=False)
     with pytest.raises(ValueError, match="there is no checkpoint at"):
         upnet.load("missing.ckpt")
-    assert os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] == str(OF_TRAINING)
+    assert os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] == str(TRAINING_KERNELS)

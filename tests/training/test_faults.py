@@ -20,7 +20,7 @@ from upnet.training import callbacks, train
 from upnet.training.callbacks import NonFiniteLossError
 from upnet.training.callbacks.interrupt import SIGNALS
 from upnet.training.factory import build_trainer
-from upnet.utils.allocator import OF_TRAINING
+from upnet.utils.allocator import TRAINING_KERNELS
 
 
 def test_a_loss_that_is_lost_stops_the_run_and_keeps_the_last_good_checkpoint(
@@ -168,10 +168,10 @@ def test_few_kernels_are_kept_and_memory_is_given_back_whatever_happens(tiny, mo
     given: list[bool] = []
     monkeypatch.delenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", raising=False)
     monkeypatch.setattr("upnet.training.runner._run", fails)
-    monkeypatch.setattr("upnet.training.runner.give_back", lambda: given.append(True))
+    monkeypatch.setattr("upnet.training.runner.malloc_trim", lambda: given.append(True))
     with pytest.raises(RuntimeError, match="whatever happens"):
         train(tiny())
-    assert os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] == str(OF_TRAINING)
+    assert os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] == str(TRAINING_KERNELS)
     assert given == [True]
 
 

@@ -15,7 +15,7 @@ from upnet.checkpoint import DamagedCheckpointError, load_network
 from upnet.cli.app import InterruptedRunError
 from upnet.training import train
 from upnet.training.resume import find_checkpoint
-from upnet.utils.overrides import quote_paths
+from upnet.utils.overrides import quote_path_overrides
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_the_hint_after_ctrl_c_goes_on_in_any_folder(
     with pytest.raises(InterruptedRunError) as broken:
         train(tiny(run="a b, [c] it's café $HOME"))
     _, _, hint = str(broken.value).partition("by the same command with ")
-    ckpt, folder = quote_paths(shlex.split(hint))
+    ckpt, folder = quote_path_overrides(shlex.split(hint))
     assert compose(ckpt).ckpt == f"{tmp_path}/a b, [c] it's café $HOME/checkpoints/last.ckpt"
     parsed = OverridesParser.create().parse_override(folder)
     assert (parsed.key_or_group, parsed.value()) == ("hydra.run.dir", f"{tmp_path}/a b, [c] it's café $HOME")

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from upnet.utils.allocator import OF_PICTURES, give_back, keep_large_blocks
+from upnet.utils.allocator import INFERENCE_KERNELS, malloc_trim, retain_malloc_blocks
 
 # Page faults of a block of 64 MiB, asked for again and again: a few times until it fits where it lay before.
 FAULTS = """
 import resource, torch
-from upnet.utils.allocator import keep_large_blocks
+from upnet.utils.allocator import retain_malloc_blocks
 
 def faults():
     for _ in range(20):
@@ -24,7 +24,7 @@ def faults():
         after = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     return after - before
 
-print(faults(), keep_large_blocks(), faults())
+print(faults(), retain_malloc_blocks(), faults())
 """
 
 
@@ -40,35 +40,35 @@ def test_a_block_that_is_kept_is_not_handed_out_page_by_page_again() -> None:
 def test_a_library_without_mallopt_such_as_musl_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setattr("ctypes.CDLL", lambda name: types.SimpleNamespace())
-    assert keep_large_blocks() is False
-    assert give_back() is False
+    assert retain_malloc_blocks() is False
+    assert malloc_trim() is False
 
 
 @pytest.mark.parametrize("system", ["darwin", "win32"])
 def test_elsewhere_no_library_is_even_opened(system: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", system)
     monkeypatch.setattr("ctypes.CDLL", lambda name: pytest.fail("opened"))
-    assert keep_large_blocks() is False
-    assert give_back() is False
+    assert retain_malloc_blocks() is False
+    assert malloc_trim() is False
 
 
 # The resident memory in MiB with a block of 256 MiB, after it is let go, and after what lies free was given back. One
 # block behind it stays, without which the library would give it back by itself.
 GIVEN_BACK = """
 import torch
-from upnet.utils.allocator import give_back, keep_large_blocks
+from upnet.utils.allocator import malloc_trim, retain_malloc_blocks
 
 def resident():
     with open("/proc/self/statm") as file:
         return int(file.read().split()[1]) * 4096 / 2**20
 
-keep_large_blocks()
+retain_malloc_blocks()
 block = torch.ones(1 << 26)
 behind = torch.ones(1 << 20)
 full = resident()
 del block
 kept = resident()
-give_back()
+malloc_trim()
 print(full - kept, kept - resident())
 """
 
@@ -89,10 +89,10 @@ def unlimited() -> dict[str, str]:
 # Whether a kernel is there still, twenty sizes later.
 KERNELS = """
 import sys, torch
-from upnet.utils.allocator import keep_few_kernels
+from upnet.utils.allocator import limit_onednn_cache
 
 if sys.argv[1:]:
-    keep_few_kernels(int(sys.argv[1]))
+    limit_onednn_cache(int(sys.argv[1]))
 layer = torch.nn.Conv2d(16, 16, 3).requires_grad_(False)
 for height in range(80, 100):
     layer(torch.zeros(1, 16, height, 80))
@@ -116,9 +116,9 @@ def test_kernels_of_sizes_that_dont_come_again_are_let_go(most: list[str], there
 DESCRIPTIONS = """
 import sys, torch
 from benchmarks.soak import handed_out
-from upnet.utils.allocator import keep_few_kernels
+from upnet.utils.allocator import limit_onednn_cache
 
-keep_few_kernels(int(sys.argv[1]))
+limit_onednn_cache(int(sys.argv[1]))
 layer = torch.nn.Conv2d(16, 16, 3).to(memory_format=torch.channels_last).requires_grad_(False)
 
 def after(heights):
@@ -136,7 +136,7 @@ print(-after(range(60, 64)) + after(range(64, 74)))
 def test_pictures_of_ever_other_sizes_take_no_more_memory() -> None:
     root = Path(__file__).parents[2]
     run = subprocess.run(
-        [sys.executable, "-c", DESCRIPTIONS, str(OF_PICTURES)],
+        [sys.executable, "-c", DESCRIPTIONS, str(INFERENCE_KERNELS)],
         capture_output=True,
         text=True,
         check=True,

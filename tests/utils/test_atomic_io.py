@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from upnet.utils.atomic_io import inside, write_whole
+from upnet.utils.atomic_io import atomic_write
+from upnet.utils.paths import resolve_inside
 
 
 @pytest.mark.parametrize("name", ["a.json", "a.json.part"])
@@ -14,7 +15,7 @@ def test_no_link_is_written_through(tmp_path: Path, name: str) -> None:
     victim.write_text("precious")
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / name).symlink_to(victim)
-    write_whole("new", tmp_path / "in/a.json")
+    atomic_write("new", tmp_path / "in/a.json")
     assert victim.read_text() == "precious"
     assert os.listdir(tmp_path / "in") == ["a.json"]
     assert (tmp_path / "in/a.json").read_text() == "new"
@@ -22,10 +23,10 @@ def test_no_link_is_written_through(tmp_path: Path, name: str) -> None:
 
 
 def test_what_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_whole("old", tmp_path / "a")
+    atomic_write("old", tmp_path / "a")
     monkeypatch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device")))
     with pytest.raises(OSError, match="No space left"):
-        write_whole(b"new", tmp_path / "a")
+        atomic_write(b"new", tmp_path / "a")
     assert os.listdir(tmp_path) == ["a"]
     assert (tmp_path / "a").read_text() == "old"
 
@@ -35,5 +36,5 @@ def test_a_name_that_leads_out_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a/out").symlink_to(tmp_path)
     with pytest.raises(ValueError, match="leads out of"):
-        inside(tmp_path / "a", name)
-    assert inside(tmp_path / "a", "b/../c") == tmp_path / "a/b/../c"
+        resolve_inside(tmp_path / "a", name)
+    assert resolve_inside(tmp_path / "a", "b/../c") == tmp_path / "a/b/../c"

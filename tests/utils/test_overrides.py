@@ -17,7 +17,8 @@ from support import ROOT, Compose
 from upnet.cli.app import expand_home
 from upnet.config.schema import EvaluateSettings, TrainSettings
 from upnet.data import DataModule
-from upnet.utils.overrides import PATHS, quote_paths, script, setting, shell_word, user_path
+from upnet.utils.overrides import PATH_SETTINGS, format_override, quote_for_shell, quote_path_overrides, script_command
+from upnet.utils.paths import expand_user
 
 NAMES = [
     *("a b", "a,b", "[x].png", "[x]", "it's.png", 'say "hi".png', "'quoted'", '"quoted"', "a=b", "R&B.png", "C#.png"),
@@ -43,13 +44,13 @@ def composed(compose: Compose, word: str) -> object:
         (path, name)
         for path, names in (("input", NAMES), ("data.root", NAMES), *((path, NAMES[:9]) for path in OTHERS))
         for name in names
-        if name[0] not in "'\"" and not (PATHS[path] and name == "[x]")  # these are quotes and a list
+        if name[0] not in "'\"" and not (PATH_SETTINGS[path] and name == "[x]")  # these are quotes and a list
     ],
 )
 def test_a_file_name_arrives_as_it_was_typed(compose: Compose, path: str, name: str) -> None:
-    (word,) = quote_paths([f"{path}={name}"])
+    (word,) = quote_path_overrides([f"{path}={name}"])
     assert composed(compose, word) == name
-    assert quote_paths([word]) == [word], "a word that is quoted stays as it is"
+    assert quote_path_overrides([word]) == [word], "a word that is quoted stays as it is"
 
 
 def test_every_place_where_a_path_can_stand_takes_any_name(compose: Compose) -> None:
@@ -59,14 +60,14 @@ def test_every_place_where_a_path_can_stand_takes_any_name(compose: Compose) -> 
     declared |= {"data.train.root", "data.train.hr", "data.train.lr", "data.test.root"}
     declared |= {"logger.save_dir", "callbacks.checkpoints.folder", "trainer.default_root_dir"}
     declared |= {"hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir"}
-    assert set(PATHS) <= declared
-    for path in PATHS:
-        assert quote_paths([f"++{path}=it's é,"]) == [f'++{path}="it\'s é,"']
+    assert set(PATH_SETTINGS) <= declared
+    for path in PATH_SETTINGS:
+        assert quote_path_overrides([f"++{path}=it's é,"]) == [f'++{path}="it\'s é,"']
 
 
 def test_what_is_no_path_is_left_to_hydra() -> None:
     words = ["optimizer.lr=1e-3", "model.encoder.width=café", "-m", "~ckpt", "ckpt", "trust=[a,b]", "+x=~/y"]
-    assert quote_paths(words) == words
+    assert quote_path_overrides(words) == words
 
 
 @pytest.mark.parametrize(
@@ -87,7 +88,7 @@ def test_what_is_no_path_is_left_to_hydra() -> None:
     ],
 )
 def test_lists_quotes_and_interpolations_keep_their_meaning(compose: Compose, typed: str, value: object) -> None:
-    (word,) = quote_paths([typed])
+    (word,) = quote_path_overrides([typed])
     assert composed(compose, word) == value
 
 
@@ -102,7 +103,7 @@ def test_lists_quotes_and_interpolations_keep_their_meaning(compose: Compose, ty
     ],
 )
 def test_a_sweep_stays_a_sweep(compose: Compose, typed: str, values: list[object]) -> None:
-    (word,) = quote_paths([typed], multirun=True)
+    (word,) = quote_path_overrides([typed], multirun=True)
     override = OverridesParser.create().parse_override(word)
     key = override.get_key_element()
     each = list(override.sweep_string_iterator()) if override.is_sweep_override() else [word.partition("=")[2]]
@@ -113,10 +114,10 @@ def test_home_is_expanded_wherever_a_path_stands(
     compose: Compose, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
-    for path, several in PATHS.items():
-        assert quote_paths([f"{path}=~/x"]) == [f"{path}={tmp_path}/x"]
+    for path, several in PATH_SETTINGS.items():
+        assert quote_path_overrides([f"{path}=~/x"]) == [f"{path}={tmp_path}/x"]
         if several:
-            assert quote_paths([f"{path}=[~/x,~]"]) == [f"{path}=[{tmp_path}/x,{tmp_path}]"]
+            assert quote_path_overrides([f"{path}=[~/x,~]"]) == [f"{path}=[{tmp_path}/x,{tmp_path}]"]
     config = compose("data=folder", command="evaluate")  # as a yaml would have it
     config.checkpoint, config.data.root, config.input = "~/a", ["~/b", "c"], "~no-such-user.png"
     assert isinstance(config, DictConfig)
@@ -124,28 +125,30 @@ def test_home_is_expanded_wherever_a_path_stands(
     assert config.checkpoint == f"{tmp_path}/a"
     assert list(config.data.root) == [f"{tmp_path}/b", "c"]
     assert config.input == "~no-such-user.png"
-    assert user_path("~/x") == tmp_path / "x"
-    assert user_path("~no-such-user/x") == Path("~no-such-user/x")
+    assert expand_user("~/x") == tmp_path / "x"
+    assert expand_user("~no-such-user/x") == Path("~no-such-user/x")
 
 
 def through_a_shell(words: list[str]) -> list[str]:
     """What a program gets of words that are pasted."""
     code = "import json, sys; print(json.dumps(sys.argv[1:]))"
-    pasted = " ".join([shell_word(sys.executable), "-c", shell_word(code), *words])
+    pasted = " ".join([quote_for_shell(sys.executable), "-c", quote_for_shell(code), *words])
     done = subprocess.run(["bash", "-c", pasted], capture_output=True, text=True, check=True)
     return json.loads(done.stdout)
 
 
 def test_printed_settings_set_what_they_say_when_they_are_pasted(compose: Compose) -> None:
     texts = [*NAMES, *INTERPOLATIONS, "null", "~", "~/x"]
-    *typed, several = through_a_shell([*(setting("input", text) for text in texts), setting("checkpoint", texts)])
+    *typed, several = through_a_shell(
+        [*(format_override("input", text) for text in texts), format_override("checkpoint", texts)]
+    )
     home = {
         text: f"./{text}" for text in ("~", "~/x", "~no-such-user.png")
     }  # folders of that name, and not the home folder
     for text, word in zip(texts, typed, strict=True):
-        (quoted,) = quote_paths([word])
+        (quoted,) = quote_path_overrides([word])
         assert composed(compose, quoted) == home.get(text, text), word
-    (quoted,) = quote_paths([several])
+    (quoted,) = quote_path_overrides([several])
     assert list(composed(compose, quoted)) == [home.get(text, text) for text in texts]  # pyright: ignore[reportArgumentType]
 
 
@@ -153,13 +156,13 @@ def test_printed_settings_set_what_they_say_when_they_are_pasted(compose: Compos
 @given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1)))
 def test_any_list_of_texts_is_printed_and_read_back(compose: Compose, texts: list[str]) -> None:
     texts = [text for text in texts if text.isprintable() and not text.startswith("~")]
-    (word,) = shlex.split(setting("checkpoint", texts))
-    for typed in (word, *quote_paths([word])):
+    (word,) = shlex.split(format_override("checkpoint", texts))
+    for typed in (word, *quote_path_overrides([word])):
         assert composed(compose, typed) == texts
 
 
 def test_numbers_and_null_are_printed_by_hydras_grammar() -> None:
-    assert [setting("a", value) for value in (None, True, 3, 0.5, "3")] == [
+    assert [format_override("a", value) for value in (None, True, 3, 0.5, "3")] == [
         "a=null",
         "a=true",
         "a=3",
@@ -167,11 +170,11 @@ def test_numbers_and_null_are_printed_by_hydras_grammar() -> None:
         "'a=\"3\"'",
     ]
     with pytest.raises(TypeError, match="object"):
-        setting("a", object())
+        format_override("a", object())
 
 
 def test_a_script_is_named_as_it_is_seen_from_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(ROOT)
-    assert script("evaluate.py") == "python evaluate.py"
+    assert script_command("evaluate.py") == "python evaluate.py"
     monkeypatch.chdir(tmp_path)
-    assert script("evaluate.py") == f"python {shell_word(ROOT / 'evaluate.py')}"
+    assert script_command("evaluate.py") == f"python {quote_for_shell(ROOT / 'evaluate.py')}"

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from upnet.utils.printable import as_name, print_anything, readable
+from upnet.utils.printable import escape_unencodable_output, escape_unprintable, printable_name
 
 
 @pytest.mark.parametrize(
@@ -20,26 +20,26 @@ from upnet.utils.printable import as_name, print_anything, readable
     ],
 )
 def test_a_name_is_printable_text(name: bytes, told: str) -> None:
-    assert readable(name.decode("utf-8", "surrogateescape")) == told
+    assert escape_unprintable(name.decode("utf-8", "surrogateescape")) == told
     assert told.isprintable()
 
 
 def test_a_name_in_utf8_is_the_same_under_a_locale_that_is_not() -> None:
-    assert readable("照片".encode().decode("ascii", "surrogateescape")) == "照片"
+    assert escape_unprintable("照片".encode().decode("ascii", "surrogateescape")) == "照片"
 
 
 def test_what_stands_for_no_byte_is_escaped_as_well() -> None:
-    assert readable("a\ud800b\udce9") == "a\\ud800b\\xe9"
+    assert escape_unprintable("a\ud800b\udce9") == "a\\ud800b\\xe9"
 
 
 @pytest.mark.skipif(os.sep == "\\", reason="no name has a backslash there")
 def test_no_two_names_become_one() -> None:
-    assert as_name("caf\udce9") != as_name("caf\\xe9")
+    assert printable_name("caf\udce9") != printable_name("caf\\xe9")
 
 
 def test_what_a_stream_cannot_hold_is_escaped(monkeypatch: pytest.MonkeyPatch) -> None:
     bytes_written = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(bytes_written, encoding="cp1252"))
-    print_anything()
+    escape_unencodable_output()
     print("照 é \udce9", flush=True)
     assert bytes_written.getvalue().split() == [b"\\u7167", b"\xe9", b"\\udce9"]

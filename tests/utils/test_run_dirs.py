@@ -11,29 +11,29 @@ from hydra.types import RunMode
 from support import code, command, forked
 
 from upnet.utils.run_dirs import (
-    folder_of_config,
-    folder_of_run,
-    launched,
-    new_folder,
-    new_sweep_folder,
+    config_subdir,
+    create_run_dir,
+    create_sweep_dir,
+    current_launch,
     newest_checkpoint,
+    resolve_run_dir,
 )
 
 
 def test_a_run_goes_on_in_its_own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert folder_of_run(None, "runs/new") == "runs/new"
-    assert folder_of_run("last", "runs/new") == "runs/new"
+    assert resolve_run_dir(None, "runs/new") == "runs/new"
+    assert resolve_run_dir("last", "runs/new") == "runs/new"
     for number, name in enumerate(("runs/old/x", "runs/newest", "elsewhere")):
         path = tmp_path / name / "checkpoints/last.ckpt"
         path.parent.mkdir(parents=True)
         path.touch()
         os.utime(path, (number, number))
-    assert folder_of_run("last", "runs/new") == "runs/newest"
-    assert folder_of_run("runs/old/x/checkpoints/last.ckpt", "runs/new") == "runs/old/x"
-    assert folder_of_run("elsewhere/checkpoints/last-2.ckpt", "runs/new") == "runs/new"  # it isn't there
+    assert resolve_run_dir("last", "runs/new") == "runs/newest"
+    assert resolve_run_dir("runs/old/x/checkpoints/last.ckpt", "runs/new") == "runs/old/x"
+    assert resolve_run_dir("elsewhere/checkpoints/last-2.ckpt", "runs/new") == "runs/new"  # it isn't there
     (tmp_path / "elsewhere/checkpoints/best.ckpt").touch()
-    assert folder_of_run("elsewhere/checkpoints/best.ckpt", "runs/new") == "runs/new"
+    assert resolve_run_dir("elsewhere/checkpoints/best.ckpt", "runs/new") == "runs/new"
     assert newest_checkpoint(tmp_path) == tmp_path / "elsewhere/checkpoints/last.ckpt"
 
 
@@ -43,31 +43,35 @@ def test_a_link_and_a_path_inside_the_folder_name_the_same_run(tmp_path: Path, m
     (folder / "last.ckpt").touch()
     (tmp_path / "link.ckpt").symlink_to("run/checkpoints/last.ckpt")
     (tmp_path / "loop.ckpt").symlink_to("loop.ckpt")
-    assert folder_of_run(str(tmp_path / "link.ckpt"), "new") == str(tmp_path / "run")
-    assert folder_of_run(str(tmp_path / "loop.ckpt"), "new") == "new"
+    assert resolve_run_dir(str(tmp_path / "link.ckpt"), "new") == str(tmp_path / "run")
+    assert resolve_run_dir(str(tmp_path / "loop.ckpt"), "new") == "new"
     monkeypatch.chdir(folder)
-    assert folder_of_run("last.ckpt", "new") == str(tmp_path / "run")
-    assert folder_of_run("./last.ckpt", "new") == str(tmp_path / "run")
+    assert resolve_run_dir("last.ckpt", "new") == str(tmp_path / "run")
+    assert resolve_run_dir("./last.ckpt", "new") == str(tmp_path / "run")
     monkeypatch.chdir(folder.parent)
-    assert folder_of_run("checkpoints/last.ckpt", "new") == "."
+    assert resolve_run_dir("checkpoints/last.ckpt", "new") == "."
 
 
 def test_the_command_that_a_folder_was_begun_by_is_not_written_over(tmp_path: Path) -> None:
-    assert folder_of_config(str(tmp_path)) == "config"
+    assert config_subdir(str(tmp_path)) == "config"
     (tmp_path / "config").mkdir()
     (tmp_path / "config/hydra.yaml").touch()
-    assert folder_of_config(str(tmp_path)) is None
+    assert config_subdir(str(tmp_path)) is None
 
 
 def test_a_folder_is_created_only_where_a_run_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for mode in (None, RunMode.MULTIRUN):
-        assert folder_of_run(None, "runs/new", mode) == new_folder("runs/new", mode) == "runs/new"
+        assert resolve_run_dir(None, "runs/new", mode) == create_run_dir("runs/new", mode) == "runs/new"
     for mode in (None, RunMode.RUN):
-        assert new_sweep_folder("runs/sweep", mode) == "runs/sweep"
+        assert create_sweep_dir("runs/sweep", mode) == "runs/sweep"
     assert not list(tmp_path.iterdir())
-    assert [folder_of_run(None, "runs/new", RunMode.RUN) for _ in range(3)] == ["runs/new", "runs/new-2", "runs/new-3"]
-    assert [new_sweep_folder("runs/sweep", RunMode.MULTIRUN) for _ in range(2)] == ["runs/sweep", "runs/sweep-2"]
+    assert [resolve_run_dir(None, "runs/new", RunMode.RUN) for _ in range(3)] == [
+        "runs/new",
+        "runs/new-2",
+        "runs/new-3",
+    ]
+    assert [create_sweep_dir("runs/sweep", RunMode.MULTIRUN) for _ in range(2)] == ["runs/sweep", "runs/sweep-2"]
 
 
 def _at_eight() -> None:
@@ -120,7 +124,7 @@ def test_processes_of_one_training_share_a_folder_also_where_they_start_seconds_
     def start(number: int) -> None:
         os.environ[rank] = str(number)
         # Each process reads a clock of its own, so the names differ.
-        (tmp_path / f"{number}.txt").write_text(new_folder(f"runs/08-00-0{number}", RunMode.RUN))
+        (tmp_path / f"{number}.txt").write_text(create_run_dir(f"runs/08-00-0{number}", RunMode.RUN))
 
     early = forked(lambda: start(1))
     time.sleep(0.3)
@@ -133,6 +137,6 @@ def test_processes_of_one_training_share_a_folder_also_where_they_start_seconds_
 def test_a_process_alone_and_one_in_a_batch_script_wait_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     for key in (*TORCHRUN, *SLURM):
         monkeypatch.delenv(key, raising=False)
-    assert launched() is None
+    assert current_launch() is None
     monkeypatch.setenv("SLURM_NTASKS", "4")  # as in a batch script that doesn't use srun
-    assert launched() is None
+    assert current_launch() is None

@@ -19,7 +19,7 @@ from upnet.checkpoint.weights import Loaded, Weights, chosen, fill
 from upnet.cli.dispatch import refuse_missing
 from upnet.config import Component, ConfigError, build, check, check_targets
 from upnet.models import EncoderDecoder
-from upnet.utils.overrides import user_path
+from upnet.utils.paths import expand_user
 
 SPARE_PARAMETERS, SPARE_NUMBERS = 256, 1 << 26
 """What a network may have beyond the file while it is built: a backbone, say, whose last stages are cut off."""
@@ -73,7 +73,7 @@ def load_network(path: str | Path, weights: Weights = "ema", trust: Sequence[str
     anything is imported. Raises ValueError where the file is missing, no checkpoint of upnet, of a format this version
     doesn't know, asks for other code, describes a network larger than itself, or holds weights that don't fit it.
     """
-    path = user_path(path)
+    path = expand_user(path)
     content = read(path)
     told = content["upnet"]
     try:

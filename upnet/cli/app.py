@@ -19,15 +19,16 @@ from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 
 from upnet.cli.errors import CONFIGS, folder_refused, refuse_options, sentence
 from upnet.cli.startup import BROKEN_OFF, broke_off, clear_away_by
-from upnet.utils.overrides import PATHS, quote_paths, user_path
-from upnet.utils.printable import print_anything
-from upnet.utils.run_dirs import folder_of_config, folder_of_run, new_folder, new_sweep_folder
+from upnet.utils.overrides import PATH_SETTINGS, quote_path_overrides
+from upnet.utils.paths import expand_user
+from upnet.utils.printable import escape_unencodable_output
+from upnet.utils.run_dirs import config_subdir, create_run_dir, create_sweep_dir, resolve_run_dir
 
 USER, FAILED, SIGNALLED = 2, 1, 128
 """Exit codes: the user's setting or file is wrong; the run failed; a signal of that number more broke it off."""
 
 # Resolvers of configs/train.yaml and evaluate.yaml; cached, since their values change as soon as a run has begun.
-for _resolver in (folder_of_run, folder_of_config, new_folder, new_sweep_folder):
+for _resolver in (resolve_run_dir, config_subdir, create_run_dir, create_sweep_dir):
     OmegaConf.register_new_resolver(_resolver.__name__, _resolver, use_cache=True)
 
 
@@ -65,12 +66,12 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], object]], Call
         def run() -> None:
             # Hydra then lets errors through, instead of ending the program with exit code 1 whatever they are.
             os.environ.setdefault("HYDRA_FULL_ERROR", "1")
-            print_anything()
+            escape_unencodable_output()
             sys.argv[1:] = map(none_for_null, sys.argv[1:])
             with _told(in_job=False, debug="debug=true" in sys.argv):
                 refuse_options(sys.argv[1:], config_name)
                 multirun = not {"-m", "--multirun", "hydra.mode=MULTIRUN"}.isdisjoint(sys.argv)
-                sys.argv[1:] = quote_paths(sys.argv[1:], multirun)
+                sys.argv[1:] = quote_path_overrides(sys.argv[1:], multirun)
                 program()
 
         return run
@@ -104,8 +105,8 @@ def retarget(config: DictConfig, overrides: Sequence[str]) -> None:
 
 
 def expand_home(config: DictConfig) -> None:
-    """Expand `~` in the paths that a yaml names, as quote_paths() does in those of the command line."""
-    for name in PATHS:
+    """Expand `~` in the paths that a yaml names, as quote_path_overrides() does in those of the command line."""
+    for name in PATH_SETTINGS:
         group, _, key = name.rpartition(".")
         node = OmegaConf.select(config, group) if group else config
         if not isinstance(node, DictConfig) or key not in node or OmegaConf.is_interpolation(node, key):
@@ -118,7 +119,7 @@ def expand_home(config: DictConfig) -> None:
 
 
 def _expanded(path: str) -> str:
-    return str(user_path(path)) if path.startswith("~") else path
+    return str(expand_user(path)) if path.startswith("~") else path
 
 
 def given_settings() -> set[str]:

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from upnet.audit.finding import TITLES, Report
 from upnet.cli.startup import at_work
-from upnet.utils.overrides import user_path
+from upnet.utils.paths import expand_user
 
 _CLEAN = {
     "unreadable": "all can be read",
@@ -107,7 +107,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--patch", type=int, default=32, metavar="N", help="data.patch of the training that is planned (default: 32)"
     )
-    parser.add_argument("--json", type=user_path, metavar="FILE", help="write the findings there as well")
+    parser.add_argument("--json", type=expand_user, metavar="FILE", help="write the findings there as well")
     parser.set_defaults(run=run)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from upnet.cli.startup import at_work
-from upnet.utils.overrides import user_path
+from upnet.utils.paths import expand_user
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
@@ -34,12 +34,12 @@ def add_parser(commands: "_SubParsersAction[Any]") -> None:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("checkpoint", type=user_path, metavar="CHECKPOINT", help="a .ckpt file of a run")
+    parser.add_argument("checkpoint", type=expand_user, metavar="CHECKPOINT", help="a .ckpt file of a run")
     parser.add_argument(
         "--data", metavar="FOLDER", help="pictures to look at (default: four photographs of scikit-image)"
     )
     parser.add_argument(
-        "--json", type=user_path, metavar="FILE", help="write values, units, formulas and sources as JSON"
+        "--json", type=expand_user, metavar="FILE", help="write values, units, formulas and sources as JSON"
     )
     parser.add_argument(
         "--protocol", choices=("rgb8", "y-float"), default="rgb8", help="which LR and which Y (default: rgb8)"
@@ -54,7 +54,7 @@ def add_parser(commands: "_SubParsersAction[Any]") -> None:
     )
     parser.add_argument("--only", nargs="+", metavar="NAME", help="these diagnostics only, by their names in the JSON")
     parser.add_argument("--trust", nargs="+", default=[], metavar="MODULE", help="modules a checkpoint may build from")
-    parser.add_argument("--cache-dir", type=user_path, metavar="FOLDER", help="where decoded pictures are kept")
+    parser.add_argument("--cache-dir", type=expand_user, metavar="FOLDER", help="where decoded pictures are kept")
     parser.set_defaults(run=run)
 
 

@@ -14,7 +14,8 @@ from upnet.data.catalogue.base import Published, data_folder, published
 from upnet.data.catalogue.download import DownloadError
 from upnet.data.catalogue.install import complete, get
 from upnet.data.catalogue.layout import SCALES
-from upnet.utils.overrides import script, setting, user_path
+from upnet.utils.overrides import format_override, script_command
+from upnet.utils.paths import expand_user
 
 FAILED = 1
 """The exit code where a set could not be got, and the user has done nothing wrong."""
@@ -41,7 +42,7 @@ def add_parser(subparsers: Any) -> None:
     )
     sets = published()
     parser.add_argument("names", nargs="+", metavar="NAME", choices=list(sets), help=", ".join(sets))
-    parser.add_argument("--root", type=user_path, metavar="FOLDER", help="where to put them (default: data/)")
+    parser.add_argument("--root", type=expand_user, metavar="FOLDER", help="where to put them (default: data/)")
     parser.add_argument(
         "--scale",
         type=int,
@@ -81,10 +82,10 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _next(name: str, chosen: type[Published], root: Path | None) -> str:
-    where = f" {setting('data.root', root)}" if root is not None else ""
+    where = f" {format_override('data.root', root)}" if root is not None else ""
     if chosen.training:
-        return f"{script('train.py')} data={name}{where}"
-    return f"{script('evaluate.py')} checkpoint=PATH data={name}{where}"
+        return f"{script_command('train.py')} data={name}{where}"
+    return f"{script_command('evaluate.py')} checkpoint=PATH data={name}{where}"
 
 
 def _address(text: str) -> str:

@@ -26,10 +26,11 @@ from upnet.models.complexity import parameters
 from upnet.study.detail_figure import draw_study
 from upnet.study.report import gather, write
 from upnet.study.run_table import comparable_arms, print_study, read_study, study_content
-from upnet.utils.allocator import OF_PICTURES, keep_few_kernels, keep_large_blocks
+from upnet.utils.allocator import INFERENCE_KERNELS, limit_onednn_cache, retain_malloc_blocks
 from upnet.utils.device import device_name, pick_device
-from upnet.utils.overrides import script, setting, shell_word, user_path
-from upnet.utils.printable import readable
+from upnet.utils.overrides import format_override, quote_for_shell, script_command
+from upnet.utils.paths import expand_user
+from upnet.utils.printable import escape_unprintable
 from upnet.utils.provenance import versions
 
 
@@ -70,13 +71,13 @@ def export_checkpoint(config: DictConfig) -> None:
     checkpoints = listed(config.checkpoint)
     if len(checkpoints) != 1:
         raise ValueError(f"export= writes the network of one checkpoint; got {len(checkpoints)}")
-    target = user_path(config.export)
+    target = expand_user(config.export)
     loaded = load_network(checkpoints[0], config.weights, listed(config.trust))
     refuse_other_scale(config, loaded.net.scale, loaded.path)
     export(loaded, target)
     print(
-        f"Written to {shell_word(shorten(target))}, {target.stat().st_size / 1e6:.2f} MB\n"
-        f"Score it                {script('evaluate.py')} {setting('checkpoint', shorten(target))}"
+        f"Written to {quote_for_shell(shorten(target))}, {target.stat().st_size / 1e6:.2f} MB\n"
+        f"Score it                {script_command('evaluate.py')} {format_override('checkpoint', shorten(target))}"
     )
 
 
@@ -134,12 +135,12 @@ def compare_study(config: DictConfig) -> None:
 def run_names(checkpoints: Sequence[Path]) -> list[str]:
     """The folders of the runs that checkpoints belong to, and the files' own names where that isn't enough."""
     names = [
-        readable(path.parent.parent.resolve().name if path.parent.name == "checkpoints" else path.stem)
+        escape_unprintable(path.parent.parent.resolve().name if path.parent.name == "checkpoints" else path.stem)
         for path in checkpoints
     ]
     if len(set(names)) == len(names):
         return names
-    return [f"{name}/{readable(path.stem)}" for name, path in zip(names, checkpoints, strict=True)]
+    return [f"{name}/{escape_unprintable(path.stem)}" for name, path in zip(names, checkpoints, strict=True)]
 
 
 def _scored_pictures(results: Mapping[str, Any], data: DictConfig, max_pixels: int | None) -> dict[str, Store]:
@@ -158,8 +159,8 @@ def _scored_pictures(results: Mapping[str, Any], data: DictConfig, max_pixels: i
 def _conditions(config: DictConfig) -> tuple[Protocol, torch.device, list[Measure]]:
     """What is scored, where and by what else. Raises ValueError, before anything is scored, where it can't be."""
     # Pictures of all sizes come one after the other, and each would pay for touching its memory anew.
-    keep_large_blocks()
-    keep_few_kernels(OF_PICTURES)
+    retain_malloc_blocks()
+    limit_onednn_cache(INFERENCE_KERNELS)
     protocol, device = Protocol(**config.protocol), pick_device(config.device)
     names = listed(config.measures)
     if names and protocol.name == "y-float":

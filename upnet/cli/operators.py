@@ -18,7 +18,7 @@ from upnet.cli.startup import at_work
 from upnet.gallery.example import Specimen, find_operator, prepare, public_operators, with_small_kernel
 from upnet.gallery.text import print_page
 from upnet.upsample.base import Upsampler
-from upnet.utils.overrides import user_path
+from upnet.utils.paths import expand_user
 from upnet.utils.provenance import VERSION
 
 LARGEST_SCALE = 16
@@ -97,7 +97,7 @@ def _build_parser() -> _Parser:
     )
     parser.add_argument(
         "--picture",
-        type=user_path,
+        type=expand_user,
         metavar="OUT.png",
         help="also draw every operator on a detail of a photograph, with its impulse response and spectrum",
     )

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from upnet.cli.startup import at_work
-from upnet.utils.overrides import user_path
+from upnet.utils.paths import expand_user
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
@@ -59,9 +59,11 @@ def add_parser(commands: "_SubParsersAction[Any]") -> None:
         "of repeating the outermost pixels",
     )
     parser.add_argument("--pictures", type=_count, metavar="N", help="fit on N pictures, spread evenly over all")
-    parser.add_argument("--cache-dir", type=user_path, metavar="FOLDER", help="where decoded pictures are kept")
-    parser.add_argument("--json", type=user_path, metavar="FILE", help="write everything, picture by picture, as JSON")
-    parser.add_argument("--markdown", type=user_path, metavar="FILE", help="write the tables as Markdown")
+    parser.add_argument("--cache-dir", type=expand_user, metavar="FOLDER", help="where decoded pictures are kept")
+    parser.add_argument(
+        "--json", type=expand_user, metavar="FILE", help="write everything, per image, as JSON"
+    )
+    parser.add_argument("--markdown", type=expand_user, metavar="FILE", help="write the tables as Markdown")
     parser.set_defaults(run=run)
 
 
@@ -82,7 +84,7 @@ def run(options: argparse.Namespace) -> None:
     from upnet.metrics import Protocol
     from upnet.study.oracle.experiment import Question, answer
     from upnet.study.oracle.tables import markdown, print_tables
-    from upnet.utils.atomic_io import write_whole
+    from upnet.utils.atomic_io import atomic_write
     from upnet.utils.provenance import versions
 
     at_work()
@@ -104,7 +106,7 @@ def run(options: argparse.Namespace) -> None:
     if options.json is not None:
         write_json(content, options.json)
     if options.markdown is not None:
-        write_whole(markdown(content), options.markdown)
+        atomic_write(markdown(content), options.markdown)
     for path in (options.json, options.markdown):
         if path is not None:
             print(f"Written to {path}")

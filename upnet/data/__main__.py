@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from upnet.cli.startup import run_program
-from upnet.utils.printable import print_anything
+from upnet.utils.printable import escape_unencodable_output
 from upnet.utils.provenance import VERSION
 
 USER, INTERRUPTED = 2, 130
@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from upnet.cli.download import add_parser as add_download
     from upnet.cli.download import show_sets
 
-    print_anything()
+    escape_unencodable_output()
     parser = _Parser(
         prog="python -m upnet.data",
         description="Published sets of pictures, got and inspected. Without a command, they are listed.",

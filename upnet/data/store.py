@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from upnet.utils.printable import as_name, readable
+from upnet.utils.printable import escape_unprintable, printable_name
 
 FORMAT = 2
 """Counted up whenever a store written before no longer means the same."""
@@ -51,13 +51,15 @@ class Store:
         self.name: str = index["name"]
         self.scale: int = index["scale"]
         self.digest: str = index["digest"]
-        self.names: list[str] = [as_name(picture["name"]) for picture in pictures]
+        self.names: list[str] = [printable_name(picture["name"]) for picture in pictures]
         self.sizes: list[tuple[int, int]] = [(picture["size"][0], picture["size"][1]) for picture in pictures]
         self.digests: list[str] = [picture["digest"] for picture in pictures]
         self.grey: list[bool] = [picture["grey"] for picture in pictures]
         self.lr_from: str = index["lr_from"]
         self.lr_rounded_up: bool = index.get("lr_rounded_up", False)
-        self.left_out: list[tuple[str, str]] = [(as_name(name), readable(reason)) for name, reason in index["left_out"]]
+        self.left_out: list[tuple[str, str]] = [
+            (printable_name(name), escape_unprintable(reason)) for name, reason in index["left_out"]
+        ]
         self._checks: list[str] = [picture["check"] for picture in pictures]
         ends = np.cumsum([0] + [_pair_bytes(size, self.scale) for size in self.sizes])
         self._offsets: list[int] = ends.tolist()

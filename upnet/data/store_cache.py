@@ -10,7 +10,7 @@ from upnet.data.store import DamagedStoreError, Store
 from upnet.data.store_builder import Making, refusal
 from upnet.imaging.reading import BrokenPictureError
 from upnet.utils.lock import locked
-from upnet.utils.overrides import user_path
+from upnet.utils.paths import expand_user
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ def places(source: Source, cache_dir: str | Path | None) -> list[Path]:
     from no folder; and the user's cache folder last.
     """
     if cache_dir is not None:
-        return [user_path(cache_dir)]
+        return [expand_user(cache_dir)]
     home = source.home or project_data()
     return [*([home / FOLDER] if home is not None else []), user_cache()]
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from upnet.utils.printable import readable
+from upnet.utils.printable import escape_unprintable
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +30,8 @@ def illustrating(what: str) -> Iterator[Illustration]:
         yield outcome
     except Exception as fault:
         reason = " ".join(str(fault).split()) or "no reason given"
-        outcome.failure = readable(f"{what} could not be made ({type(fault).__name__}: {reason}); no number is lost")
+        outcome.failure = escape_unprintable(
+            f"{what} could not be made ({type(fault).__name__}: {reason}); no number is lost"
+        )
         log.warning("%s", outcome.failure)
         log.debug("%s", what, exc_info=True)

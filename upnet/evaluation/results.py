@@ -40,8 +40,8 @@ from typing import Any
 from upnet.evaluation.schema import Results, hold, read_stored
 from upnet.metrics import CEILING, Mean, Score, mean
 from upnet.metrics.protocol import MEANS
-from upnet.utils.atomic_io import write_whole
-from upnet.utils.csv import comma_separated
+from upnet.utils.atomic_io import atomic_write
+from upnet.utils.csv import format_csv
 
 SCHEMA = 2
 SETTINGS = ("scale", "name", "channel", "crop", "grey", "ensemble", "resizing", "lr", "precision")
@@ -128,13 +128,13 @@ def results(tallies: Iterable[Tally], protocol: Mapping[str, Any], extra: Mappin
 
 def write_json(content: Mapping[str, Any], path: Path) -> None:
     """Write results.json, whole or not at all."""
-    write_whole(json.dumps(content, indent=2, ensure_ascii=False) + "\n", path)
+    atomic_write(json.dumps(content, indent=2, ensure_ascii=False) + "\n", path)
 
 
 def write_csv(content: Mapping[str, Any], path: Path) -> None:
     """Write a row per picture, whole or not at all: what was scored, on what, the scores, and what they depend on."""
     rows = list(_rows(content))
-    write_whole(comma_separated([*rows[:1], *(row.values() for row in rows)]), path)
+    atomic_write(format_csv([*rows[:1], *(row.values() for row in rows)]), path)
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from upnet.evaluation.compatibility import brief, footings, footnote, footnote_with_remark, marked
 from upnet.metrics import Protocol, gain
-from upnet.utils.overrides import script, setting, shell_word
+from upnet.utils.overrides import format_override, quote_for_shell, script_command
 
 
 def print_results(content: Mapping[str, Any]) -> None:
@@ -74,12 +74,12 @@ def next_commands(folder: Path, config: DictConfig) -> None:
     """How to look at a run in TensorBoard, evaluate its checkpoint, and upscale a picture."""
     path = folder / "checkpoints" / "last.ckpt"
     print(
-        f"\nPictures side by side   {shell_word(shorten(folder / 'comparison.png'))}\n"
-        f"Look at the training    tensorboard --logdir {shell_word(shorten(folder))}"
+        f"\nPictures side by side   {quote_for_shell(shorten(folder / 'comparison.png'))}\n"
+        f"Look at the training    tensorboard --logdir {quote_for_shell(shorten(folder))}"
     )
     if not path.is_file():
         return
-    evaluate = [script("evaluate.py"), setting("checkpoint", shorten(path))]
+    evaluate = [script_command("evaluate.py"), format_override("checkpoint", shorten(path))]
     trust = _trust(config)
     larger = ["input=photo.png", f"output=photo_x{config.scale}.png"]
     print(
@@ -98,7 +98,7 @@ def _pictures(config: DictConfig) -> list[str]:
         "max_pixels": OmegaConf.select(config, "max_pixels"),
     }
     folder = ["data=folder"] if given["data.root"] is not None else []
-    return folder + [setting(name, value) for name, value in given.items() if value is not None]
+    return folder + [format_override(name, value) for name, value in given.items() if value is not None]
 
 
 def _trust(config: DictConfig) -> list[str]:
@@ -118,14 +118,16 @@ def _trust(config: DictConfig) -> list[str]:
 
     walk(OmegaConf.to_container(config.model, resolve=True))
     modules = sorted(found)
-    return [setting("trust", modules if len(modules) > 1 else modules[0])] if modules else []
+    return [format_override("trust", modules if len(modules) > 1 else modules[0])] if modules else []
 
 
 def _protocol(config: DictConfig) -> list[str]:
     """The settings of the protocol that aren't the default ones, as arguments."""
     default = asdict(Protocol())
     changed = {str(key): value for key, value in config.protocol.items() if value != default[str(key)]}
-    return [setting("protocol" if key == "name" else f"protocol.{key}", value) for key, value in changed.items()]
+    return [
+        format_override("protocol" if key == "name" else f"protocol.{key}", value) for key, value in changed.items()
+    ]
 
 
 def hyperparameters(config: DictConfig, parameters: int) -> dict[str, str | int | float | bool]:

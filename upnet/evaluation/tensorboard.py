@@ -13,7 +13,7 @@ from upnet.evaluation.compatibility import brief, footnote_with_remark
 from upnet.evaluation.figures import to_uint8
 from upnet.evaluation.optional_output import illustrating
 from upnet.evaluation.scoring import Look
-from upnet.utils.atomic_io import inside
+from upnet.utils.paths import resolve_inside
 
 SHOWN = 8
 """How many output pictures of an evaluation go to TensorBoard."""
@@ -33,7 +33,7 @@ def keep_pictures(folder: Path | None, kept: list[Kept]) -> Look:
         if len(kept) < SHOWN:
             kept.append((dataset, name, picture))
         if folder is not None:
-            path = inside(folder, f"{dataset}/{name}.png")
+            path = resolve_inside(folder, f"{dataset}/{name}.png")
             with illustrating(f"the output image {path}"):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 Image.fromarray(picture).save(path)

@@ -9,7 +9,7 @@ from upnet.imaging.colour import rgb_of_ycbcr, ycbcr
 from upnet.imaging.imresize import imresize
 from upnet.inference.tiling import Tiling, enlarge_in_tiles
 from upnet.models.encoder_decoder import EncoderDecoder
-from upnet.utils.device import whole_float32
+from upnet.utils.device import no_tf32
 
 
 @torch.no_grad()
@@ -54,7 +54,7 @@ def enlarge(net: EncoderDecoder, picture: Tensor, tile: Tiling = "auto") -> Tens
     """
     weight = next(net.parameters())
     picture = picture.to(device=weight.device, dtype=torch.float32)
-    with torch.autocast(weight.device.type, enabled=False), whole_float32():
+    with torch.autocast(weight.device.type, enabled=False), no_tf32():
         if net.channels == picture.shape[0]:
             return enlarge_in_tiles(net, picture[None], tile)[0]
         planes = ycbcr(picture)

@@ -17,9 +17,9 @@ from upnet.imaging.image import read_picture
 from upnet.imaging.writing import write_picture
 from upnet.inference.output_names import Plan, plan, prepare, prepare_below, shown
 from upnet.inference.upscaler import Upscaler, load
-from upnet.utils.allocator import OF_PICTURES, keep_few_kernels
+from upnet.utils.allocator import INFERENCE_KERNELS, limit_onednn_cache
 from upnet.utils.device import pick_device
-from upnet.utils.overrides import user_path
+from upnet.utils.paths import expand_user
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
 """Faults that every further picture would meet as well."""
@@ -51,17 +51,17 @@ def upscale(config: DictConfig) -> None:
     Raises ValueError for settings that don't fit, UpscalingError where some pictures failed, and InterruptedRunError
     where the user broke it off; what is done by then stays.
     """
-    keep_few_kernels(OF_PICTURES)
+    limit_onednn_cache(INFERENCE_KERNELS)
     checkpoints = listed(config.checkpoint)
     if len(checkpoints) != 1:
         raise ValueError(f"input= is upscaled by one checkpoint; got {len(checkpoints)}")
     device, trust = pick_device(config.device), listed(config.trust)
     upscaler = load(checkpoints[0], config.weights, trust, "cpu", config.tile, config.ensemble, config.alpha).to(device)
     refuse_other_scale(config, upscaler.scale, checkpoints[0])
-    target = None if config.output is None else user_path(config.output)
+    target = None if config.output is None else expand_user(config.output)
     outcome = Outcome()
     try:
-        upscale_files(upscaler, user_path(config.input), target, config.max_pixels, outcome)
+        upscale_files(upscaler, expand_user(config.input), target, config.max_pixels, outcome)
     except KeyboardInterrupt:
         told = f"Interrupted with {outcome.remaining} pictures to go; those that are written are complete"
         raise InterruptedRunError(told, signal.SIGINT) from None

@@ -10,7 +10,7 @@ from pathlib import Path
 from upnet.imaging.formats import FORMATS
 from upnet.imaging.listing import list_images, say_once
 from upnet.imaging.reading import SUFFIXES
-from upnet.utils.printable import readable
+from upnet.utils.printable import escape_unprintable
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ def prepare_below(folder: Path, larger: Path) -> None:
 
 def shown(path: str | Path) -> str:
     """A path, or a sentence with one, for any terminal: what is no character, or moves the cursor, is escaped."""
-    return readable(str(path))
+    return escape_unprintable(str(path))
 
 
 def _of_picture(source: Path, target: Path | None, scale: int) -> Plan:

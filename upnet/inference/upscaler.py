@@ -14,7 +14,7 @@ from upnet.imaging.imresize import imresize
 from upnet.inference.enlarge import enlarge, x8
 from upnet.inference.inputs import check_array, check_tensor
 from upnet.models import EncoderDecoder
-from upnet.utils.allocator import OF_TRAINING, keep_few_kernels
+from upnet.utils.allocator import TRAINING_KERNELS, limit_onednn_cache
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -167,6 +167,6 @@ def load(
     alpha: Alpha = "bicubic",
 ) -> Upscaler:
     """The network of a checkpoint as an Upscaler; see `upnet.checkpoint.load_network` for what is refused."""
-    keep_few_kernels(OF_TRAINING)
+    limit_onednn_cache(TRAINING_KERNELS)
     loaded = load_network(path, weights, trust)
     return Upscaler(loaded.net, tile, ensemble, alpha).to(device)

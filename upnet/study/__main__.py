@@ -8,7 +8,7 @@ from typing import NoReturn
 from upnet.cli.diagnose import add_parser as add_diagnose
 from upnet.cli.oracle import add_parser as add_oracle
 from upnet.cli.startup import run_program
-from upnet.utils.printable import print_anything
+from upnet.utils.printable import escape_unencodable_output
 from upnet.utils.provenance import VERSION
 
 USER, INTERRUPTED = 2, 130
@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Anything else that goes wrong is raised, and ends the program with 1.
     """
-    print_anything()
+    escape_unencodable_output()
     parser = _Parser(prog="python -m upnet.study", description="Upsampling operators held against each other.")
     parser.add_argument("--version", action="version", version=f"upnet {VERSION}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")

@@ -15,7 +15,7 @@ from upnet.evaluation.figure_text import letter, plain_figure
 from upnet.evaluation.figures import Detail
 from upnet.metrics import capped
 from upnet.study.run_table import Arm
-from upnet.utils.atomic_io import write_whole
+from upnet.utils.atomic_io import atomic_write
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -47,7 +47,7 @@ def draw_study(arms: Sequence[Arm], sets: Mapping[str, Store], path: Path, trust
     letter(figure)
     png = io.BytesIO()
     figure.savefig(png, format="png", dpi=130)
-    write_whole(png.getvalue(), path)
+    atomic_write(png.getvalue(), path)
 
 
 def _board(heading: str, tiles: Sequence[tuple[str, np.ndarray]]) -> "Figure":

@@ -23,7 +23,7 @@ from upnet.study.design import Design, Variant
 from upnet.study.matching import match, places, taps
 from upnet.study.plan import Plan, Row
 from upnet.training.factory import build_task, training_settings
-from upnet.utils.overrides import quote_paths
+from upnet.utils.overrides import quote_path_overrides
 
 
 class Planner:
@@ -178,7 +178,7 @@ def changed(config: DictConfig, changes: Mapping[str, Any]) -> DictConfig:
 
 
 def _composed(words: Sequence[str]) -> DictConfig:
-    words = quote_paths(words)
+    words = quote_path_overrides(words)
     if GlobalHydra.instance().is_initialized():  # which also knows folders of configs that the command line named
         return compose("train", overrides=words)
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):

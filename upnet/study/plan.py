@@ -25,7 +25,7 @@ from rich.table import Table
 from upnet.evaluation.results import write_json
 from upnet.study.cells import Cell
 from upnet.study.design import REGIMES, Design, Variant
-from upnet.utils.atomic_io import write_whole
+from upnet.utils.atomic_io import atomic_write
 from upnet.utils.lock import locked
 
 SCHEMA = 1
@@ -138,7 +138,7 @@ class Plan:
         """plan.json and plan.md, in the study's folder."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with locked(self.folder / ".plan.lock", lambda: None):
-            write_whole(self.markdown(), self.folder / "plan.md")
+            atomic_write(self.markdown(), self.folder / "plan.md")
             write_json(self.content(), self.folder / PLAN)
 
     def summary(self) -> str:

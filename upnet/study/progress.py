@@ -18,8 +18,8 @@ from upnet.evaluation.schema import hold, read_stored
 from upnet.study.cells import Cell
 from upnet.study.design import Variant
 from upnet.study.plan import PLAN, SCHEMA, Plan, duration
-from upnet.utils.atomic_io import inside
 from upnet.utils.lock import locked
+from upnet.utils.paths import resolve_inside
 
 
 def read_plan(folder: Path) -> dict[str, Any]:
@@ -30,7 +30,7 @@ def read_plan(folder: Path) -> dict[str, Any]:
         raise ValueError(f"{path} is not a plan of schema {SCHEMA}; starting the study again writes one")
     hold(content, PlanContent, path, "plan")
     for cell in content["cells"]:
-        inside(folder, cell["folder"])
+        resolve_inside(folder, cell["folder"])
     return content
 
 

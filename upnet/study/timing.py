@@ -12,7 +12,7 @@ from upnet.config import build
 from upnet.data import DataModule, Feed
 from upnet.study.plan import Seconds
 from upnet.training.factory import accelerator_of, build_task, build_trainer
-from upnet.utils.allocator import keep_large_blocks
+from upnet.utils.allocator import retain_malloc_blocks
 
 ON_CPU, ON_GPU = (3, 7), (8, 40)
 """Steps before the measured ones, and the measured ones. A GPU's steps are short, and are recorded early on."""
@@ -50,7 +50,7 @@ def rehearse(config: DictConfig) -> Seconds:
     """
     started = time.perf_counter()
     if config.keep_memory:
-        keep_large_blocks()
+        retain_malloc_blocks()
     warmup, measured = ON_CPU if accelerator_of(config) == "cpu" else ON_GPU
     with open_dict(config):
         config.steps = warmup + measured

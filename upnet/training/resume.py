@@ -12,7 +12,7 @@ from upnet.checkpoint import SUFFIX, read
 from upnet.evaluation.results import read_json
 from upnet.training.callbacks import earlier_paths
 from upnet.training.task import Task
-from upnet.utils.run_dirs import LAST, state_of_run
+from upnet.utils.run_dirs import LAST, resumable_checkpoint
 
 CONCLUDED = "comparison.png"
 """What a run writes last."""
@@ -109,7 +109,7 @@ def _learning_rates(state: dict[str, Any], task: Task) -> tuple[float, float]:
 
 def _named(ckpt: str, folder: Path) -> Path:
     if ckpt != "last":
-        return state_of_run(Path(ckpt)) or Path(ckpt)
+        return resumable_checkpoint(Path(ckpt)) or Path(ckpt)
     path = folder / "checkpoints" / LAST
     if not path.is_file():
         raise ValueError(

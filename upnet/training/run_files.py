@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from upnet.utils.overrides import setting
+from upnet.utils.overrides import format_override
 from upnet.utils.run_dirs import LAST
 
 REASONS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
@@ -26,8 +26,8 @@ def told_where_unwritable(folder: Path) -> Iterator[None]:
             raise
         last = folder / "checkpoints" / LAST
         saved = f"What was saved is whole: {last}" if last.is_file() else "Nothing was saved yet"
-        again = f"{setting('ckpt', last)} {setting('hydra.run.dir', folder)}"
-        again = f"with {again if last.is_file() else setting('hydra.run.dir', folder)}"
+        again = f"{format_override('ckpt', last)} {format_override('hydra.run.dir', folder)}"
+        again = f"with {again if last.is_file() else format_override('hydra.run.dir', folder)}"
         place = fault.filename or folder
         raise UnwritableRunError(
             f"{place} can't be written: {fault.strerror}. {saved}. Make room, or make it writable, and go on by the "

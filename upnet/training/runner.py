@@ -28,12 +28,12 @@ from upnet.training.resume import CONCLUDED, NOT_DRAWN, find_checkpoint, first_s
 from upnet.training.run_files import forget_after, told_where_unwritable
 from upnet.training.task import Task
 from upnet.training.trainer_arguments import refusals_of_lightning
-from upnet.utils.allocator import OF_TRAINING, give_back, keep_few_kernels, keep_large_blocks
-from upnet.utils.atomic_io import write_whole
+from upnet.utils.allocator import TRAINING_KERNELS, limit_onednn_cache, malloc_trim, retain_malloc_blocks
+from upnet.utils.atomic_io import atomic_write
 from upnet.utils.device import device_name
 from upnet.utils.lock import locked
-from upnet.utils.overrides import setting
-from upnet.utils.printable import readable
+from upnet.utils.overrides import format_override
+from upnet.utils.printable import escape_unprintable
 from upnet.utils.provenance import versions
 from upnet.utils.run_dirs import LAST
 
@@ -48,8 +48,8 @@ def train(config: DictConfig) -> dict[str, Any]:
     is lost, and UnwritableRunError where the disk is full.
     """
     if config.keep_memory:
-        keep_large_blocks()
-    keep_few_kernels(OF_TRAINING)
+        retain_malloc_blocks()
+    limit_onednn_cache(TRAINING_KERNELS)
     if config.compile:
         # A multirun compiles every network anew, and torch counts them all as one that changes too often.
         torch.compiler.reset()
@@ -57,8 +57,8 @@ def train(config: DictConfig) -> dict[str, Any]:
     path = str(folder.absolute())
     if any(0xD800 <= ord(letter) < 0xE000 for letter in path):
         raise ValueError(
-            f"hydra.run.dir={readable(path)} has bytes that aren't UTF-8, and TensorBoard can't write there; name "
-            "another folder by hydra.run.dir="
+            f"hydra.run.dir={escape_unprintable(path)} has bytes that aren't UTF-8, and TensorBoard can't write there; "
+            "name another folder by hydra.run.dir="
         )
     model = OmegaConf.to_container(config.model, resolve=True)
     assert isinstance(model, dict)
@@ -86,7 +86,7 @@ def train(config: DictConfig) -> dict[str, Any]:
                 return _run(config, task, trainer, data, resume)
         finally:
             if config.keep_memory:
-                give_back()
+                malloc_trim()
 
 
 def _run(config: DictConfig, task: Task, trainer: pl.Trainer, data: DataModule, resume: Path | None) -> dict[str, Any]:
@@ -110,7 +110,7 @@ def _run(config: DictConfig, task: Task, trainer: pl.Trainer, data: DataModule, 
             trainer.save_checkpoint(last)
         raise InterruptedRunError(
             f"saved step {task.global_step} of {config.steps}. Go on by the same command with "
-            f"{setting('ckpt', last)} {setting('hydra.run.dir', folder)}",
+            f"{format_override('ckpt', last)} {format_override('hydra.run.dir', folder)}",
             signal,
         )
     minutes = (time.perf_counter() - started) / 60
@@ -149,8 +149,8 @@ def refuse_to_replace(folder: Path) -> None:
     last = folder / "checkpoints" / LAST
     if last.is_file():
         raise ValueError(
-            f"{folder} holds the checkpoints of another run; go on with it by {setting('ckpt', last)}, or give this "
-            "one a folder by hydra.run.dir="
+            f"{folder} holds the checkpoints of another run; go on with it by {format_override('ckpt', last)}, or give "
+            "this one a folder by hydra.run.dir="
         )
 
 
@@ -160,7 +160,7 @@ def write_config(config: DictConfig, folder: Path, trainer: pl.Trainer) -> None:
         return
     folder.mkdir(parents=True, exist_ok=True)
     text = OmegaConf.to_yaml(config, resolve=True)
-    write_whole(text, folder / "config.yaml")
+    atomic_write(text, folder / "config.yaml")
     write_json(versions(), folder / "versions.json")
     for logger in trainer.loggers:
         if isinstance(logger, TensorBoardLogger):
@@ -236,4 +236,4 @@ def _draw(task: Task, data: DataModule, content: Mapping[str, Any], folder: Path
         os.replace(folder / ".comparison.png", folder / CONCLUDED)
     if drawn.failure is not None:
         with illustrating(NOT_DRAWN):
-            write_whole(f"{drawn.failure}\n", folder / NOT_DRAWN)
+            atomic_write(f"{drawn.failure}\n", folder / NOT_DRAWN)

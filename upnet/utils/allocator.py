@@ -8,19 +8,19 @@ from typing import Any
 # From malloc.h of the GNU C library.
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
 
-OF_TRAINING, OF_PICTURES = 256, 64
+TRAINING_KERNELS, INFERENCE_KERNELS = 256, 64
 """How many kernels to keep where a network is trained, and where pictures of all sizes go through one."""
 
 _DESCRIPTIONS = 16
 """How many descriptions of kernels to keep of every kind; with 8 as with 256 a step takes as long."""
 
 
-def keep_large_blocks() -> bool:
+def retain_malloc_blocks() -> bool:
     """Tell the C library to keep the large blocks it is given back; whether it could be told.
 
     By default the GNU C library hands every large block back to the kernel, and every training step pays for touching
     the same pages anew. Kept, they make operators that only move memory several times as fast on a CPU, at the price
-    of a process that holds on to its peak until `give_back`. Elsewhere, and on a GPU, which has an allocator of its
+    of a process that holds on to its peak until `malloc_trim`. Elsewhere, and on a GPU, which has an allocator of its
     own, nothing happens.
 
     Source: the manual page of mallopt, https://man7.org/linux/man-pages/man3/mallopt.3.html
@@ -31,7 +31,7 @@ def keep_large_blocks() -> bool:
     return bool(library.mallopt(MMAP_THRESHOLD, 1 << 30) and library.mallopt(TRIM_THRESHOLD, (1 << 31) - 1))
 
 
-def give_back() -> bool:
+def malloc_trim() -> bool:
     """Hand what lies free in the C library back to the kernel, where large blocks are kept; whether there was any.
 
     Ten milliseconds at the end of a training, for a process that goes on: a study's next cell, or a notebook.
@@ -42,7 +42,7 @@ def give_back() -> bool:
     return library is not None and bool(library.malloc_trim(0))
 
 
-def keep_few_kernels(most: int) -> None:
+def limit_onednn_cache(most: int) -> None:
     """Have oneDNN, which computes torch's convolutions on a CPU, keep at most so many of the kernels it has made.
 
     It makes one per layer and size of the input, keeps 1024, and each holds memory in proportion to the size: a folder

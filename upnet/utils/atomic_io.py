@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 
-def write_whole(content: str | bytes, path: Path) -> None:
+def atomic_write(content: str | bytes, path: Path) -> None:
     """Write a file aside, sync it and rename it; text as UTF-8, with surrogates escaped, as JSON escapes them too.
 
     A link under its name is replaced, and none is followed: a folder may come from a stranger, whose links lead to
@@ -20,13 +20,3 @@ def write_whole(content: str | bytes, path: Path) -> None:
         os.replace(aside, path)
     finally:
         aside.unlink(missing_ok=True)
-
-
-def inside(folder: Path, name: str) -> Path:
-    """What lies under a name in a folder. Raises ValueError where the name, or a link on the way, leads out of it."""
-    path = folder / name
-    if not path.resolve().is_relative_to(folder.resolve()):
-        raise ValueError(
-            f"{path} leads out of {folder}; what belongs to it lies inside, so take that name or link away"
-        )
-    return path

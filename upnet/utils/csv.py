@@ -7,7 +7,7 @@ from collections.abc import Iterable
 _COMMANDS = ("=", "+", "-", "@", "\t", "\r")
 
 
-def comma_separated(rows: Iterable[Iterable[object]]) -> str:
+def format_csv(rows: Iterable[Iterable[object]]) -> str:
     """A line per row. Text that a spreadsheet would take for a formula gets an apostrophe before it; numbers don't.
 
     Pictures, arms and checkpoints are named by whoever made them, and a table of them is opened by somebody else. Lines

@@ -41,7 +41,7 @@ def cpu_has_bf16() -> bool:
     return any(probe() for probe in probes if probe is not None)
 
 
-def whole_float32() -> AbstractContextManager[None]:
+def no_tf32() -> AbstractContextManager[None]:
     """Convolutions in the whole of float32, which cuDNN's round to 10 bits on GPUs from Ampere on."""
     cudnn = torch.backends.cudnn
     return cudnn.flags(enabled=True, benchmark=cudnn.benchmark, deterministic=cudnn.deterministic, allow_tf32=False)

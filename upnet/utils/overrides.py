@@ -1,8 +1,8 @@
-"""Settings on the command line: file names taken as they are, and printed commands that run when they are pasted.
+"""Hydra overrides: quoting file names on the command line, and printing commands that can be pasted into a shell.
 
-Hydra reads `NAME=VALUE` by a grammar of its own, to which `café.png`, `R&B.png` and `it's.png` are syntax errors and
-`2024` is a number. quote_paths() quotes the values of the settings in PATHS before Hydra sees them; setting() and
-shell_word() write a setting for Hydra and for the shell.
+Hydra parses `NAME=VALUE` by its own grammar. It rejects `café.png`, `R&B.png` and `it's.png`, and reads `2024` as a
+number. quote_path_overrides() quotes the values of the settings in PATH_SETTINGS before Hydra parses them;
+format_override() and quote_for_shell() print an override for Hydra and for the shell.
 """
 
 import os
@@ -19,7 +19,7 @@ _ONE = (
 )
 _SEVERAL = "checkpoint results data.root data.val_root"
 
-PATHS: dict[str, bool] = {**dict.fromkeys(_ONE.split(), False), **dict.fromkeys(_SEVERAL.split(), True)}
+PATH_SETTINGS: dict[str, bool] = {**dict.fromkeys(_ONE.split(), False), **dict.fromkeys(_SEVERAL.split(), True)}
 """Every setting that is a path -> whether it may also be a list of paths."""
 
 _WORD = re.compile(r"(\+{0,2}([\w.]+)=)(.+)", re.DOTALL)
@@ -31,19 +31,14 @@ _PLAIN = re.compile(r"[A-Za-z0-9_./-]+")
 _KEYWORD = re.compile(r"null|true|false", re.IGNORECASE)
 
 
-def user_path(path: str | Path) -> Path:
-    """The path with `~` and `~user` expanded. A name that begins with `~` and is no user's stays as it is."""
-    return Path(os.path.expanduser(path))
-
-
-def script(name: str) -> str:
+def script_command(name: str) -> str:
     """`python evaluate.py`, with the path of the script as it is seen from the current folder."""
     path = Path(__file__).resolve().parents[2] / name
-    return f"python {shell_word(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)}"
+    return f"python {quote_for_shell(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)}"
 
 
-def quote_paths(words: Sequence[str], multirun: bool = False) -> list[str]:
-    """The words of a command line, with the value of every setting in PATHS quoted for Hydra and `~` expanded.
+def quote_path_overrides(words: Sequence[str], multirun: bool = False) -> list[str]:
+    """The words of a command line, with the value of every setting in PATH_SETTINGS quoted for Hydra and `~` expanded.
 
     `null`, quoted values, `${…}` and functions such as `glob(…)` keep their meaning; so do `[A,B]` where a list is
     allowed and, in a multirun, commas between the values of a sweep. Anything else is a file name, character by
@@ -52,15 +47,15 @@ def quote_paths(words: Sequence[str], multirun: bool = False) -> list[str]:
     return [_quoted_word(word, multirun) for word in words]
 
 
-def setting(name: str, value: object) -> str:
+def format_override(name: str, value: object) -> str:
     """`NAME=VALUE` as a word for the shell: it sets the value, whatever characters it has.
 
     value: None, a bool, a number, text, a path, or a sequence of these.
     """
-    return shell_word(f"{name}={_literal(_not_home(value) if name in PATHS else value)}")
+    return quote_for_shell(f"{name}={_literal(_not_home(value) if name in PATH_SETTINGS else value)}")
 
 
-def shell_word(text: str | Path) -> str:
+def quote_for_shell(text: str | Path) -> str:
     """A text as one word of a shell. What a terminal can't show becomes an escape in $'…', as bash and zsh read it."""
     text = str(text)
     if text.isprintable() and _can_be_shown(text):
@@ -81,9 +76,9 @@ def _can_be_shown(text: str) -> bool:
 
 def _quoted_word(word: str, multirun: bool) -> str:
     match = _WORD.fullmatch(word)
-    if match is None or match[2] not in PATHS:
+    if match is None or match[2] not in PATH_SETTINGS:
         return word
-    several = PATHS[match[2]]
+    several = PATH_SETTINGS[match[2]]
     if not multirun:
         return match[1] + _quoted_value(match[3], several)
     return match[1] + ",".join(_quoted_value(part.strip(), several) for part in _split(match[3], nested=True))

@@ -9,7 +9,7 @@ _RAW_BYTE = range(0xDC80, 0xDD00)
 """What Python makes of a byte of a file's name that isn't UTF-8, see PEP 383: 0xDC00 + byte."""
 
 
-def readable(text: str) -> str:
+def escape_unprintable(text: str) -> str:
     """Text with escapes, "caf\\xe9" and "a\\nb", for bytes that aren't UTF-8 and characters that can't be printed."""
     with suppress(UnicodeEncodeError):  # of a surrogate that stands for no byte, which JSON may hold
         # Under a locale that isn't UTF-8, a name that is UTF-8 arrives as single bytes.
@@ -17,12 +17,12 @@ def readable(text: str) -> str:
     return "".join(letter if letter.isprintable() else _escaped(letter) for letter in text)
 
 
-def as_name(name: str) -> str:
+def printable_name(name: str) -> str:
     """The name of a file or folder as readable text. No two names become one, since backslashes are doubled."""
-    return readable(name if os.sep == "\\" else name.replace("\\", "\\\\"))
+    return escape_unprintable(name if os.sep == "\\" else name.replace("\\", "\\\\"))
 
 
-def print_anything() -> None:
+def escape_unencodable_output() -> None:
     """Escape what the encoding of the terminal, or of the file behind it, can't hold, instead of raising an error."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):

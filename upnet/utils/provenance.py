@@ -17,14 +17,14 @@ def versions() -> dict[str, Any]:
     told = {name: metadata.version(name) for name in PACKAGES}
     return {
         "upnet": VERSION,
-        "revision": revision(),
+        "revision": git_revision(),
         "python": platform.python_version(),
         "machine": f"{platform.system()} {platform.machine()}",
         **told,
     }
 
 
-def revision() -> str | None:
+def git_revision() -> str | None:
     """The git commit of this code, with a + where files differ from it; None outside of a checkout."""
     where = Path(__file__).parent
     try:

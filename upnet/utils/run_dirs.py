@@ -7,8 +7,8 @@ from contextlib import suppress
 from enum import Enum
 from pathlib import Path
 
-from upnet.utils.atomic_io import write_whole
-from upnet.utils.overrides import user_path
+from upnet.utils.atomic_io import atomic_write
+from upnet.utils.paths import expand_user
 
 LAST = "last.ckpt"
 BEST = "best.ckpt"
@@ -17,20 +17,20 @@ _PATIENCE = 60.0
 _FRESH = 600.0
 
 
-def folder_of_run(ckpt: str | None, new: str, mode: Enum | None = None) -> str:
+def resolve_run_dir(ckpt: str | None, new: str, mode: Enum | None = None) -> str:
     """The folder of a run: the run's own folder if `ckpt` is a state of its last.ckpt, else `new`.
 
     ckpt: the path of a checkpoint, `last` for that of the newest run, or None.
-    mode: see new_folder.
+    mode: see create_run_dir.
     """
     if ckpt is None:
-        return new_folder(new, mode)
-    path = newest_checkpoint(Path("runs")) if ckpt == "last" else user_path(ckpt)
-    own = None if path is None else state_of_run(path)
-    return new_folder(new, mode) if own is None else str(own.parent.parent)
+        return create_run_dir(new, mode)
+    path = newest_checkpoint(Path("runs")) if ckpt == "last" else expand_user(ckpt)
+    own = None if path is None else resumable_checkpoint(path)
+    return create_run_dir(new, mode) if own is None else str(own.parent.parent)
 
 
-def new_folder(name: str, mode: Enum | None, starts: str = "RUN") -> str:
+def create_run_dir(name: str, mode: Enum | None, starts: str = "RUN") -> str:
     """A folder that no other run has: `name`, or name-2, name-3, … where it exists. It is created at once.
 
     mode:   Hydra's RunMode; None while a config is only shown.
@@ -40,7 +40,7 @@ def new_folder(name: str, mode: Enum | None, starts: str = "RUN") -> str:
     """
     if mode is None or mode.name != starts:
         return name
-    launch = launched()
+    launch = current_launch()
     if launch is None:
         return _create(name)
     note, rank = Path("runs") / f".launch-{launch[0]}", launch[1]
@@ -49,16 +49,16 @@ def new_folder(name: str, mode: Enum | None, starts: str = "RUN") -> str:
     folder = _create(name)
     with suppress(OSError):  # where runs/ can't be written, the other processes create folders of their own
         note.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(folder, note)
+        atomic_write(folder, note)
     return folder
 
 
-def new_sweep_folder(name: str, mode: Enum | None) -> str:
+def create_sweep_dir(name: str, mode: Enum | None) -> str:
     """The new folder of a multirun."""
-    return new_folder(name, mode, "MULTIRUN")
+    return create_run_dir(name, mode, "MULTIRUN")
 
 
-def launched() -> tuple[str, int] | None:
+def current_launch() -> tuple[str, int] | None:
     """A name of this launch and the rank of this process; None where this process was started alone.
 
     Read are the variables of torchrun, of srun, and those by which a user starts one process per machine.
@@ -76,7 +76,7 @@ def launched() -> tuple[str, int] | None:
     return re.sub(r"[^\w.-]", "_", "-".join(env.get(key, "0") for key in keys)), int(rank)
 
 
-def state_of_run(path: Path) -> Path | None:
+def resumable_checkpoint(path: Path) -> Path | None:
     """The path of a state of last.ckpt in its run's folder, also for a link to it or a path inside that folder.
 
     None for any other path.
@@ -87,7 +87,7 @@ def state_of_run(path: Path) -> Path | None:
     return None
 
 
-def folder_of_config(run: str) -> str | None:
+def config_subdir(run: str) -> str | None:
     """Where in a run's folder Hydra keeps the command it was started by: nowhere, where an earlier start has it."""
     return None if (Path(run) / "config" / "hydra.yaml").exists() else "config"
 

@@ -16,7 +16,8 @@ from upnet.data.sources.base import Entry, Source
 from upnet.data.sources.files import FileEntry, digest_of
 from upnet.data.store_cache import project_data
 from upnet.imaging.reading import read_rgb
-from upnet.utils.overrides import shell_word, user_path
+from upnet.utils.overrides import quote_for_shell
+from upnet.utils.paths import expand_user
 
 log = logging.getLogger(__name__)
 
@@ -106,7 +107,7 @@ class Published(Source):
     left_out: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self, root: str | None = None) -> None:
-        self.root = data_folder() if root is None else user_path(root)
+        self.root = data_folder() if root is None else expand_user(root)
         self._given = root is not None
         self._found: dict[int | None, tuple[Path, Pairs]] = {}
         self._scale: int | None = None
@@ -175,7 +176,7 @@ class Published(Source):
         within = [layout.hr[0] for layout in self.layouts if not layout.bare and "{" not in layout.hr[0]]
         places = ", ".join((*self.folders, *(f"{place}/{self.folders[0]}" for place in self.around), *within))
         itself = " and pictures as such" if self._given else ""
-        root = f" --root {shell_word(self.root)}" if self._given else ""
+        root = f" --root {quote_for_shell(self.root)}" if self._given else ""
         cure = f"get them by `python -m upnet.data download {self.key()}{root}`" if self.offers else self.by_hand
         return (
             f"{self.title}: its pictures are not in {where}, where {places}{itself} were looked for; "

@@ -10,8 +10,8 @@ from upnet.data.sources.base import Entry, hash_file
 from upnet.data.sources.pair_folders import is_hr
 from upnet.imaging.listing import list_images, say_once
 from upnet.imaging.reading import SUFFIXES, BrokenPictureError, read_rgb
-from upnet.utils.overrides import user_path
-from upnet.utils.printable import as_name
+from upnet.utils.paths import expand_user
+from upnet.utils.printable import printable_name
 
 
 class FileEntry(Entry):
@@ -40,7 +40,7 @@ def digest_of(path: Path) -> str:
 
 def existing_folder(folder: str | Path, what: str) -> Path:
     """The folder as a Path. Raises ValueError where it doesn't exist, or is a file."""
-    path = user_path(folder)
+    path = expand_user(folder)
     if not path.exists():
         raise ValueError(
             f"{what}: there is no folder {path} (seen from {Path.cwd()}); give the path of a folder of pictures"
@@ -78,7 +78,7 @@ def find_pictures(folder: Path, what: str) -> dict[str, Path]:
 def set_name(folder: Path) -> str:
     """The name of a folder's images, as text: the folder's name, or its parent's if the folder is called HR or GT."""
     folder = folder.resolve()
-    return as_name((folder.parent.name if is_hr(folder.name) else folder.name) or "pictures")
+    return printable_name((folder.parent.name if is_hr(folder.name) else folder.name) or "pictures")
 
 
 def entries(found: dict[str, Path]) -> Sequence[FileEntry]:

@@ -10,8 +10,8 @@ from upnet.data.sources.folder import Folder
 from upnet.data.sources.pair_folders import is_hr, pair_folders
 from upnet.data.sources.paired import Paired
 from upnet.data.sources.photographs import Photographs
-from upnet.utils.overrides import user_path
-from upnet.utils.printable import as_name
+from upnet.utils.paths import expand_user
+from upnet.utils.printable import printable_name
 
 
 def open_sets(roots: str | Sequence[str] | None, scale: int) -> dict[str, Source]:
@@ -40,13 +40,13 @@ def open_sets(roots: str | Sequence[str] | None, scale: int) -> dict[str, Source
     for source, path in zip(sources, resolved, strict=True):
         source.check(scale)
         if names.count(source.name) > 1:
-            source.name = as_name("-".join(path.parts[-3:] if is_hr(path.name) else path.parts[-2:]))
+            source.name = printable_name("-".join(path.parts[-3:] if is_hr(path.name) else path.parts[-2:]))
     return _unique(sources)
 
 
 def _named(root: str, scale: int) -> Published | None:
     """The published set that is named instead of a folder; None where it is a folder after all, or nothing known."""
-    path = user_path(root)
+    path = expand_user(root)
     chosen = published().get(path.name.casefold())
     if path.exists() or chosen is None:
         return None

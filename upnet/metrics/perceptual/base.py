@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from upnet.utils.device import whole_float32
+from upnet.utils.device import no_tf32
 
 
 class Measure(ABC):
@@ -64,7 +64,7 @@ class Measure(ABC):
                 f"cropping; got {target.shape[1]}x{target.shape[2]}"
             )
         pair = [picture.to(self.device, torch.float32)[None] / 255 for picture in (output, target)]
-        with whole_float32():
+        with no_tf32():
             return float(self.distance(*pair))
 
     def describe(self) -> dict[str, str]:

@@ -15,7 +15,8 @@ from pathlib import Path
 from upnet.study.report.content import Report
 from upnet.study.report.plots import unique
 from upnet.study.report.tables import comma_separated, latex, markdown, markdown_text
-from upnet.utils.atomic_io import inside, write_whole
+from upnet.utils.atomic_io import atomic_write
+from upnet.utils.paths import resolve_inside
 
 
 def page(report: Report) -> str:
@@ -54,7 +55,7 @@ TEX = r"% Needs \usepackage{booktabs,graphicx}, and a font with the letters of y
 
 def write(report: Report, folder: Path) -> list[Path]:
     """Write all files, each of them whole or not at all; what an earlier report left in FOLDER/report goes."""
-    aside = inside(folder, "report")
+    aside = resolve_inside(folder, "report")
     aside.mkdir(parents=True, exist_ok=True)
     for old in [*aside.glob("*.csv"), *aside.glob("*.svg")]:
         old.unlink()
@@ -66,7 +67,7 @@ def write(report: Report, folder: Path) -> list[Path]:
     files |= {aside / f"{_stem(table.name)}.csv": comma_separated(table) for table in report.tables()}
     files |= {aside / f"{_stem(plot.name)}.svg": standalone(plot.svg) for plot in report.plots()}
     for path, text in files.items():
-        write_whole(text, path)
+        atomic_write(text, path)
     return list(files)
 
 

@@ -8,7 +8,7 @@ from upnet.evaluation.compatibility import brief
 from upnet.study.report.arms import Planned
 from upnet.study.report.sections import grouped
 from upnet.study.report.tables import Cell, Table
-from upnet.utils.overrides import shell_word
+from upnet.utils.overrides import quote_for_shell
 
 
 def facts(study: Planned, timed: str) -> list[tuple[str, str]]:
@@ -30,7 +30,7 @@ def facts(study: Planned, timed: str) -> list[tuple[str, str]]:
         ("Made by", ", ".join(f"{name} {str(first['versions'][name])[:12]}" for name in ("upnet", "revision", "torch")
                               if first["versions"].get(name))),
     ]  # fmt: skip
-    words = " ".join(shell_word(word) for word in study.content.get("overrides", []))
+    words = " ".join(quote_for_shell(word) for word in study.content.get("overrides", []))
     if words:
         told.insert(0, ("Command", f"python train.py {words}"))
     return [(word, what) for word, what in told if what]

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from upnet.utils import csv as comma
+from upnet.utils.csv import format_csv
 
 Value = str | int | float | None
 
@@ -53,7 +53,7 @@ def markdown(table: Table) -> str:
 
 def comma_separated(table: Table) -> str:
     """CSV of the values as they are, with a heading."""
-    return comma.comma_separated([table.headings, *([cell.plain for cell in row] for row in table.rows)])
+    return format_csv([table.headings, *([cell.plain for cell in row] for row in table.rows)])
 
 
 def latex(table: Table) -> str:
