@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from upnet.cli.startup import leave_at_once, starts_module
 from upnet.utils.provenance import VERSION
 
 if TYPE_CHECKING:
@@ -12,9 +11,6 @@ if TYPE_CHECKING:
 
 __version__ = VERSION
 __all__ = ["__version__", "load"]
-
-if starts_module():
-    leave_at_once()
 
 
 def load(

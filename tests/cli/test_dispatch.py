@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from support import ROOT
 
-from upnet.cli.dispatch import asked_use, listed
+from upnet.cli.dispatch import requested_use
+from upnet.utils.paths import as_list
 
 USES = ("checkpoint", "study", "results", "baseline")
 SLOW = ("torch", "torchvision", "torchmetrics", "pytorch_lightning", "scipy", "matplotlib", "PIL")
@@ -28,11 +29,11 @@ SLOW = ("torch", "torchvision", "torchmetrics", "pytorch_lightning", "scipy", "m
 )
 def test_what_is_asked_for_is_one_thing_and_is_there(given: dict[str, object], told: str) -> None:
     with pytest.raises(ValueError, match=told):
-        asked_use({**dict.fromkeys((*USES, "input", "export")), **given}, USES)
+        requested_use({**dict.fromkeys((*USES, "input", "export")), **given}, USES)
 
 
 def test_one_name_is_a_list_of_one() -> None:
-    assert (listed("a"), listed(["a", "b"]), listed(None), listed(5)) == (["a"], ["a", "b"], [], ["5"])
+    assert (as_list("a"), as_list(["a", "b"]), as_list(None), as_list(5)) == (["a"], ["a", "b"], [], ["5"])
 
 
 def imported_by(code: str, *words: str) -> set[str]:

@@ -1,6 +1,5 @@
 """A place with everything that a bad input may be made of, and the commands run in it, in this process."""
 
-import importlib
 import json
 import shutil
 import sys
@@ -16,6 +15,7 @@ from PIL import Image
 from support import Compose
 
 from upnet.checkpoint import describe
+from upnet.cli.main import main
 from upnet.config import build
 from upnet.training.ema import EMA
 from upnet.training.factory import training_settings
@@ -101,14 +101,13 @@ def command(
     monkeypatch.chdir(place)
 
     def run(script: str, *words: str, small: Sequence[str] | None = None) -> Ended:
-        main = importlib.import_module(script).main
         small = small if small is not None else TRAIN if script == "train" else EVALUATE
-        monkeypatch.setattr(sys, "argv", [f"{script}.py", *small, "hydra.run.dir=out", *words])
+        typed = [*small, "hydra.run.dir=out", *words]
+        monkeypatch.setattr(sys, "argv", [f"{script}.py", *typed])
         before = _paths(place)
         capfd.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main()
-        return Ended(ended.value.code, shown(capfd.readouterr().err), sorted(_paths(place) - before))
+        code = main([script, *typed])
+        return Ended(code, shown(capfd.readouterr().err), sorted(_paths(place) - before))
 
     return run
 

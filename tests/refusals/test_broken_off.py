@@ -11,7 +11,7 @@ import pytest
 from refusals.conftest import EVALUATE, TRAIN, shown
 from support import ROOT
 
-from upnet.cli.startup import BROKEN_OFF, at_work, broke_off, starting
+from upnet.cli.startup import INTERRUPTED_MESSAGE, ctrl_c_exits, ctrl_c_raises, is_interrupt
 
 HOOK = """
 import os, signal, sys
@@ -79,15 +79,15 @@ def test_ctrl_c_is_for_the_program_alone(monkeypatch: pytest.MonkeyPatch) -> Non
     present = signal.getsignal(signal.SIGINT)
     try:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        with starting():
-            at_work()
+        with ctrl_c_exits():
+            ctrl_c_raises()
             with pytest.raises(KeyboardInterrupt):
                 signal.raise_signal(signal.SIGINT)
         assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-        at_work()
+        ctrl_c_raises()
         assert signal.getsignal(signal.SIGINT) is signal.default_int_handler, "a library leaves it alone"
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        with starting():
+        with ctrl_c_exits():
             assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN, "a background job goes on"
     finally:
         signal.signal(signal.SIGINT, present)
@@ -105,15 +105,15 @@ def test_what_lightning_makes_of_a_ctrl_c_is_known() -> None:
     present = signal.getsignal(signal.SIGINT)
     try:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        with starting():
-            at_work()
-            assert not broke_off(ValueError())
+        with ctrl_c_exits():
+            ctrl_c_raises()
+            assert not is_interrupt(ValueError())
             with pytest.raises(SystemExit) as ended:
                 end(said=False)
-            assert broke_off(ended.value)
+            assert is_interrupt(ended.value)
             with pytest.raises(SystemExit) as ended:
                 end(said=True)
-            assert not broke_off(ended.value)
+            assert not is_interrupt(ended.value)
     finally:
         signal.signal(signal.SIGINT, present)
 
@@ -141,4 +141,4 @@ def test_a_pipe_that_is_closed_early_is_no_error(place: Path, words: list[str]) 
 def test_the_version_is_that_of_upnet(words: list[str]) -> None:
     done = subprocess.run([sys.executable, *words, "--version"], capture_output=True, text=True, cwd=ROOT, timeout=120)
     assert (done.returncode, done.stdout.split()[0]) == (0, "upnet"), done
-    assert BROKEN_OFF not in done.stderr
+    assert INTERRUPTED_MESSAGE not in done.stderr

@@ -12,8 +12,8 @@ from support import ROOT
 from torch import Tensor
 from torch.nn.utils.convert_parameters import parameters_to_vector, vector_to_parameters
 
+from upnet.cli.study import main
 from upnet.metrics import Protocol
-from upnet.study.__main__ import main
 from upnet.study.oracle.experiment import Fitted, Question, answer, enlarge, fit
 from upnet.study.oracle.moments import Moments
 from upnet.study.oracle.structures import REACH, STRUCTURES, Structure, measure

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from support import scalars
 
-from upnet.cli.app import none_for_null, retarget
+from upnet.cli.app import _none_for_null, apply_target_overrides
 from upnet.training import train
 
 
@@ -37,7 +37,7 @@ def test_a_run_ends_with_results_and_is_resumed_whatever_logs(tiny, tmp_path: Pa
 def test_a_logger_of_lightning_is_named_by_its_class_and_writes_into_the_run(tiny, tmp_path: Path) -> None:
     config = tiny("steps=1", "validations=1")
     config.logger._target_ = "pytorch_lightning.loggers.CSVLogger"
-    retarget(config, ["logger._target_=pytorch_lightning.loggers.CSVLogger"])
+    apply_target_overrides(config, ["logger._target_=pytorch_lightning.loggers.CSVLogger"])
     train(config)
     assert logged(tmp_path / "run/lightning_logs/version_0/metrics.csv", "validation/psnr")
 
@@ -49,6 +49,6 @@ def test_tensorboard_in_another_folder_of_the_run_is_cut_back_when_a_run_is_resu
 
 
 def test_null_is_the_choice_none_where_a_group_has_it() -> None:
-    assert none_for_null("logger=null") == "logger=none"
-    assert none_for_null("model=null") == "model=null"
-    assert none_for_null("data.val_root=null") == "data.val_root=null"
+    assert _none_for_null("logger=null") == "logger=none"
+    assert _none_for_null("model=null") == "model=null"
+    assert _none_for_null("data.val_root=null") == "data.val_root=null"

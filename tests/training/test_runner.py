@@ -8,7 +8,7 @@ import torch
 from support import Compose, same, scalars, state
 
 from upnet.checkpoint import load_network
-from upnet.cli.app import retarget
+from upnet.cli.app import apply_target_overrides
 from upnet.config import check
 from upnet.config.schema import TrainSettings
 from upnet.training import train
@@ -121,7 +121,7 @@ def test_an_operator_from_outside_trains_and_its_checkpoint_needs_trust(
     overrides = ["model.upsampler._target_=my_operators.Doubled", "steps=1", "validations=1"]
     config = tiny("steps=1", "validations=1")
     config.model.upsampler._target_ = "my_operators.Doubled"
-    retarget(config, overrides)
+    apply_target_overrides(config, overrides)
     check(config, TrainSettings)
     train(config)
     checkpoint = tmp_path / "run/checkpoints/last.ckpt"

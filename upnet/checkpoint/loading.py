@@ -16,10 +16,9 @@ from upnet.checkpoint.metadata import understood
 from upnet.checkpoint.safetensors_file import SUFFIX, read_exported
 from upnet.checkpoint.torch_file import read_archive
 from upnet.checkpoint.weights import Loaded, Weights, chosen, fill
-from upnet.cli.dispatch import refuse_missing
 from upnet.config import Component, ConfigError, build, check, check_targets
 from upnet.models import EncoderDecoder
-from upnet.utils.paths import expand_user
+from upnet.utils.paths import expand_user, require_file
 
 SPARE_PARAMETERS, SPARE_NUMBERS = 256, 1 << 26
 """What a network may have beyond the file while it is built: a backbone, say, whose last stages are cut off."""
@@ -107,7 +106,7 @@ def read(path: Path) -> dict[str, Any]:
 
     Raises ValueError as `load_network` does, and DamagedCheckpointError, which is one, where the file isn't whole.
     """
-    refuse_missing(path)
+    require_file(path)
     content = read_exported(path) if path.suffix == SUFFIX else read_archive(path)
     try:
         return understood(content)

@@ -1,4 +1,4 @@
-"""How a command starts and ends: one clear sentence and the right exit code."""
+"""Commands that are configured by Hydra: composing the config, running the job, reporting errors, exit codes."""
 
 import functools
 import logging
@@ -13,29 +13,32 @@ from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 
-from upnet.cli.errors import CONFIGS, folder_refused, refuse_options, sentence
-from upnet.cli.startup import BROKEN_OFF, broke_off, clear_away_by
+from upnet.cli.errors import CONFIGS, as_user_error, reject_unknown_options
+from upnet.cli.startup import (
+    FAILED,
+    INTERRUPTED_MESSAGE,
+    OK,
+    SIGNALLED,
+    USER_ERROR,
+    at_early_exit,
+    is_interrupt,
+)
+from upnet.utils.errors import UserError
 from upnet.utils.overrides import PATH_SETTINGS, quote_path_overrides
 from upnet.utils.paths import expand_user
 from upnet.utils.printable import escape_unencodable_output
 from upnet.utils.run_dirs import config_subdir, create_run_dir, create_sweep_dir, resolve_run_dir
 
-USER, FAILED, SIGNALLED = 2, 1, 128
-"""Exit codes: the user's setting or file is wrong; the run failed; a signal of that number more broke it off."""
-
-# Resolvers of configs/train.yaml and evaluate.yaml; cached, since their values change as soon as a run has begun.
-for _resolver in (resolve_run_dir, config_subdir, create_run_dir, create_sweep_dir):
-    OmegaConf.register_new_resolver(_resolver.__name__, _resolver, use_cache=True)
+Job = Callable[[DictConfig], object]
 
 
 class InterruptedRunError(Exception):
-    """Training was ended by a signal, and saved; the message says how to go on.
+    """A signal ended the training, whose state was saved; the message says how to resume.
 
-    signal: its number, which the exit code tells: 130 after Ctrl-C, 143 after SIGTERM, 138 after SIGUSR1.
+    signal: the number of the signal; the exit code is 128 more: 130 after Ctrl-C, 143 SIGTERM, 138 SIGUSR1.
     """
 
     def __init__(self, message: str, signal: int) -> None:
@@ -43,53 +46,72 @@ class InterruptedRunError(Exception):
         self.signal = signal
 
 
-def command(config_name: str) -> Callable[[Callable[[DictConfig], object]], Callable[[], None]]:
-    """Make a Hydra program of a function, that ends with a sentence where its user can mend what is wrong.
+def run_app(config_name: str, job: Job, words: Sequence[str]) -> int:
+    """Compose the config, call the job with it, and return the exit code.
 
-    Exit codes: 0; 2 for a setting or a file that is wrong; 1 for a run that failed; 130 after Ctrl-C.
-    In a multirun a run that fails is told at once, the others follow, and the exit code is that of the first failure.
+    config_name: the stem of a yaml in configs/, which is the name of the command as well.
+    words:       the command line: Hydra's overrides and options.
+
+    A UserError is printed as one line and gives 2, a failed run 1; any other exception shows its traceback and gives 1.
+    In a multirun a failed run is reported at once, the other runs follow, and the exit code is that of the first
+    failure.
     """
-
-    def decorate(function: Callable[[DictConfig], object]) -> Callable[[], None]:
-        @functools.wraps(function)
-        def job(config: DictConfig) -> object:
-            with _told(in_job=True, debug=config.get("debug") is True):
-                if not in_multirun() and not _of_earlier_start():
-                    clear_away_by(lambda: forget_run(Path(HydraConfig.get().runtime.output_dir)))
-                expand_home(config)
-                refuse_nested_processes(config)
-                retarget(config, HydraConfig.get().overrides.task)
-                return function(config)
-
-        program = hydra.main(config_path=str(CONFIGS), config_name=config_name, version_base="1.3")(job)
-
-        def run() -> None:
-            # Hydra then lets errors through, instead of ending the program with exit code 1 whatever they are.
-            os.environ.setdefault("HYDRA_FULL_ERROR", "1")
-            escape_unencodable_output()
-            sys.argv[1:] = map(none_for_null, sys.argv[1:])
-            with _told(in_job=False, debug="debug=true" in sys.argv):
-                refuse_options(sys.argv[1:], config_name)
-                multirun = not {"-m", "--multirun", "hydra.mode=MULTIRUN"}.isdisjoint(sys.argv)
-                sys.argv[1:] = quote_path_overrides(sys.argv[1:], multirun)
-                program()
-
-        return run
-
-    return decorate
+    # Hydra raises the errors of a job instead of exiting with code 1 whatever they are.
+    os.environ.setdefault("HYDRA_FULL_ERROR", "1")
+    escape_unencodable_output()
+    _register_resolvers()
+    typed = sys.argv
+    try:
+        with _reported_errors(config_name, words, in_job=False):
+            words = [_none_for_null(word) for word in words]
+            reject_unknown_options(words, config_name)
+            multirun = not {"-m", "--multirun", "hydra.mode=MULTIRUN"}.isdisjoint(words)
+            # Hydra reads sys.argv. Lightning starts the processes of a ddp training by it, so the job has it as it was.
+            sys.argv = [typed[0], *quote_path_overrides(words, multirun)]
+            program = _hydra_program(config_name, job, words, typed)
+            program()
+    except SystemExit as exit:
+        if is_interrupt(exit):
+            raise
+        return exit.code if isinstance(exit.code, int) else OK if exit.code is None else FAILED
+    finally:
+        sys.argv = typed
+    return OK
 
 
-def none_for_null(word: str) -> str:
-    """`logger=none` for `logger=null`, which Hydra refuses; so for each group that has the choice none."""
+def _hydra_program(config_name: str, job: Job, words: Sequence[str], typed: list[str]) -> Callable[[], None]:
+    @functools.wraps(job)
+    def run(config: DictConfig) -> object:
+        sys.argv = typed
+        with _reported_errors(config_name, words, in_job=True):
+            if not in_multirun() and not _folder_is_of_earlier_start():
+                at_early_exit(lambda: remove_unused_folder(Path(HydraConfig.get().runtime.output_dir)))
+            expand_home(config)
+            reject_nested_launches(config)
+            apply_target_overrides(config, HydraConfig.get().overrides.task)
+            return job(config)
+
+    return hydra.main(config_path=str(CONFIGS), config_name=config_name, version_base="1.3")(run)
+
+
+def _register_resolvers() -> None:
+    """Register the resolvers that configs/train.yaml and configs/evaluate.yaml use for the folder of a run."""
+    for resolver in (resolve_run_dir, config_subdir, create_run_dir, create_sweep_dir):
+        # Cached, since a second call would return another folder as soon as the first has been created.
+        OmegaConf.register_new_resolver(resolver.__name__, resolver, use_cache=True, replace=True)
+
+
+def _none_for_null(word: str) -> str:
+    """`logger=none` for `logger=null`, which Hydra rejects; the same for each group that has the choice `none`."""
     group, _, value = word.partition("=")
     return f"{group}=none" if value == "null" and (CONFIGS / group / "none.yaml").is_file() else word
 
 
-def retarget(config: DictConfig, overrides: Sequence[str]) -> None:
-    """Where the command line replaces a component, `model.upsampler._target_=my.module.Operator`, drop its settings.
+def apply_target_overrides(config: DictConfig, overrides: Sequence[str]) -> None:
+    """Drop the settings of a component that the command line replaces by `NODE._target_=my.module.Class`.
 
-    They were the replaced component's; what the command line itself says of the new one stays, and so does what the
-    new one requires.
+    They belong to the replaced class. Settings that the command line itself gives stay, and so do those that the new
+    class requires.
     """
     from upnet.config.signatures import required
 
@@ -99,13 +121,13 @@ def retarget(config: DictConfig, overrides: Sequence[str]) -> None:
         needed = required(node["_target_"])
         with open_dict(config):
             for key in list(node):
-                own = any(word == f"{path}.{key}" or word.startswith(f"{path}.{key}.") for word in paths)
-                if key not in ("_target_", "_partial_", *needed) and not own:
+                given = any(word == f"{path}.{key}" or word.startswith(f"{path}.{key}.") for word in paths)
+                if key not in ("_target_", "_partial_", *needed) and not given:
                     del node[key]
 
 
 def expand_home(config: DictConfig) -> None:
-    """Expand `~` in the paths that a yaml names, as quote_path_overrides() does in those of the command line."""
+    """Expand `~` in the paths that a yaml contains, as quote_path_overrides() does for those on the command line."""
     for name in PATH_SETTINGS:
         group, _, key = name.rpartition(".")
         node = OmegaConf.select(config, group) if group else config
@@ -123,66 +145,83 @@ def _expanded(path: str) -> str:
 
 
 def given_settings() -> set[str]:
-    """The settings that the command line sets, be it to their defaults."""
+    """The names of the settings that the command line gives, even if only their defaults."""
     words = HydraConfig.get().overrides.task if HydraConfig.initialized() else []
     return {word.lstrip("+").partition("=")[0] for word in words}
 
 
 def refuse_other_scale(config: DictConfig, scale: int, checkpoint: str | Path) -> None:
-    """Raise ValueError where the command line gives a scale that is not that of the checkpoint's network."""
+    """Raise UserError if the command line gives another scale than that of the checkpoint's network."""
     given = given_settings()
     for name, value in (("scale", config.scale), ("data.scale", config.data.scale)):
         if name in given and value != scale:
-            raise ValueError(
-                f"{name}={value} is not the scale of {checkpoint}, whose network makes pictures {scale} times as "
-                f"large; leave {name} out, or give a checkpoint of that scale"
+            raise UserError(
+                f"the network of {checkpoint} has scale {scale}",
+                setting=name,
+                value=value,
+                cure=f"Leave {name} out, or give a checkpoint of that scale",
             )
 
 
 @contextmanager
-def _told(in_job: bool, debug: bool) -> Iterator[None]:
+def _reported_errors(config_name: str, words: Sequence[str], in_job: bool) -> Iterator[None]:
+    """Print an error that the user can act on as one line and exit with its code; let any other exception through.
+
+    in_job: whether Hydra has composed the config and entered the job.
+    """
+    debug = "debug=true" in words
     try:
         yield
     except (Exception, KeyboardInterrupt, SystemExit) as raised:
-        broken_off = broke_off(raised) and not isinstance(raised, InterruptedRunError)
-        if isinstance(raised, SystemExit) and not broken_off:
+        interrupted = is_interrupt(raised) and not isinstance(raised, InterruptedRunError)
+        if isinstance(raised, SystemExit) and not interrupted:
             raise
-        fault = InterruptedRunError(BROKEN_OFF, signal.SIGINT) if broken_off else raised
-        code = _exit_code(fault)
-        if in_job and in_multirun() and not isinstance(fault, InterruptedRunError):
-            # Hydra tells the first failure only, and only when all runs are through.
-            told = fault if code is not None and not debug else traceback.format_exc()
-            print(f"\nrun {HydraConfig.get().job.id} failed: {told}", file=sys.stderr, flush=True)
+        error: BaseException = raised
+        if interrupted:
+            error = InterruptedRunError(INTERRUPTED_MESSAGE, signal.SIGINT)
+        elif isinstance(raised, Exception):
+            error = as_user_error(raised, config_name, words, in_job) or raised
+        code = _exit_code(error)
+        if in_job and in_multirun() and not isinstance(error, InterruptedRunError):
+            # Hydra reports only the first failure, and only when all runs have ended.
+            message = error if code is not None and not debug else traceback.format_exc()
+            print(f"\nrun {HydraConfig.get().job.id} failed: {message}", file=sys.stderr, flush=True)
             raise
-        if (
-            (code == USER or isinstance(fault, InterruptedRunError))
-            and in_job
-            and not in_multirun()
-            and not _of_earlier_start()
-        ):
-            forget_run(Path(HydraConfig.get().runtime.output_dir))
-        if code is None or (debug and not broken_off):
+        rejected = code == USER_ERROR or isinstance(error, InterruptedRunError)
+        if rejected and in_job and not in_multirun() and not _folder_is_of_earlier_start():
+            remove_unused_folder(Path(HydraConfig.get().runtime.output_dir))
+        if code is None or (debug and not interrupted):
             raise
-        print(f"\n{sentence(fault) if in_job else folder_refused(fault)}", file=sys.stderr, flush=True)
+        print(f"\n{error}", file=sys.stderr, flush=True)
         raise SystemExit(code) from None
 
 
-def _of_earlier_start() -> bool:
-    """Whether the run's folder was there before: where an earlier start has written its config, Hydra writes none."""
-    told = HydraConfig.get()
-    return told.output_subdir is None and (Path(told.runtime.output_dir) / "config/hydra.yaml").exists()
+def _exit_code(error: BaseException) -> int | None:
+    """The exit code of an error that is reported as one line; None for one that shows its traceback."""
+    if isinstance(error, InterruptedRunError):
+        return SIGNALLED + error.signal
+    if isinstance(error, UserError | ValueError | OSError):
+        return USER_ERROR
+    return FAILED if type(error).__module__.startswith("upnet.") else None
 
 
-def forget_run(folder: Path) -> None:
-    """Remove the folder of a run that was refused or interrupted before it began, with what Hydra wrote ahead.
+def _folder_is_of_earlier_start() -> bool:
+    """Whether the folder of the run existed before: Hydra writes no config where an earlier start has written one."""
+    hydra_config = HydraConfig.get()
+    folder = Path(hydra_config.runtime.output_dir)
+    return hydra_config.output_subdir is None and (folder / "config/hydra.yaml").exists()
 
-    A folder that holds anything more is left as it is.
+
+def remove_unused_folder(folder: Path) -> None:
+    """Remove the folder of a run that was rejected or interrupted before it began, with the files Hydra wrote to it.
+
+    A folder that contains anything else stays as it is.
     """
-    ahead = [folder / f"config/{name}.yaml" for name in ("config", "hydra", "overrides")] + list(folder.glob("*.log"))
-    if set(folder.rglob("*")) - {*ahead, folder / "config", folder / ".lock"}:
+    written = [folder / f"config/{name}.yaml" for name in ("config", "hydra", "overrides")] + list(folder.glob("*.log"))
+    if set(folder.rglob("*")) - {*written, folder / "config", folder / ".lock"}:
         return
     with suppress(OSError):
-        for path in (*ahead, folder / ".lock"):
+        for path in (*written, folder / ".lock"):
             path.unlink(missing_ok=True)
         for empty in (folder / "config", folder, *folder.parents[:2]):
             if empty.is_dir():
@@ -190,29 +229,21 @@ def forget_run(folder: Path) -> None:
 
 
 def in_multirun() -> bool:
-    """Whether this is one run of several."""
+    """Whether this is one run of a multirun."""
     return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
 
 
-def refuse_nested_processes(config: DictConfig) -> None:
-    """Raise ValueError for a multirun of trainings that start processes of their own, each of which would repeat it."""
+def reject_nested_launches(config: DictConfig) -> None:
+    """Raise UserError for a multirun of trainings that start further processes: each would repeat the multirun."""
     if in_multirun() and str(OmegaConf.select(config, "trainer.strategy")).startswith("ddp"):
-        raise ValueError(
-            "trainer=ddp doesn't go with -m, whose every process would start all runs; run them one by one"
+        raise UserError(
+            "trainer=ddp can't be combined with -m: every process of a training would start all runs",
+            cure="Start the runs one by one",
         )
 
 
-def _exit_code(fault: BaseException) -> int | None:
-    """The code for what a user can mend or has been told; None for what is nobody's fault but the code's."""
-    if isinstance(fault, InterruptedRunError):
-        return SIGNALLED + fault.signal
-    if isinstance(fault, ValueError | OSError | HydraException):
-        return USER
-    return FAILED if type(fault).__module__.startswith("upnet.") else None
-
-
 def quiet() -> None:
-    """Hold back Lightning's advice about things that are meant to be as they are."""
+    """Silence Lightning's advice on what is intended here."""
     for name in ("pytorch_lightning", "pytorch_lightning.utilities.rank_zero"):
         logging.getLogger(name).setLevel(logging.WARNING)
     for message in (

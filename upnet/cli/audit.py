@@ -1,7 +1,7 @@
-"""The command line of `python -m upnet.data audit`."""
+"""The command line of `upnet data audit`."""
 
 import argparse
-import sys
+import json
 from collections import Counter
 from typing import Any
 
@@ -10,7 +10,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from upnet.audit.finding import TITLES, Report
-from upnet.cli.startup import at_work
+from upnet.cli.arguments import check_output_file, integer_from
+from upnet.cli.startup import FAILED, OK, ctrl_c_raises
 from upnet.utils.paths import expand_user
 
 _CLEAN = {
@@ -62,15 +63,13 @@ def show(report: Report, console: Console) -> None:
     console.print(f"\n[bold]{told}[/bold]")
 
 
-CLEAN, FOUND, MISTAKEN = 0, 1, 2
-
 _STATED = ("imresize-symmetric", "imresize-replicate", "any")
 
 _EPILOG = """\
 examples:
-  python -m upnet.data audit DIV2K --scale 2 --against Set5 Set14
-  python -m upnet.data audit Set5 --resizing imresize-replicate
-  python -m upnet.data audit PICTURES --json report.json
+  upnet data audit DIV2K --scale 2 --against Set5 Set14
+  upnet data audit Set5 --resizing imresize-replicate
+  upnet data audit PICTURES --json report.json
 
 exit code: 0 nothing is wrong, 1 something was found, 2 the command was used wrongly
 """
@@ -88,7 +87,12 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("folder", metavar="FOLDER", help="what data.root takes: HR pictures, or HR and LR in a layout")
     parser.add_argument(
-        "--scale", type=int, nargs="+", default=[], metavar="N", help="scales of LR to look at (default: all there are)"
+        "--scale",
+        type=integer_from(1, "--scale"),
+        nargs="+",
+        default=[],
+        metavar="N",
+        help="scales of LR to look at (default: all there are)",
     )
     parser.add_argument(
         "--against",
@@ -105,59 +109,35 @@ def add_parser(subparsers: Any) -> None:
         "any: only tell what fits best",
     )
     parser.add_argument(
-        "--patch", type=int, default=32, metavar="N", help="data.patch of the training that is planned (default: 32)"
+        "--patch",
+        type=integer_from(1, "--patch"),
+        default=32,
+        metavar="N",
+        help="data.patch of the training that is planned (default: 32)",
     )
     parser.add_argument("--json", type=expand_user, metavar="FILE", help="write the findings there as well")
     parser.set_defaults(run=run)
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """Audit, print, and return the exit code."""
-    try:
-        return _run(arguments)
-    except ValueError as mistake:
-        print(f"audit: {mistake}", file=sys.stderr)
-        return MISTAKEN
+def run(options: argparse.Namespace) -> int:
+    """Audit a folder, print the report, and return 0 without findings, 1 with findings.
 
-
-def _run(arguments: argparse.Namespace) -> int:
-    _check(arguments)
-    # torch and rich are wanted only now: the help doesn't wait for them.
-    import io
-    import json
-
-    from rich.console import Console
-
+    Raises UserError for folders that can't be audited and a JSON file that can't be written.
+    """
+    check_output_file(options.json)
+    # torch is imported only now: the help doesn't wait for it.
     from upnet.audit.folder_audit import audit
+    from upnet.utils.atomic_io import atomic_write
 
-    at_work()
+    ctrl_c_raises()
     report = audit(
-        arguments.folder,
-        sorted(set(arguments.scale)),
-        list(dict.fromkeys(arguments.against)),
-        arguments.resizing or "imresize",
-        arguments.patch,
+        options.folder,
+        sorted(set(options.scale)),
+        list(dict.fromkeys(options.against)),
+        options.resizing or "imresize",
+        options.patch,
     )
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a console that cannot spell × gets a question mark
     show(report, Console(highlight=False))
-    if arguments.json is not None:
-        try:
-            text = json.dumps(report.as_json(), indent=2, ensure_ascii=False, default=str)
-            arguments.json.write_text(text + "\n", encoding="utf-8")
-        except OSError as error:
-            raise ValueError(f"the report cannot be written to {arguments.json}: {error.strerror or error}") from error
-    return CLEAN if report.clean else FOUND
-
-
-def _check(arguments: argparse.Namespace) -> None:
-    """Raise ValueError for numbers out of range, and for a report that could not be written once all is done."""
-    wrong = [scale for scale in arguments.scale if scale < 1]
-    if wrong:
-        raise ValueError(f"--scale must be a whole number, 1 or larger; got {wrong[0]}")
-    if arguments.patch < 1:
-        raise ValueError(f"--patch must be 1 or larger; got {arguments.patch}")
-    if arguments.json is not None and not arguments.json.parent.is_dir():
-        raise ValueError(f"there is no folder {arguments.json.parent} to write the report into: make it first")
-    if arguments.json is not None and arguments.json.is_dir():
-        raise ValueError(f"--json {arguments.json} is a folder: name a file in it")
+    if options.json is not None:
+        atomic_write(json.dumps(report.as_json(), indent=2, ensure_ascii=False, default=str) + "\n", options.json)
+    return OK if report.clean else FAILED

@@ -1,10 +1,10 @@
-"""The command line of `python -m upnet.study diagnose`."""
+"""The command line of `upnet study diagnose`."""
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from upnet.cli.startup import at_work
+from upnet.cli.arguments import check_output_file
+from upnet.cli.startup import OK, ctrl_c_raises
 from upnet.utils.paths import expand_user
 
 if TYPE_CHECKING:
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
 EXAMPLES = """\
 examples:
-  python -m upnet.study diagnose runs/RUN/checkpoints/last.ckpt
-  python -m upnet.study diagnose last.ckpt --data Set5 --json diagnostics.json
-  python -m upnet.study diagnose last.ckpt --only phase_variance step_overshoot step_rise
-  python -m upnet.study diagnose last.ckpt --device cuda --size 2160x3840 --only latency_p50 peak_memory
+  upnet study diagnose runs/RUN/checkpoints/last.ckpt
+  upnet study diagnose last.ckpt --data Set5 --json diagnostics.json
+  upnet study diagnose last.ckpt --only phase_variance step_overshoot step_rise
+  upnet study diagnose last.ckpt --device cuda --size 2160x3840 --only latency_p50 peak_memory
 """
 
 
 def add_parser(commands: "_SubParsersAction[Any]") -> None:
-    """Add the command to those of `python -m upnet.study`; nothing heavy is imported before it runs."""
+    """Add the command to those of `upnet study`; nothing heavy is imported before it runs."""
     parser = commands.add_parser(
         "diagnose",
         help="what PSNR and SSIM don't tell of a checkpoint: checkerboards, spectra, edges, shifts, costs",
@@ -58,7 +58,7 @@ def add_parser(commands: "_SubParsersAction[Any]") -> None:
     parser.set_defaults(run=run)
 
 
-def run(options: argparse.Namespace) -> None:
+def run(options: argparse.Namespace) -> int:
     """Print one table, and write the JSON that was asked for.
 
     The JSON, schema 1: {"schema": 1, "checkpoint": path, "step": …, "scale": s, "data": {"name": …, "digest": hash of
@@ -66,9 +66,9 @@ def run(options: argparse.Namespace) -> None:
     {"value": number or nested lists, "heading": …, "unit": …, "better": "higher", "lower" or null, "formula": …,
     "source": …}}, "versions": {…}}. Infinity is the string "inf", and what is not a number is null.
 
-    Raises ValueError for a checkpoint, pictures, names or a device that can't be used.
+    Raises UserError for a checkpoint, pictures, names or a device that can't be used.
     """
-    _check_target(options.json)
+    check_output_file(options.json)
     import torch
 
     from upnet.checkpoint import load_network
@@ -77,7 +77,7 @@ def run(options: argparse.Namespace) -> None:
     from upnet.study.diagnostics.measure import chosen, measure, print_table
     from upnet.utils.device import pick_device
 
-    at_work()
+    ctrl_c_raises()
     wanted = [one.name for one in chosen(options.only)]
     device = pick_device(options.device)
     loaded = load_network(options.checkpoint, trust=options.trust)
@@ -100,6 +100,7 @@ def run(options: argparse.Namespace) -> None:
     if options.json is not None:
         _write(options, loaded, store, protocol, where, values)
         print(f"Written to {options.json}")
+    return OK
 
 
 def _write(
@@ -123,14 +124,6 @@ def _write(
         "versions": versions(),
     }
     write_json(content, options.json)
-
-
-def _check_target(path: Path | None) -> None:
-    """Before minutes are spent: whether the file can be written."""
-    if path is not None and path.is_dir():
-        raise ValueError(f"{path} is a folder: name a file in it")
-    if path is not None and not path.parent.is_dir():
-        raise ValueError(f"there is no folder {path.parent} to write {path.name} into: make it first")
 
 
 def _size(text: str) -> tuple[int, int]:

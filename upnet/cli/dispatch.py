@@ -1,54 +1,83 @@
-"""Which of its uses evaluate.py is asked for. This module imports nothing that takes time: a slip is told at once."""
+"""`upnet evaluate`: decide which of its uses is requested, check the config, then call it.
+
+A slip on the command line is reported before torch is imported.
+"""
 
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-_NEEDED = {"output": "input", "weights": "checkpoint", "ensemble": "checkpoint", "tile": "checkpoint"}
-"""Settings of evaluate.py -> the one without which they would have no effect."""
+from upnet.cli.startup import ctrl_c_raises
+from upnet.utils.errors import UserError
+from upnet.utils.paths import as_list, require_file
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+USES = ("checkpoint", "study", "results", "baseline")
+"""The settings of which exactly one is given."""
+
+_REQUIRED = {"output": "input", "weights": "checkpoint", "ensemble": "checkpoint", "tile": "checkpoint"}
+"""Settings of evaluate -> the setting without which they have no effect."""
 
 
-def asked_use(config: Mapping[str, Any], uses: Collection[str], given: Collection[str] = ()) -> str:
-    """The one of the uses that is set.
+def main(words: Sequence[str]) -> int:
+    """Run the command and return its exit code. words: the overrides and options behind `upnet evaluate`."""
+    from upnet.cli.app import run_app
 
-    given: the settings of the command line.
+    return run_app("evaluate", evaluate, words)
 
-    Raises ValueError where no use is set, or several, where a checkpoint isn't there, and where a setting that is
-    given has no effect on the use.
+
+def evaluate(config: "DictConfig") -> None:
+    """Check a composed config and call the use that it requests."""
+    from upnet.cli.app import given_settings
+
+    use = requested_use(config, USES, given_settings())
+    # torch is imported from here on.
+    from upnet.config import check
+    from upnet.config.schema import EvaluateSettings
+
+    # Evaluation reads the test sets; what a data set is trained on is not looked at.
+    config.data.train = None
+    check(config, EvaluateSettings)
+    from upnet.cli.evaluate import compare_results, compare_study, export_checkpoint, score_baseline, score_checkpoints
+    from upnet.inference.files import upscale
+
+    ctrl_c_raises()
+    further = {"input": upscale, "export": export_checkpoint}
+    scored = next((further[word] for word in further if config[word] is not None), score_checkpoints)
+    {"checkpoint": scored, "study": compare_study, "results": compare_results, "baseline": score_baseline}[use](config)
+
+
+def requested_use(config: Mapping[str, Any], uses: Collection[str], given: Collection[str] = ()) -> str:
+    """The one of the uses that is set in the config.
+
+    given: the names of the settings on the command line.
+
+    Raises UserError if no use is set, or several; if a checkpoint doesn't exist; and for a given setting that has no
+    effect on the use.
     """
-    asked = [use for use in uses if config[use] is not None]
-    if len(asked) != 1:
-        raise ValueError(
-            "give either checkpoint=PATH, to score it or upscale by it, study=FOLDER, results=PATH or baseline=NAME; "
-            f"got {' and '.join(asked) or 'none of them'}"
+    requested = [use for use in uses if config[use] is not None]
+    if len(requested) != 1:
+        raise UserError(
+            f"give exactly one of checkpoint=PATH, study=FOLDER, results=PATH and baseline=NAME; "
+            f"got {' and '.join(requested) or 'none of them'}"
         )
-    if config["input"] is not None and asked != ["checkpoint"]:
-        told = f"{asked[0]}={config[asked[0]]}"
-        raise ValueError(f"input={config['input']} is upscaled by checkpoint=PATH, not by {told}")
-    if config["export"] is not None and (asked != ["checkpoint"] or config["input"] is not None):
-        told = "input=" if config["input"] is not None else f"{asked[0]}="
-        raise ValueError(f"export={config['export']} writes the network of checkpoint=PATH, and doesn't go with {told}")
-    for name, needed in _NEEDED.items():
+    (use,) = requested
+    if config["input"] is not None and use != "checkpoint":
+        cure = f"Give checkpoint=PATH instead of {use}={config[use]}"
+        raise UserError("only a checkpoint upscales images", setting="input", value=config["input"], cure=cure)
+    if config["export"] is not None and (use != "checkpoint" or config["input"] is not None):
+        other = "input=" if config["input"] is not None else f"{use}="
+        cure = f"Give checkpoint=PATH, and leave {other} out"
+        raise UserError("only a checkpoint is exported", setting="export", value=config["export"], cure=cure)
+    for name, needed in _REQUIRED.items():
         if name in given and config[name] is not None and config[needed] is None:
-            raise ValueError(
-                f"{name}={config[name]} has no effect without {needed}=; give {needed}=, or leave {name} out"
-            )
-    if "scale" in given and asked[0] not in ("checkpoint", "baseline"):
-        raise ValueError(f"scale={config['scale']} has no effect on {asked[0]}=; leave scale out")
-    if asked == ["checkpoint"]:
-        for path in listed(config["checkpoint"]):
-            refuse_missing(Path(path))
-    return asked[0]
-
-
-def listed(value: Any) -> list[str]:
-    """A setting that is one name, a list of them, or null. Whatever else it is, the check of the config refuses."""
-    if value is None or isinstance(value, Mapping):
-        return []
-    return [str(one) for one in value] if isinstance(value, Sequence) and not isinstance(value, str) else [str(value)]
-
-
-def refuse_missing(checkpoint: Path) -> None:
-    """Raise ValueError where there is no such file."""
-    if not checkpoint.is_file():
-        raise ValueError(f"there is no checkpoint at {checkpoint}; a run writes checkpoints/last.ckpt and best.ckpt")
+            cure = f"Give {needed}=, or leave {name} out"
+            raise UserError(f"has no effect without {needed}=", setting=name, value=config[name], cure=cure)
+    if "scale" in given and use not in ("checkpoint", "baseline"):
+        raise UserError(f"has no effect on {use}=", setting="scale", value=config["scale"], cure="Leave scale out")
+    if use == "checkpoint":
+        for path in as_list(config["checkpoint"]):
+            require_file(Path(path))
+    return use

@@ -1,4 +1,4 @@
-"""The command line of `python -m upnet.data` and its `download`."""
+"""The command line of `upnet data` and its `download`."""
 
 import argparse
 import sys
@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from upnet.cli.startup import at_work
+from upnet.cli.startup import FAILED, OK, ctrl_c_raises
 from upnet.data.catalogue.base import Published, data_folder, published
 from upnet.data.catalogue.download import DownloadError
 from upnet.data.catalogue.install import complete, get
@@ -17,14 +17,11 @@ from upnet.data.catalogue.layout import SCALES
 from upnet.utils.overrides import format_override, script_command
 from upnet.utils.paths import expand_user
 
-FAILED = 1
-"""The exit code where a set could not be got, and the user has done nothing wrong."""
-
 EXAMPLES = """\
 examples:
-  python -m upnet.data download set5 set14
-  python -m upnet.data download div2k --scale 2          of the LR pictures, those of scale 2 only
-  python -m upnet.data download bsds --root /big/disk    then: python train.py data=bsds data.root=/big/disk
+  upnet data download set5 set14
+  upnet data download div2k --scale 2          of the LR pictures, those of scale 2 only
+  upnet data download bsds --root /big/disk    then: python train.py data=bsds data.root=/big/disk
 
 A download that was broken off goes on where it was. Archives are checked by size and checksum where these are known,
 and unpacked beside their place, which nothing but whole sets of pictures gets to.
@@ -59,7 +56,7 @@ def add_parser(subparsers: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Download the sets one by one; 1 where one could not be got. Raises ValueError for what the user can mend."""
     root = options.root or data_folder()
-    at_work()
+    ctrl_c_raises()
     console = Console(highlight=False, soft_wrap=True)
     failed = False
 
@@ -78,7 +75,7 @@ def run(options: argparse.Namespace) -> int:
         found = chosen(str(root)).find()
         assert found is not None
         console.print(escape(f"  {chosen.count} pictures are in {found[0]}\n\n  {_next(name, chosen, options.root)}\n"))
-    return FAILED if failed else 0
+    return FAILED if failed else OK
 
 
 def _next(name: str, chosen: type[Published], root: Path | None) -> str:
@@ -94,7 +91,7 @@ def _address(text: str) -> str:
     return text
 
 
-def show_sets() -> None:
+def show_sets(options: argparse.Namespace) -> int:
     """Print every published set: what it is for, how large it is, what one may do with it, and whether it is there."""
     root = data_folder()
     table = Table(box=None, pad_edge=False)
@@ -108,9 +105,8 @@ def show_sets() -> None:
         table.add_row(name, use, str(chosen.count), size, chosen.terms, _state(chosen, root))
     console = Console(highlight=False)
     console.print(table)
-    console.print(
-        "\npython -m upnet.data download NAME   gets one\npython -m upnet.data --help          tells the rest"
-    )
+    console.print("\nupnet data download NAME   downloads one\nupnet data --help          shows all commands")
+    return OK
 
 
 def _state(chosen: type[Published], root: Path) -> str:

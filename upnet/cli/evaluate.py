@@ -10,7 +10,6 @@ from rich.console import Console
 
 from upnet.checkpoint import Loaded, export, load_network
 from upnet.cli.app import refuse_other_scale
-from upnet.cli.dispatch import listed
 from upnet.config import build
 from upnet.data import DataModule, Store, open_sets
 from upnet.data import build as build_store
@@ -29,7 +28,7 @@ from upnet.study.run_table import comparable_arms, print_study, read_study, stud
 from upnet.utils.allocator import INFERENCE_KERNELS, limit_onednn_cache, retain_malloc_blocks
 from upnet.utils.device import device_name, pick_device
 from upnet.utils.overrides import format_override, quote_for_shell, script_command
-from upnet.utils.paths import expand_user
+from upnet.utils.paths import as_list, expand_user
 from upnet.utils.printable import escape_unprintable
 from upnet.utils.provenance import versions
 
@@ -38,7 +37,7 @@ def score_checkpoints(config: DictConfig) -> None:
     """PSNR and SSIM of one or several checkpoints on the test sets of `data`: tables, results.json, results.csv."""
     folder = Path(config.run_dir)
     protocol, device, measures = _conditions(config)
-    checkpoints = [load_network(path, config.weights, listed(config.trust)) for path in listed(config.checkpoint)]
+    checkpoints = [load_network(path, config.weights, as_list(config.trust)) for path in as_list(config.checkpoint)]
     for loaded in checkpoints:
         refuse_other_scale(config, loaded.net.scale, loaded.path)
         check_protocol(loaded.net, protocol)
@@ -68,11 +67,11 @@ def score_checkpoints(config: DictConfig) -> None:
 
 def export_checkpoint(config: DictConfig) -> None:
     """Write the network of a checkpoint, by averaged or raw weights, to a safetensors file."""
-    checkpoints = listed(config.checkpoint)
+    checkpoints = as_list(config.checkpoint)
     if len(checkpoints) != 1:
         raise ValueError(f"export= writes the network of one checkpoint; got {len(checkpoints)}")
     target = expand_user(config.export)
-    loaded = load_network(checkpoints[0], config.weights, listed(config.trust))
+    loaded = load_network(checkpoints[0], config.weights, as_list(config.trust))
     refuse_other_scale(config, loaded.net.scale, loaded.path)
     export(loaded, target)
     print(
@@ -97,7 +96,7 @@ def score_baseline(config: DictConfig) -> None:
 
 def compare_results(config: DictConfig) -> None:
     """One table of numbers that were taken before, or the table of a single results.json as it was printed then."""
-    paths = [Path(path) for path in listed(config.results)]
+    paths = [Path(path) for path in as_list(config.results)]
     paths = [path / "results.json" if path.is_dir() else path for path in paths]
     contents = [read_json(path) for path in paths]
     if len(contents) == 1:
@@ -108,7 +107,7 @@ def compare_results(config: DictConfig) -> None:
 
 def compare_study(config: DictConfig) -> None:
     """A table across the runs of a study, the same details from every operator, and the report on all of it."""
-    folder, trust = Path(config.study), listed(config.trust)
+    folder, trust = Path(config.study), as_list(config.trust)
     arms, unfinished = read_study(folder, trust, config.mixed)
     write_json(study_content(arms), folder / "study.json")
     with illustrating("the printed table"):
@@ -162,7 +161,7 @@ def _conditions(config: DictConfig) -> tuple[Protocol, torch.device, list[Measur
     retain_malloc_blocks()
     limit_onednn_cache(INFERENCE_KERNELS)
     protocol, device = Protocol(**config.protocol), pick_device(config.device)
-    names = listed(config.measures)
+    names = as_list(config.measures)
     if names and protocol.name == "y-float":
         raise ValueError(
             f"measures={','.join(names)} are of colour pictures, and protocol=y-float has the Y plane only; "

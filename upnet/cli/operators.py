@@ -1,78 +1,67 @@
-"""The command line of `python -m upnet.upsample`."""
+"""The command line of `upnet operators`."""
 
 import argparse
 import ast
-import io
 import math
-import os
-import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import torch
 from rich.console import Console
 from torch import Tensor
 
-from upnet.cli.startup import at_work
+from upnet.cli.arguments import Parser, check_output_file, command_parser, run_parsed
+from upnet.cli.startup import OK, ctrl_c_raises
 from upnet.gallery.example import Specimen, find_operator, prepare, public_operators, with_small_kernel
 from upnet.gallery.text import print_page
 from upnet.upsample.base import Upsampler
+from upnet.utils.errors import UserError
 from upnet.utils.paths import expand_user
-from upnet.utils.provenance import VERSION
 
 LARGEST_SCALE = 16
 MOST_VALUES = 64
 
 EXAMPLES = """\
 examples:
-  python -m upnet.upsample
-  python -m upnet.upsample --operator Transposed --set kernel_size=4
-  python -m upnet.upsample --operator Bicubic --set kernel=lagrange --input "0 0 1 0 0" --scale 3
-  python -m upnet.upsample --operator ResizeConv --set fixed=Bilinear --scale 1.5
-  python -m upnet.upsample --operator my.module.Operator
-  python -m upnet.upsample --picture operators.png
+  upnet operators
+  upnet operators --operator Transposed --set kernel_size=4
+  upnet operators --operator Bicubic --set kernel=lagrange --input "0 0 1 0 0" --scale 3
+  upnet operators --operator ResizeConv --set fixed=Bilinear --scale 1.5
+  upnet operators --operator my.module.Operator
+  upnet operators --picture operators.png
 """
 
 
-class _Parser(argparse.ArgumentParser):
-    """Answers a mistake with one sentence instead of the whole usage."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}\n")
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the operators, draw them where asked, and return 0; a mistake of the user's exits with code 2."""
+def main(words: Sequence[str]) -> int:
+    """Print the operators, draw them if asked to, and return the exit code."""
     parser = _build_parser()
-    at_work()
-    options = parser.parse_args(arguments)
-    try:
-        settings = _settings(options.set)
-        if settings and options.operator is None:
-            raise ValueError("--set changes one operator: say which with --operator NAME")
-        if options.picture is not None:
-            _check_target(options.picture)
-        operators, left_out = _choose(options.operator, options.scale)
-        readable = [prepare(o, options.scale, with_small_kernel(o, options.scale, settings)) for o in operators]
-        _print(readable, options.input, options.scale, left_out)
-        if options.picture is not None:
-            _draw(operators, settings, options)
-    except ValueError as fault:
-        parser.error(str(fault))
-    return 0
+    parser.set_defaults(run=run)
+    return run_parsed(parser, words)
 
 
-def _build_parser() -> _Parser:
-    parser = _Parser(
-        prog="python -m upnet.upsample",
-        description="Meet the upsampling operators: print what each makes of a few numbers, with the three views\n"
+def run(options: argparse.Namespace) -> int:
+    """Print what each operator does, and write the image that was asked for. Raises UserError for unusable options."""
+    ctrl_c_raises()
+    settings = _settings(options.set)
+    if settings and options.operator is None:
+        raise UserError("--set changes one operator", cure="Choose it by --operator NAME")
+    check_output_file(options.picture, ".png")
+    operators, left_out = _choose(options.operator, options.scale)
+    readable = [prepare(o, options.scale, with_small_kernel(o, options.scale, settings)) for o in operators]
+    _print(readable, options.input, options.scale, left_out)
+    if options.picture is not None:
+        _draw(operators, settings, options)
+    return OK
+
+
+def _build_parser() -> Parser:
+    parser = command_parser(
+        "upnet operators",
+        "Meet the upsampling operators: print what each makes of a few numbers, with the three views\n"
         "of the transposed convolution, and draw what each makes of a photograph.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        EXAMPLES,
     )
     names = ", ".join(public_operators())
-    parser.add_argument("--version", action="version", version=f"upnet {VERSION}")
     parser.add_argument("--operator", metavar="NAME", help=f"show one operator only: {names}, or my.module.Operator")
     parser.add_argument(
         "--set",
@@ -154,21 +143,7 @@ def _choose(name: str | None, scale: float) -> tuple[list[type[Upsampler]], list
 
 
 def _print(specimens: Sequence[Specimen], x: Tensor, scale: float, left_out: Sequence[str]) -> None:
-    # A console that cannot spell Cᵀ gets a question mark instead of an exception.
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")
     print_page(Console(highlight=False), specimens, x, scale, left_out)
-
-
-def _check_target(path: Path) -> None:
-    if path.suffix.lower() != ".png":
-        raise ValueError(f"the picture is written as PNG: its name must end in .png; got {str(path)!r}")
-    if path.is_dir():
-        raise ValueError(f"{str(path)!r} is a folder: name a file in it")
-    if not path.parent.is_dir():
-        raise ValueError(f"there is no folder {str(path.parent)!r} to write the picture into: make it first")
-    if not os.access(path.parent, os.W_OK):
-        raise ValueError(f"the folder {str(path.parent)!r} cannot be written to: choose another")
 
 
 def _draw(operators: Sequence[type[Upsampler]], settings: Mapping[str, Any], options: argparse.Namespace) -> None:

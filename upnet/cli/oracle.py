@@ -1,10 +1,10 @@
-"""The command line of `python -m upnet.study oracle`."""
+"""The command line of `upnet study oracle`."""
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from upnet.cli.startup import at_work
+from upnet.cli.arguments import check_output_file, integer_from
+from upnet.cli.startup import OK, ctrl_c_raises
 from upnet.utils.paths import expand_user
 
 if TYPE_CHECKING:
@@ -14,14 +14,14 @@ SCALES = range(2, 9)
 
 EXAMPLES = """\
 examples:
-  python -m upnet.study oracle
-  python -m upnet.study oracle --train BSDS399/HR --test Set5 Set14 --markdown oracle.md
-  python -m upnet.study oracle --train BSDS399/HR --test Set5 --scale 3 --pictures 100 --protocol y-float
+  upnet study oracle
+  upnet study oracle --train BSDS399/HR --test Set5 Set14 --markdown oracle.md
+  upnet study oracle --train BSDS399/HR --test Set5 --scale 3 --pictures 100 --protocol y-float
 """
 
 
 def add_parser(commands: "_SubParsersAction[Any]") -> None:
-    """Add the command to those of `python -m upnet.study`; nothing heavy is imported before it runs."""
+    """Add the command to those of `upnet study`; nothing heavy is imported before it runs."""
     parser = commands.add_parser(
         "oracle",
         help="the exact optimum of every linear upsampler, without training",
@@ -58,14 +58,21 @@ def add_parser(commands: "_SubParsersAction[Any]") -> None:
         help="leave what lies beyond a test picture's border to the operator, whose convolutions see zeros, instead "
         "of repeating the outermost pixels",
     )
-    parser.add_argument("--pictures", type=_count, metavar="N", help="fit on N pictures, spread evenly over all")
+    parser.add_argument(
+        "--pictures",
+        type=integer_from(1, "the number of images"),
+        metavar="N",
+        help="fit on N pictures, spread evenly over all",
+    )
     parser.add_argument("--cache-dir", type=expand_user, metavar="FOLDER", help="where decoded pictures are kept")
-    parser.add_argument("--json", type=expand_user, metavar="FILE", help="write everything, per image, as JSON")
+    parser.add_argument(
+        "--json", type=expand_user, metavar="FILE", help="write everything, per image, as JSON"
+    )
     parser.add_argument("--markdown", type=expand_user, metavar="FILE", help="write the tables as Markdown")
     parser.set_defaults(run=run)
 
 
-def run(options: argparse.Namespace) -> None:
+def run(options: argparse.Namespace) -> int:
     """Print the tables, and write the files that were asked for.
 
     The JSON, schema 1: {"schema": 1, "versions": {…}, "scales": {SCALE: {"protocol": {…}, "borders": …, "trained_on":
@@ -74,10 +81,10 @@ def run(options: argparse.Namespace) -> None:
     {"psnr": mean dB, "ssim": mean, "images": {FILE: {"psnr": …, "ssim": …}}}}}]}}}. Where the protocol is y-float, LR
     is made anew from HR, wherever it came from. An infinite PSNR is the string "inf".
 
-    Raises ValueError for folders that cannot be read or written, and for pictures that are too small.
+    Raises UserError for folders that cannot be read or written, and for pictures that are too small.
     """
     for path in (options.json, options.markdown):
-        _check_target(path)
+        check_output_file(path)
     from upnet.evaluation.results import write_json
     from upnet.metrics import Protocol
     from upnet.study.oracle.experiment import Question, answer
@@ -85,7 +92,7 @@ def run(options: argparse.Namespace) -> None:
     from upnet.utils.atomic_io import atomic_write
     from upnet.utils.provenance import versions
 
-    at_work()
+    ctrl_c_raises()
     question = Question(
         Protocol(options.protocol),
         options.train,
@@ -108,20 +115,4 @@ def run(options: argparse.Namespace) -> None:
     for path in (options.json, options.markdown):
         if path is not None:
             print(f"Written to {path}")
-
-
-def _count(text: str) -> int:
-    count = int(text) if text.isdecimal() else 0
-    if count < 1:
-        raise argparse.ArgumentTypeError(f"a number of pictures is 1 or larger; got {text!r}")
-    return count
-
-
-def _check_target(path: Path | None) -> None:
-    """Before minutes are spent: whether the file can be written."""
-    if path is None:
-        return
-    if path.is_dir():
-        raise ValueError(f"{path} is a folder: name a file in it")
-    if not path.parent.is_dir():
-        raise ValueError(f"there is no folder {path.parent} to write {path.name} into: make it first")
+    return OK

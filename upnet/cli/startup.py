@@ -1,6 +1,6 @@
-"""How a program starts: Ctrl-C ends it with one line and exit code 130, and a reader that leaves is no error.
+"""How a command starts and ends: exit codes, Ctrl-C, and output pipes that close early.
 
-This module imports nothing that takes time, so that a Ctrl-C finds it at work from the first moment on.
+This module imports the standard library only, so that the Ctrl-C handler is installed before anything slow is imported.
 """
 
 import io
@@ -14,99 +14,93 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any, TextIO
 
-INTERRUPTED = 128 + signal.SIGINT
-BROKEN_OFF = "Interrupted before the end; the same command starts again"
+OK, FAILED, USER_ERROR = 0, 1, 2
+"""Exit codes: success; a run failed; a setting or a file of the user is wrong."""
+SIGNALLED = 128
+"""Exit code of a command that was ended by a signal, less the number of the signal."""
+INTERRUPTED = SIGNALLED + signal.SIGINT
 
-_heard = False
-_leftovers: list[Callable[[], object]] = []
+INTERRUPTED_MESSAGE = "Interrupted before the end; the same command starts again"
 
-
-def starts_module() -> bool:
-    """Whether Python is importing the packages around a module of upnet, to run it: `python -m upnet.data`."""
-    _, _, after = "\0".join(["", *sys.orig_argv]).partition("\0-m\0")
-    return sys.argv[:1] == ["-m"] and after.startswith("upnet.")
-
-
-def leave_at_once() -> None:
-    """From here on, until at_work(), Ctrl-C ends the process at once, with one line."""
-    _replace(signal.default_int_handler, _leave)
+_interrupted = False
+_cleanups: list[Callable[[], object]] = []
 
 
-def run_program(main: Callable[[], int]) -> int:
-    """The exit code of a program; that of a Ctrl-C, which is then said in one line.
-
-    The program calls at_work() where it begins what may be left half done.
-    """
-    with starting():
+def run_command(run: Callable[[], int]) -> int:
+    """Call `run` and return its exit code, or 130 with one line on stderr after Ctrl-C."""
+    with ctrl_c_exits():
         try:
-            return main()
-        except BaseException as fault:
-            if not broke_off(fault):
+            return run()
+        except BaseException as error:
+            if not is_interrupt(error):
                 raise
-            print(f"\n{BROKEN_OFF}", file=sys.stderr, flush=True)
+            print(f"\n{INTERRUPTED_MESSAGE}", file=sys.stderr, flush=True)
             return INTERRUPTED
 
 
 @contextmanager
-def starting() -> Iterator[None]:
-    """Until at_work() is called, Ctrl-C ends the process at once.
+def ctrl_c_exits() -> Iterator[None]:
+    """Ctrl-C ends the process at once with one line, until ctrl_c_raises() is called.
 
-    Imports and the composition of a config leave nothing half done, and an exception in the middle of an import comes
-    out as any other. Programs that ignore Ctrl-C, as in the background of a shell, go on ignoring it.
+    Imports and the composition of a config leave nothing half done, so no exception has to pass through them. A process
+    that ignores SIGINT, such as a background job of a shell, goes on ignoring it.
     """
-    global _heard
+    global _interrupted
     before = signal.getsignal(signal.SIGINT)
-    _heard = False
-    _survive_closed_pipes()
-    leave_at_once()
+    _interrupted = False
+    _keep_running_without_reader()
+    _replace_handler(signal.default_int_handler, _exit_now)
     try:
         yield
     finally:
-        _leftovers.clear()
-        _replace(signal.getsignal(signal.SIGINT), before)
+        _cleanups.clear()
+        _replace_handler(signal.getsignal(signal.SIGINT), before)
 
 
-def clear_away_by(call: Callable[[], object]) -> None:
-    """What to do where Ctrl-C ends the process before at_work()."""
-    _leftovers.append(call)
+def ctrl_c_raises() -> None:
+    """From now on Ctrl-C raises KeyboardInterrupt, so that unfinished work is completed or removed."""
+    _replace_handler(_exit_now, _raise_interrupt)
 
 
-def at_work() -> None:
-    """From here on, Ctrl-C raises KeyboardInterrupt, so that what is half done can be finished or removed."""
-    _replace(_leave, _interrupt)
+def at_early_exit(cleanup: Callable[[], object]) -> None:
+    """Register what is called when Ctrl-C ends the process before ctrl_c_raises()."""
+    _cleanups.append(cleanup)
 
 
-def broke_off(fault: BaseException) -> bool:
-    """Whether an exception is what a Ctrl-C came to: Lightning ends the program by it, and libraries in C wrap it."""
-    if isinstance(fault, SystemExit):
-        return _heard and isinstance(fault.__context__, KeyboardInterrupt) and not fault.__suppress_context__
-    return isinstance(fault, KeyboardInterrupt) or _heard
+def is_interrupt(error: BaseException) -> bool:
+    """Whether an exception is the consequence of a Ctrl-C.
+
+    Lightning turns KeyboardInterrupt into SystemExit, and C extensions wrap it in errors of their own.
+    """
+    if isinstance(error, SystemExit):
+        return _interrupted and isinstance(error.__context__, KeyboardInterrupt) and not error.__suppress_context__
+    return isinstance(error, KeyboardInterrupt) or _interrupted
 
 
-def _replace(present: object, handler: Any) -> None:
-    """Set the handler of SIGINT where another one is set; a handler that wasn't set by Python stays."""
+def _replace_handler(present: object, handler: Any) -> None:
+    """Replace the SIGINT handler `present`; any other handler stays, and so does one not installed by Python (None)."""
     in_main = threading.current_thread() is threading.main_thread()
     if in_main and handler is not None and signal.getsignal(signal.SIGINT) == present:
         signal.signal(signal.SIGINT, handler)
 
 
-def _leave(number: int, frame: FrameType | None) -> None:
+def _exit_now(number: int, frame: FrameType | None) -> None:
     try:
-        for clear_away in _leftovers:
-            clear_away()
-        os.write(2, f"\n{BROKEN_OFF}\n".encode())
+        for cleanup in _cleanups:
+            cleanup()
+        os.write(2, f"\n{INTERRUPTED_MESSAGE}\n".encode())
     finally:
         os._exit(INTERRUPTED)
 
 
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    global _heard
-    _heard = True
+def _raise_interrupt(number: int, frame: FrameType | None) -> None:
+    global _interrupted
+    _interrupted = True
     raise KeyboardInterrupt
 
 
 class _Pipe(io.FileIO):
-    """The writing end of a pipe. Once its reader has gone, what is written to it goes nowhere."""
+    """The writing end of a pipe; output is discarded once the reader has closed its end."""
 
     def write(self, data: object) -> int | None:
         try:
@@ -118,12 +112,12 @@ class _Pipe(io.FileIO):
             return super().write(data)  # pyright: ignore[reportArgumentType]
 
 
-def _survive_closed_pipes() -> None:
-    """`train.py | head` is no reason to end a training: its output is dropped, and it goes on."""
-    sys.stdout, sys.stderr = _surviving(sys.stdout), _surviving(sys.stderr)
+def _keep_running_without_reader() -> None:
+    """`upnet train | head` does not end a training: its output is discarded and it goes on."""
+    sys.stdout, sys.stderr = _discarding(sys.stdout), _discarding(sys.stderr)
 
 
-def _surviving(stream: TextIO) -> TextIO:
+def _discarding(stream: TextIO) -> TextIO:
     if not isinstance(stream, io.TextIOWrapper):
         return stream
     unbuffered = isinstance(stream.buffer, io.FileIO)

@@ -11,7 +11,6 @@ from omegaconf import DictConfig
 from tqdm import tqdm
 
 from upnet.cli.app import InterruptedRunError, refuse_other_scale
-from upnet.cli.dispatch import listed
 from upnet.imaging.formats import FORMATS
 from upnet.imaging.image import read_picture
 from upnet.imaging.writing import write_picture
@@ -19,7 +18,7 @@ from upnet.inference.output_names import Plan, plan, prepare, prepare_below, sho
 from upnet.inference.upscaler import Upscaler, load
 from upnet.utils.allocator import INFERENCE_KERNELS, limit_onednn_cache
 from upnet.utils.device import pick_device
-from upnet.utils.paths import expand_user
+from upnet.utils.paths import as_list, expand_user
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
 """Faults that every further picture would meet as well."""
@@ -52,10 +51,10 @@ def upscale(config: DictConfig) -> None:
     where the user broke it off; what is done by then stays.
     """
     limit_onednn_cache(INFERENCE_KERNELS)
-    checkpoints = listed(config.checkpoint)
+    checkpoints = as_list(config.checkpoint)
     if len(checkpoints) != 1:
         raise ValueError(f"input= is upscaled by one checkpoint; got {len(checkpoints)}")
-    device, trust = pick_device(config.device), listed(config.trust)
+    device, trust = pick_device(config.device), as_list(config.trust)
     upscaler = load(checkpoints[0], config.weights, trust, "cpu", config.tile, config.ensemble, config.alpha).to(device)
     refuse_other_scale(config, upscaler.scale, checkpoints[0])
     target = None if config.output is None else expand_user(config.output)

@@ -11,7 +11,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from upnet.cli.app import CONFIGS, retarget
+from upnet.cli.app import CONFIGS, apply_target_overrides
 from upnet.config import build, check
 from upnet.config.schema import TrainSettings
 from upnet.data import DataModule
@@ -86,7 +86,7 @@ class Planner:
             config = _composed(words)
         except HydraException as fault:
             raise ValueError(f"study: {variant.label}: {' '.join(str(fault).split())}") from fault
-        retarget(config, words)
+        apply_target_overrides(config, words)
         with open_dict(config):
             config.run_dir = str(self.folder)
         self.configs[variant.label] = config

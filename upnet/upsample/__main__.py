@@ -1,9 +1,8 @@
-"""`python -m upnet.upsample`: meet the operators."""
+"""`python -m upnet.upsample`: the same as `upnet operators`."""
 
 import sys
 
-from upnet.cli.operators import main
-from upnet.cli.startup import run_program
+from upnet.cli.main import main
 
 if __name__ == "__main__":
-    sys.exit(run_program(main))
+    sys.exit(main(["operators", *sys.argv[1:]]))

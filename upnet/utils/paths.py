@@ -1,7 +1,9 @@
 """Paths that users name: expansion of `~`, and names that must stay inside a folder."""
 
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from upnet.utils.errors import UserError
 
@@ -27,3 +29,21 @@ def resolve_inside(folder: Path, name: str) -> Path:
             f"{path} leads out of {folder}", cure="Remove that name or link: files must be inside the folder"
         )
     return path
+
+
+def as_list(value: Any) -> list[str]:
+    """A setting that is one name, a list of names or null, as a list; the check of the config rejects anything else.
+
+    >>> as_list("a.ckpt"), as_list(["a.ckpt", "b.ckpt"]), as_list(None)
+    (['a.ckpt'], ['a.ckpt', 'b.ckpt'], [])
+    """
+    if value is None or isinstance(value, Mapping):
+        return []
+    return [str(item) for item in value] if isinstance(value, Sequence) and not isinstance(value, str) else [str(value)]
+
+
+def require_file(checkpoint: Path) -> None:
+    """Raise UserError if there is no checkpoint at the path."""
+    if not checkpoint.is_file():
+        cure = "A run writes checkpoints/last.ckpt and checkpoints/best.ckpt"
+        raise UserError(f"there is no checkpoint at {checkpoint}", cure=cure)

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from served import Served, Server, names, silent
 
-from upnet.data.__main__ import main
+from upnet.cli.main import main
 from upnet.data.catalogue import Set5
 from upnet.data.catalogue.base import Archive, Offer, Published
 from upnet.data.catalogue.download import DownloadError
@@ -108,7 +108,7 @@ def test_the_command_downloads_from_a_mirror_and_says_what_to_do_next(
     archive = Archive("https://nowhere.invalid/benchmark.tar", "benchmark", "benchmark", checksum=checksum)
     monkeypatch.setattr(Set5, "offers", (Offer("them", (archive,)),))
     arguments = ["download", "set5", "--root", str(tmp_path), "--mirror", f"{address}/sets/"]
-    assert main(arguments) == 0
+    assert main(["data", *arguments]) == 0
     out = capsys.readouterr().out
     assert f"from {address}/sets/, a mirror (0 MB)" in out
     assert "benchmark.tar: 20 pictures (md5)" in out
@@ -119,19 +119,19 @@ def test_exit_codes_tell_whose_fault_it_is(
     tmp_path: Path, offered: Callable[..., type[Published]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     offered(EVIL)
-    assert main(["download", "set5", "--root", str(tmp_path)]) == 1
+    assert main(["data", "download", "set5", "--root", str(tmp_path)]) == 1
     assert "leads elsewhere" in capsys.readouterr().err
     (tmp_path / "file").write_text("")
-    assert main(["download", "set5", "--root", str(tmp_path / "file/below")]) == 2
+    assert main(["data", "download", "set5", "--root", str(tmp_path / "file/below")]) == 2
     assert "name another folder by --root" in capsys.readouterr().err
     with pytest.raises(SystemExit) as refused:
-        main(["download", "set6"])
+        main(["data", "download", "set6"])
     assert refused.value.code == 2
     assert "invalid choice: 'set6'" in capsys.readouterr().err
 
 
 def test_manga109_is_not_downloaded_but_explained(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["download", "manga109", "--root", str(tmp_path)]) == 2
+    assert main(["data", "download", "manga109", "--root", str(tmp_path)]) == 2
     told = capsys.readouterr().err
     assert "http://www.manga109.org/en/download.html" in told
     assert "Manga109/HR" in told
@@ -144,12 +144,12 @@ def test_an_interrupted_download_ends_with_130(
         raise KeyboardInterrupt
 
     monkeypatch.setattr("upnet.cli.download.get", interrupt)
-    assert main(["download", "set5", "--root", str(tmp_path)]) == 130
+    assert main(["data", "download", "set5", "--root", str(tmp_path)]) == 130
     assert "the same command goes on" in capsys.readouterr().err
 
 
 def test_without_a_command_every_set_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([]) == 0
+    assert main(["data"]) == 0
     listed = capsys.readouterr().out
     for name in ("set5", "set14", "bsd100", "urban100", "manga109", "div2k_valid", "div2k", "bsds", "t91", "flickr2k"):
         assert re.search(rf"^{name}\s", listed, re.MULTILINE)

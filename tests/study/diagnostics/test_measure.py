@@ -14,6 +14,7 @@ from support import Compose
 from torch import Tensor
 
 from upnet.checkpoint import describe as describe_checkpoint
+from upnet.cli.study import main
 from upnet.config import build
 from upnet.evaluation.scoring import by_baseline
 from upnet.imaging.colour import rounded_luma
@@ -21,7 +22,6 @@ from upnet.imaging.imresize import imresize
 from upnet.inference.enlarge import enlarge
 from upnet.metrics import Protocol
 from upnet.models import EncoderDecoder
-from upnet.study.__main__ import main
 from upnet.study.diagnostics import diagnostics, measure, measure_method
 from upnet.study.diagnostics.measure import number, plain
 from upnet.study.diagnostics.phase_bias import PhaseBias
