@@ -65,9 +65,7 @@ def add_parser(commands: "_SubParsersAction[Any]") -> None:
         help="fit on N pictures, spread evenly over all",
     )
     parser.add_argument("--cache-dir", type=expand_user, metavar="FOLDER", help="where decoded pictures are kept")
-    parser.add_argument(
-        "--json", type=expand_user, metavar="FILE", help="write everything, per image, as JSON"
-    )
+    parser.add_argument("--json", type=expand_user, metavar="FILE", help="write everything, per image, as JSON")
     parser.add_argument("--markdown", type=expand_user, metavar="FILE", help="write the tables as Markdown")
     parser.set_defaults(run=run)
 
