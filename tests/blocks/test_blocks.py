@@ -56,13 +56,16 @@ def test_a_block_looks_as_far_as_it_says_and_no_farther(yaml: Path, kernel_size:
     block = instantiate(config, **sizes)(in_channels=3, out_channels=8).double()
     for parameter in block.parameters():
         torch.nn.init.normal_(parameter)
-    side = 2 * block.reach + 5
+    side = 2 * block.receptive_radius + 5
     x = torch.randn(1, 3, side, side, dtype=torch.float64)
     changed = x.clone()
     changed[..., side // 2, side // 2] += 100
     rows, cols = (block(changed) != block(x)).any(1)[0].nonzero().T
     for places in (rows, cols):
-        assert (int(places.min()) - side // 2, int(places.max()) - side // 2) == (-block.reach, block.reach)
+        assert (int(places.min()) - side // 2, int(places.max()) - side // 2) == (
+            -block.receptive_radius,
+            block.receptive_radius,
+        )
 
 
 def test_a_block_that_says_nothing_has_no_known_reach() -> None:
@@ -70,7 +73,7 @@ def test_a_block_that_says_nothing_has_no_known_reach() -> None:
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return x
 
-    assert Silent(1, 1).reach is None
+    assert Silent(1, 1).receptive_radius is None
 
 
 @pytest.mark.parametrize(

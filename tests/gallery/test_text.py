@@ -63,6 +63,6 @@ def test_the_output_shown_is_the_operators(kind):
     operator = kind(1, 3).double()
     count_weights(operator)
     with torch.no_grad():
-        expected = operator.enlarge(X)[0, 0]
+        expected = operator.upsample_full(X)[0, 0]
     _, shown = told(operator)
     close(shown["y"], expected)

@@ -14,7 +14,7 @@ KERNELS = [(1, 3), (2, 2), (2, 3), (2, 4), (2, 5), (2, 6), (3, 3), (3, 4), (3, 7
 def test_the_phases_put_together_are_the_operators_output(scale, kernel_size, size):
     operator = Transposed(1, scale, kernel_size=kernel_size).double()
     x = torch.randn(1, 1, *size, dtype=torch.float64)
-    torch.testing.assert_close(interleaved(operator, x), operator.enlarge(x), rtol=1e-13, atol=1e-13)
+    torch.testing.assert_close(interleaved(operator, x), operator.upsample_full(x), rtol=1e-13, atol=1e-13)
 
 
 @pytest.mark.parametrize(("scale", "kernel_size"), KERNELS)

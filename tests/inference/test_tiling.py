@@ -228,9 +228,9 @@ def network(encoder: Any = None, block: Any = Conv, upsampler: Any = Nearest) ->
 @pytest.mark.parametrize(
     ("parts", "told"),
     [
-        ({"upsampler": [Silent, Nearest]}, r"declare Silent\.reach"),
-        ({"upsampler": [Nearest, Silent]}, r"declare Silent\.reach"),
-        ({"block": SilentBlock, "encoder": partial(Plain, width=3, depth=0)}, r"declare SilentBlock\.reach"),
+        ({"upsampler": [Silent, Nearest]}, r"declare Silent\.receptive_radius"),
+        ({"upsampler": [Nearest, Silent]}, r"declare Silent\.receptive_radius"),
+        ({"block": SilentBlock, "encoder": partial(Plain, width=3, depth=0)}, r"declare SilentBlock\.receptive_radius"),
         ({"encoder": lambda channels, block: SilentEncoder()}, r"declare SilentEncoder\.windows"),
     ],
 )

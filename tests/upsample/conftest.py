@@ -67,7 +67,7 @@ def visit() -> Visit:
         if isinstance(operator.scale, int):
             x, indices = F.max_pool2d(picture, operator.scale, ceil_mode=True, return_indices=True)
             return x, Site(size, indices=indices, skip=picture)
-        shape = (2, operator.channels, *operator.source(*size))
+        shape = (2, operator.channels, *operator.input_size(*size))
         return torch.randn(shape, generator=generator, dtype=torch.float64), Site(size, skip=picture)
 
     return make

@@ -17,15 +17,15 @@ def test_every_output_pixel_is_the_mean_of_what_it_covers(scale, size):
     x = torch.randn(2, 3, *size, dtype=torch.float64)
     cut = F.interpolate(x, scale_factor=ratio.numerator, mode="nearest")
     expected = F.avg_pool2d(cut, ratio.denominator)
-    torch.testing.assert_close(Area(3, float(scale)).enlarge(x), expected, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(Area(3, float(scale)).upsample_full(x), expected, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("scale", [1, 2, 3, 4, 7])
 def test_for_a_whole_scale_it_is_nearest_and_so_is_its_matrix(scale):
     x = torch.randn(2, 3, 5, 6, dtype=torch.float64)
-    expected = Nearest(3, scale).enlarge(x)
+    expected = Nearest(3, scale).upsample_full(x)
     operator = Area(3, scale)
-    assert torch.equal(operator.enlarge(x), expected)
+    assert torch.equal(operator.upsample_full(x), expected)
     torch.testing.assert_close(operator.matrix(5) @ x @ operator.matrix(6).T, expected, rtol=1e-13, atol=1e-13)
 
 

@@ -16,7 +16,7 @@ from upnet.upsample import Bilinear, Nearest, Upsampler
 @given(hundredths=st.integers(100, 800), height=st.integers(1, 10_000))
 @settings(deadline=None, max_examples=500)
 def test_a_decimal_scale_loses_no_row_to_binary_rounding(hundredths, height):
-    grown, _ = Nearest(1, hundredths / 100).enlarged(height, 1)
+    grown, _ = Nearest(1, hundredths / 100).output_size(height, 1)
     assert grown == math.floor(Fraction(hundredths, 100) * height)
 
 
@@ -24,14 +24,14 @@ def test_a_decimal_scale_loses_no_row_to_binary_rounding(hundredths, height):
 @settings(deadline=None, max_examples=500)
 def test_the_source_is_the_smallest_input_that_reaches_the_size(scale, height):
     operator = Nearest(1, scale)
-    rows, _ = operator.source(height, 1)
-    assert operator.enlarged(rows, 1)[0] >= height
-    assert rows == 1 or operator.enlarged(rows - 1, 1)[0] < height
+    rows, _ = operator.input_size(height, 1)
+    assert operator.output_size(rows, 1)[0] >= height
+    assert rows == 1 or operator.output_size(rows - 1, 1)[0] < height
 
 
 def test_the_row_that_plain_floor_loses_is_there():
     assert math.floor(1.14 * 150) == 170
-    assert Bilinear(1, 1.14).enlarged(150, 100) == (171, 114)
+    assert Bilinear(1, 1.14).output_size(150, 100) == (171, 114)
 
 
 def test_a_whole_scale_given_as_a_float_is_a_whole_scale():

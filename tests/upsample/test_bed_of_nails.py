@@ -10,7 +10,7 @@ def test_it_is_the_transposed_convolution_with_one_weight_of_one(scale):
     x = torch.randn(2, 3, 5, 4, dtype=torch.float64)
     one = torch.ones(3, 1, 1, 1, dtype=torch.float64)
     expected = F.conv_transpose2d(x, one, stride=scale, output_padding=scale - 1, groups=3)
-    assert torch.equal(BedOfNails(3, scale).enlarge(x), expected)
+    assert torch.equal(BedOfNails(3, scale).upsample_full(x), expected)
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])

@@ -37,7 +37,7 @@ def textbook(x: Tensor, scale: float) -> Tensor:
 @pytest.mark.parametrize("size", [(6, 8), (7, 5), (1, 3)])
 def test_lagrange_is_the_textbooks_polynomial_through_the_sixteen_nearest_pixels(scale, size):
     x = torch.randn(*size, dtype=torch.float64)
-    out = Bicubic(1, scale, kernel="lagrange").enlarge(x[None, None])[0, 0]
+    out = Bicubic(1, scale, kernel="lagrange").upsample_full(x[None, None])[0, 0]
     torch.testing.assert_close(out, textbook(x, scale), rtol=1e-11, atol=1e-11)
 
 
@@ -46,14 +46,14 @@ def test_lagrange_is_the_textbooks_polynomial_through_the_sixteen_nearest_pixels
 def test_keys_with_minus_three_quarters_is_torchs_bicubic(scale, size):
     x = torch.randn(2, 3, *size, dtype=torch.float64)
     expected = F.interpolate(x, scale_factor=scale, mode="bicubic", align_corners=False)
-    torch.testing.assert_close(Bicubic(3, scale, a=-0.75).enlarge(x), expected, rtol=1e-11, atol=1e-11)
+    torch.testing.assert_close(Bicubic(3, scale, a=-0.75).upsample_full(x), expected, rtol=1e-11, atol=1e-11)
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
 def test_keys_with_minus_a_half_is_pillow_and_torchs_antialiased_bicubic_inside_the_border(scale):
     """Those two leave out what lies outside the picture and divide by the weights that remain; here borders repeat."""
     x = torch.randn(1, 1, 11, 9, dtype=torch.float64)
-    out = Bicubic(1, scale).enlarge(x)
+    out = Bicubic(1, scale).upsample_full(x)
     inner = (..., slice(2 * scale, -2 * scale), slice(2 * scale, -2 * scale))
     antialiased = F.interpolate(x, scale_factor=scale, mode="bicubic", antialias=True)
     torch.testing.assert_close(out[inner], antialiased[inner], rtol=1e-11, atol=1e-11)
@@ -90,7 +90,9 @@ def test_polynomials_are_reproduced_up_to_the_degree_of_the_kernel(scale, settin
 def test_the_pixels_themselves_are_met_where_the_grids_meet(kernel):
     """At scale 3 every third output pixel lies on an input pixel."""
     x = torch.randn(1, 1, 5, 4, dtype=torch.float64)
-    torch.testing.assert_close(Bicubic(1, 3, kernel=kernel).enlarge(x)[..., 1::3, 1::3], x, rtol=1e-14, atol=1e-14)
+    torch.testing.assert_close(
+        Bicubic(1, 3, kernel=kernel).upsample_full(x)[..., 1::3, 1::3], x, rtol=1e-14, atol=1e-14
+    )
 
 
 @pytest.mark.parametrize("a", [0.1, -1.5, float("nan")])

@@ -30,7 +30,7 @@ def textbook(x: Tensor, scale: float) -> Tensor:
 @pytest.mark.parametrize("size", [(4, 6), (5, 3), (1, 2)])
 def test_it_is_the_textbooks_polynomial_through_the_four_nearest_pixels(scale, size):
     x = torch.randn(*size, dtype=torch.float64)
-    torch.testing.assert_close(Bilinear(1, scale).enlarge(x[None, None])[0, 0], textbook(x, scale))
+    torch.testing.assert_close(Bilinear(1, scale).upsample_full(x[None, None])[0, 0], textbook(x, scale))
 
 
 @pytest.mark.parametrize("scale", SCALES)
@@ -38,7 +38,7 @@ def test_it_is_the_textbooks_polynomial_through_the_four_nearest_pixels(scale, s
 def test_it_is_torchs_half_pixel_bilinear_and_so_is_its_matrix(scale, size):
     operator, x = Bilinear(3, scale), torch.randn(2, 3, *size, dtype=torch.float64)
     expected = F.interpolate(x, scale_factor=scale, mode="bilinear", align_corners=False)
-    torch.testing.assert_close(operator.enlarge(x), expected, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(operator.upsample_full(x), expected, rtol=1e-12, atol=1e-12)
     product = operator.matrix(size[0]) @ x @ operator.matrix(size[1]).T
     torch.testing.assert_close(product, expected, rtol=1e-12, atol=1e-12)
 
@@ -49,6 +49,6 @@ def test_inside_the_border_it_is_a_transposed_convolution_with_a_tent(scale):
     tent = 1 - ((torch.arange(kernel, dtype=torch.float64) - (kernel - 1) / 2) / scale).abs()
     x = torch.randn(1, 1, 9, 8, dtype=torch.float64)
     expected = F.conv_transpose2d(x, torch.outer(tent, tent)[None, None], stride=scale, padding=padding)
-    out = Bilinear(1, scale).enlarge(x)
+    out = Bilinear(1, scale).upsample_full(x)
     inner = (..., slice(scale, -scale), slice(scale, -scale))
     torch.testing.assert_close(out[inner], expected[inner], rtol=1e-14, atol=1e-14)

@@ -14,12 +14,12 @@ def test_it_is_bilinear_then_sums_of_consecutive_channels_then_a_convolution(sca
     added = grown.reshape(2, channels // group_size, group_size, *grown.shape[2:]).sum(2)
     conv = operator.resize.conv
     expected = F.conv2d(added, conv.weight, conv.bias, padding=1)
-    torch.testing.assert_close(operator.enlarge(x), expected, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(operator.upsample_full(x), expected, rtol=1e-12, atol=1e-12)
 
 
 def test_the_paper_by_default_four_channels_a_group_and_as_many_values_as_before():
     operator = BilinearAdditive(64, 2)
-    grown = operator.resize.fixed.enlarge(operator.added(torch.randn(1, 64, 6, 5)))
+    grown = operator.resize.fixed.upsample_full(operator.added(torch.randn(1, 64, 6, 5)))
     assert operator.group_size == 4
     assert grown.numel() == 64 * 6 * 5
 
@@ -28,21 +28,21 @@ def test_the_last_group_has_what_is_left_over():
     operator = BilinearAdditive(6, 2, group_size=4).double()
     x = torch.randn(1, 6, 3, 3, dtype=torch.float64)
     assert torch.equal(operator.added(x), torch.stack((x[:, :4].sum(1), x[:, 4:].sum(1)), dim=1))
-    assert operator.enlarge(x).shape == (1, 6, 6, 6)
+    assert operator.upsample_full(x).shape == (1, 6, 6, 6)
 
 
 def test_without_anything_to_add_it_is_a_resize_convolution():
     operator, twin = BilinearAdditive(4, 3, group_size=1).double(), ResizeConv(4, 3, fixed=Bilinear).double()
     twin.conv.load_state_dict(operator.resize.conv.state_dict())
     x = torch.randn(2, 4, 5, 3, dtype=torch.float64)
-    torch.testing.assert_close(operator.enlarge(x), twin.enlarge(x), rtol=1e-13, atol=1e-13)
+    torch.testing.assert_close(operator.upsample_full(x), twin.upsample_full(x), rtol=1e-13, atol=1e-13)
 
 
 def test_at_the_start_the_output_varies_as_a_convolutions_does():
     """Of inputs so coarse that interpolation takes nothing away."""
     torch.manual_seed(0)
     x = torch.randn(64, 64, 1, 1).expand(-1, -1, 6, 6)
-    inside = BilinearAdditive(64, 2).enlarge(x)[..., 2:-2, 2:-2]
+    inside = BilinearAdditive(64, 2).upsample_full(x)[..., 2:-2, 2:-2]
     single = torch.nn.Conv2d(64, 64, 3, padding=1)(x)[..., 2:-2, 2:-2]
     assert inside.var().item() == pytest.approx(single.var().item(), rel=0.35)
 

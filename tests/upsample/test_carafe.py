@@ -52,7 +52,7 @@ def strong(operator: CARAFE) -> CARAFE:
 def test_it_is_what_its_definition_says_pixel_by_pixel(scale, settings):
     operator = strong(CARAFE(3, scale, **settings))
     x = torch.randn(2, 3, 4, 5, dtype=torch.float64)
-    out = operator.enlarge(x).detach().numpy()
+    out = operator.upsample_full(x).detach().numpy()
     for number in range(2):
         np.testing.assert_allclose(out[number], straightforward(x[number].numpy(), operator), rtol=1e-10, atol=1e-12)
 
@@ -63,14 +63,16 @@ def test_without_weights_it_is_a_box_blur_and_nearest_behind_it(scale):
     torch.nn.init.zeros_(operator.encode.weight)
     x = torch.randn(2, 4, 6, 7, dtype=torch.float64)
     blurred = F.avg_pool2d(x, 5, stride=1, padding=2)  # zeros beyond the border count
-    torch.testing.assert_close(operator.enlarge(x), Nearest(4, scale).enlarge(blurred), rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(
+        operator.upsample_full(x), Nearest(4, scale).upsample_full(blurred), rtol=1e-12, atol=1e-12
+    )
 
 
 def test_it_starts_close_to_that():
     torch.manual_seed(0)
     operator, x = CARAFE(16, 2), torch.randn(2, 16, 8, 8)
     blurred = F.avg_pool2d(x, 5, stride=1, padding=2)
-    assert (operator.enlarge(x) - Nearest(16, 2).enlarge(blurred)).abs().max() < 0.03
+    assert (operator.upsample_full(x) - Nearest(16, 2).upsample_full(blurred)).abs().max() < 0.03
 
 
 def test_where_channels_change_weights_are_read_from_those_that_come_in():
@@ -83,7 +85,7 @@ def test_where_channels_change_weights_are_read_from_those_that_come_in():
     torch.testing.assert_close(operator.kernels(x), kernels, rtol=1e-13, atol=1e-13)
     windows = F.unfold(operator.values(x), 5, padding=2).view(1, 25, 1, 5, 4)
     expected = F.pixel_shuffle((windows * kernels).sum(1), 2)
-    torch.testing.assert_close(operator.enlarge(x), expected, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(operator.upsample_full(x), expected, rtol=1e-12, atol=1e-12)
 
 
 def test_weights_sum_to_one_in_float32_whatever_autocast_says():

@@ -18,7 +18,7 @@ def test_it_is_the_dct_with_zeros_behind_it_and_back(scale, size):
     spectrum = np.zeros((2, scale * size[0], scale * size[1]))
     spectrum[:, : size[0], : size[1]] = np.asarray(fft.dctn(x, axes=(1, 2), norm="ortho"))
     expected = scale * np.asarray(fft.idctn(spectrum, axes=(1, 2), norm="ortho"))
-    out = DCT(2, scale).enlarge(torch.from_numpy(x)[None])[0]
+    out = DCT(2, scale).upsample_full(torch.from_numpy(x)[None])[0]
     np.testing.assert_allclose(out.numpy(), expected, rtol=0, atol=1e-12)
 
 
@@ -50,8 +50,8 @@ def test_every_cosine_the_input_can_hold_is_continued_exactly(scale):
 def test_autocast_leaves_its_long_sums_in_float32():
     x = torch.randn(1, 2, 40, 30)
     with torch.autocast("cpu", torch.bfloat16):
-        out = DCT(2, 2).enlarge(x)
-    assert torch.equal(out, DCT(2, 2).enlarge(x))
+        out = DCT(2, 2).upsample_full(x)
+    assert torch.equal(out, DCT(2, 2).upsample_full(x))
 
 
 def test_its_matrices_are_made_once_for_a_size_and_not_copied(monkeypatch):
@@ -61,11 +61,11 @@ def test_its_matrices_are_made_once_for_a_size_and_not_copied(monkeypatch):
         DCT, "matrix", lambda self, length, device=None: made.append(length) or whole(self, length, device)
     )
     operator, x = DCT(1, 2), torch.randn(1, 1, 6, 7)
-    first = operator.enlarge(x)
-    assert torch.equal(operator.enlarge(x), first)
+    first = operator.upsample_full(x)
+    assert torch.equal(operator.upsample_full(x), first)
     assert sorted(made) == [6, 7]
-    assert torch.equal(copy.deepcopy(operator).enlarge(x), first)
+    assert torch.equal(copy.deepcopy(operator).upsample_full(x), first)
     assert sorted(made) == [6, 6, 7, 7]
     for length in range(8, 20):
-        operator.enlarge(torch.randn(1, 1, length, length))
+        operator.upsample_full(torch.randn(1, 1, length, length))
     assert len(operator._matrices._known) == 4

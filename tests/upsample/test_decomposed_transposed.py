@@ -19,7 +19,7 @@ def test_it_is_two_of_torchs_layers_one_for_each_axis(scale, kernel_size):
     rows.double().load_state_dict(operator.rows.state_dict())
     cols.double().load_state_dict(operator.cols.state_dict())
     x = torch.randn(2, 3, 5, 4, dtype=torch.float64)
-    assert torch.equal(operator.enlarge(x), cols(rows(x)))
+    assert torch.equal(operator.upsample_full(x), cols(rows(x)))
     assert sum(p.numel() for p in operator.parameters()) == k * 3 * 2 + k * 2 * 2 + 2
 
 
@@ -34,13 +34,13 @@ def test_it_is_the_transposed_convolution_of_the_products_of_its_kernels(scale, 
         assert operator.cols.bias is not None
         whole.conv.bias.copy_(operator.cols.bias)
     x = torch.randn(2, 3, 5, 4, dtype=torch.float64)
-    torch.testing.assert_close(operator.enlarge(x), whole.enlarge(x), rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(operator.upsample_full(x), whole.upsample_full(x), rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize(("scale", "kernel_size"), [(2, 2), (2, None), (4, None)])
 def test_at_the_start_the_output_varies_as_a_convolutions_does(scale, kernel_size):
     torch.manual_seed(0)
-    out = DecomposedTransposed(64, scale, kernel_size=kernel_size).enlarge(torch.randn(4, 64, 12, 12))
+    out = DecomposedTransposed(64, scale, kernel_size=kernel_size).upsample_full(torch.randn(4, 64, 12, 12))
     inside = out[..., 2 * scale : -2 * scale, 2 * scale : -2 * scale]
     assert inside.var().item() == pytest.approx(1 / 3, rel=0.2)
 

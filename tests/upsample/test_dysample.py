@@ -69,7 +69,7 @@ def test_it_is_what_its_definition_says_value_by_value(scale, settings, either_w
     shifts = operator.shifts(x)
     assert shifts.abs().max() > 1  # some leave the picture
     np.testing.assert_allclose(
-        operator.enlarge(x)[0].detach().numpy(), straightforward(x[0].numpy(), operator), rtol=1e-9, atol=1e-11
+        operator.upsample_full(x)[0].detach().numpy(), straightforward(x[0].numpy(), operator), rtol=1e-9, atol=1e-11
     )
 
 
@@ -87,7 +87,7 @@ def by_grid_sample(x: Tensor, operator: DySample) -> Tensor:
 def test_output_and_every_gradient_are_those_of_grid_sample(settings, either_way):
     operator = wandering(DySample(8, 2, **settings))
     x = torch.randn(2, 8, 6, 5, dtype=torch.float64, requires_grad=True)
-    outputs = operator.enlarge(x), by_grid_sample(x, operator)
+    outputs = operator.upsample_full(x), by_grid_sample(x, operator)
     torch.testing.assert_close(*outputs, rtol=1e-11, atol=1e-11)
     target = torch.randn_like(outputs[0])
     gradients = [torch.autograd.grad((out * target).sum(), (x, *operator.parameters())) for out in outputs]
@@ -101,28 +101,28 @@ def test_without_shifts_it_is_bilinear_interpolation_also_at_the_borders(scale, 
     channels = scale**2
     x = torch.rand(1, channels, 7, 12)
     operator = DySample(channels, scale, init="bilinear", **settings)
-    expected = Bilinear(channels, scale).enlarge(x.double()).float()
-    torch.testing.assert_close(operator.enlarge(x), expected, rtol=0, atol=2e-6)
+    expected = Bilinear(channels, scale).upsample_full(x.double()).float()
+    torch.testing.assert_close(operator.upsample_full(x), expected, rtol=0, atol=2e-6)
 
 
 @pytest.mark.parametrize("scale", [2, 3])
 def test_the_table_loses_no_digits_to_the_width_of_a_picture(scale, deterministic):
     """Places are counted from the nearest pixel; as parts of the width they would be rounded far more."""
     x = torch.randn(1, 1, 2, 3000)
-    expected = Bilinear(1, scale).enlarge(x.double()).float()
-    torch.testing.assert_close(DySample(1, scale, init="bilinear").enlarge(x), expected, rtol=0, atol=1e-6)
+    expected = Bilinear(1, scale).upsample_full(x.double()).float()
+    torch.testing.assert_close(DySample(1, scale, init="bilinear").upsample_full(x), expected, rtol=0, atol=1e-6)
 
 
 def test_it_starts_close_to_that():
     torch.manual_seed(0)
     operator, x = DySample(64, 2), torch.randn(2, 64, 8, 8)
     assert operator.offset.weight.std().item() == pytest.approx(0.001, rel=0.1)
-    assert 0 < (operator.enlarge(x) - Bilinear(64, 2).enlarge(x)).abs().max() < 0.1
+    assert 0 < (operator.upsample_full(x) - Bilinear(64, 2).upsample_full(x)).abs().max() < 0.1
 
 
 def test_without_shifts_yet_it_learns_them():
     operator = DySample(4, 2, init="bilinear")
-    operator.enlarge(torch.randn(1, 4, 5, 5)).square().sum().backward()
+    operator.upsample_full(torch.randn(1, 4, 5, 5)).square().sum().backward()
     gradient = operator.offset.weight.grad
     assert gradient is not None
     assert gradient.abs().min() > 0
@@ -157,7 +157,7 @@ def test_multiply_adds_are_those_of_every_product_its_definition_writes():
 def test_places_that_are_no_numbers_do_not_crash(either_way):
     operator = DySample(2, 2, init="bilinear")
     x = torch.full((1, 2, 3, 3), float("inf"))
-    assert operator.enlarge(x).shape == (1, 2, 6, 6)
+    assert operator.upsample_full(x).shape == (1, 2, 6, 6)
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ def shift_of_centre(operator: Upsampler) -> tuple[float, float]:
     x = torch.zeros(1, 1, 11, 11, dtype=torch.float64)
     x[0, 0, 5, 4] = 1
     with torch.no_grad():
-        response = operator.double().enlarge(x)[0, 0]
+        response = operator.double().upsample_full(x)[0, 0]
     response = response / response.sum()
     rows = (response.sum(1) * torch.arange(len(response))).sum().item()
     cols = (response.sum(0) * torch.arange(response.shape[1])).sum().item()
@@ -55,7 +55,7 @@ def part_of_power_between_phases(operator: Upsampler) -> float:
     """Of the output's power on a constant input, the part that differs between the s·s phases: a checkerboard."""
     s = int(operator.scale)
     with torch.no_grad():
-        out = operator.enlarge(torch.ones(1, operator.channels, 7, 7))
+        out = operator.upsample_full(torch.ones(1, operator.channels, 7, 7))
     phases: Tensor = out[0, :, 3 * s : 4 * s, 3 * s : 4 * s].flatten(1).double()
     return (phases.var(dim=1, correction=0).sum() / phases.square().mean(dim=1).sum()).item()
 

@@ -10,7 +10,7 @@ from upnet.upsample.interpolation import Interpolation
 @pytest.mark.parametrize(("name", "operator"), [("bicubic", Bicubic), ("bilinear", Bilinear), ("nearest", Nearest)])
 def test_a_name_gives_the_operator_as_it_is_by_itself(name, operator):
     x = torch.randn(1, 2, 5, 4)
-    assert torch.equal(interpolation(name, channels=2, scale=1.5).enlarge(x), operator(2, 1.5).enlarge(x))
+    assert torch.equal(interpolation(name, channels=2, scale=1.5).upsample_full(x), operator(2, 1.5).upsample_full(x))
 
 
 def test_bicubic_is_the_one_with_minus_a_half():

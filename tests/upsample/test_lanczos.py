@@ -21,7 +21,7 @@ def test_it_is_pillows_lanczos_of_the_picture_with_repeated_borders(scale, size)
     framed = np.pad(x, frame, mode="edge")
     shape = (framed.shape[1] * scale, framed.shape[0] * scale)
     pillow = np.array(Image.fromarray(framed).resize(shape, Image.Resampling.LANCZOS))
-    out = Lanczos(1, scale).enlarge(torch.from_numpy(x).double()[None, None])[0, 0].numpy()
+    out = Lanczos(1, scale).upsample_full(torch.from_numpy(x).double()[None, None])[0, 0].numpy()
     inside = (slice(frame * scale, -frame * scale),) * 2
     np.testing.assert_allclose(out, pillow[inside], rtol=0, atol=2e-6)
 
@@ -29,7 +29,7 @@ def test_it_is_pillows_lanczos_of_the_picture_with_repeated_borders(scale, size)
 def test_off_the_borders_it_is_pillows_own():
     x = np.random.default_rng(1).random((12, 10), np.float32)
     pillow = np.array(Image.fromarray(x).resize((20, 24), Image.Resampling.LANCZOS))
-    out = Lanczos(1, 2).enlarge(torch.from_numpy(x).double()[None, None])[0, 0].numpy()
+    out = Lanczos(1, 2).upsample_full(torch.from_numpy(x).double()[None, None])[0, 0].numpy()
     inside = (slice(6, -6),) * 2
     np.testing.assert_allclose(out[inside], pillow[inside], rtol=0, atol=2e-6)
     assert np.abs(out - pillow).max() > 1e-3

@@ -62,14 +62,14 @@ def test_output_is_exactly_the_size_of_the_site(factory, scale, size, visit):
 def test_enlarging_without_a_site_gives_the_whole_output(factory, scale):
     operator = build(factory, scale)
     skip_where_it_reads_the_site(operator)
-    assert operator.enlarge(torch.ones(1, 3, 5, 7).double()).shape[-2:] == (int(scale * 5), int(scale * 7))
+    assert operator.upsample_full(torch.ones(1, 3, 5, 7).double()).shape[-2:] == (int(scale * 5), int(scale * 7))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16], ids=str)
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last], ids=str)
 def test_type_and_memory_format_are_kept(factory, scale, dtype, memory_format, visit):
     operator = build(factory, scale).to(dtype=dtype)
-    even = operator.enlarged(6, 4)
+    even = operator.output_size(6, 4)
     x, site = visit(operator, even)
     out = operator(x.to(dtype).to(memory_format=memory_format), site)
     assert out.dtype == dtype
@@ -96,7 +96,7 @@ def test_bfloat16_is_close_to_float64(factory, scale, visit):
 def test_out_channels_are_honoured_and_trained(factory, scale):
     operator = build(factory, scale, channels=3, out_channels=2)
     skip_where_it_reads_the_site(operator)
-    out = operator.enlarge(torch.randn(1, 3, 5, 4).double())
+    out = operator.upsample_full(torch.randn(1, 3, 5, 4).double())
     assert out.shape[1] == 2
     out.square().sum().backward()
     assert list(operator.parameters())
@@ -119,13 +119,13 @@ def test_gradients_are_those_of_finite_differences(factory, scale, size, visit):
 def test_shifts_by_whole_input_pixels_commute_with_the_operator(factory, scale):
     operator = build(factory, scale)
     skip_where_it_reads_the_site(operator)
-    if operator.taps is None:
+    if operator.support_size is None:
         pytest.skip("every output pixel feels the border, which doesn't shift along")
     # Only shifts that are whole on both grids: 2 input pixels for scales 1.5 and 2.5, 50 for 1.14.
     shift = next(n for n in range(1, 51) if abs(n * scale - round(n * scale)) < 1e-9)
     border, rows = 8, 24 + shift
     wide = torch.randn(1, 3, rows, 20, dtype=torch.float64)
-    moved, still = operator.enlarge(wide[:, :, shift:]), operator.enlarge(wide[:, :, :-shift])
+    moved, still = operator.upsample_full(wide[:, :, shift:]), operator.upsample_full(wide[:, :, :-shift])
     gap, frame = round(shift * scale), round(border * scale)
     inner = moved[:, :, frame : -frame - gap, frame:-frame]
     assert inner.numel() > 0 or shift > 8
@@ -152,7 +152,7 @@ def test_multiply_adds_of_fixed_operators_count_their_taps(factory, visit):
         assert any(isinstance(part, torch.nn.modules.conv._ConvNd) for part in operator.modules())
         return
     units = torch.eye(height * width, dtype=torch.float64).view(-1, 1, height, width)
-    x, site = visit(operator, operator.enlarged(height, width))
+    x, site = visit(operator, operator.output_size(height, width))
     indices = None if site.indices is None else site.indices[:1].expand(len(units), -1, -1, -1)
     assert x.shape[-2:] == (height, width)
     matrix = operator(units, Site(site.size, indices=indices)).flatten(1).T  # (H*W, h*w)
@@ -160,7 +160,7 @@ def test_multiply_adds_of_fixed_operators_count_their_taps(factory, visit):
     taken = (matrix != 0).unflatten(1, (height, width))
     rows, cols = int(taken.any(2).sum(1).max()), int(taken.any(1).sum(1).max())
     moved = bool(((matrix == 0) | (matrix == 1)).all())
-    tall, wide = operator.enlarged(height, width)
+    tall, wide = operator.output_size(height, width)
     assert int(taken.sum((1, 2)).max()) == rows * cols
     assert counted == (0 if moved else rows * tall * width + cols * tall * wide)
 
@@ -231,7 +231,7 @@ def test_wrong_channels_and_shapes_are_refused_with_the_right_ones(factory, visi
 def test_a_size_that_does_not_fit_the_site_is_refused_with_the_right_one(factory, size, visit):
     operator = build(factory)
     x, site = visit(operator, (8, 8))
-    rows, cols = operator.source(*size)
+    rows, cols = operator.input_size(*size)
     with pytest.raises(ValueError, match=f"takes an input of {rows}×{cols}; got 4×4"):
         operator(x, Site(size, indices=site.indices, skip=site.skip))
 
@@ -241,7 +241,7 @@ def test_a_site_without_what_the_operator_reads_is_refused_by_field(factory):
     if not operator.requires:
         pytest.skip("reads nothing but the size")
     with pytest.raises(ValueError, match=", ".join(sorted(operator.requires))):
-        operator.enlarge(torch.ones(1, 3, 4, 4).double())
+        operator.upsample_full(torch.ones(1, 3, 4, 4).double())
 
 
 @pytest.mark.parametrize("scale", [0, -2, 0.5, float("nan"), float("inf")])

@@ -104,9 +104,9 @@ def test_training_and_inference_give_the_same_bits(factory, channels, dtype, mem
 def test_so_do_transposed_convolutions_of_every_kernel(make, channels, kernel_size, memory_format):
     operator = make(channels, 2, kernel_size=kernel_size).to(memory_format=memory_format)
     x = torch.randn(2, channels, 16, 12).to(memory_format=memory_format)
-    trained = operator.enlarge(x)
+    trained = operator.upsample_full(x)
     with torch.no_grad():
-        assert torch.equal(trained, operator.enlarge(x))
+        assert torch.equal(trained, operator.upsample_full(x))
 
 
 @pytest.mark.parametrize("make", [Transposed, DecomposedTransposed, PixelShuffle])

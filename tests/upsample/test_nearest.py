@@ -17,7 +17,7 @@ def test_every_output_pixel_takes_the_input_pixel_it_lies_in(scale, length, dtyp
     """In exact fractions. A centre on the border of two input pixels, as 13.5/2.7 = 5, may take either."""
     exact = Fraction(scale)
     column = torch.arange(length, dtype=dtype).view(1, 1, length, 1)
-    taken = Nearest(1, float(scale)).enlarge(column)[0, 0, :, 0].tolist()
+    taken = Nearest(1, float(scale)).upsample_full(column)[0, 0, :, 0].tolist()
     places = [(o + Fraction(1, 2)) / exact for o in range(len(taken))]
     for index, place in zip(taken, places, strict=True):
         allowed = {math.floor(place), math.ceil(place) - 1}
@@ -27,7 +27,7 @@ def test_every_output_pixel_takes_the_input_pixel_it_lies_in(scale, length, dtyp
 @pytest.mark.parametrize("scale", [2, 3, 4])
 def test_for_whole_scales_it_is_every_torch_nearest_and_the_area_mean(scale):
     x = torch.randn(2, 3, 5, 7, dtype=torch.float64)
-    out = Nearest(3, scale).enlarge(x)
+    out = Nearest(3, scale).upsample_full(x)
     for mode in ("nearest", "nearest-exact", "area"):
         assert torch.equal(out, F.interpolate(x, scale_factor=scale, mode=mode))
 
@@ -35,6 +35,6 @@ def test_for_whole_scales_it_is_every_torch_nearest_and_the_area_mean(scale):
 @pytest.mark.parametrize("scale", [1.14, 1.5, 2.5])
 def test_for_fractional_scales_it_is_the_centred_torch_nearest_and_not_the_other(scale):
     x = torch.randn(2, 3, 15, 14, dtype=torch.float64)
-    out = Nearest(3, scale).enlarge(x)
+    out = Nearest(3, scale).upsample_full(x)
     assert torch.equal(out, F.interpolate(x, scale_factor=scale, mode="nearest-exact"))
     assert not torch.equal(out, F.interpolate(x, scale_factor=scale, mode="nearest"))

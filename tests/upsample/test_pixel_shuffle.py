@@ -12,7 +12,7 @@ def test_it_is_a_convolution_before_torchs_pixel_shuffle(scale, kernel_size):
     operator = PixelShuffle(4, scale, out_channels=3, kernel_size=kernel_size).double()
     x = torch.randn(2, 4, 5, 6, dtype=torch.float64)
     expected = nn.PixelShuffle(scale)(F.conv2d(x, operator.conv.weight, operator.conv.bias, padding=kernel_size // 2))
-    torch.testing.assert_close(operator.enlarge(x), expected, rtol=1e-13, atol=1e-13)
+    torch.testing.assert_close(operator.upsample_full(x), expected, rtol=1e-13, atol=1e-13)
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
@@ -20,7 +20,9 @@ def test_with_icnr_it_starts_as_nearest_after_the_convolution(scale):
     operator = PixelShuffle(4, scale, out_channels=3).double()
     x = torch.randn(2, 4, 5, 7, dtype=torch.float64)
     phases = operator.conv(x)[:, :: scale**2]
-    torch.testing.assert_close(operator.enlarge(x), Nearest(3, scale).enlarge(phases), rtol=1e-13, atol=1e-13)
+    torch.testing.assert_close(
+        operator.upsample_full(x), Nearest(3, scale).upsample_full(phases), rtol=1e-13, atol=1e-13
+    )
 
 
 def test_icnr_keeps_torchs_spread_of_the_weights():

@@ -18,7 +18,7 @@ def built(factory, scale, out_channels=None) -> Upsampler:
 
 def distances(operator: Upsampler, visit, pixels: range, length: int) -> Iterator[int]:
     """How far each output pixel that a change of an input pixel reaches lies from it, in each axis, in input pixels."""
-    x, site = visit(operator, operator.enlarged(length, length + 1))
+    x, site = visit(operator, operator.output_size(length, length + 1))
     calm = operator(x, site)
     for pixel in pixels:
         changed = x.clone()
@@ -30,9 +30,9 @@ def distances(operator: Upsampler, visit, pixels: range, length: int) -> Iterato
 
 
 def reach_of(operator: Upsampler) -> int:
-    if operator.reach is None:
+    if operator.receptive_radius is None:
         pytest.skip("has no bound, and says so")
-    return operator.reach
+    return operator.receptive_radius
 
 
 @pytest.mark.parametrize("out_channels", [None, 2])
@@ -59,7 +59,7 @@ def test_at_the_borders_nothing_looks_farther_either(factory, scale, visit):
 @pytest.mark.parametrize("kernel_size", range(2, 10))
 def test_of_a_transposed_convolution_the_wider_side_counts(kernel_size, visit):
     operator = Transposed(4, 2, kernel_size=kernel_size).double()
-    assert max(distances(operator, visit, range(7, 11), 20)) == operator.reach
+    assert max(distances(operator, visit, range(7, 11), 20)) == operator.receptive_radius
 
 
 @pytest.mark.parametrize("fixed", [Nearest, Bilinear])
@@ -67,7 +67,7 @@ def test_of_a_transposed_convolution_the_wider_side_counts(kernel_size, visit):
 def test_a_resize_convolution_looks_as_far_as_both_its_parts(fixed, kernel_size, visit):
     for scale in (2, 3):
         operator = ResizeConv(4, scale, fixed=fixed, kernel_size=kernel_size).double()
-        assert max(distances(operator, visit, range(7, 11), 20)) == operator.reach
+        assert max(distances(operator, visit, range(7, 11), 20)) == operator.receptive_radius
 
 
 def test_an_operator_that_says_nothing_has_no_known_reach():
@@ -75,4 +75,4 @@ def test_an_operator_that_says_nothing_has_no_known_reach():
         def expand(self, x: torch.Tensor, site: Site) -> torch.Tensor:
             return x.repeat_interleave(2, -1).repeat_interleave(2, -2)
 
-    assert Silent(channels=1, scale=2).reach is None
+    assert Silent(channels=1, scale=2).receptive_radius is None

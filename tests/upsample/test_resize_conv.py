@@ -15,8 +15,8 @@ def test_it_is_the_convolution_of_every_fixed_operators_output(scale, kernel_siz
         fixed = factory(channels=4, scale=2 if not factory(channels=4, scale=2).fractional else scale)
         operator = ResizeConv(4, fixed.scale, out_channels=3, fixed=factory, kernel_size=kernel_size).double()
         x = torch.randn(2, 4, 6, 5, dtype=torch.float64)
-        expected = F.conv2d(fixed.enlarge(x), operator.conv.weight, operator.conv.bias, padding=kernel_size // 2)
-        torch.testing.assert_close(operator.enlarge(x), expected, rtol=1e-12, atol=1e-12)
+        expected = F.conv2d(fixed.upsample_full(x), operator.conv.weight, operator.conv.bias, padding=kernel_size // 2)
+        torch.testing.assert_close(operator.upsample_full(x), expected, rtol=1e-12, atol=1e-12)
 
 
 def test_an_odd_site_is_cropped_before_the_convolution_sees_it():
@@ -26,7 +26,7 @@ def test_an_odd_site_is_cropped_before_the_convolution_sees_it():
     cropped = operator.fixed(x, Site((7, 7)))
     out = operator(x, Site((7, 7)))
     torch.testing.assert_close(out, operator.conv(cropped), rtol=1e-13, atol=1e-13)
-    assert (out - operator.enlarge(x)[..., :7, :7])[..., -1, :].abs().min() > 0
+    assert (out - operator.upsample_full(x)[..., :7, :7])[..., -1, :].abs().min() > 0
 
 
 def test_it_reads_of_the_site_what_its_fixed_operator_reads(visit):
@@ -41,7 +41,7 @@ def test_bed_of_nails_before_a_convolution_is_a_transposed_convolution():
     x = torch.randn(1, 2, 5, 6, dtype=torch.float64)
     weight = operator.conv.weight.flip(2, 3).transpose(0, 1)
     expected = F.conv_transpose2d(x, weight, operator.conv.bias, stride=2, padding=1, output_padding=1)
-    torch.testing.assert_close(operator.enlarge(x), expected, rtol=1e-13, atol=1e-13)
+    torch.testing.assert_close(operator.upsample_full(x), expected, rtol=1e-13, atol=1e-13)
 
 
 def test_settings_of_the_fixed_operator_reach_it():

@@ -53,7 +53,7 @@ def period(operator: Upsampler) -> int:
 def supports(operator: Upsampler, visit) -> list[tuple[int, Tensor]]:
     """Of output pixels (o, o), one per phase: o, and the mask (h, w) of the input pixels that move it."""
     phases, length = period(operator), 2 * MIDDLE + math.ceil(period(operator) / operator.scale)
-    x, site = visit(operator, operator.enlarged(length, length))
+    x, site = visit(operator, operator.output_size(length, length))
     x.requires_grad_()
     out = operator(x, site)
     start = round(MIDDLE * operator.scale)
@@ -71,7 +71,7 @@ def supports(operator: Upsampler, visit) -> list[tuple[int, Tensor]]:
 def check(operator: Upsampler, visit) -> None:
     masks = supports(operator, visit)
     most = max(int(mask.sum()) for _, mask in masks)
-    assert most == (masks[0][1].numel() if operator.taps is None else operator.taps)
+    assert most == (masks[0][1].numel() if operator.support_size is None else operator.support_size)
 
 
 @pytest.mark.parametrize("out_channels", [None, 2])
@@ -93,24 +93,24 @@ def test_taps_follow_the_settings(scale, make, visit):
 def test_no_pixel_but_the_touched_ones_moves_an_output_pixel(factory, scale, visit):
     torch.manual_seed(0)
     operator = factory(channels=4, scale=scale).double()
-    if operator.reach is None:
+    if operator.receptive_radius is None:
         pytest.skip("its places may be anywhere")
     for place, mask in supports(operator, visit):
-        touched = operator.touched(place)
-        assert touched is not None
-        assert set(mask.any(1).nonzero().flatten().tolist()) <= set(touched)
+        support = operator.input_support(place)
+        assert support is not None
+        assert set(mask.any(1).nonzero().flatten().tolist()) <= set(support)
         own = math.floor(place / operator.scale)
-        assert own - operator.reach <= touched.start
-        assert touched.stop - 1 <= own + operator.reach
+        assert own - operator.receptive_radius <= support.start
+        assert support.stop - 1 <= own + operator.receptive_radius
 
 
 def test_an_operator_that_says_nothing_of_its_support_has_unknown_taps():
     class Silent(Nearest):
-        def touched(self, output: int) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        def input_support(self, output: int) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
             return None
 
-    assert Silent(1, 2).taps is None
-    assert ResizeConv(1, 2, fixed=Silent).taps is None
+    assert Silent(1, 2).support_size is None
+    assert ResizeConv(1, 2, fixed=Silent).support_size is None
 
 
 STARTS = [
@@ -126,11 +126,11 @@ def away_from(fixed: Upsampler, operator: Upsampler) -> float:
     """How far what the operator makes of a spot far from the borders lies from all that the fixed one could make."""
     length, frame = 14, 5
     units = torch.eye(length, dtype=torch.float64).view(length, 1, 1, length)
-    axis = fixed.double().enlarge(units)[:, 0, 0].T
+    axis = fixed.double().upsample_full(units)[:, 0, 0].T
     x = torch.zeros(2, operator.channels, length, length, dtype=torch.float64)
     x[..., frame:-frame, frame:-frame] = torch.randn(2, operator.channels, 4, 4)
     with torch.no_grad():
-        out = operator.enlarge(x) - operator.enlarge(torch.zeros_like(x))
+        out = operator.upsample_full(x) - operator.upsample_full(torch.zeros_like(x))
     projector = axis @ torch.linalg.pinv(axis)
     return (projector @ out @ projector.T - out).abs().max().item()
 
@@ -140,9 +140,9 @@ def test_what_an_operator_starts_as_could_make_all_that_it_makes(factory, scale,
     torch.manual_seed(0)
     extra = {} if out_channels is None else {"out_channels": out_channels}
     operator = factory(channels=4, scale=scale, **extra).double()
-    if operator.requires or operator.starts_as is None:
+    if operator.requires or operator.initial_equivalent is None:
         pytest.skip("claims nothing, or reads positions")
-    assert away_from(fixed_factories[operator.starts_as](channels=1, scale=scale), operator) < 1e-9
+    assert away_from(fixed_factories[operator.initial_equivalent](channels=1, scale=scale), operator) < 1e-9
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
@@ -153,7 +153,7 @@ def test_a_start_is_claimed_where_it_is_one_and_nowhere_else(scale, out_channels
     operator = make(4, scale, out_channels).double()
     distances = {fixed.__name__.lower(): away_from(fixed(1, scale), operator) for fixed in (Nearest, Bilinear)}
     for name, distance in distances.items():
-        if operator.starts_as == name:
+        if operator.initial_equivalent == name:
             assert distance < 1e-6
         else:
             assert distance > 1e-6
@@ -162,5 +162,5 @@ def test_a_start_is_claimed_where_it_is_one_and_nowhere_else(scale, out_channels
 @pytest.mark.parametrize("operator", [Nearest(3, 2), Bicubic(3, 1.5), BedOfNails(3, 2), MaxUnpool(3, 2)])
 def test_a_fixed_operator_starts_as_itself_behind_a_projection_too(operator):
     stem = type(operator).__module__.rpartition(".")[2]
-    assert operator.starts_as == stem
-    assert type(operator)(3, operator.scale, out_channels=2).starts_as == stem
+    assert operator.initial_equivalent == stem
+    assert type(operator)(3, operator.scale, out_channels=2).initial_equivalent == stem

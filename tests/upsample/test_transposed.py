@@ -43,7 +43,7 @@ def test_it_is_torchs_layer_with_the_padding_that_makes_the_size_exact(scale, ke
     left = 2 * padding - (k - scale)
     layer = nn.ConvTranspose2d(3, 2, k, stride=scale, padding=padding, output_padding=left).double()
     layer.load_state_dict(operator.conv.state_dict())
-    same(operator.enlarge(x), layer(x))
+    same(operator.upsample_full(x), layer(x))
 
 
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last], ids=str)
@@ -55,10 +55,10 @@ def test_however_it_is_computed_output_and_gradients_are_those_of_torchs_layer(
     operator = make(scale, kernel_size, out_channels=out_channels)
     x = picture().to(memory_format=memory_format).requires_grad_()
     with torch.no_grad():
-        same(operator.enlarge(x), layer_of(operator)(x))
+        same(operator.upsample_full(x), layer_of(operator)(x))
     leaves = [x, *operator.parameters()]
     results = []
-    for call in (operator.enlarge, layer_of(operator)):
+    for call in (operator.upsample_full, layer_of(operator)):
         # In place, as an activation behind it may be.
         out = F.leaky_relu_(call(x))
         results.append((out, *torch.autograd.grad(out.square().sum(), leaves)))
@@ -71,7 +71,7 @@ def test_however_it_is_computed_output_and_gradients_are_those_of_torchs_layer(
 def test_under_autocast_types_are_those_of_torchs_layer(scale, kernel_size, out_channels):
     operator, x = make(scale, kernel_size, out_channels=out_channels).float(), picture().float()
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        out, expected = operator.enlarge(x), layer_of(operator)(x)
+        out, expected = operator.upsample_full(x), layer_of(operator)(x)
     assert out.dtype == expected.dtype == torch.bfloat16
     torch.testing.assert_close(out, expected, rtol=0.02, atol=0.02)
     out.float().square().sum().backward()
@@ -93,7 +93,7 @@ def test_first_view_an_ordinary_convolution_of_the_zero_inserted_input(scale, ke
     k = operator.conv.kernel_size[0]
     assert expanded.shape[-2:] == (scale * 5 + k - 1, scale * 4 + k - 1)
     assert torch.count_nonzero(expanded) == x.numel()
-    same(F.conv2d(expanded, operator.ordinary_weight(), operator.conv.bias), operator.enlarge(x))
+    same(F.conv2d(expanded, operator.ordinary_weight(), operator.conv.bias), operator.upsample_full(x))
 
 
 def test_first_view_of_one_two_three_four():
@@ -111,7 +111,7 @@ def test_second_view_the_product_of_a_matrix_with_the_flattened_input(scale, ker
     bias = operator.conv.bias
     assert bias is not None
     product = x.flatten(1) @ operator.matrix(5, 4).T
-    same(product.view(2, 2, 5 * scale, 4 * scale) + bias.view(1, 2, 1, 1), operator.enlarge(x))
+    same(product.view(2, 2, 5 * scale, 4 * scale) + bias.view(1, 2, 1, 1), operator.upsample_full(x))
 
 
 @each_kernel
@@ -142,14 +142,14 @@ def test_third_view_one_small_convolution_for_each_output_phase(scale, kernel_si
                     a, b = row - scale * i + p, col - scale * j + p
                     if 0 <= a < weight.shape[2] and 0 <= b < weight.shape[3]:
                         expected[:, :, row, col] += x[:, :, i, j] @ weight[:, :, a, b]
-    same(operator.enlarge(x), expected)
+    same(operator.upsample_full(x), expected)
 
 
 @pytest.mark.parametrize("kernel_size", [1, 3, 5, None])
 def test_with_scale_one_it_is_an_ordinary_convolution_of_the_input(kernel_size):
     operator, x = make(1, kernel_size), picture()
     k = operator.conv.kernel_size[0]
-    same(operator.enlarge(x), F.conv2d(x, operator.ordinary_weight(), operator.conv.bias, padding=k // 2))
+    same(operator.upsample_full(x), F.conv2d(x, operator.ordinary_weight(), operator.conv.bias, padding=k // 2))
 
 
 def distances_from_ordinary_convolutions(scale: int, kernel_size: int, length: int) -> Tensor:
@@ -208,7 +208,7 @@ def test_the_default_and_a_three_by_three_sub_pixel_convolution_are_one_operator
         operator.conv.bias.copy_(shared)
         shuffle.conv.bias.copy_(shared.repeat_interleave(scale**2))
     x = picture()
-    same(operator.enlarge(x), shuffle.enlarge(x))
+    same(operator.upsample_full(x), shuffle.upsample_full(x))
 
 
 @pytest.mark.parametrize(
@@ -233,7 +233,7 @@ def test_how_often_each_output_phase_is_written(scale, kernel_size, counts):
 def test_at_the_start_the_output_varies_as_a_convolutions_does(scale, kernel_size):
     """Unit variance in, a third out: the variance that torch's own start gives an ordinary convolution."""
     torch.manual_seed(0)
-    out = Transposed(64, scale, kernel_size=kernel_size).enlarge(torch.randn(4, 64, 12, 12))
+    out = Transposed(64, scale, kernel_size=kernel_size).upsample_full(torch.randn(4, 64, 12, 12))
     inside = out[..., 2 * scale : -2 * scale, 2 * scale : -2 * scale]
     assert inside.var().item() == pytest.approx(1 / 3, rel=0.15)
 

@@ -46,7 +46,7 @@ class Block(nn.Module, ABC):
             raise ValueError(f"{name}: channels start at 1; got {in_channels} in and {out_channels} out")
 
     @property
-    def reach(self) -> int | None:
+    def receptive_radius(self) -> int | None:
         """How many pixels an output pixel looks to each side; None, if nothing else is said, for unknown or all.
 
         Where it is None no picture can be cut into tiles.

@@ -36,12 +36,12 @@ class Conv(Block):
                 stack.append(nn.Conv2d(width, out_channels, kernel_size, padding=padding))
             stack.append(make_activation(activation, out_channels))
         self.layers = nn.Sequential(*stack)
-        self._reach = layers * padding
+        self._receptive_radius = layers * padding
 
     @property
-    def reach(self) -> int:
+    def receptive_radius(self) -> int:
         """Half a kernel for each convolution."""
-        return self._reach
+        return self._receptive_radius
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_channels, H, W) -> (N, out_channels, H, W)."""

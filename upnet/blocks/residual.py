@@ -41,12 +41,12 @@ class Residual(Block):
         same = in_channels == out_channels
         with apart("shortcut"):
             self.shortcut = nn.Identity() if same else nn.Conv2d(in_channels, out_channels, 1)
-        self._reach = 2 * padding
+        self._receptive_radius = 2 * padding
 
     @property
-    def reach(self) -> int:
+    def receptive_radius(self) -> int:
         """Half a kernel for each of the two convolutions."""
-        return self._reach
+        return self._receptive_radius
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_channels, H, W) -> (N, out_channels, H, W)."""

@@ -40,12 +40,12 @@ class ResidualGroup(Block):
                 self.blocks.append(Residual(out_channels, out_channels, kernel_size, activation, residual_scale))
         with apart("exit"):
             self.exit = nn.Conv2d(out_channels, out_channels, kernel_size, padding=padding)
-        self._reach = (2 * blocks + 1) * padding
+        self._receptive_radius = (2 * blocks + 1) * padding
 
     @property
-    def reach(self) -> int:
+    def receptive_radius(self) -> int:
         """Half a kernel for each convolution: two in each block, and the last."""
-        return self._reach
+        return self._receptive_radius
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_channels, H, W) -> (N, out_channels, H, W)."""

@@ -147,7 +147,7 @@ def _count(operator: Upsampler, step: float) -> None:
 
 def place_for(operator: Upsampler, x: Tensor) -> Place:
     """A place whose input is x, (1, 1, h, w): where the operator reads more than the size, one that pooling left."""
-    size = operator.enlarged(x.shape[-2], x.shape[-1])
+    size = operator.output_size(x.shape[-2], x.shape[-1])
     if not operator.requires:
         return Place(Site(size), None)
     picture = _picture_with_maxima(x, int(operator.scale))

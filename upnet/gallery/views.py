@@ -34,7 +34,7 @@ def _(operator: Transposed, x: Tensor) -> list[View]:
 
 def _compared(operator: Transposed, x: Tensor, out: Tensor) -> str:
     """In words, with room for the last digit of a float64, which depends on the order of a sum."""
-    away = (operator.enlarge(x) - out).abs().max().item()
+    away = (operator.upsample_full(x) - out).abs().max().item()
     return "This is y." if away < 1e-9 * (1 + out.abs().max().item()) else f"This differs from y by {away:g}."
 
 
@@ -64,7 +64,7 @@ def _matrix(operator: Transposed, x: Tensor) -> View:
     bias = operator.conv.bias
     assert bias is not None
     product = matrix @ column + bias
-    tall, wide = operator.enlarged(height, width)
+    tall, wide = operator.output_size(height, width)
     blocks = [
         block(f"Cᵀ, {matrix.shape[0]} × {matrix.shape[1]}", matrix, every=(wide, width)),
         block("x", column, style="bold"),

@@ -94,9 +94,9 @@ class EncoderDecoder(Tileable):
         # Interpolating the picture keeps all of its bits, whatever the network in between computes in.
         with uncast(lr):
             centred = lr - GREY
-            entry = centred if self.entry is None else self.entry.enlarge(centred)
+            entry = centred if self.entry is None else self.entry.upsample_full(centred)
             shared = self.residual is self.entry
-            base = None if self.residual is None else entry if shared else self.residual.enlarge(centred)
+            base = None if self.residual is None else entry if shared else self.residual.upsample_full(centred)
         return entry, base
 
     def completed(self, entry: Tensor, base: Tensor | None) -> Tensor:

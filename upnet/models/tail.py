@@ -65,7 +65,7 @@ class Tail(nn.Module):
         """(N, channels, h, w) -> (N, out_channels, scale·h, scale·w)."""
         for upsampler in self.upsamplers:
             assert isinstance(upsampler, Upsampler)
-            size = upsampler.enlarged(x.shape[-2], x.shape[-1])
+            size = upsampler.output_size(x.shape[-2], x.shape[-1])
             x = upsampler(x, Site(size=size))
         return self.output(x)
 

@@ -164,7 +164,7 @@ def _match_node(
         raise UnmatchedError("the reference doesn't say how many LR taps an output phase has, or has all of them")
     if found == asked:
         return {}
-    name, steered = type(operators[0]).__name__, operators[0].steered_by
+    name, steered = type(operators[0]).__name__, operators[0].support_argument
     if steered is None:
         raise UnmatchedError(
             f"{name} has {_listed(found)} LR taps per output phase where the reference has {_listed(asked)}, and no "
@@ -204,7 +204,7 @@ def places(net: EncoderDecoder) -> dict[str, list[Upsampler]]:
 
 def taps(operators: list[Upsampler]) -> list[int | None]:
     """LR taps per output phase of each operator; None where one doesn't know, or looks at everything."""
-    return [operator.taps for operator in operators]
+    return [operator.support_size for operator in operators]
 
 
 def _distance(counts: list[int | None], asked: list[int | None]) -> int:

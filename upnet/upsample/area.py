@@ -33,7 +33,7 @@ class Area(Separable):
         """None for a whole scale, which copies; two taps for every value of the two passes else."""
         return 0 if isinstance(self.scale, int) else super().multiply_adds(height, width)
 
-    def touched(self, output: int) -> range:
+    def input_support(self, output: int) -> range:
         """One input pixel, or the two that the output pixel lies across."""
         if isinstance(self.scale, int):
             return range(output // self.scale, output // self.scale + 1)

@@ -14,7 +14,7 @@ class Upsampler(nn.Module, ABC):
 
     h = ceil(H / scale), w = ceil(W / scale): an operator enlarges, and this class crops what an odd size leaves over
     at the bottom and the right. O is `out_channels`, C where nothing else is said. An operator that maps channels
-    itself says so by `projects`; before any other a 3×3 convolution C -> O stands, and only where O differs from C.
+    itself says so by `projects_channels`; before any other a 3×3 convolution C -> O stands, and only where O differs from C.
 
     channels:     C, the channels of the input.
     scale:        how many times as large the output is; a whole number unless the operator is `fractional`.
@@ -27,10 +27,10 @@ class Upsampler(nn.Module, ABC):
     """The fields of Site, beside its size, that expand() reads."""
     fractional: bool = False
     """Whether scale may be other than a whole number."""
-    projects: bool = False
+    projects_channels: bool = False
     """Whether expand() itself maps C channels to O."""
-    steered_by: tuple[str, int] | None = None
-    """The argument that sets `taps`, and its least value that leaves something to learn; None where nothing sets it."""
+    support_argument: tuple[str, int] | None = None
+    """The argument that sets `support_size`, and its least value that leaves something to learn; None where nothing sets it."""
 
     def __init__(self, channels: int, scale: float, out_channels: int | None = None) -> None:
         super().__init__()
@@ -52,8 +52,8 @@ class Upsampler(nn.Module, ABC):
         self.out_channels = out_channels
         self.scale = int(scale) if scale == int(scale) else scale
         # One ulp up, so that floor(scale * h) loses no row: 1.14 * 150 = 170.99999999999997.
-        self._reach = self.scale if isinstance(self.scale, int) else math.nextafter(self.scale, math.inf)
-        straight = self.projects or out_channels == channels
+        self._scale_up = self.scale if isinstance(self.scale, int) else math.nextafter(self.scale, math.inf)
+        straight = self.projects_channels or out_channels == channels
         self.projection = nn.Identity() if straight else nn.Conv2d(channels, out_channels, 3, padding=1)
 
     def forward(self, x: Tensor, site: Site) -> Tensor:
@@ -73,19 +73,19 @@ class Upsampler(nn.Module, ABC):
     def expand(self, x: Tensor, site: Site) -> Tensor:
         """(N, C, h, w) -> (N, O, floor(scale * h), floor(scale * w)), or at once (N, O, *site.size)."""
 
-    def enlarge(self, x: Tensor) -> Tensor:
+    def upsample_full(self, x: Tensor) -> Tensor:
         """(N, C, h, w) -> (N, O, floor(scale * h), floor(scale * w)), where there is no site but the size itself."""
-        return self(x, Site(size=self.enlarged(x.shape[-2], x.shape[-1])))
+        return self(x, Site(size=self.output_size(x.shape[-2], x.shape[-1])))
 
-    def enlarged(self, height: int, width: int) -> tuple[int, int]:
+    def output_size(self, height: int, width: int) -> tuple[int, int]:
         """The size of the whole output for an input of height × width pixels."""
-        return math.floor(self._reach * height), math.floor(self._reach * width)
+        return math.floor(self._scale_up * height), math.floor(self._scale_up * width)
 
-    def source(self, height: int, width: int) -> tuple[int, int]:
+    def input_size(self, height: int, width: int) -> tuple[int, int]:
         """The size of the input whose output reaches height × width pixels."""
-        return math.ceil(height / self._reach), math.ceil(width / self._reach)
+        return math.ceil(height / self._scale_up), math.ceil(width / self._scale_up)
 
-    def touched(self, output: int) -> range | None:
+    def input_support(self, output: int) -> range | None:
         """Along one axis and off the borders: the input pixels that output pixel `output` is made of in expand().
 
         None where that isn't known, or is all of them.
@@ -93,17 +93,17 @@ class Upsampler(nn.Module, ABC):
         return None
 
     @property
-    def reach(self) -> int | None:
+    def receptive_radius(self) -> int | None:
         """How far, in input pixels of each axis, an output pixel looks, the convolution C -> O included.
 
         Output o depends on inputs ⌊o/scale⌋ − reach … ⌊o/scale⌋ + reach only, and on what the site holds there; off the
         borders and on them. None where that is unknown or everything, and then no picture can be cut into tiles. It is
-        what touched() tells; an operator of which that is not the whole truth says its own.
+        what input_support() tells; an operator of which that is not the whole truth says its own.
         """
         period = Fraction(self.scale).limit_denominator(100)
         farthest = 0
         for output in range(period.numerator):
-            pixels = self.touched(output)
+            pixels = self.input_support(output)
             if pixels is None:
                 return None
             own = output * period.denominator // period.numerator
@@ -111,16 +111,16 @@ class Upsampler(nn.Module, ABC):
         return farthest + (0 if isinstance(self.projection, nn.Identity) else 1)
 
     @property
-    def taps(self) -> int | None:
+    def support_size(self) -> int | None:
         """LR taps per output phase: how many input pixels one output pixel can be made of, the most of all phases.
 
         In both axes together, off the borders, with the convolution C -> O where there is one: what a comparison of
-        equal support has to keep equal. None where touched() knows none.
+        equal support has to keep equal. None where input_support() knows none.
         """
         period = Fraction(self.scale).limit_denominator(100).numerator
         widest = 0
         for output in range(period):
-            pixels = self.touched(output)
+            pixels = self.input_support(output)
             if pixels is None:
                 return None
             widest = max(widest, len(pixels))
@@ -128,7 +128,7 @@ class Upsampler(nn.Module, ABC):
         return widest**2
 
     @property
-    def starts_as(self) -> str | None:
+    def initial_equivalent(self) -> str | None:
         """The stem of the fixed operator F that this one is before any training, or None where there is no such one.
 
         In full: what it makes lies among what F makes, y = F(m(x)) off the borders, where m keeps the input's grid: the
@@ -155,7 +155,7 @@ class Upsampler(nn.Module, ABC):
                 f"{name} reads {', '.join(missing)} of its site, and this site has none: "
                 "use it behind an encoder that leaves them (the plain one pools by maximum and leaves indices)"
             )
-        rows, cols = self.source(*site.size)
+        rows, cols = self.input_size(*site.size)
         if tuple(x.shape[-2:]) != (rows, cols):
             raise ValueError(
                 f"{name}: an output of {site.size[0]}×{site.size[1]} at scale {self.scale} takes an input of "
@@ -164,7 +164,7 @@ class Upsampler(nn.Module, ABC):
 
     def _check_grown(self, grown: Tensor, x: Tensor, site: Site) -> None:
         wanted, enlarged = (
-            (x.shape[0], self.out_channels, *size) for size in (site.size, self.enlarged(x.shape[-2], x.shape[-1]))
+            (x.shape[0], self.out_channels, *size) for size in (site.size, self.output_size(x.shape[-2], x.shape[-1]))
         )
         if grown.dim() != 4 or grown.shape not in (wanted, enlarged):
             raise ValueError(

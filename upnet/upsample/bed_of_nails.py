@@ -33,7 +33,7 @@ class BedOfNails(Upsampler):
         """None of any: values are moved."""
         return 0
 
-    def touched(self, output: int) -> range:
+    def input_support(self, output: int) -> range:
         """The input pixel whose corner it is, or none."""
         s = int(self.scale)
         return range(output // s, output // s + (output % s == 0))

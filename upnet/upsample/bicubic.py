@@ -53,9 +53,9 @@ class Bicubic(Separable):
             far = self.a * (((t - 5) * t + 8) * t - 4)
         return torch.where(t < 1, near, torch.where(t < 2, far, 0.0))
 
-    def touched(self, output: int) -> range:
+    def input_support(self, output: int) -> range:
         """The 4 nearest, of which a = 0 leaves the outer two out, or the pixel itself where the two grids meet."""
-        pixels = super().touched(output)
+        pixels = super().input_support(output)
         return pixels[1:3] if len(pixels) == 4 and self.polynomial == "keys" and self.a == 0 else pixels
 
     def extra_repr(self) -> str:

@@ -30,4 +30,4 @@ class Bilinear(Separable):
         unordered = x.device.type != "cpu" and torch.are_deterministic_algorithms_enabled()
         if slow or unordered or not isinstance(self.scale, int):
             return super().expand(x, site)
-        return F.interpolate(x, scale_factor=self._reach, mode="bilinear", align_corners=False)
+        return F.interpolate(x, scale_factor=self._scale_up, mode="bilinear", align_corners=False)

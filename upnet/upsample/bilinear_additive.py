@@ -31,8 +31,8 @@ class BilinearAdditive(Upsampler):
     """
 
     fractional = True
-    projects = True
-    steered_by = ("kernel_size", 1)
+    projects_channels = True
+    support_argument = ("kernel_size", 1)
 
     def __init__(
         self,
@@ -63,9 +63,9 @@ class BilinearAdditive(Upsampler):
         grown = self.resize(self.added(x), site)
         return in_format_of(x, grown)
 
-    def touched(self, output: int) -> range | None:
+    def input_support(self, output: int) -> range | None:
         """Those of the resize-convolution inside."""
-        return self.resize.touched(output)
+        return self.resize.input_support(output)
 
     def extra_repr(self) -> str:
         """The group beside the sizes."""

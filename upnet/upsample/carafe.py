@@ -28,8 +28,8 @@ class CARAFE(Upsampler):
     Source: Wang et al., "CARAFE: Content-Aware ReAssembly of FEatures", https://arxiv.org/abs/1905.02188
     """
 
-    projects = True
-    steered_by = ("k_up", 3)
+    projects_channels = True
+    support_argument = ("k_up", 3)
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ class CARAFE(Upsampler):
         projected = 9 * self.channels * self.out_channels if self._projected else 0
         return height * width * (predicted + projected + window * phases * self.out_channels)
 
-    def touched(self, output: int) -> range:
+    def input_support(self, output: int) -> range:
         """Those around the pixel it lies in that are weighted, or that the weights are read from."""
         own = output // int(self.scale)
         around = max(self.encode.kernel_size[0] // 2, self.k_up // 2 + self._projected)

@@ -41,7 +41,7 @@ class DCT(Upsampler):
 
     def matrix(self, length: int, device: torch.device | None = None) -> Tensor:
         """(⌊s·length⌋, length) float64: one axis of the operator, each row an output pixel's weights, summing to 1."""
-        grown, _ = self.enlarged(length, length)
+        grown, _ = self.output_size(length, length)
         frequencies = torch.arange(length, dtype=torch.float64, device=device) * (math.pi / length)
         places = torch.arange(length, dtype=torch.float64, device=device) + 0.5
         finer = (torch.arange(grown, dtype=torch.float64, device=device) + 0.5) / self.scale
@@ -52,7 +52,7 @@ class DCT(Upsampler):
 
     def multiply_adds(self, height: int, width: int) -> int:
         """As many as there are rows, then columns, for every value of the two passes, rows first."""
-        tall, wide = self.enlarged(height, width)
+        tall, wide = self.output_size(height, width)
         return self.out_channels * (height * tall * width + width * tall * wide)
 
     def _matrix(self, length: int, like: Tensor) -> Tensor:

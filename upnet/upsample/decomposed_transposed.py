@@ -30,8 +30,8 @@ class DecomposedTransposed(Upsampler):
     https://arxiv.org/abs/1707.05847
     """
 
-    projects = True
-    steered_by = ("kernel_size", 1)
+    projects_channels = True
+    support_argument = ("kernel_size", 1)
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class DecomposedTransposed(Upsampler):
             self._interpolate(mixed)
 
     @property
-    def starts_as(self) -> str | None:
+    def initial_equivalent(self) -> str | None:
         """As what `init` says."""
         return "bilinear" if self.init == "bilinear" else None
 
@@ -73,7 +73,7 @@ class DecomposedTransposed(Upsampler):
         """(N, C, h, w) -> (N, O, s·h, s·w)."""
         return self.cols(self.rows(x))
 
-    def touched(self, output: int) -> range:
+    def input_support(self, output: int) -> range:
         """Those n with 0 ≤ o − s·n + p < k."""
         s, k, padding = self.rows.stride[0], self.rows.kernel_size[0], int(self.rows.padding[0])
         return range(-((k - 1 - output - padding) // s), (output + padding) // s + 1)

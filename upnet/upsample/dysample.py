@@ -31,7 +31,7 @@ class DySample(Upsampler):
     Source: Liu et al., "Learning to Upsample by Learning to Sample", https://arxiv.org/abs/2308.15085
     """
 
-    projects = True
+    projects_channels = True
 
     def __init__(
         self,
@@ -67,12 +67,12 @@ class DySample(Upsampler):
         self._draw()
 
     @property
-    def reach(self) -> None:
+    def receptive_radius(self) -> None:
         """Unknown: a shift may go as far as the weights and the input take it."""
         return None
 
     @property
-    def starts_as(self) -> str | None:
+    def initial_equivalent(self) -> str | None:
         """As what `init` says; drawn by the paper's rule it starts near bilinear interpolation only."""
         return "bilinear" if self.init == "bilinear" else None
 
@@ -101,7 +101,7 @@ class DySample(Upsampler):
         projected = 9 * self.channels * self.out_channels if self.channels != self.out_channels else 0
         return height * width * (predicted + projected + 4 * phases * self.out_channels)
 
-    def touched(self, output: int) -> range:
+    def input_support(self, output: int) -> range:
         """As long as no shift passes half an output pixel: the two nearest of the regular place."""
         s = int(self.scale)
         first = (2 * output + 1 - s) // (2 * s)

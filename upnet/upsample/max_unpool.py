@@ -47,7 +47,7 @@ class MaxUnpool(Upsampler):
         """None of any: values are moved."""
         return 0
 
-    def touched(self, output: int) -> range:
+    def input_support(self, output: int) -> range:
         """The one whose pool it lies in."""
         own = output // int(self.scale)
         return range(own, own + 1)

@@ -22,13 +22,13 @@ class Nearest(Upsampler):
         """(N, C, h, w) -> (N, C, ⌊s·h⌋, ⌊s·w⌋)."""
         # For a whole scale the two modes agree, and the plain one is the faster kernel.
         mode = "nearest" if isinstance(self.scale, int) else "nearest-exact"
-        return F.interpolate(x, scale_factor=self._reach, mode=mode)
+        return F.interpolate(x, scale_factor=self._scale_up, mode=mode)
 
     def multiply_adds(self, height: int, width: int) -> int:
         """None of any: values are copied."""
         return 0
 
-    def touched(self, output: int) -> range:
+    def input_support(self, output: int) -> range:
         """The one it lies in."""
         own = math.floor((output + 0.5) / self.scale)
         return range(own, own + 1)

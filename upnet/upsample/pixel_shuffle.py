@@ -27,8 +27,8 @@ class PixelShuffle(Upsampler):
     convolution", https://arxiv.org/abs/1707.02937
     """
 
-    projects = True
-    steered_by = ("kernel_size", 1)
+    projects_channels = True
+    support_argument = ("kernel_size", 1)
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class PixelShuffle(Upsampler):
             self._copy_to_siblings(siblings)
 
     @property
-    def starts_as(self) -> str | None:
+    def initial_equivalent(self) -> str | None:
         """As what `init` says; with `icnr` the convolution is the map in front."""
         return {"icnr": "nearest", "bilinear": "bilinear"}.get(self.init)
 
@@ -61,7 +61,7 @@ class PixelShuffle(Upsampler):
         """(N, C, h, w) -> (N, O, s·h, s·w)."""
         return shuffled(self.conv(x), int(self.scale))
 
-    def touched(self, output: int) -> range:
+    def input_support(self, output: int) -> range:
         """Those under the kernel, centred on the pixel it lies in."""
         own, half = output // int(self.scale), self.conv.kernel_size[0] // 2
         return range(own - half, own + half + 1)

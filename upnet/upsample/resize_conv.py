@@ -31,8 +31,8 @@ class ResizeConv(Upsampler):
     """
 
     fractional = True
-    projects = True
-    steered_by = ("kernel_size", 1)
+    projects_channels = True
+    support_argument = ("kernel_size", 1)
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class ResizeConv(Upsampler):
             self._interpolate(mixed, correction(fixed(channels=1, scale=scale), kernel_size))
 
     @property
-    def starts_as(self) -> str | None:
+    def initial_equivalent(self) -> str | None:
         """As what `init` says; a convolution behind the fixed operator is no longer that operator."""
         return "bilinear" if self.init == "bilinear" else None
 
@@ -65,10 +65,10 @@ class ResizeConv(Upsampler):
         """(N, C, h, w) -> (N, O, *site.size): cropped before the convolution, which then sees no row twice."""
         return self.conv(self.fixed(x, site))
 
-    def touched(self, output: int) -> range | None:
+    def input_support(self, output: int) -> range | None:
         """Those of the fixed operator, for every output pixel under the kernel."""
         half = self.conv.kernel_size[0] // 2
-        spans = [self.fixed.touched(place) for place in range(output - half, output + half + 1)]
+        spans = [self.fixed.input_support(place) for place in range(output - half, output + half + 1)]
         known = [span for span in spans if span]
         if None in spans or not known:
             return None if None in spans else range(0)

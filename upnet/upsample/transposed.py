@@ -36,8 +36,8 @@ class Transposed(Upsampler):
     Source: Dumoulin & Visin, "A guide to convolution arithmetic for deep learning", https://arxiv.org/abs/1603.07285
     """
 
-    projects = True
-    steered_by = ("kernel_size", 1)
+    projects_channels = True
+    support_argument = ("kernel_size", 1)
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class Transposed(Upsampler):
             self._interpolate(mixed, stamp(k, s, int(self.conv.padding[0])))
 
     @property
-    def starts_as(self) -> str | None:
+    def initial_equivalent(self) -> str | None:
         """As what `init` says."""
         return "bilinear" if self.init == "bilinear" else None
 
@@ -116,7 +116,7 @@ class Transposed(Upsampler):
         """k²·C·O for every input pixel, whichever way it is computed."""
         return self.conv.weight.numel() * height * width
 
-    def touched(self, output: int) -> range:
+    def input_support(self, output: int) -> range:
         """Those n with 0 ≤ o − s·n + p < k."""
         s, k, padding = self.conv.stride[0], self.conv.kernel_size[0], int(self.conv.padding[0])
         return range(-((k - 1 - output - padding) // s), (output + padding) // s + 1)

@@ -13,9 +13,9 @@ class UnknownReachError(ValueError):
 
 def known(part: nn.Module) -> int:
     """How far a block or an operator says that its pixels look. Raises UnknownReachError where it doesn't say."""
-    reach = getattr(part, "reach", None)
+    reach = getattr(part, "receptive_radius", None)
     if reach is None:
-        raise UnknownReachError(unknown(type(part).__name__, "reach"))
+        raise UnknownReachError(unknown(type(part).__name__, "receptive_radius"))
     return int(reach)
 
 

@@ -32,7 +32,7 @@ def test_the_kernels_make_what_the_operator_makes(make: Callable[..., Upsampler]
     scale = int(operator.scale)
     x = torch.rand(1, 1, 14, 15, dtype=torch.float64)
     kernels = ImpulseResponse().of_operator(operator)
-    made = operator.enlarge(x) - operator.enlarge(torch.zeros_like(x))  # without what a bias adds
+    made = operator.upsample_full(x) - operator.upsample_full(torch.zeros_like(x))  # without what a bias adds
     side = 2 * REACH + 1
     phases = F.conv2d(x, kernels.view(scale**2, 1, side, side))
     edge = scale * REACH

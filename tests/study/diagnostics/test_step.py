@@ -59,7 +59,7 @@ def test_what_does_not_answer_to_an_edge_has_neither() -> None:
 
 def test_rows_and_columns_rising_and_falling_all_count() -> None:
     def only_along_rows(plane: Tensor) -> Tensor:
-        return Bicubic(1, 2).enlarge(plane[None])[0].mean(1, keepdim=True).expand(-1, 2 * plane.shape[1], -1)
+        return Bicubic(1, 2).upsample_full(plane[None])[0].mean(1, keepdim=True).expand(-1, 2 * plane.shape[1], -1)
 
     assert len(profiles(Subject(only_along_rows, 2))) == 4
     found = [float(profile.max() - 1) for profile in profiles(Subject.of_operator(Bicubic(1, 2)))]

@@ -37,26 +37,26 @@ EXACT = [partial(ResizeConv, fixed=Bilinear), partial(ResizeConv, fixed=Bilinear
 def test_it_is_bilinear_interpolation_of_a_picture_that_zeros_lie_around(make, scale):
     """So off the outermost ⌊s/2⌋ pixels it is bilinear interpolation as `Bilinear` has it, whose borders repeat."""
     x, edge = torch.randn(2, 4, 6, 7, dtype=torch.float64), scale // 2
-    out = make(channels=4, scale=scale, init="bilinear").double().enlarge(x)
-    framed = Bilinear(4, scale).enlarge(F.pad(x, (1, 1, 1, 1)))[..., scale:-scale, scale:-scale]
+    out = make(channels=4, scale=scale, init="bilinear").double().upsample_full(x)
+    framed = Bilinear(4, scale).upsample_full(F.pad(x, (1, 1, 1, 1)))[..., scale:-scale, scale:-scale]
     torch.testing.assert_close(out, framed, rtol=0, atol=1e-6)
     inside = (..., slice(edge, 6 * scale - edge), slice(edge, 7 * scale - edge))
-    torch.testing.assert_close(out[inside], Bilinear(x.shape[1], scale).enlarge(x)[inside], rtol=0, atol=1e-6)
+    torch.testing.assert_close(out[inside], Bilinear(x.shape[1], scale).upsample_full(x)[inside], rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("scale", [1, 2, 3, 4, 5])
 @pytest.mark.parametrize("make", EXACT, ids=str)
 def test_behind_bilinear_it_is_that_also_at_the_borders(make, scale):
     x = torch.randn(2, 4, 6, 7, dtype=torch.float64)
-    out = make(channels=4, scale=scale, init="bilinear").double().enlarge(x)
-    torch.testing.assert_close(out, Bilinear(x.shape[1], scale).enlarge(x), rtol=0, atol=1e-6)
+    out = make(channels=4, scale=scale, init="bilinear").double().upsample_full(x)
+    torch.testing.assert_close(out, Bilinear(x.shape[1], scale).upsample_full(x), rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("scale", [1.14, 1.5, 2.5])
 def test_fractional_scales_are_matched_behind_bilinear(scale):
     x = torch.randn(2, 4, 6, 7, dtype=torch.float64)
-    out = ResizeConv(4, scale, fixed=Bilinear, init="bilinear").double().enlarge(x)
-    torch.testing.assert_close(out, Bilinear(x.shape[1], scale).enlarge(x), rtol=0, atol=1e-6)
+    out = ResizeConv(4, scale, fixed=Bilinear, init="bilinear").double().upsample_full(x)
+    torch.testing.assert_close(out, Bilinear(x.shape[1], scale).upsample_full(x), rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4, 5])
@@ -64,9 +64,9 @@ def test_fractional_scales_are_matched_behind_bilinear(scale):
 def test_the_smallest_kernel_that_holds_the_tent_is_matched_and_a_smaller_one_refused(scale, kind):
     smallest = 2 * scale - scale % 2
     x = torch.randn(1, 2, 6, 7, dtype=torch.float64)
-    out = kind(2, scale, kernel_size=smallest, init="bilinear").double().enlarge(x)
+    out = kind(2, scale, kernel_size=smallest, init="bilinear").double().upsample_full(x)
     inside = (..., slice(scale // 2, -(scale // 2)), slice(scale // 2, -(scale // 2)))
-    torch.testing.assert_close(out[inside], Bilinear(x.shape[1], scale).enlarge(x)[inside], rtol=0, atol=1e-6)
+    torch.testing.assert_close(out[inside], Bilinear(x.shape[1], scale).upsample_full(x)[inside], rtol=0, atol=1e-6)
     with pytest.raises(ValueError, match=f"at least {smallest} at scale {scale}.*got {smallest - 1}: take a larger"):
         kind(2, scale, kernel_size=smallest - 1, init="bilinear")
 
@@ -74,8 +74,8 @@ def test_the_smallest_kernel_that_holds_the_tent_is_matched_and_a_smaller_one_re
 @pytest.mark.parametrize("kernel_size", [4, 5, 6, 7])
 def test_kernels_that_are_off_the_centre_hold_the_tent_at_its_own_place(kernel_size):
     x = torch.randn(1, 2, 6, 7, dtype=torch.float64)
-    out = Transposed(2, 2, kernel_size=kernel_size, init="bilinear").double().enlarge(x)[..., 1:-1, 1:-1]
-    torch.testing.assert_close(out, Bilinear(2, 2).enlarge(x)[..., 1:-1, 1:-1], rtol=0, atol=1e-6)
+    out = Transposed(2, 2, kernel_size=kernel_size, init="bilinear").double().upsample_full(x)[..., 1:-1, 1:-1]
+    torch.testing.assert_close(out, Bilinear(2, 2).upsample_full(x)[..., 1:-1, 1:-1], rtol=0, atol=1e-6)
 
 
 def test_from_one_seed_all_are_one_function_also_where_channels_change():
@@ -83,7 +83,7 @@ def test_from_one_seed_all_are_one_function_also_where_channels_change():
     x, outputs = torch.randn(2, 5, 6, 7, dtype=torch.float64), []
     for make in (*LEARNT, EXACT[0]):
         torch.manual_seed(3)
-        outputs.append(make(5, 2, 3, init="bilinear").double().enlarge(x)[..., 1:-1, 1:-1])
+        outputs.append(make(5, 2, 3, init="bilinear").double().upsample_full(x)[..., 1:-1, 1:-1])
     for out in outputs[1:]:
         torch.testing.assert_close(out, outputs[0], rtol=0, atol=1e-6)
 
@@ -91,7 +91,7 @@ def test_from_one_seed_all_are_one_function_also_where_channels_change():
 def test_matched_or_not_it_learns():
     for make in (*LEARNT, *EXACT):
         operator: Upsampler = make(channels=4, scale=2, init="bilinear")
-        operator.enlarge(torch.randn(1, 4, 5, 5)).square().sum().backward()
+        operator.upsample_full(torch.randn(1, 4, 5, 5)).square().sum().backward()
         assert all(p.grad is not None and p.grad.any() for p in operator.parameters())
 
 

@@ -75,7 +75,7 @@ def test_lines_longer_than_a_block_and_their_gradients_are_the_matrices_products
 ):
     up = operator(channels, scale)
     x = torch.randn(1, channels, 5, 131, dtype=torch.float64).to(memory_format=memory_format).requires_grad_()
-    out = up.enlarge(x)
+    out = up.upsample_full(x)
     rows, cols = up.matrix(5), up.matrix(131)
     torch.testing.assert_close(out, rows @ x @ cols.T, rtol=1e-12, atol=1e-12)
     upstream = torch.randn_like(out)
@@ -85,9 +85,9 @@ def test_lines_longer_than_a_block_and_their_gradients_are_the_matrices_products
 
 def test_many_lines_are_made_in_parts_and_come_out_as_one(monkeypatch):
     up, x = Bicubic(3, 2), torch.randn(2, 3, 7, 40, dtype=torch.float64)
-    whole = up.enlarge(x)
+    whole = up.upsample_full(x)
     monkeypatch.setattr("upnet.upsample.kernels.csr.CACHED", 500)
-    torch.testing.assert_close(up.enlarge(x), whole, rtol=1e-13, atol=1e-13)
+    torch.testing.assert_close(up.upsample_full(x), whole, rtol=1e-13, atol=1e-13)
 
 
 def test_blocks_leave_most_zeros_of_a_long_line_out():
@@ -103,9 +103,9 @@ def test_an_interpolation_keeps_the_type_of_its_input_under_autocast(channels, m
     x = torch.randn(1, channels, 6, 7).to(memory_format=memory_format)
     for up in (Bicubic(channels, 2), Bilinear(channels, 2), Lanczos(channels, 2)):
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            assert torch.equal(up.enlarge(x), up.enlarge(x.float()))
-            assert up.enlarge(x).dtype == torch.float32
-            assert up.enlarge(x.bfloat16()).dtype == torch.bfloat16
+            assert torch.equal(up.upsample_full(x), up.upsample_full(x.float()))
+            assert up.upsample_full(x).dtype == torch.float32
+            assert up.upsample_full(x.bfloat16()).dtype == torch.bfloat16
 
 
 @pytest.mark.parametrize("memory_format", FORMATS, ids=str)
@@ -118,7 +118,7 @@ def test_off_a_cpu_work_and_memory_grow_with_the_image_and_not_with_its_square(o
         up = operator(16, 2)
         x = torch.empty(1, 16, 64, length, dtype=dtype, device="meta").to(memory_format=memory_format)
         with FlopCounterMode(display=False) as counter:
-            up.enlarge(x.requires_grad_()).sum().backward()
+            up.upsample_full(x.requires_grad_()).sum().backward()
         return counter.get_total_flops() // 2, held(up)
 
     (work, kept), (more_work, more_kept) = cost(1000), cost(4000)
@@ -154,7 +154,7 @@ def test_off_a_cpu_products_read_and_write_at_aligned_addresses(operator, scale,
 def test_compiled_it_is_the_product_of_the_matrices_without_any(operator, scale, memory_format):
     up = operator(9, scale)
     x = torch.randn(1, 9, 5, 31, dtype=torch.float64).to(memory_format=memory_format).requires_grad_()
-    out = torch.compile(up.enlarge, backend="aot_eager", fullgraph=True)(x)
+    out = torch.compile(up.upsample_full, backend="aot_eager", fullgraph=True)(x)
     torch.compiler.reset()
     rows, cols = up.matrix(5), up.matrix(31)
     torch.testing.assert_close(out, rows @ x @ cols.T, rtol=1e-12, atol=1e-12)
@@ -168,7 +168,7 @@ def test_compiled_it_is_the_product_of_the_matrices_without_any(operator, scale,
         graphs.append(graph)
         return graph
 
-    torch.compile(up.enlarge, backend=note, fullgraph=True)(x)
+    torch.compile(up.upsample_full, backend=note, fullgraph=True)(x)
     torch.compiler.reset()
     names = {str(node.target) for node in graphs[0].graph.nodes}
     assert not {name for name in names if "mm" in name or "matmul" in name or "copy" in name}

@@ -65,9 +65,9 @@ class Subject:
             )
 
         def method(plane: Tensor) -> Tensor:
-            return operator.enlarge(plane.to(_dtype(operator))[None])[0]
+            return operator.upsample_full(plane.to(_dtype(operator))[None])[0]
 
-        reach = UNKNOWN if operator.reach is None else operator.reach
+        reach = UNKNOWN if operator.receptive_radius is None else operator.receptive_radius
         return cls(method, int(operator.scale), reach=reach, dark=0.0, bright=1.0)
 
     @property

@@ -52,13 +52,15 @@ class PhaseVariance(Behaviour):
         Raises ValueError where it reads what pooling left, or has a fractional scale.
         """
         check(operator)
-        margin = UNKNOWN if operator.reach is None else operator.reach
+        margin = UNKNOWN if operator.receptive_radius is None else operator.receptive_radius
         # As much power as a 1 in all channels would have, so that a bias counts as it does there.
         constants = operator.channels**0.5 * torch.eye(operator.channels, dtype=torch.float64)
         weight = next(operator.parameters(), constants)
         side = 2 * margin + _PERIODS
         flat = constants.to(weight)[:, :, None, None].expand(-1, -1, side, side)
-        return share(_phases(operator.enlarge(flat).double().cpu(), int(operator.scale), int(operator.scale) * margin))
+        return share(
+            _phases(operator.upsample_full(flat).double().cpu(), int(operator.scale), int(operator.scale) * margin)
+        )
 
 
 def pattern(subject: Subject, level: float) -> Tensor:

@@ -119,7 +119,7 @@ def planes(lr: Tensor, hr: Tensor, protocol: Protocol, scale: int) -> tuple[Tens
 def enlarge(operator: Upsampler, picture: Tensor, margin: int = 0) -> Tensor:
     """Every channel for itself, (C, h, w) -> (C, s·h, s·w), with `margin` repeated pixels around it while it grows."""
     wide = F.pad(picture.double()[:, None], (margin,) * 4, mode="replicate")
-    large, edge = operator.enlarge(wide)[:, 0], int(operator.scale) * margin
+    large, edge = operator.upsample_full(wide)[:, 0], int(operator.scale) * margin
     return large[:, edge : large.shape[1] - edge, edge : large.shape[2] - edge]
 
 

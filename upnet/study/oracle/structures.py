@@ -83,7 +83,7 @@ def _response(operator: Upsampler, parameters: Tensor, reach: int) -> Tensor:
     centre = reach + 2
     pictures = torch.zeros(2, 1, 2 * centre + 1, 2 * centre + 1, dtype=torch.float64)
     pictures[1, 0, centre, centre] = 1
-    black, point = F.pixel_unshuffle(operator.enlarge(pictures), int(operator.scale))[..., 1:-1, 1:-1]
+    black, point = F.pixel_unshuffle(operator.upsample_full(pictures), int(operator.scale))[..., 1:-1, 1:-1]
     # What a bias adds is in both. An output pixel at n sees the point at d = centre − n: both axes turn round.
     kernels = (point - black).flip(1, 2)
     inner = kernels[:, 1:-1, 1:-1].flatten(1).clone()

@@ -64,7 +64,9 @@ def correction(fixed: Upsampler, kernel_size: int) -> Tensor:
         drop = kernel_size + math.ceil(4 * fixed.scale)
         length = math.ceil(2 * drop / fixed.scale) + 60
         units = torch.eye(length, dtype=torch.float64).view(length, 1, 1, length)
-        made, wanted = (operator.double().enlarge(units)[:, 0, 0] for operator in (fixed, Bilinear(1, fixed.scale)))
+        made, wanted = (
+            operator.double().upsample_full(units)[:, 0, 0] for operator in (fixed, Bilinear(1, fixed.scale))
+        )
         windows = made.unfold(1, kernel_size, 1)[:, drop:-drop].reshape(-1, kernel_size)
         middles = wanted[:, kernel_size // 2 :][:, drop : drop + windows.shape[0] // length].reshape(-1, 1)
         kernel = torch.linalg.lstsq(windows, middles, driver="gelsy").solution

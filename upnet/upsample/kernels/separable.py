@@ -54,7 +54,7 @@ class Separable(Upsampler):
         places, weights = self._neighbours(length)
         return torch.zeros(len(places), length, dtype=torch.float64).scatter_add_(1, places, weights)
 
-    def touched(self, output: int) -> range:
+    def input_support(self, output: int) -> range:
         """The 2·support nearest, or the pixel itself where the two grids meet."""
         place = (output + 0.5) / self.scale - 0.5
         if abs(place - round(place)) < 1e-9:
@@ -64,12 +64,12 @@ class Separable(Upsampler):
 
     def multiply_adds(self, height: int, width: int) -> int:
         """2·support for every value of the two passes, rows first."""
-        tall, wide = self.enlarged(height, width)
+        tall, wide = self.output_size(height, width)
         return 2 * self.support * self.out_channels * (tall * width + tall * wide)
 
     def _neighbours(self, length: int, device: torch.device | None = None) -> tuple[Tensor, Tensor]:
         """Two (⌊s·length⌋, 2·support): the input pixels that each output pixel is made of, and their weights."""
-        grown, _ = self.enlarged(length, length)
+        grown, _ = self.output_size(length, length)
         place = (torch.arange(grown, dtype=torch.float64, device=device) + 0.5) / self.scale - 0.5
         first = place.floor() - (self.support - 1)
         near = first[:, None] + torch.arange(2 * self.support, device=device)
