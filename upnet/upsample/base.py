@@ -14,7 +14,7 @@ class Upsampler(nn.Module, ABC):
 
     h = ceil(H / scale), w = ceil(W / scale): an operator enlarges, and this class crops what an odd size leaves over
     at the bottom and the right. O is `out_channels`, C where nothing else is said. An operator that maps channels
-    itself says so by `projects_channels`; before any other a 3×3 convolution C -> O stands, and only where O differs from C.
+    itself declares `projects_channels`; before any other a 3×3 convolution C -> O stands where O differs from C.
 
     channels:     C, the channels of the input.
     scale:        how many times as large the output is; a whole number unless the operator is `fractional`.
@@ -30,7 +30,7 @@ class Upsampler(nn.Module, ABC):
     projects_channels: bool = False
     """Whether expand() itself maps C channels to O."""
     support_argument: tuple[str, int] | None = None
-    """The argument that sets `support_size`, and its least value that leaves something to learn; None where nothing sets it."""
+    """The argument that sets `support_size`, and its smallest value; None where no argument sets it."""
 
     def __init__(self, channels: int, scale: float, out_channels: int | None = None) -> None:
         super().__init__()
