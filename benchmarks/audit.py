@@ -20,7 +20,7 @@ from upnet.audit.candidates import Album
 from upnet.audit.features import Features, describe
 from upnet.audit.near_duplicates import likenesses
 from upnet.audit.verification import ALIKE
-from upnet.data.sources.files import find_pictures
+from upnet.data.sources.files import find_images
 from upnet.data.sources.photographs import Photographs
 from upnet.imaging.reading import read_rgb
 
@@ -161,11 +161,11 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     sets: dict[str, dict[str, np.ndarray]] = {
-        name: {stem: read_rgb(path) for stem, path in find_pictures(arguments.images / name / "HR", "Images").items()}
+        name: {stem: read_rgb(path) for stem, path in find_images(arguments.images / name / "HR", "Images").items()}
         for name in SETS
         if (arguments.images / name / "HR").is_dir()
     }
-    sets["scikit-image"] = {entry.name: entry.read() for entry in Photographs(PHOTOGRAPHS).pictures()}
+    sets["scikit-image"] = {entry.name: entry.read() for entry in Photographs(PHOTOGRAPHS).images()}
     start = time.process_time()
     features = {
         name: {stem: describe(picture) for stem, picture in pictures.items()} for name, pictures in sets.items()

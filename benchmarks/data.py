@@ -27,14 +27,16 @@ STEPS = 200
 
 def timed(pictures: Path, validation: Sequence[Path], cache: Path) -> tuple[float, float]:
     """Seconds until the stores are there, and until they are also checked and a first batch is cut."""
-    from upnet.data import DataModule, Folder
+    from upnet.audit.leakage import warn_of_copies
+    from upnet.data import Folder, SRData
 
     train, scored = Folder(str(pictures)), [str(path) for path in validation] or None
-    data = DataModule(2, 16, 48, seed=0, train=train, val_root=scored, cache_dir=str(cache))
+    data = SRData(2, 16, 48, seed=0, train=train, val_root=scored, cache_dir=str(cache))
     start = time.perf_counter()
     data.train_store()
     opened = time.perf_counter() - start
     data.prepare()
+    warn_of_copies(data.train_store(), data.val_sets(), data.copy_check)
     return opened, time.perf_counter() - start
 
 
@@ -42,9 +44,9 @@ def cut(pictures: Path, cache: Path) -> tuple[float, float]:
     """Patches per second on one core, and milliseconds to turn a batch into floats."""
     import torch
 
-    from upnet.data import Folder, Sampler, build
+    from upnet.data import CropSampler, Folder, build_store
 
-    sampler = Sampler(build(Folder(str(pictures)), 2, cache), 48, 16, 0, 2)
+    sampler = CropSampler(build_store(Folder(str(pictures)), 2, cache), 48, 16, 0, 2)
     batches = [sampler.batch(step) for step in range(20)]
     seconds, conversions = [], []
     for step in range(STEPS):

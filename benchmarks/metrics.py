@@ -37,7 +37,7 @@ WIDTH, HEIGHT = 481, 321
 def write_pictures(folder: Path, scale: int) -> list[tuple[Path, Path]]:
     """HR and LR files of two opposite corners of every photograph that is large enough."""
     files = []
-    for entry in Photographs(NAMES).pictures():
+    for entry in Photographs(NAMES).images():
         whole = entry.read()
         for name, cropped in (("first", whole[:HEIGHT, :WIDTH]), ("last", whole[-HEIGHT:, -WIDTH:])):
             hr = np.ascontiguousarray(cropped[: HEIGHT // scale * scale, : WIDTH // scale * scale])

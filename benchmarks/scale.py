@@ -62,19 +62,19 @@ def measure(folder: Path, cache: Path) -> dict[str, float]:
     """One row of the table."""
     import torch
 
-    from upnet.data import Folder, Sampler, build
+    from upnet.data import CropSampler, Folder, build_store
     from upnet.evaluation.scoring import by_baseline, score_method
     from upnet.metrics import Protocol
 
     memory = Watch()
     row = {"MiB_at_start": memory.most()}
     start = time.perf_counter()
-    build(Folder(str(folder)), 2, str(cache))
+    build_store(Folder(str(folder)), 2, str(cache))
     row["decode_s"], row["MiB_decoding"] = time.perf_counter() - start, memory.most()
     start = time.perf_counter()
-    store = build(Folder(str(folder)), 2, str(cache))
+    store = build_store(Folder(str(folder)), 2, str(cache))
     row["open_s"], row["MiB_opening"] = time.perf_counter() - start, memory.most()
-    sampler = Sampler(store, 24, 16, 0, 2)
+    sampler = CropSampler(store, 24, 16, 0, 2)
     times = []
     for step in range(200):
         start = time.perf_counter()

@@ -43,7 +43,7 @@ from scipy import stats
 import upnet
 from upnet.config import check
 from upnet.config.schema import TrainSettings
-from upnet.data import Folder, build
+from upnet.data import Folder, build_store
 from upnet.evaluation.scoring import score_sets
 from upnet.inference.upscaler import Upscaler
 from upnet.metrics import Protocol
@@ -204,7 +204,8 @@ def work(root: Path, number: int, steps: int) -> None:
         for folder in ("train", "validation"):
             shutil.rmtree(root / folder / ".upnet")
     stores = {
-        name: build(Folder(str(root / name)), model.scale) for name in ("train", "validation", "validation", "train")
+        name: build_store(Folder(str(root / name)), model.scale)
+        for name in ("train", "validation", "validation", "train")
     }
     tallies = list(score_sets(model.net, {"validation": stores["validation"]}, Protocol(), tile=model.tile))
     assert all(np.isfinite(mean.psnr) for tally in tallies for mean in tally.means())

@@ -23,9 +23,8 @@ from omegaconf import DictConfig
 from torch import Tensor, nn
 
 from upnet.config import build
-from upnet.data import DeadLeaves, Sampler
-from upnet.data import build as build_store
-from upnet.data.lightning import Resident
+from upnet.data import CropSampler, DeadLeaves, build_store
+from upnet.data.lightning import GPUStore
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 MODELS = {"edsr": ["model=edsr", "data.patch=48"], "unet": ["model=unet", "data.patch=48"]}
@@ -163,10 +162,10 @@ def measure_steps(
     for model, overrides in list(MODELS.items())[: 1 if setting.smoke else None]:
         config = composed(overrides, setting.smoke)
         patch = config.data.patch
-        sampler = Sampler(store, patch, config.data.batch_size, 0, 2)
-        resident = Resident(store, patch, setting.device)
+        sampler = CropSampler(store, patch, config.data.batch_size, 0, 2)
+        resident = GPUStore(store, patch, setting.device)
 
-        def batch(number: int, sampler: Sampler = sampler, resident: Resident = resident) -> tuple[Tensor, Tensor]:
+        def batch(number: int, sampler: CropSampler = sampler, resident: GPUStore = resident) -> tuple[Tensor, Tensor]:
             crops = resident.batch(sampler.plan(number).to(setting.device, non_blocking=True))
             return crops["lr"] / 255, crops["hr"] / 255
 

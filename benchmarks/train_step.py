@@ -36,7 +36,7 @@ from torch import nn
 
 from upnet.config import build, check
 from upnet.config.schema import TrainSettings
-from upnet.data.datasets import Stream
+from upnet.data.datasets import CropDataset
 from upnet.training import factory as parts
 from upnet.training import runner as run
 from upnet.training.ema import EMA
@@ -215,7 +215,7 @@ def measure(overrides: list[str], block: int, blocks: int, folder: Path, smoke: 
     with (
         patch.object(run, "build_trainer", trainer),
         patch.object(EMA, "update", timed(watch.parts, "averaging", EMA.update)),
-        patch.object(Stream, "__getitem__", timed(watch.parts, "data", Stream.__getitem__)),
+        patch.object(CropDataset, "__getitem__", timed(watch.parts, "data", CropDataset.__getitem__)),
         patch.object(Task, "_pictures", timed(watch.parts, "conversion", Task._pictures)),
         patch.object(TensorBoardLogger, "log_metrics", timed(watch.parts, "logging", TensorBoardLogger.log_metrics)),
     ):

@@ -19,7 +19,7 @@ IMAGES = Path("../shared/images")
 def photographs() -> dict[str, np.ndarray]:
     """Name -> (H, W, 3) uint8 of six photographs, 256 pixels on their shorter side."""
     found = {}
-    for entry in Photographs(NAMES).pictures():
+    for entry in Photographs(NAMES).images():
         picture = Image.fromarray(entry.read())
         factor = 256 / min(picture.size)
         size = round(picture.width * factor), round(picture.height * factor)

@@ -12,7 +12,7 @@ import pytest
 
 from upnet.audit import feature_cache as budget
 from upnet.audit import leakage
-from upnet.data import DataModule, Folder, Store, build, datamodule
+from upnet.data import Folder, Store, build_store
 
 Save = Callable[[Path, np.ndarray], None]
 
@@ -24,7 +24,7 @@ def stores(tmp_path: Path, photographs: dict[str, np.ndarray], save: Save) -> tu
         save(tmp_path / "train" / f"{name}.png", photographs[name])
     save(tmp_path / "val" / "cup.jpg", photographs["coffee"][30:230, 80:330][:, ::-1])
     save(tmp_path / "val" / "other.png", photographs["astronaut"])
-    train, val = (build(Folder(str(tmp_path / name)), 2, tmp_path / "cache") for name in ("train", "val"))
+    train, val = (build_store(Folder(str(tmp_path / name)), 2, tmp_path / "cache") for name in ("train", "val"))
     return train, val
 
 
@@ -76,20 +76,9 @@ def test_a_store_that_cannot_be_written_is_looked_at_all_the_same(
     assert not list(stores[0].folder.glob(".part*"))
 
 
-def test_a_training_warns_when_it_is_set_up(
-    stores: tuple[Store, Store], tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    module = DataModule(
-        2,
-        1,
-        16,
-        seed=0,
-        val_root=str(tmp_path / "val"),
-        train=Folder(str(tmp_path / "train")),
-        cache_dir=str(tmp_path / "cache"),
-    )
+def test_the_warning_names_both_images(stores: tuple[Store, Store], caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
-        module.prepare()
+        leakage.warn_of_copies(stores[0], {"val": stores[1]})
     assert any("cup of val is coffee of train" in record.getMessage() for record in caplog.records)
 
 
@@ -113,7 +102,7 @@ def test_a_search_that_takes_too_long_is_given_up_with_its_duration_and_the_way_
     stores: tuple[Store, Store], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     seen = _slow(monkeypatch)
-    with caplog.at_level(logging.WARNING, "upnet.data"):
+    with caplog.at_level(logging.WARNING, "upnet.audit"):
         assert leakage.warn_of_copies(stores[0], {"val": stores[1]}, 0.15) == []
     assert len(seen) <= 3  # the training pictures alone
     message = caplog.records[-1].getMessage()
@@ -127,7 +116,7 @@ def test_a_search_says_beforehand_how_long_it_will_take(
 ) -> None:
     _slow(monkeypatch)
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0}, raising=False)
-    with caplog.at_level(logging.INFO, "upnet.data"):
+    with caplog.at_level(logging.INFO, "upnet.audit"):
         assert len(leakage.warn_of_copies(stores[0], {"val": stores[1]}, 60)) == 1
     assert re.search(r"Looking at train: 3 images, about \d+ s", caplog.text)
 
@@ -143,24 +132,3 @@ def test_zero_seconds_leave_the_search_out(stores: tuple[Store, Store], monkeypa
 )
 def test_durations_are_told_in_one_unit(seconds: float, told: str) -> None:
     assert budget.duration(seconds) == told
-
-
-def test_a_training_looks_once_and_not_where_it_is_told_not_to(
-    stores: tuple[Store, Store], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    given: list[float | None] = []
-    monkeypatch.setattr(datamodule, "warn_of_copies", lambda train, sets, seconds: given.append(seconds))
-    for copy_check in (60.0, 0.0, None):
-        module = DataModule(
-            2,
-            1,
-            16,
-            seed=0,
-            val_root=str(tmp_path / "val"),
-            train=Folder(str(tmp_path / "train")),
-            cache_dir=str(tmp_path / "cache"),
-            copy_check=copy_check,
-        )
-        module.prepare()
-        module.prepare()  # Lightning sets the pictures up once more
-    assert given == [60.0, 0.0, None]

@@ -26,7 +26,7 @@ def test_pairs_are_those_of_the_source(
     layout = look(str(tmp_path))
     paired = pair(layout.hr, layout.lr[2], 2)
     assert paired.findings == []
-    assert paired.files == Paired(str(tmp_path)).partners(2)
+    assert paired.files == Paired(str(tmp_path)).lr_files(2)
 
 
 def test_marks_behind_names_tell_the_scale_in_a_flat_folder(

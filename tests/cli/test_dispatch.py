@@ -50,5 +50,5 @@ def test_help_and_a_missing_file_wait_for_no_large_package(words: list[str], tmp
 
 
 def test_scoring_and_upscaling_import_nothing_that_only_training_or_drawing_needs() -> None:
-    code = "import upnet.checkpoint, upnet.data.datamodule, upnet.cli.evaluate, upnet.inference.files"
+    code = "import upnet.checkpoint, upnet.data.sr_data, upnet.cli.evaluate, upnet.inference.files"
     assert imported_by(code) <= {"torch", "PIL"}

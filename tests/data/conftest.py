@@ -1,4 +1,4 @@
-"""Folders of small pictures for the data tests."""
+"""Folders of small images for the data tests."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from upnet.data.sources.files import FileEntry
 
 @pytest.fixture
 def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The names of the pictures decoded since."""
+    """The names of the images decoded since."""
     names: list[str] = []
     read = FileEntry.read
 

@@ -1,4 +1,4 @@
-"""Crops that are cut where the pictures lie are those that the sampler cuts."""
+"""Crops that are cut where the images lie are those that the sampler cuts."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,19 +6,19 @@ from pathlib import Path
 import pytest
 import torch
 
-from upnet.data import Folder, Sampler, Store, build
-from upnet.data.lightning import Resident
+from upnet.data import CropSampler, Folder, Store, build_store
+from upnet.data.lightning import GPUStore
 
 
 @pytest.fixture
 def make_store(hr_folder: Path, tmp_path: Path) -> Callable[[int], Store]:
     """The store of a scale."""
-    return lambda scale: build(Folder(str(hr_folder)), scale, tmp_path / "c")
+    return lambda scale: build_store(Folder(str(hr_folder)), scale, tmp_path / "c")
 
 
 def agree(store: Store, device: torch.device, augment: bool) -> None:
-    sampler = Sampler(store, patch=7, batch_size=12, seed=3, scale=store.scale, augment=augment)
-    resident = Resident(store, 7, device)
+    sampler = CropSampler(store, patch=7, batch_size=12, seed=3, scale=store.scale, augment=augment)
+    resident = GPUStore(store, 7, device)
     for step in range(8):
         here, there = sampler.batch(step), resident.batch(sampler.plan(step).to(device))
         for name in ("lr", "hr"):
@@ -39,6 +39,6 @@ def test_a_gpu_cuts_the_same_crops(make_store, scale: int) -> None:
 
 
 def test_the_shares_of_a_plan_make_up_the_plan(make_store) -> None:
-    sampler = Sampler(make_store(2), patch=7, batch_size=12, seed=3, scale=2)
+    sampler = CropSampler(make_store(2), patch=7, batch_size=12, seed=3, scale=2)
     whole = sampler.plan(5)
     assert torch.equal(torch.cat([sampler.plan(5, rank, 3) for rank in range(3)]), whole)

@@ -1,4 +1,4 @@
-"""A run's pictures inside Lightning: what a run sees, and what a resumed run sees."""
+"""A run's images inside Lightning: what a run sees, and what a resumed run sees."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,8 +12,8 @@ from PIL import Image
 from pytorch_lightning.callbacks import ModelCheckpoint
 from torch import Tensor, nn
 
-from upnet.data import DataModule, Feed, Folder
-from upnet.data.datasets import Share
+from upnet.data import Folder, SRData, SRDataModule
+from upnet.data.datasets import RankSubset
 from upnet.imaging.imresize import imresize
 
 
@@ -56,15 +56,15 @@ def _trainer(
 
 
 @pytest.fixture
-def data(hr_folder: Path, tmp_path: Path) -> Callable[..., Feed]:
-    """data(**settings) -> a Feed of the folder of four pictures."""
+def data(hr_folder: Path, tmp_path: Path) -> Callable[..., SRDataModule]:
+    """data(**settings) -> a SRDataModule of the folder of four images."""
 
-    def make(workers: int = 0, steps: int | None = None, device: Literal["auto", "cpu", "gpu"] = "auto") -> Feed:
+    def make(
+        workers: int = 0, steps: int | None = None, device: Literal["auto", "cpu", "gpu"] = "auto"
+    ) -> SRDataModule:
         train, cache = Folder(str(hr_folder)), str(tmp_path / "c")
-        settings = DataModule(
-            2, 3, 8, seed=5, train=train, cache_dir=cache, workers=workers, steps=steps, device=device
-        )
-        return Feed(settings)
+        settings = SRData(2, 3, 8, seed=5, train=train, cache_dir=cache, workers=workers, steps=steps, device=device)
+        return SRDataModule(settings)
 
     return make
 
@@ -76,7 +76,7 @@ def _same(seen: list[tuple[int, Tensor]], wanted: list[tuple[int, Tensor]]) -> b
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_workers_and_a_start_in_the_middle_change_no_batch(data: Callable[..., Feed], workers: int) -> None:
+def test_workers_and_a_start_in_the_middle_change_no_batch(data: Callable[..., SRDataModule], workers: int) -> None:
     alone = list(data(steps=7).train_dataloader())
     stream = data(steps=7).data.sampler()
     shared = list(data(workers, steps=7).train_dataloader())
@@ -90,7 +90,7 @@ def test_workers_and_a_start_in_the_middle_change_no_batch(data: Callable[..., F
 
 @pytest.mark.parametrize(("accumulate", "stop_after"), [(1, None), (3, None), (1, 4), (3, 7), (3, 6)])
 def test_a_resumed_run_sees_the_batches_that_were_left(
-    data: Callable[..., Feed], tmp_path: Path, accumulate: int, stop_after: int | None
+    data: Callable[..., SRDataModule], tmp_path: Path, accumulate: int, stop_after: int | None
 ) -> None:
     whole = Recorder()
     _trainer(tmp_path, 6, accumulate).fit(whole, datamodule=data())
@@ -116,7 +116,7 @@ def test_a_resumed_run_sees_the_batches_that_were_left(
 
 @pytest.mark.parametrize("accumulate", [1, 2])
 def test_resuming_from_any_checkpoint_of_a_run_leads_to_the_same_weight(
-    data: Callable[..., Feed], tmp_path: Path, accumulate: int
+    data: Callable[..., SRDataModule], tmp_path: Path, accumulate: int
 ) -> None:
     saver = ModelCheckpoint(tmp_path / "ckpt", every_n_train_steps=1, save_top_k=-1, filename="{step}")
     whole = Recorder()
@@ -130,8 +130,8 @@ def test_resuming_from_any_checkpoint_of_a_run_leads_to_the_same_weight(
 
 
 def test_validation_items_are_the_pictures_and_their_reductions(tmp_path: Path, hr_folder: Path) -> None:
-    (loader,) = Feed(
-        DataModule(2, 1, 8, seed=0, val_root=str(hr_folder), cache_dir=str(tmp_path / "c"))
+    (loader,) = SRDataModule(
+        SRData(2, 1, 8, seed=0, val_root=str(hr_folder), cache_dir=str(tmp_path / "c"))
     ).val_dataloader()
     items = list(loader)
     assert [(item["name"], item["index"]) for item in items] == [("a", 0), ("b", 1), ("c", 2), ("more/d", 3)]
@@ -142,7 +142,9 @@ def test_validation_items_are_the_pictures_and_their_reductions(tmp_path: Path, 
         assert np.array_equal(item["lr"].permute(1, 2, 0).numpy(), imresize(cut, 0.5))
 
 
-def test_a_training_that_only_the_clock_ends_has_no_last_batch(data: Callable[..., Feed], tmp_path: Path) -> None:
+def test_a_training_that_only_the_clock_ends_has_no_last_batch(
+    data: Callable[..., SRDataModule], tmp_path: Path
+) -> None:
     recorder = Recorder()
     trainer = pl.Trainer(
         max_time={"seconds": 1},
@@ -160,12 +162,13 @@ def test_a_training_that_only_the_clock_ends_has_no_last_batch(data: Callable[..
     assert all(torch.equal(seen, stream.batch(step)["hr"]) for step, seen in recorder.seen[:50])
 
 
-@pytest.mark.parametrize("world", [1, 2, 3])
-def test_every_picture_of_every_set_falls_to_one_process(world: int) -> None:
+@pytest.mark.parametrize("world_size", [1, 2, 3])
+def test_every_picture_of_every_set_falls_to_one_process(world_size: int) -> None:
     sizes = (5, 1, 4)
     before = [sum(sizes[:number]) for number in range(len(sizes))]
     shares = [
-        [list(Share(n, first, rank, world)) for n, first in zip(sizes, before, strict=True)] for rank in range(world)
+        [list(RankSubset(n, first, rank, world_size)) for n, first in zip(sizes, before, strict=True)]
+        for rank in range(world_size)
     ]
     for number, size in enumerate(sizes):
         assert sorted(index for share in shares for index in share[number]) == list(range(size))
@@ -173,7 +176,7 @@ def test_every_picture_of_every_set_falls_to_one_process(world: int) -> None:
     assert max(scored) - min(scored) <= 1
 
 
-def test_crops_are_cut_on_a_gpu_only_where_one_trains(data: Callable[..., Feed], tmp_path: Path) -> None:
+def test_crops_are_cut_on_a_gpu_only_where_one_trains(data: Callable[..., SRDataModule], tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"data\.device=gpu needs a training on a GPU, and this one is on cpu"):
         _trainer(tmp_path, 1).fit(Recorder(), datamodule=data(device="gpu"))
 
@@ -181,7 +184,7 @@ def test_crops_are_cut_on_a_gpu_only_where_one_trains(data: Callable[..., Feed],
 @pytest.mark.gpu
 @pytest.mark.parametrize("device", ["auto", "cpu", "gpu"])
 def test_a_gpu_sees_the_batches_of_a_cpu_wherever_they_are_cut(
-    data: Callable[..., Feed], tmp_path: Path, device: Literal["auto", "cpu", "gpu"]
+    data: Callable[..., SRDataModule], tmp_path: Path, device: Literal["auto", "cpu", "gpu"]
 ) -> None:
     here, there = Recorder(), Recorder()
     _trainer(tmp_path, 4).fit(here, datamodule=data())

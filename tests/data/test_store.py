@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from upnet.data import Folder, build
+from upnet.data import Folder, build_store
 from upnet.data.store import FORMAT
 from upnet.imaging.imresize import imresize
 
 
 @pytest.mark.parametrize("scale", [1, 2, 3, 4])
 def test_hr_is_cropped_to_the_scale_and_lr_is_its_reduction(hr_folder: Path, tmp_path: Path, scale: int) -> None:
-    store = build(Folder(str(hr_folder)), scale, tmp_path / "c")
+    store = build_store(Folder(str(hr_folder)), scale, tmp_path / "c")
     assert store.names == ["a", "b", "c", "more/d"]
     for index, name in enumerate(store.names):
         whole = np.asarray(Image.open(hr_folder / f"{name}.png"))
@@ -29,7 +29,7 @@ def test_hr_is_cropped_to_the_scale_and_lr_is_its_reduction(hr_folder: Path, tmp
 
 
 def test_views_cannot_be_written(hr_folder: Path, tmp_path: Path) -> None:
-    store = build(Folder(str(hr_folder)), 2, tmp_path / "c")
+    store = build_store(Folder(str(hr_folder)), 2, tmp_path / "c")
     with pytest.raises(ValueError, match="read-only"):
         store.lr(0)[0, 0, 0] = 1
 
@@ -40,13 +40,15 @@ def test_the_digest_depends_on_pixels_and_not_on_files(hr_folder: Path, tmp_path
         target = copy / path.relative_to(hr_folder).with_suffix(".bmp")
         target.parent.mkdir(parents=True, exist_ok=True)
         Image.open(path).save(target)
-    one, other = (build(Folder(str(root)), 2, tmp_path / "c") for root in (hr_folder, copy))
+    one, other = (build_store(Folder(str(root)), 2, tmp_path / "c") for root in (hr_folder, copy))
     assert one.folder != other.folder
     assert (one.digest, one.digests) == (other.digest, other.digests)
 
 
 def test_the_number_of_workers_changes_nothing(hr_folder: Path, tmp_path: Path) -> None:
-    stores = [build(Folder(str(hr_folder)), 2, tmp_path / f"c{workers}", workers=workers) for workers in (1, 2, 5)]
+    stores = [
+        build_store(Folder(str(hr_folder)), 2, tmp_path / f"c{workers}", workers=workers) for workers in (1, 2, 5)
+    ]
     contents = {(store.folder / "pictures.bin").read_bytes() for store in stores}
     assert len(contents) == 1
 
@@ -98,11 +100,11 @@ def _other_format(folder: Path) -> None:
 def test_a_damaged_store_is_made_again_with_a_sentence(
     hr_folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: Callable[[Path], None]
 ) -> None:
-    first = build(Folder(str(hr_folder)), 2, tmp_path / "c")
+    first = build_store(Folder(str(hr_folder)), 2, tmp_path / "c")
     content = (first.folder / "pictures.bin").read_bytes()
     damage(first.folder)
     with caplog.at_level(logging.WARNING, "upnet.data"):
-        second = build(Folder(str(hr_folder)), 2, tmp_path / "c")
+        second = build_store(Folder(str(hr_folder)), 2, tmp_path / "c")
     assert "damaged and will be made again" in caplog.text
     assert (second.folder / "pictures.bin").read_bytes() == content
     assert second.digest == first.digest
@@ -110,16 +112,16 @@ def test_a_damaged_store_is_made_again_with_a_sentence(
 
 
 def test_a_copied_store_is_verified_and_used(hr_folder: Path, tmp_path: Path, decoded: list[str]) -> None:
-    first = build(Folder(str(hr_folder)), 2, tmp_path / "c")
+    first = build_store(Folder(str(hr_folder)), 2, tmp_path / "c")
     shutil.copytree(tmp_path / "c", tmp_path / "d", copy_function=shutil.copyfile)
-    second = build(Folder(str(hr_folder)), 2, tmp_path / "d")
+    second = build_store(Folder(str(hr_folder)), 2, tmp_path / "d")
     assert len(decoded) == 4
     assert second.folder.parent == tmp_path / "d"
     assert np.array_equal(second.hr(3), first.hr(3))
 
 
 def test_a_store_travels_to_another_process(hr_folder: Path, tmp_path: Path) -> None:
-    store = build(Folder(str(hr_folder)), 2, tmp_path / "c")
+    store = build_store(Folder(str(hr_folder)), 2, tmp_path / "c")
     sent = pickle.dumps(store)
-    assert len(sent) < 1000  # the way to it, not the pictures
+    assert len(sent) < 1000  # the way to it, not the images
     assert np.array_equal(pickle.loads(sent).hr(2), store.hr(2))

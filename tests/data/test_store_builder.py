@@ -1,4 +1,4 @@
-"""What a store is made of: pictures that can be read, whole or not at all."""
+"""What a store is made of: images that can be read, whole or not at all."""
 
 import logging
 import os
@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from support import code, forked, remount, stores
 
-from upnet.data import Folder, build
+from upnet.data import Folder, build_store
 from upnet.data.sources.files import FileEntry
 from upnet.imaging.reading import BrokenPictureError
 
@@ -20,8 +20,8 @@ Noise = Callable[..., np.ndarray]
 
 def test_a_truncated_picture_stops_the_build_and_leaves_nothing(hr_folder: Path, tmp_path: Path) -> None:
     (hr_folder / "b.png").write_bytes((hr_folder / "b.png").read_bytes()[:900])
-    with pytest.raises(ValueError, match=r"b\.png cannot be read as a picture: .*data\.skip_broken=true"):
-        build(Folder(str(hr_folder)), 2, tmp_path / "c")
+    with pytest.raises(ValueError, match=r"b\.png cannot be read as an? (image|picture): .*data\.skip_broken=true"):
+        build_store(Folder(str(hr_folder)), 2, tmp_path / "c")
     assert not (tmp_path / "c").exists()
 
 
@@ -33,38 +33,38 @@ def test_broken_pictures_are_left_out_on_request_and_listed(
     for start in range(2):  # the second start knows without decoding
         caplog.clear()
         with caplog.at_level(logging.WARNING, "upnet.data"):
-            store = build(Folder(str(hr_folder)), 2, tmp_path / "c", skip_broken=True)
+            store = build_store(Folder(str(hr_folder)), 2, tmp_path / "c", skip_broken=True)
         assert store.names == ["a", "more/d"]
-        assert [name for name, _ in store.left_out] == ["b", "c"]
-        assert "2 of 4 pictures left out" in caplog.text
+        assert [name for name, _ in store.skipped] == ["b", "c"]
+        assert "2 of 4 images left out" in caplog.text
         assert "b.png" in caplog.text
         assert "c.png" in caplog.text
         assert len(decoded) == 4, start
     with pytest.raises(ValueError, match=r"b\.png"):
-        build(Folder(str(hr_folder)), 2, tmp_path / "c")
+        build_store(Folder(str(hr_folder)), 2, tmp_path / "c")
 
 
 def test_a_source_of_broken_pictures_only_is_refused(tmp_path: Path) -> None:
     (tmp_path / "p").mkdir()
     (tmp_path / "p" / "a.png").write_bytes(b"x")
-    with pytest.raises(ValueError, match=r"none of its 1 pictures can be read.*a\.png"):
-        build(Folder(str(tmp_path / "p")), 2, tmp_path / "c", skip_broken=True)
+    with pytest.raises(ValueError, match=r"none of its 1 images can be read.*a\.png"):
+        build_store(Folder(str(tmp_path / "p")), 2, tmp_path / "c", skip_broken=True)
 
 
 def test_a_picture_smaller_than_one_lr_pixel_is_named(tmp_path: Path, noise: Noise) -> None:
     (tmp_path / "p").mkdir()
     Image.fromarray(noise(3, 9)).save(tmp_path / "p" / "thin.png")
-    with pytest.raises(ValueError, match="thin: a picture of 3×9 pixels is too small for scale 4"):
-        build(Folder(str(tmp_path / "p")), 4, tmp_path / "c")
+    with pytest.raises(ValueError, match="thin: an image of 3×9 pixels is too small for scale 4"):
+        build_store(Folder(str(tmp_path / "p")), 4, tmp_path / "c")
 
 
 def test_a_full_disk_is_told_and_leaves_nothing_half(hr_folder: Path, tmp_path: Path, disk: Path) -> None:
     remount(disk, "size=16k")
     with pytest.raises(ValueError, match=r"cannot be written to .*c: No space left on device; name a folder with room"):
-        build(Folder(str(hr_folder)), 2, disk / "c")
+        build_store(Folder(str(hr_folder)), 2, disk / "c")
     assert stores(disk / "c") == []
     remount(disk, "size=1m")
-    build(Folder(str(hr_folder)), 2, disk / "c").verify()
+    build_store(Folder(str(hr_folder)), 2, disk / "c").verify()
 
 
 def test_a_store_is_on_the_disk_before_it_has_its_name(
@@ -85,7 +85,7 @@ def test_a_store_is_on_the_disk_before_it_has_its_name(
         pytest.skip("only Linux tells the name of an open file")
     monkeypatch.setattr(os, "fsync", synced)
     monkeypatch.setattr(Path, "rename", renamed)
-    build(Folder(str(hr_folder)), 2, tmp_path / "c")
+    build_store(Folder(str(hr_folder)), 2, tmp_path / "c")
     assert told == ["sync pictures.bin", "sync index.json", "rename .part"]
 
 
@@ -93,7 +93,7 @@ def test_a_limit_of_the_size_of_files_is_told_and_leaves_nothing_half(hr_folder:
     def run() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
         with pytest.raises(ValueError, match=r"cannot be written to .*c: File too large; name a folder with room"):
-            build(Folder(str(hr_folder)), 2, tmp_path / "c")
+            build_store(Folder(str(hr_folder)), 2, tmp_path / "c")
 
     assert code(forked(run)) == 0
     assert stores(tmp_path / "c") == []
@@ -102,7 +102,7 @@ def test_a_limit_of_the_size_of_files_is_told_and_leaves_nothing_half(hr_folder:
 def test_a_picture_that_disappears_while_a_store_is_made_is_named(
     hr_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    honest = FileEntry.hash
+    honest = FileEntry.compute_digest
 
     def then_gone(entry: FileEntry) -> str:
         told = honest(entry)
@@ -110,17 +110,17 @@ def test_a_picture_that_disappears_while_a_store_is_made_is_named(
             entry.path.unlink()
         return told
 
-    monkeypatch.setattr(FileEntry, "hash", then_gone)
+    monkeypatch.setattr(FileEntry, "compute_digest", then_gone)
     with pytest.raises(ValueError, match=r"b\.png cannot be read.*data\.skip_broken=true"):
-        build(Folder(str(hr_folder)), 2, tmp_path / "c")
+        build_store(Folder(str(hr_folder)), 2, tmp_path / "c")
     assert stores(tmp_path / "c") == []
 
 
 def test_a_picture_that_is_too_large_is_refused_until_the_limit_is_raised(hr_folder: Path, tmp_path: Path) -> None:
-    largest = max(height * width for height, width in build(Folder(str(hr_folder)), 1, tmp_path / "c").sizes)
+    largest = max(height * width for height, width in build_store(Folder(str(hr_folder)), 1, tmp_path / "c").sizes)
     with pytest.raises(BrokenPictureError, match=rf"max_pixels={largest - 1} allows no more.*raise max_pixels="):
-        build(Folder(str(hr_folder)), 1, tmp_path / "d", max_pixels=largest - 1)
-    without = build(Folder(str(hr_folder)), 1, tmp_path / "d", skip_broken=True, max_pixels=largest - 1)
-    assert without.left_out
+        build_store(Folder(str(hr_folder)), 1, tmp_path / "d", max_pixels=largest - 1)
+    without = build_store(Folder(str(hr_folder)), 1, tmp_path / "d", skip_broken=True, max_pixels=largest - 1)
+    assert without.skipped
     for skip_broken in (True, False):
-        assert len(build(Folder(str(hr_folder)), 1, tmp_path / "d", skip_broken, largest)) == 4
+        assert len(build_store(Folder(str(hr_folder)), 1, tmp_path / "d", skip_broken, largest)) == 4

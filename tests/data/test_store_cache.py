@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 from support import code, forked, stores
 
-from upnet.data import Folder, Paired, Store, build
+from upnet.data import Folder, Paired, Store, build_store
 from upnet.data.sources.files import FileEntry
 from upnet.imaging.reading import BrokenPictureError
 from upnet.utils.lock import _try_lock, locked
@@ -25,19 +25,19 @@ Noise = Callable[..., np.ndarray]
 
 
 def test_a_second_start_decodes_nothing(hr_folder: Path, tmp_path: Path, decoded: list[str]) -> None:
-    first = build(Folder(str(hr_folder)), 2, tmp_path / "c")
+    first = build_store(Folder(str(hr_folder)), 2, tmp_path / "c")
     assert sorted(decoded) == first.names
-    second = build(Folder(str(hr_folder)), 2, tmp_path / "c")
+    second = build_store(Folder(str(hr_folder)), 2, tmp_path / "c")
     assert len(decoded) == 4
     assert second.digest == first.digest
 
 
 def test_other_content_makes_another_store(hr_folder: Path, tmp_path: Path, noise: Noise) -> None:
-    first = build(Folder(str(hr_folder)), 2, tmp_path / "c")
+    first = build_store(Folder(str(hr_folder)), 2, tmp_path / "c")
     stamp = (hr_folder / "a.png").stat()
     Image.fromarray(noise(40, 56, seed=77)).save(hr_folder / "a.png")
     os.utime(hr_folder / "a.png", ns=(stamp.st_atime_ns, stamp.st_mtime_ns))  # the time of a file proves nothing
-    second = build(Folder(str(hr_folder)), 2, tmp_path / "c")
+    second = build_store(Folder(str(hr_folder)), 2, tmp_path / "c")
     assert np.array_equal(second.hr(0), noise(40, 56, seed=77))
     assert second.digest != first.digest
     assert [a == b for a, b in zip(first.digests, second.digests, strict=True)] == [False, True, True, True]
@@ -47,13 +47,13 @@ def test_a_new_lr_file_makes_a_new_store(tmp_path: Path, noise: Noise) -> None:
     for folder, size in (("HR", (8, 8)), ("LR_bicubic/X2", (4, 4))):
         (tmp_path / folder).mkdir(parents=True)
         Image.fromarray(noise(*size)).save(tmp_path / folder / "a.png")
-    build(Paired(str(tmp_path)), 2, tmp_path / "c")
+    build_store(Paired(str(tmp_path)), 2, tmp_path / "c")
     Image.fromarray(noise(4, 4, seed=5)).save(tmp_path / "LR_bicubic" / "X2" / "a.png")
-    assert np.array_equal(build(Paired(str(tmp_path)), 2, tmp_path / "c").lr(0), noise(4, 4, seed=5))
+    assert np.array_equal(build_store(Paired(str(tmp_path)), 2, tmp_path / "c").lr(0), noise(4, 4, seed=5))
 
 
 def test_the_store_lies_beside_the_pictures_by_default(hr_folder: Path) -> None:
-    assert build(Folder(str(hr_folder)), 2).folder.parent == hr_folder / ".upnet"
+    assert build_store(Folder(str(hr_folder)), 2).folder.parent == hr_folder / ".upnet"
 
 
 def test_pictures_that_may_not_be_written_to_are_decoded_into_the_users_cache(
@@ -63,7 +63,7 @@ def test_pictures_that_may_not_be_written_to_are_decoded_into_the_users_cache(
     hr_folder.chmod(0o555)
     try:
         with caplog.at_level(logging.INFO, "upnet.data"):
-            store = build(Folder(str(hr_folder)), 2)
+            store = build_store(Folder(str(hr_folder)), 2)
     finally:
         hr_folder.chmod(0o755)
     assert store.folder.parent == tmp_path / "cache" / "upnet"
@@ -73,7 +73,7 @@ def test_pictures_that_may_not_be_written_to_are_decoded_into_the_users_cache(
 def test_a_cache_dir_that_cannot_be_made_is_refused(hr_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ValueError, match=r"cannot be written to .*file/c; name a writable folder by data\.cache_dir"):
-        build(Folder(str(hr_folder)), 2, tmp_path / "file" / "c")
+        build_store(Folder(str(hr_folder)), 2, tmp_path / "file" / "c")
 
 
 def test_of_two_processes_one_builds_and_the_other_waits(hr_folder: Path, tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ def test_of_two_processes_one_builds_and_the_other_waits(hr_folder: Path, tmp_pa
 
         FileEntry.read = counted  # pyright: ignore[reportAttributeAccessIssue]
         both.wait(60)
-        build(Folder(str(hr_folder)), 2, tmp_path / "c")
+        build_store(Folder(str(hr_folder)), 2, tmp_path / "c")
 
     processes = [forked(lambda number=number: run(number)) for number in range(2)]
     assert [code(process) for process in processes] == [0, 0]
@@ -110,7 +110,7 @@ def test_of_two_processes_one_builds_and_the_other_waits(hr_folder: Path, tmp_pa
 def test_a_killed_builder_leaves_no_lock_behind(
     hr_folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    lock = build(Folder(str(hr_folder)), 2, tmp_path / "c").folder
+    lock = build_store(Folder(str(hr_folder)), 2, tmp_path / "c").folder
     shutil.rmtree(lock)
     lock = lock.with_name(f"{lock.name}.lock")
     hold = (
@@ -122,7 +122,7 @@ def test_a_killed_builder_leaves_no_lock_behind(
     assert holder.stdout is not None
     assert holder.stdout.readline() == b"held\n"
     with caplog.at_level(logging.INFO, "upnet.data"), ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(build, Folder(str(hr_folder)), 2, tmp_path / "c")
+        waiting = pool.submit(build_store, Folder(str(hr_folder)), 2, tmp_path / "c")
         time.sleep(0.3)
         assert not waiting.done()
         holder.kill()
@@ -133,22 +133,22 @@ def test_a_killed_builder_leaves_no_lock_behind(
 
 
 def test_what_a_killed_build_left_is_cleared_away(hr_folder: Path, tmp_path: Path) -> None:
-    store = build(Folder(str(hr_folder)), 2, tmp_path / "c")
+    store = build_store(Folder(str(hr_folder)), 2, tmp_path / "c")
     shutil.rmtree(store.folder)
     part = store.folder.with_name(f"{store.folder.name}.part")
     part.mkdir()
     (part / "pictures.bin").write_bytes(b"half")
-    again: Store = build(Folder(str(hr_folder)), 2, tmp_path / "c")
+    again: Store = build_store(Folder(str(hr_folder)), 2, tmp_path / "c")
     assert stores(tmp_path / "c") == [again.folder]
     again.verify()
 
 
 def test_a_source_that_is_refused_leaves_nothing_and_takes_nothing_away(hr_folder: Path, tmp_path: Path) -> None:
-    (hr_folder / "z.png").write_bytes(b"no picture")
+    (hr_folder / "z.png").write_bytes(b"no image")
     (tmp_path / "standing").mkdir()
     for cache in (tmp_path / "standing", tmp_path / "new/deep"):
         with pytest.raises(BrokenPictureError):
-            build(Folder(str(hr_folder)), 2, cache)
+            build_store(Folder(str(hr_folder)), 2, cache)
     assert (tmp_path / "standing").is_dir()
     assert not list((tmp_path / "standing").iterdir())
     assert not (tmp_path / "new").exists()

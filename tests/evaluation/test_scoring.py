@@ -9,8 +9,7 @@ from PIL import Image
 from support import Compose
 
 from upnet.config import build
-from upnet.data import Folder, Store
-from upnet.data import build as build_store
+from upnet.data import Folder, Store, build_store
 from upnet.evaluation.scoring import begin, by_baseline, by_network, prepare, score_method, score_sets
 from upnet.inference.enlarge import enlarge
 from upnet.metrics import BASELINES, Protocol, bicubic, reduce

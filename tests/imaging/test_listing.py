@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from upnet.data import Folder, build
-from upnet.data.sources.files import find_pictures
+from upnet.data import Folder, build_store
+from upnet.data.sources.files import find_images
 from upnet.imaging.image import read_picture
 from upnet.imaging.listing import CYCLE, DANGLING, OTHER, list_images
 from upnet.imaging.reading import SUFFIXES, read_rgb
@@ -25,7 +25,7 @@ def test_linked_folders_and_files_are_followed(hr_folder: Path, tmp_path: Path) 
     (hr_folder / "linked").symlink_to(other)
     (hr_folder / "f.png").symlink_to(other / "deep/e.png")
     names = ["a", "b", "c", "f", "linked/deep/e", "more/d"]
-    assert [entry.name for entry in Folder(str(hr_folder)).pictures()] == names
+    assert [entry.name for entry in Folder(str(hr_folder)).images()] == names
     jobs = plan(hr_folder, tmp_path / "out", 2).jobs
     assert sorted(larger.relative_to(tmp_path / "out").with_suffix("").as_posix() for _, larger in jobs) == names
 
@@ -46,8 +46,8 @@ def test_what_is_left_out_is_named(hr_folder: Path, tmp_path: Path, caplog: pyte
     for name in ("photo.heic", "notes.txt", "no_ending", "x.svg", "Thumbs.db", ".hidden"):
         (hr_folder / name).write_text("")
     with caplog.at_level(logging.INFO, "upnet.data"):
-        build(Folder(str(hr_folder)), 2, tmp_path / "c")
-        build(Folder(str(hr_folder)), 2, tmp_path / "c")
+        build_store(Folder(str(hr_folder)), 2, tmp_path / "c")
+        build_store(Folder(str(hr_folder)), 2, tmp_path / "c")
     told = f"left out: gone.png ({DANGLING}); no_ending, notes.txt, photo.heic and 1 more ({OTHER})"
     assert caplog.text.count(told) == 1
     assert "pictures: 4 images, LR made from HR" in caplog.text
@@ -65,7 +65,7 @@ def test_upscaling_names_what_is_left_out(tmp_path: Path, caplog: pytest.LogCapt
 def test_a_folder_of_nothing_but_broken_links_says_so(tmp_path: Path) -> None:
     (tmp_path / "gone.png").symlink_to(tmp_path / "nowhere")
     with pytest.raises(ValueError, match=r"there is no picture in .*left out: gone\.png \(a link to nothing\)"):
-        find_pictures(tmp_path, "Folder")
+        find_images(tmp_path, "Folder")
 
 
 SAVED = [suffix for suffix in SUFFIXES if suffix not in (".ras", ".psd")]  # Pillow reads these two only
@@ -77,7 +77,7 @@ def test_every_listed_format_is_read_by_training_and_upscaling(tmp_path: Path, s
     image = Image.fromarray(rng.integers(0, 256, (4, 6, 3), np.uint8)).resize((48, 32), Image.Resampling.BICUBIC)
     (tmp_path / "in").mkdir()
     image.save(tmp_path / f"in/a{suffix.upper()}", quality=95)
-    (path,) = find_pictures(tmp_path / "in", "Folder").values()
+    (path,) = find_images(tmp_path / "in", "Folder").values()
     (job,) = plan(tmp_path / "in", None, 2).jobs
     assert path == job[0] == tmp_path / f"in/a{suffix.upper()}"
     difference = read_rgb(path).astype(int) - np.asarray(image)
@@ -111,7 +111,7 @@ def test_listing_takes_time_in_proportion_to_the_files(tmp_path: Path) -> None:
 
     def seconds() -> float:
         start = time.process_time()
-        assert len(find_pictures(tmp_path, "Folder")) >= 20_000
+        assert len(find_images(tmp_path, "Folder")) >= 20_000
         return time.process_time() - start
 
     alone = min(seconds() for _ in range(2))

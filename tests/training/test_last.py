@@ -15,8 +15,7 @@ from support import interrupt_at, scalars, score_by, state
 
 from upnet.checkpoint import load_network
 from upnet.cli.app import InterruptedRunError
-from upnet.data import build as build_store
-from upnet.data import open_sets
+from upnet.data import build_store, open_sources
 from upnet.evaluation.scoring import score_sets
 from upnet.metrics import Protocol
 from upnet.training import train
@@ -32,7 +31,7 @@ def check_last(run: Path, content: dict[str, Any], step: int) -> None:
     assert state(last)["global_step"] == load_network(last).step == content["step"] == step
     written = json.loads((run / "results.json").read_text())
     assert written["step"] == step
-    stores = {name: build_store(source, 2) for name, source in open_sets(content["val_root"], 2).items()}
+    stores = {name: build_store(source, 2) for name, source in open_sources(content["val_root"], 2).items()}
     scores = {tally.name: tally.means()[0].psnr for tally in score_sets(load_network(last).net, stores, Protocol())}
     assert scores == pytest.approx({name: told["psnr"] for name, told in written["datasets"].items()}, abs=1e-6)
 

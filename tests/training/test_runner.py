@@ -11,7 +11,7 @@ from upnet.checkpoint import load_network
 from upnet.cli.app import apply_target_overrides
 from upnet.config import check
 from upnet.config.schema import TrainSettings
-from upnet.training import train
+from upnet.training import runner, train
 
 
 def test_a_run_leaves_everything_that_was_promised(tiny, tmp_path: Path) -> None:
@@ -46,6 +46,16 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_does_not(tiny, tm
     assert not same(a, c)
 
 
+def test_a_run_searches_once_for_near_copies_within_the_time_of_the_setting(
+    tiny, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds: list[float | None] = []
+    monkeypatch.setattr(runner, "warn_of_copies", lambda train, sets, limit: seconds.append(limit))
+    for run, value in (("a", "60"), ("b", "0"), ("c", "null")):
+        train(tiny("steps=1", "validations=1", f"data.copy_check={value}", run=run))
+    assert seconds == [60, 0, None]
+
+
 def test_deterministic_mode_trains_every_operator(tiny, compose: Compose) -> None:
     from support import CONFIGS
 
@@ -67,11 +77,10 @@ def test_y_float_scores_luma_from_luma(tiny) -> None:
     small = ("model.channels=1", "protocol.name=y-float", "steps=1", "validations=1")
     content = train(tiny(*small))
     assert content["protocol"]["lr"].startswith("float Y")
-    from upnet.data import build as build_store
-    from upnet.data import open_sets
+    from upnet.data import build_store, open_sources
     from upnet.metrics import Protocol, bicubic, mean
 
-    (store,) = (build_store(source, 2) for source in open_sets(content["val_root"], 2).values())
+    (store,) = (build_store(source, 2) for source in open_sources(content["val_root"], 2).values())
     protocol = Protocol(name="y-float")
     scores = []
     for index in range(len(store)):
@@ -133,15 +142,14 @@ def test_an_operator_from_outside_trains_and_its_checkpoint_needs_trust(
 
 @pytest.mark.gpu
 def test_a_gpu_trains_and_its_checkpoint_scores_the_same_on_the_cpu(tiny, tmp_path: Path) -> None:
-    from upnet.data import build as build_store
-    from upnet.data import open_sets
+    from upnet.data import build_store, open_sources
     from upnet.evaluation.scoring import score_sets
     from upnet.metrics import Protocol
 
     content = train(tiny("trainer=gpu"))
     assert content["device"] == torch.cuda.get_device_name()
     loaded = load_network(tmp_path / "run/checkpoints/last.ckpt")
-    sources = open_sets(content["val_root"], 2)
+    sources = open_sources(content["val_root"], 2)
     stores = {name: build_store(source, 2) for name, source in sources.items()}
     for tally in score_sets(loaded.net, stores, Protocol()):
         assert tally.means()[0].psnr == pytest.approx(content["datasets"][tally.name]["psnr"], abs=0.01)

@@ -13,7 +13,7 @@ from upnet.upsample import Bilinear, DySample
 SETTINGS = [{}, {"style": "pl"}, {"dyscope": True}, {"style": "pl", "dyscope": True}, {"groups": 2}, {"groups": 1}]
 
 
-@pytest.fixture(params=[False, True], ids=["sampler", "table"])
+@pytest.fixture(params=[False, True], ids=["crop_sampler", "table"])
 def either_way(request, deterministic):
     """By torch's sampler, and by the table that deterministic mode takes."""
     torch.use_deterministic_algorithms(request.param)

@@ -16,7 +16,7 @@ from support import ROOT, Compose
 
 from upnet.cli.app import expand_home
 from upnet.config.schema import EvaluateSettings, TrainSettings
-from upnet.data import DataModule
+from upnet.data import SRData
 from upnet.utils.overrides import PATH_SETTINGS, format_override, quote_for_shell, quote_path_overrides, script_command
 from upnet.utils.paths import expand_user
 
@@ -55,7 +55,7 @@ def test_a_file_name_arrives_as_it_was_typed(compose: Compose, path: str, name: 
 
 def test_every_place_where_a_path_can_stand_takes_any_name(compose: Compose) -> None:
     """Every entry of the list is a setting, or one that Hydra, Lightning or a published set has."""
-    declared = {f"data.{name}" for name in get_type_hints(DataModule.__init__)}
+    declared = {f"data.{name}" for name in get_type_hints(SRData.__init__)}
     declared |= {*get_type_hints(TrainSettings), *get_type_hints(EvaluateSettings)}
     declared |= {"data.train.root", "data.train.hr", "data.train.lr", "data.test.root"}
     declared |= {"logger.save_dir", "callbacks.checkpoints.folder", "trainer.default_root_dir"}

@@ -58,7 +58,7 @@ def warn_of_copies(train: Store, sets: Mapping[str, Store], seconds: float | Non
     seconds: that the search may take; 0 leaves it out, None sets no limit. What would take longer is given up, after
              about a second, with a warning.
 
-    Pictures that are equal in every pixel are no matter of warning: the DataModule refuses them.
+    Pictures that are equal in every pixel are no matter of warning: the SRData refuses them.
     """
     if seconds == 0:
         return []

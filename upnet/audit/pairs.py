@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from upnet.audit.finding import Finding, some
-from upnet.data.sources.files import existing_folder, find_pictures, set_name
+from upnet.data.sources.files import existing_folder, find_images, folder_set_name
 from upnet.data.sources.folder import Folder
-from upnet.data.sources.pair_folders import PairFolders, hr_inside, pair_folders, refuse_pairs
+from upnet.data.sources.pair_folders import PairFolders, hr_inside, pair_folders, reject_lr_images
 
 _MARK = re.compile(r"[xX](\d+)$")
 _GUESSED = 100
@@ -53,11 +53,11 @@ def look(folder: str) -> Layout:
     if not pairs:
         source = Folder(str(root))
         below = hr_inside(root) or root
-        found = find_pictures(below, "Audit")
-        refuse_pairs(below, list(found.values()), "Audit")
+        found = find_images(below, "Audit")
+        reject_lr_images(below, list(found.values()), "Audit")
         return Layout(source.name, found)
-    found = find_pictures(pairs[0].hr, "Audit, HR")
-    return Layout(set_name(root), found, _by_scale(pairs[0], found))
+    found = find_images(pairs[0].hr, "Audit, HR")
+    return Layout(folder_set_name(root), found, _by_scale(pairs[0], found))
 
 
 def _by_scale(pair: PairFolders, hr: Mapping[str, Path]) -> dict[int, Mapping[str, Path]]:
@@ -74,7 +74,7 @@ def _by_scale(pair: PairFolders, hr: Mapping[str, Path]) -> dict[int, Mapping[st
 def _pictures(folder: Path) -> dict[str, Path]:
     """An empty folder holds no picture, which is a finding here and no mistake."""
     try:
-        return find_pictures(folder, "Audit, LR")
+        return find_images(folder, "Audit, LR")
     except ValueError:
         return {}
 

@@ -72,7 +72,7 @@ def run(options: argparse.Namespace) -> int:
     import torch
 
     from upnet.checkpoint import load_network
-    from upnet.data import build, open_sets
+    from upnet.data import build_store, open_sources
     from upnet.metrics import Protocol
     from upnet.study.diagnostics.measure import chosen, measure, print_table
     from upnet.utils.device import pick_device
@@ -82,8 +82,8 @@ def run(options: argparse.Namespace) -> int:
     device = pick_device(options.device)
     loaded = load_network(options.checkpoint, trust=options.trust)
     net = loaded.net.to(device).to(memory_format=torch.channels_last)
-    (source,) = open_sets(options.data, net.scale).values()
-    store = build(source, net.scale, options.cache_dir)
+    (source,) = open_sources(options.data, net.scale).values()
+    store = build_store(source, net.scale, options.cache_dir)
     # The crop is said, since it is the scale whatever the protocol's own would be.
     protocol = Protocol(options.protocol, crop=net.scale)
     values = measure(net, store, protocol, options.size, wanted)

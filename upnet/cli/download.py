@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from upnet.cli.startup import FAILED, OK, ctrl_c_raises
-from upnet.data.catalogue.base import Published, data_folder, published
+from upnet.data.catalogue.base import PublishedSet, data_folder, published_sets
 from upnet.data.catalogue.download import DownloadError
 from upnet.data.catalogue.install import complete, get
 from upnet.data.catalogue.layout import SCALES
@@ -20,11 +20,11 @@ from upnet.utils.paths import expand_user
 EXAMPLES = """\
 examples:
   upnet data download set5 set14
-  upnet data download div2k --scale 2          of the LR pictures, those of scale 2 only
+  upnet data download div2k --scale 2          of the LR images, those of scale 2 only
   upnet data download bsds --root /big/disk    then: python train.py data=bsds data.root=/big/disk
 
 A download that was broken off goes on where it was. Archives are checked by size and checksum where these are known,
-and unpacked beside their place, which nothing but whole sets of pictures gets to.
+and unpacked beside their place, which nothing but whole sets of images gets to.
 """
 
 
@@ -32,12 +32,12 @@ def add_parser(subparsers: Any) -> None:
     """Register `download` with argparse; its `run` takes the arguments and returns an exit code."""
     parser = subparsers.add_parser(
         "download",
-        help="get published sets of pictures",
-        description="Get published sets of pictures, check them and unpack them.",
+        help="get published sets of images",
+        description="Get published sets of images, check them and unpack them.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    sets = published()
+    sets = published_sets()
     parser.add_argument("names", nargs="+", metavar="NAME", choices=list(sets), help=", ".join(sets))
     parser.add_argument("--root", type=expand_user, metavar="FOLDER", help="where to put them (default: data/)")
     parser.add_argument(
@@ -46,7 +46,7 @@ def add_parser(subparsers: Any) -> None:
         action="append",
         default=[],
         choices=SCALES,
-        help="of the LR pictures, where they come in archives of their own; may be given more than once (default: all)",
+        help="of the LR images, where they come in archives of their own; may be given more than once (default: all)",
     )
     parser.add_argument("--mirror", type=_address, metavar="URL", help="take the archives from URL/NAME.zip instead")
     parser.add_argument("--keep", action="store_true", help="keep the archives in FOLDER/.download")
@@ -64,8 +64,8 @@ def run(options: argparse.Namespace) -> int:
         console.print(f"  {escape(text)}")
 
     for name in options.names:
-        chosen = published()[name]
-        console.print(f"[bold]{chosen.title}[/bold]: {chosen.count} pictures. {escape(chosen.licence)} {chosen.page}")
+        chosen = published_sets()[name]
+        console.print(f"[bold]{chosen.title}[/bold]: {chosen.count} images. {escape(chosen.licence)} {chosen.page}")
         try:
             get(chosen, root, say, options.scale, options.mirror, options.keep)
         except DownloadError as error:
@@ -74,11 +74,11 @@ def run(options: argparse.Namespace) -> int:
             continue
         found = chosen(str(root)).find()
         assert found is not None
-        console.print(escape(f"  {chosen.count} pictures are in {found[0]}\n\n  {_next(name, chosen, options.root)}\n"))
+        console.print(escape(f"  {chosen.count} images are in {found[0]}\n\n  {_next(name, chosen, options.root)}\n"))
     return FAILED if failed else OK
 
 
-def _next(name: str, chosen: type[Published], root: Path | None) -> str:
+def _next(name: str, chosen: type[PublishedSet], root: Path | None) -> str:
     where = f" {format_override('data.root', root)}" if root is not None else ""
     if chosen.training:
         return f"{script_command('train.py')} data={name}{where}"
@@ -95,11 +95,11 @@ def show_sets(options: argparse.Namespace) -> int:
     """Print every published set: what it is for, how large it is, what one may do with it, and whether it is there."""
     root = data_folder()
     table = Table(box=None, pad_edge=False)
-    for column, side in (("set", "left"), ("for", "left"), ("pictures", "right"), ("download", "right")):
+    for column, side in (("set", "left"), ("for", "left"), ("images", "right"), ("download", "right")):
         table.add_column(column, justify=side, no_wrap=True)  # pyright: ignore[reportArgumentType]
     table.add_column("terms")
     table.add_column(f"in {root}/")
-    for name, chosen in published().items():
+    for name, chosen in published_sets().items():
         use = "training" if chosen.training else "scoring"
         size = chosen.offers[0].weight if chosen.offers else "–"
         table.add_row(name, use, str(chosen.count), size, chosen.terms, _state(chosen, root))
@@ -109,7 +109,7 @@ def show_sets(options: argparse.Namespace) -> int:
     return OK
 
 
-def _state(chosen: type[Published], root: Path) -> str:
+def _state(chosen: type[PublishedSet], root: Path) -> str:
     try:
         found = chosen(str(root)).find()
     except ValueError:

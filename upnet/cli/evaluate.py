@@ -11,8 +11,7 @@ from rich.console import Console
 from upnet.checkpoint import Loaded, export, load_network
 from upnet.cli.app import refuse_other_scale
 from upnet.config import build
-from upnet.data import DataModule, Store, open_sets
-from upnet.data import build as build_store
+from upnet.data import SRData, Store, build_store, open_sources
 from upnet.evaluation.optional_output import illustrating
 from upnet.evaluation.results import Tally, read_json, results, write_csv, write_json
 from upnet.evaluation.scoring import by_baseline, check_protocol, score_method, score_sets
@@ -147,7 +146,7 @@ def _scored_pictures(results: Mapping[str, Any], data: DictConfig, max_pixels: i
     if not {"scale", "val_root"} <= results.keys():
         raise ValueError("the results don't say where the pictures are that were scored")
     scale = int(results["scale"])
-    sources = open_sets(results["val_root"], scale)
+    sources = open_sources(results["val_root"], scale)
     rounded_up = bool(data.lr_rounded_up)
     return {
         name: build_store(one, scale, data.cache_dir, max_pixels=max_pixels, lr_rounded_up=rounded_up)
@@ -224,7 +223,7 @@ def _write(
 
 def _test_sets(config: DictConfig) -> dict[str, Store]:
     data = build(config.data)
-    assert isinstance(data, DataModule)
+    assert isinstance(data, SRData)
     return data.test_sets()
 
 

@@ -1,4 +1,4 @@
-"""What torch's loaders read: the training stream by step, and the pictures of a set one by one."""
+"""What torch's loaders read: the training stream by step, and the images of a set one by one."""
 
 import signal
 import time
@@ -11,43 +11,43 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from torch.utils.data import Sampler as Order
 
-from upnet.data.sampler import Sampler
+from upnet.data.crop_sampler import CropSampler
 from upnet.data.store import Store
 
 
-class Stream(Dataset[dict[str, Tensor]]):
+class CropDataset(Dataset[dict[str, Tensor]]):
     """The training stream as a dataset whose index is the step: one item is one whole batch."""
 
-    def __init__(self, sampler: Sampler, rank: int, world: int) -> None:
+    def __init__(self, sampler: CropSampler, rank: int, world_size: int) -> None:
         self.sampler = sampler
         self.rank = rank
-        self.world = world
+        self.world_size = world_size
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
-        return self.sampler.batch(index, self.rank, self.world)
+        return self.sampler.batch(index, self.rank, self.world_size)
 
 
-class Plans(Dataset[dict[str, Tensor]]):
+class CropPlanDataset(Dataset[dict[str, Tensor]]):
     """The training stream as numbers, {"plan": (B, 2, 3) int64}, for crops that a GPU cuts.
 
     pin: whether they are in pinned memory. All plans of a block are pinned together, which takes less time.
     """
 
-    def __init__(self, sampler: Sampler, rank: int, world: int, pin: bool = False) -> None:
+    def __init__(self, sampler: CropSampler, rank: int, world_size: int, pin: bool = False) -> None:
         self.sampler = sampler
-        self.rows = sampler.rows(rank, world)
+        self.rows = sampler.rank_rows(rank, world_size)
         self.pin = pin
         self._block: tuple[int, Tensor] | None = None
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         block, within = self.sampler.block(index)
         if self._block is None or self._block[0] != block:
-            plans = self.sampler.plans(block)
+            plans = self.sampler.block_plans(block)
             self._block = block, plans.pin_memory() if self.pin else plans
         return {"plan": self._block[1][within, self.rows]}
 
 
-class StepOrder(Order[int]):
+class StepSampler(Order[int]):
     """start, start + 1, …, total − 1. Its length is the total, since Lightning counts what was done before as well."""
 
     def __init__(self, start: int, total: int) -> None:
@@ -61,13 +61,13 @@ class StepOrder(Order[int]):
         return iter(range(self.start, self.total))
 
 
-class StreamLoader(DataLoader[dict[str, Tensor]]):
+class TrainLoader(DataLoader[dict[str, Tensor]]):
     """A loader with nothing to remember: where it stands is the trainer's step. By its methods Lightning knows.
 
-    `waited` counts the seconds in which training waited for a batch.
+    `wait_seconds` counts the seconds in which training wait_seconds for a batch.
     """
 
-    waited = 0.0
+    wait_seconds = 0.0
 
     def __iter__(self) -> Iterator[dict[str, Tensor]]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """The batches, and on the way the clock."""
@@ -84,7 +84,7 @@ class StreamLoader(DataLoader[dict[str, Tensor]]):
             except StopIteration:
                 return
             finally:
-                self.waited += time.perf_counter() - start
+                self.wait_seconds += time.perf_counter() - start
             yield batch
 
     def state_dict(self) -> dict[str, Any]:
@@ -95,7 +95,7 @@ class StreamLoader(DataLoader[dict[str, Tensor]]):
         """Nothing to restore."""
 
 
-def leave_signals_to_training(worker: int) -> None:
+def ignore_signals(worker: int) -> None:
     """In a worker: ignore what asks training to end, which saves first and needs batches until then.
 
     A terminal sends Ctrl-C, and a scheduler its signals, to every process of a run. Workers end with their parent.
@@ -105,14 +105,14 @@ def leave_signals_to_training(worker: int) -> None:
             signal.signal(getattr(signal, name), signal.SIG_IGN)
 
 
-class Share(Order[int]):
-    """The pictures of one set that fall to one process, where the pictures of several sets are dealt out in turn.
+class RankSubset(Order[int]):
+    """The images of one set that fall to one process, where the images of several sets are dealt out in orientation.
 
-    pictures: of the set; before: of the sets that come before it.
+    images: of the set; before: of the sets that come before it.
     """
 
-    def __init__(self, pictures: int, before: int, rank: int, world: int) -> None:
-        self.mine = [index for index in range(pictures) if (before + index) % world == rank]
+    def __init__(self, images: int, before: int, rank: int, world_size: int) -> None:
+        self.mine = [index for index in range(images) if (before + index) % world_size == rank]
 
     def __len__(self) -> int:
         return len(self.mine)
@@ -121,10 +121,10 @@ class Share(Order[int]):
         return iter(self.mine)
 
 
-class Pictures(Dataset[dict[str, Any]]):
-    """A set's pictures: {"name": str, "lr": (3, h, w) uint8, "hr": (3, H, W) uint8, "index": int, "grey": bool}.
+class StoreDataset(Dataset[dict[str, Any]]):
+    """A set's images: {"name": str, "lr": (3, h, w) uint8, "hr": (3, H, W) uint8, "index": int, "grey": bool}.
 
-    "grey" tells pictures of a single channel, which is repeated here.
+    "grey" tells images of a single channel, which is repeated here.
     """
 
     def __init__(self, store: Store) -> None:
@@ -140,6 +140,6 @@ class Pictures(Dataset[dict[str, Any]]):
         return {"name": self.store.names[index], "lr": lr, "hr": hr, "index": index, "grey": self.store.grey[index]}
 
 
-def _planes(picture: np.ndarray) -> Tensor:
+def _planes(image: np.ndarray) -> Tensor:
     """A copy of (H, W, 3) as (3, H, W)."""
-    return torch.from_numpy(np.array(picture.transpose(2, 0, 1), order="C"))
+    return torch.from_numpy(np.array(image.transpose(2, 0, 1), order="C"))

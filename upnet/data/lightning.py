@@ -1,4 +1,4 @@
-"""What Lightning asks of the pictures of a run: loaders for the stage at hand, and crops that a GPU cuts itself."""
+"""What Lightning asks of the images of a run: loaders for the stage at hand, and crops that a GPU cuts itself."""
 
 from typing import Any
 
@@ -8,20 +8,28 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from upnet.data.datamodule import DataModule
-from upnet.data.datasets import Pictures, Plans, Share, StepOrder, Stream, StreamLoader, leave_signals_to_training
+from upnet.data.datasets import (
+    CropDataset,
+    CropPlanDataset,
+    RankSubset,
+    StepSampler,
+    StoreDataset,
+    TrainLoader,
+    ignore_signals,
+)
+from upnet.data.sr_data import SRData
 from upnet.data.store import Store
 
 SHARE = 0.5
-"""Of a GPU's free memory, what pictures may take; the rest is the network's."""
+"""Of a GPU's free memory, what images may take; the rest is the network's."""
 
 
-class Resident:
-    """A whole store in the memory of a device. Crops come out as `Sampler.batch` cuts them, bit for bit.
+class GPUStore:
+    """A whole store in the memory of a device. Crops come out as `CropSampler.batch` cuts them, bit for bit.
 
     All batches are cut into the same memory, where a recorded step reads them: a batch is overwritten by the next one.
 
-    store:  the pictures, copied once.
+    store:  the images, copied once.
     patch:  side of the LR crops in pixels.
     device: where they go.
     """
@@ -36,7 +44,7 @@ class Resident:
         }
 
     def batch(self, plan: Tensor) -> dict[str, Tensor]:
-        """The crops of a plan, (B, 2, 3) int64 as `Sampler.plan` makes it, on this device: what `Sampler.batch` gives.
+        """The crops of a plan, (B, 2, 3) int64 on this device as `CropSampler.plan` makes it.
 
         A small network leaves a GPU waiting for the next kernel, so these are few.
         """
@@ -54,7 +62,7 @@ class Resident:
 
 
 def fits(store: Store, device: torch.device) -> bool:
-    """Whether the pictures take no more than their share of a GPU's free memory."""
+    """Whether the images take no more than their share of a GPU's free memory."""
     free, _ = torch.cuda.mem_get_info(device)
     return store.pixels.nbytes <= SHARE * free
 
@@ -63,67 +71,68 @@ ENDLESS = 1 << 40
 """Batches of an epoch that nothing but the clock ends."""
 
 
-class Feed(pl.LightningDataModule):
-    """A run's pictures for Lightning. It stands apart so that scoring and upscaling start without importing Lightning.
+class SRDataModule(pl.LightningDataModule):
+    """A run's images for Lightning. It stands apart so that scoring and upscaling start without importing Lightning.
 
-    data: the pictures.
+    data: the images.
     """
 
-    def __init__(self, data: DataModule) -> None:
+    def __init__(self, data: SRData) -> None:
         super().__init__()
         self.data = data
-        self._resident: Resident | None = None
+        self._resident: GPUStore | None = None
 
     def setup(self, stage: str) -> None:
-        """Decode what training needs, and check it. Raises ValueError as DataModule.prepare does."""
+        """Decode what training needs, and check it. Raises ValueError as SRData.prepare does."""
         if stage == "fit":
-            self.data.prepare(*self._share())
+            self.data.prepare(self._share()[1])
 
-    def train_dataloader(self) -> StreamLoader:
+    def train_dataloader(self) -> TrainLoader:
         """The batches from the trainer's current step to the end of training."""
-        rank, world = self._share()
+        rank, world_size = self._share()
         total = self._batches()
-        order = StepOrder(_resume(self.trainer, total), total)
+        order = StepSampler(_resume(self.trainer, total), total)
         device = torch.device("cpu") if self.trainer is None else self.trainer.strategy.root_device
         self._resident = self._reside(device)
         sampler, pin = self.data.sampler(), device.type == "cuda"
         if self._resident is None:
-            stream = Stream(sampler, rank, world)
+            stream = CropDataset(sampler, rank, world_size)
         else:
-            stream = Plans(sampler, rank, world, pin and self.data.workers == 0)
-        return StreamLoader(
+            stream = CropPlanDataset(sampler, rank, world_size, pin and self.data.workers == 0)
+        return TrainLoader(
             stream,
             batch_size=None,
             sampler=order,
             num_workers=self.data.workers,
-            worker_init_fn=leave_signals_to_training,
+            worker_init_fn=ignore_signals,
             pin_memory=pin and (self._resident is None or self.data.workers > 0),
             persistent_workers=self.data.workers > 0,
         )
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
-        """Cut the crops that a plan tells of, where the pictures lie on the GPU."""
+        """Cut the crops that a plan tells of, where the images lie on the GPU."""
         return self._resident.batch(batch["plan"]) if self._resident is not None and "plan" in batch else batch
 
     def val_dataloader(self) -> list[DataLoader[dict[str, Any]]]:
-        """One loader per validation set, picture by picture: see Pictures. Several processes share the pictures out."""
+        """One loader per validation set, image by image: see StoreDataset. Several processes share the images out."""
         stores = list(self.data.val_sets().values())
-        rank, world = self._share()
-        if sum(map(len, stores)) < world:
-            # Lightning skips a validation without pictures, and the others would wait for that process for ever.
-            rank, world = 0, 1
+        rank, world_size = self._share()
+        if sum(map(len, stores)) < world_size:
+            # Lightning skips a validation without images, and the others would wait for that process for ever.
+            rank, world_size = 0, 1
         before = [sum(map(len, stores[:number])) for number in range(len(stores))]
         return [
-            _pictures(store, Share(len(store), start, rank, world)) for store, start in zip(stores, before, strict=True)
+            _images(store, RankSubset(len(store), start, rank, world_size))
+            for store, start in zip(stores, before, strict=True)
         ]
 
-    def _reside(self, device: torch.device) -> Resident | None:
-        """The training pictures on the GPU that trains, where they shall be and can be."""
+    def _reside(self, device: torch.device) -> GPUStore | None:
+        """The training images on the GPU that trains, where they shall be and can be."""
         self.data.check_device(device.type)
         if self.data.device == "cpu" or device.type != "cuda":
             return None
         store = self.data.train_store()
-        return Resident(store, self.data.patch, device) if self.data.device == "gpu" or fits(store, device) else None
+        return GPUStore(store, self.data.patch, device) if self.data.device == "gpu" or fits(store, device) else None
 
     def _share(self) -> tuple[int, int]:
         """This process's rank, and how many there are."""
@@ -137,8 +146,8 @@ class Feed(pl.LightningDataModule):
         return steps * self.trainer.accumulate_grad_batches if steps > 0 else ENDLESS
 
 
-def _pictures(store: Store, order: Share | None = None) -> DataLoader[dict[str, Any]]:
-    return DataLoader(Pictures(store), batch_size=None, sampler=order)
+def _images(store: Store, order: RankSubset | None = None) -> DataLoader[dict[str, Any]]:
+    return DataLoader(StoreDataset(store), batch_size=None, sampler=order)
 
 
 def _resume(trainer: pl.Trainer | None, total: int) -> int:

@@ -1,4 +1,4 @@
-"""The store: pictures decoded once into one flat file of uint8, HR beside LR, memory-mapped.
+"""The store: images decoded once into one flat file of uint8, HR beside LR, memory-mapped.
 
 FOLDER/pictures.bin   HR of picture 0 (H, W, 3), LR of picture 0 (h, w, 3), HR of picture 1, …
 FOLDER/index.json     what lies where, with checksums
@@ -27,19 +27,19 @@ class DamagedStoreError(ValueError):
 
 
 class Store:
-    """Pairs of HR and LR pictures of one scale, read-only.
+    """Pairs of HR and LR images of one scale, read-only.
 
     folder:   where it lies, as upnet.data.build leaves it.
     name:     of the source it was made from.
     scale:    HR height / LR height.
-    names:    of the pictures, sorted, as `upnet.utils.printable` makes them text.
-    sizes:    (H, W) of the HR pictures; those of LR are an exact `scale`-th.
-    digests:  SHA-256 of each decoded HR picture before it was cropped, whatever its file format.
-    digest:   SHA-256 over the pixels of all HR and LR pictures, in order.
-    grey:     which pictures have a single channel: their three are equal in every pixel.
-    lr_from:  "files" where LR pictures came with the HR ones, "imresize" where they were made here, or "both".
+    names:    of the images, sorted, as `upnet.utils.printable` makes them text.
+    sizes:    (H, W) of the HR images; those of LR are an exact `scale`-th.
+    digests:  SHA-256 of each decoded HR image before it was cropped, whatever its file format.
+    digest:   SHA-256 over the pixels of all HR and LR images, in order.
+    grey:     which images have a single channel: their three are equal in every pixel.
+    lr_from:  "files" where LR images came with the HR ones, "imresize" where they were made here, or "both".
     lr_rounded_up: whether LR files had HR / scale pixels rounded up, and were cropped.
-    left_out: (name, reason) of the pictures that could not be read.
+    left_out: (name, reason) of the images that could not be read.
 
     Raises DamagedStoreError, a ValueError, where the folder holds no intact store.
     """
@@ -47,20 +47,18 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self.folder = Path(folder)
         index = _read_index(self.folder / INDEX)
-        pictures: Sequence[Mapping[str, Any]] = index["pictures"]
+        images: Sequence[Mapping[str, Any]] = index["pictures"]
         self.name: str = index["name"]
         self.scale: int = index["scale"]
         self.digest: str = index["digest"]
-        self.names: list[str] = [printable_name(picture["name"]) for picture in pictures]
-        self.sizes: list[tuple[int, int]] = [(picture["size"][0], picture["size"][1]) for picture in pictures]
-        self.digests: list[str] = [picture["digest"] for picture in pictures]
-        self.grey: list[bool] = [picture["grey"] for picture in pictures]
+        self.names: list[str] = [printable_name(image["name"]) for image in images]
+        self.sizes: list[tuple[int, int]] = [(image["size"][0], image["size"][1]) for image in images]
+        self.digests: list[str] = [image["digest"] for image in images]
+        self.grey: list[bool] = [image["grey"] for image in images]
         self.lr_from: str = index["lr_from"]
         self.lr_rounded_up: bool = index.get("lr_rounded_up", False)
-        self.left_out: list[tuple[str, str]] = [
-            (printable_name(name), escape_unprintable(reason)) for name, reason in index["left_out"]
-        ]
-        self._checks: list[str] = [picture["check"] for picture in pictures]
+        self.skipped: list[tuple[str, str]] = [(printable_name(name), escape_unprintable(reason)) for name, reason in index["left_out"]]
+        self._checks: list[str] = [image["check"] for image in images]
         ends = np.cumsum([0] + [_pair_bytes(size, self.scale) for size in self.sizes])
         self._offsets: list[int] = ends.tolist()
         self._bytes = _map(self.folder / PIXELS, self._offsets[-1])
@@ -73,28 +71,28 @@ class Store:
         return Store, (self.folder,)  # a worker process maps the file itself
 
     def __repr__(self) -> str:
-        return f"Store({self.name!r}, scale={self.scale}, pictures={len(self)}, folder={str(self.folder)!r})"
+        return f"Store({self.name!r}, scale={self.scale}, images={len(self)}, folder={str(self.folder)!r})"
 
     def hr(self, index: int) -> np.ndarray:
-        """A read-only view of an HR picture, (H, W, 3) uint8."""
+        """A read-only view of an HR image, (H, W, 3) uint8."""
         height, width = self.sizes[index]
         start = self._offsets[index]
         return self._bytes[start : start + height * width * 3].reshape(height, width, 3)
 
     def lr(self, index: int) -> np.ndarray:
-        """A read-only view of an LR picture, (H / scale, W / scale, 3) uint8."""
+        """A read-only view of an LR image, (H / scale, W / scale, 3) uint8."""
         height, width = self.sizes[index]
         start = self._offsets[index] + height * width * 3
         return self._bytes[start : self._offsets[index + 1]].reshape(height // self.scale, width // self.scale, 3)
 
     @property
     def pixels(self) -> np.ndarray:
-        """Everything, (bytes,) uint8, as the file has it: HR and LR picture by picture."""
+        """Everything, (bytes,) uint8, as the file has it: HR and LR image by image."""
         return self._bytes
 
     @property
-    def starts(self) -> list[int]:
-        """Where in `pixels` each HR picture starts; its LR picture follows it."""
+    def hr_offsets(self) -> list[int]:
+        """Where in `pixels` each HR image starts; its LR image follows it."""
         return self._offsets[:-1]
 
     def verify(self) -> None:

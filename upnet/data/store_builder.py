@@ -1,4 +1,4 @@
-"""A store made of a source's pictures: decoded by several threads, written aside, and renamed when it is whole."""
+"""A store made of a source's images: decoded by several threads, written aside, and renamed when it is whole."""
 
 import hashlib
 import json
@@ -15,7 +15,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from tqdm import tqdm
 
-from upnet.data.sources.base import Entry
+from upnet.data.sources.base import ImageEntry
 from upnet.data.store import FORMAT, INDEX, PIXELS, write_index
 from upnet.imaging.imresize import imresize
 from upnet.imaging.reading import BrokenPictureError
@@ -25,9 +25,9 @@ RESIZING = "imresize, bicubic a=-0.5, antialiased, border symmetric, uint8"
 
 
 class Pair(NamedTuple):
-    """A decoded picture: hr (H, W, 3), lr (H / scale, W / scale, 3), uint8.
+    """A decoded image: hr (H, W, 3), lr (H / scale, W / scale, 3), uint8.
 
-    digest:     of the HR picture as it was read.
+    digest:     of the HR image as it was read.
     made:       whether LR was made here, rather than read from a file of its own.
     rounded_up: whether the LR file had HR / scale pixels rounded up.
     """
@@ -39,13 +39,13 @@ class Pair(NamedTuple):
     rounded_up: bool = False
 
 
-def read_pair(entry: Entry, scale: int, max_pixels: int | None = None, lr_rounded_up: bool = False) -> Pair:
-    """Decode one picture and its LR, made from the whole HR picture where the source has none.
+def read_pair(entry: ImageEntry, scale: int, max_pixels: int | None = None, lr_rounded_up: bool = False) -> Pair:
+    """Decode one image and its LR, made from the whole HR image where the source has none.
 
     lr_rounded_up: accept LR of HR / scale pixels rounded up. Its last row and column, which lie partly beyond HR, are
                    cut off, as is what HR has beyond a multiple of the scale.
 
-    Raises ValueError, naming the picture, where it cannot be read, where it is smaller than one LR pixel, and where LR
+    Raises ValueError, naming the image, where it cannot be read, where it is smaller than one LR pixel, and where LR
     isn't HR / scale.
     """
     hr = entry.read(max_pixels)
@@ -53,7 +53,7 @@ def read_pair(entry: Entry, scale: int, max_pixels: int | None = None, lr_rounde
     lr = entry.read_lr(scale, max_pixels)
     height, width = (side // scale for side in hr.shape[:2])
     if min(height, width) < 1:
-        raise ValueError(f"{entry.name}: a picture of {_size(hr)} pixels is too small for scale {scale}")
+        raise ValueError(f"{entry.name}: an image of {_size(hr)} pixels is too small for scale {scale}")
     if lr is None:
         hr = hr[: scale * height, : scale * width]
         lr = imresize(hr, Fraction(1, scale), border="symmetric")
@@ -74,7 +74,7 @@ def _is_rounded_up(hr: np.ndarray, lr: np.ndarray, scale: int) -> bool:
 
 
 def _cure(hr: np.ndarray, lr: np.ndarray, scale: int) -> str:
-    """What can be done about an LR picture of another size."""
+    """What can be done about an LR image of another size."""
     if _is_rounded_up(hr, lr, scale):
         return (
             ", which is rounded up; data.lr_rounded_up=true accepts that, and crops HR to a multiple of the scale and "
@@ -82,12 +82,12 @@ def _cure(hr: np.ndarray, lr: np.ndarray, scale: int) -> str:
         )
     ratio = round(hr.shape[0] / lr.shape[0])
     if ratio not in (0, scale) and _is_rounded_up(hr, lr, ratio):
-        return f", as for scale={ratio}; take that scale, or the LR pictures of this one"
+        return f", as for scale={ratio}; take that scale, or the LR images of this one"
     return "; make LR again from HR, or crop HR to the part that LR shows"
 
 
-def _size(picture: np.ndarray) -> str:
-    return f"{picture.shape[0]}×{picture.shape[1]}"
+def _size(image: np.ndarray) -> str:
+    return f"{image.shape[0]}×{image.shape[1]}"
 
 
 In = TypeVar("In")
@@ -95,18 +95,18 @@ Out = TypeVar("Out")
 
 
 @dataclass(frozen=True)
-class Making:
+class StoreBuilder:
     """What a store is made of, and how.
 
     name:        of the source.
-    skip_broken: leave unreadable pictures out, instead of refusing the whole source.
-    max_pixels:  larger pictures count as unreadable.
+    skip_broken: leave unreadable images out, instead of refusing the whole source.
+    max_pixels:  larger images count as unreadable.
     workers:     threads that decode.
     lr_rounded_up: accept LR of HR / scale pixels rounded up; see read_pair.
     """
 
     name: str
-    entries: Sequence[Entry]
+    entries: Sequence[ImageEntry]
     scale: int
     skip_broken: bool
     max_pixels: int | None
@@ -116,7 +116,7 @@ class Making:
     def key(self) -> str:
         """A hash of everything that the content of the store depends on; what is too large may have been left out."""
 
-        def fingerprint(entry: Entry) -> str:
+        def fingerprint(entry: ImageEntry) -> str:
             try:
                 return entry.fingerprint(self.scale)
             except BrokenPictureError:
@@ -143,7 +143,7 @@ class Making:
             part.rename(folder)
         except OSError as error:
             raise ValueError(
-                f"The decoded pictures of {self.name} cannot be written to {folder.parent}: {error.strerror or error}; "
+                f"The decoded images of {self.name} cannot be written to {folder.parent}: {error.strerror or error}; "
                 "name a folder with room by data.cache_dir=FOLDER"
             ) from error
         finally:
@@ -151,13 +151,13 @@ class Making:
 
     def _fill(self, part: Path) -> None:
         """Write pictures.bin and index.json."""
-        pictures: list[dict[str, object]] = []
+        images: list[dict[str, object]] = []
         left_out: list[tuple[str, str]] = []
         made: set[bool] = set()
         rounded_up = False
         whole = hashlib.sha256()
 
-        def decode(entry: Entry) -> tuple[Entry, Pair | BrokenPictureError]:
+        def decode(entry: ImageEntry) -> tuple[ImageEntry, Pair | BrokenPictureError]:
             try:
                 return entry, read_pair(entry, self.scale, self.max_pixels, self.lr_rounded_up)
             except BrokenPictureError as error:
@@ -169,7 +169,7 @@ class Making:
                 ready,
                 f"Preparing {self.name} ×{self.scale}",
                 len(self.entries),
-                unit="picture",
+                unit="image",
                 leave=False,
                 disable=None,
             ):
@@ -185,18 +185,18 @@ class Making:
                     file.write(plane)
                 size = pair.hr.shape[:2]
                 told = {"name": entry.name, "size": size, "digest": pair.digest, "check": check.hexdigest()}
-                pictures.append({**told, "grey": _is_grey(pair.hr)})
+                images.append({**told, "grey": _is_grey(pair.hr)})
                 made.add(pair.made)
                 rounded_up |= pair.rounded_up
                 whole.update(f"{size} {check.hexdigest()}\n".encode())
             file.flush()
             os.fsync(file.fileno())
-        if not pictures:
+        if not images:
             raise ValueError(
-                f"{self.name}: none of its {len(self.entries)} pictures can be read; the first: {left_out[0][1]}"
+                f"{self.name}: none of its {len(self.entries)} images can be read; the first: {left_out[0][1]}"
             )
         content: dict[str, object] = {"name": self.name, "scale": self.scale, "digest": whole.hexdigest()}
-        content |= {"pictures": pictures, "left_out": left_out}
+        content |= {"pictures": images, "left_out": left_out}
         content["lr_from"] = "both" if len(made) > 1 else "imresize" if made.pop() else "files"
         content["lr_rounded_up"] = rounded_up
         write_index(part / INDEX, {**content, "written": (part / PIXELS).stat().st_mtime_ns})
@@ -218,6 +218,6 @@ def _in_order(pool: ThreadPoolExecutor, call: Callable[[In], Out], items: Sequen
         yield waiting.popleft().result()
 
 
-def _is_grey(picture: np.ndarray) -> bool:
+def _is_grey(image: np.ndarray) -> bool:
     """Whether the three channels of (H, W, 3) are one. The pixels tell, and not the file, so that they alone decide."""
-    return all(bool((row[:, :1] == row[:, 1:]).all()) for row in picture)
+    return all(bool((row[:, :1] == row[:, 1:]).all()) for row in image)

@@ -10,7 +10,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from upnet.data import Store
-from upnet.data.datasets import Pictures
+from upnet.data.datasets import StoreDataset
 from upnet.evaluation.results import Tally
 from upnet.inference.enlarge import enlarge, x8
 from upnet.inference.tiling import Tiling
@@ -117,7 +117,7 @@ def score_method(
     bicubic = by_baseline("bicubic", scale)
     for dataset, store in sets.items():
         tally = begin(dataset, store, protocol)
-        pictures = Pictures(store)
+        pictures = StoreDataset(store)
         bar = tqdm(range(len(pictures)), desc=dataset, unit="picture", leave=False, disable=None)
         for item in (pictures[index] for index in bar):
             lr, hr = item["lr"].to(device), item["hr"].to(device)

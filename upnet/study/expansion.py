@@ -11,10 +11,11 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from upnet.audit.leakage import warn_of_copies
 from upnet.cli.app import CONFIGS, apply_target_overrides
 from upnet.config import build, check
 from upnet.config.schema import TrainSettings
-from upnet.data import DataModule
+from upnet.data import SRData
 from upnet.models import EncoderDecoder
 from upnet.models.complexity import multiply_adds, parameters
 from upnet.study.cells import Cell, hashed
@@ -156,8 +157,9 @@ class Planner:
         key = json.dumps(content, sort_keys=True)
         if key not in self._pictures:
             data = build(config.data)
-            assert isinstance(data, DataModule)
+            assert isinstance(data, SRData)
             data.prepare()
+            warn_of_copies(data.train_store(), data.val_sets(), data.copy_check)
             sets = {f"validation {name}": store.digest for name, store in data.val_sets().items()}
             self._pictures[key] = {"train": data.train_store().digest, **sets}
         return self._pictures[key]

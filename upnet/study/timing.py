@@ -9,7 +9,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from upnet.config import build
-from upnet.data import DataModule, Feed
+from upnet.data import SRData, SRDataModule
 from upnet.study.plan import Seconds
 from upnet.training.factory import accelerator_of, build_task, build_trainer
 from upnet.utils.allocator import retain_malloc_blocks
@@ -60,14 +60,14 @@ def rehearse(config: DictConfig) -> Seconds:
         config.trainer.max_steps = config.steps
     OmegaConf.update(config, "trainer.log_every_n_steps", 10**9, force_add=True)
     data = build(config.data)
-    assert isinstance(data, DataModule)
+    assert isinstance(data, SRData)
     model = OmegaConf.to_container(config.model)
     assert isinstance(model, dict)
     task = build_task(config, {str(key): value for key, value in model.items()}, {})
     trainer, clock = build_trainer(config), _Clock()
     trainer.limit_val_batches = 1
     trainer.callbacks.append(clock)  # pyright: ignore[reportAttributeAccessIssue]
-    trainer.fit(task, datamodule=Feed(data))
+    trainer.fit(task, datamodule=SRDataModule(data))
     per_step = config.trainer.accumulate_grad_batches
     steps = clock.ends[per_step - 1 :: per_step]
     durations = [later - earlier for earlier, later in zip(steps[warmup - 1 :], steps[warmup:], strict=False)]

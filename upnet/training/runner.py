@@ -13,9 +13,10 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import Logger, TensorBoardLogger
 
+from upnet.audit.leakage import warn_of_copies
 from upnet.cli.app import InterruptedRunError
 from upnet.config import build
-from upnet.data import DataModule, Feed
+from upnet.data import SRData, SRDataModule
 from upnet.evaluation.figures import draw_comparison
 from upnet.evaluation.optional_output import illustrating
 from upnet.evaluation.results import results, write_json
@@ -67,12 +68,14 @@ def train(config: DictConfig) -> dict[str, Any]:
     pl.seed_everything(config.seed, workers=True, verbose=False)
 
     data = build(config.data)
-    assert isinstance(data, DataModule)
+    assert isinstance(data, SRData)
     task = build_task(config, {str(key): value for key, value in model.items()}, settings)
     trainer = build_trainer(config)
     data.check_device(trainer.strategy.root_device.type)
     task.recorder.check_device(trainer.strategy.root_device)
-    data.prepare(trainer.global_rank, trainer.world_size)
+    data.prepare(trainer.world_size)
+    if trainer.is_global_zero:
+        warn_of_copies(data.train_store(), data.val_sets(), data.copy_check)
     check_sizes(data.val_sets(), task.net.scale, task.protocol)
     if resume is None:
         task.net.warm_start()
@@ -89,7 +92,7 @@ def train(config: DictConfig) -> dict[str, Any]:
                 malloc_trim()
 
 
-def _run(config: DictConfig, task: Task, trainer: pl.Trainer, data: DataModule, resume: Path | None) -> dict[str, Any]:
+def _run(config: DictConfig, task: Task, trainer: pl.Trainer, data: SRData, resume: Path | None) -> dict[str, Any]:
     """What writes into the run's folder."""
     folder = Path(config.run_dir)
     step = None if resume is None else first_step(resume, task, trainer)
@@ -101,7 +104,7 @@ def _run(config: DictConfig, task: Task, trainer: pl.Trainer, data: DataModule, 
 
     started = time.perf_counter()
     with refusals_of_lightning():
-        trainer.fit(task, datamodule=Feed(data), ckpt_path=resume, weights_only=True)
+        trainer.fit(task, datamodule=SRDataModule(data), ckpt_path=resume, weights_only=True)
     signal = next((call.signal for call in trainer.callbacks if isinstance(call, SaveAtInterrupt)), 0)  # pyright: ignore[reportAttributeAccessIssue]
     if signal and task.global_step < config.steps:
         last = next((call.last for call in trainer.callbacks if isinstance(call, Checkpoints)), None)  # pyright: ignore[reportAttributeAccessIssue]
@@ -167,7 +170,7 @@ def write_config(config: DictConfig, folder: Path, trainer: pl.Trainer) -> None:
             logger.experiment.add_text("config", "\n".join(f"    {line}" for line in text.splitlines()))
 
 
-def conclude(config: DictConfig, task: Task, trainer: pl.Trainer, data: DataModule, minutes: float) -> dict[str, Any]:
+def conclude(config: DictConfig, task: Task, trainer: pl.Trainer, data: SRData, minutes: float) -> dict[str, Any]:
     """The last scores as results.json, a table, hyperparameters in the loggers, a picture, and what to do next.
 
     results.json comes first; what illustrates it may fail, and is then a warning. The picture is written last, and is
@@ -228,7 +231,7 @@ def _log_remarks(logger: Logger, content: Mapping[str, Any], step: int) -> None:
                 logger.experiment.add_text(f"{name}/means", told["remark"], step)
 
 
-def _draw(task: Task, data: DataModule, content: Mapping[str, Any], folder: Path) -> None:
+def _draw(task: Task, data: SRData, content: Mapping[str, Any], folder: Path) -> None:
     """The comparison image, or the reason why there is none."""
     (folder / NOT_DRAWN).unlink(missing_ok=True)
     with illustrating("the comparison image") as drawn, torch.no_grad():

@@ -15,10 +15,10 @@ from support import CONFIGS, ROOT, Compose
 from upnet.config import build as build_config
 from upnet.config import check
 from upnet.config.schema import EvaluateSettings, TrainSettings
-from upnet.data import DataModule, build, open_sets
+from upnet.data import SRData, build_store, open_sources
 from upnet.data import catalogue as package
 from upnet.data.catalogue import BSD100, BSDS, DIV2K, DIV2KValid, Flickr2K, Manga109, Set5, Set14, Urban100
-from upnet.data.catalogue.base import Published, published
+from upnet.data.catalogue.base import PublishedSet, published_sets
 
 Noise = Callable[..., np.ndarray]
 IMAGES = ROOT.parent / "shared" / "images"
@@ -27,7 +27,7 @@ with_images = pytest.mark.skipif(not IMAGES.is_dir(), reason="the shared photogr
 
 
 def _save(root: Path, *names: str, scale: int = 1) -> None:
-    """Pictures of 24 × 36 pixels, or as many times smaller."""
+    """Images of 24 × 36 pixels, or as many times smaller."""
     for name in names:
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -35,25 +35,25 @@ def _save(root: Path, *names: str, scale: int = 1) -> None:
         Image.fromarray(pixels).save(path)
 
 
-def _found(source: Published, scale: int = 2) -> dict[str, bool]:
-    """Name -> whether it has an LR picture of its own."""
+def _found(source: PublishedSet, scale: int = 2) -> dict[str, bool]:
+    """Name -> whether it has an LR image of its own."""
     source.check(scale)
-    return {entry.name: entry.read_lr(scale) is not None for entry in source.pictures()}
+    return {entry.name: entry.read_lr(scale) is not None for entry in source.images()}
 
 
 def test_every_module_is_a_set_with_a_yaml_of_its_name() -> None:
     modules = {path.stem for path in Path(package.__file__).parent.glob("*.py")}
-    modules -= {"__init__", "base", "layout", "offers", "registry"}
-    assert set(published()) == modules
-    for key, chosen in published().items():
+    modules -= {"__init__", "base", "layout", "archives", "download", "install", "unpack"}
+    assert set(published_sets()) == modules
+    for key, chosen in published_sets().items():
         yaml = (CONFIGS / "data" / f"{key}.yaml").read_text(encoding="utf-8")
         assert f"_target_: upnet.data.catalogue.{chosen.__name__}\n" in yaml
         assert ("train: null" in yaml) is not chosen.training
 
 
-@pytest.mark.parametrize("key", sorted(published()))
+@pytest.mark.parametrize("key", sorted(published_sets()))
 def test_the_facts_of_a_set_are_well_formed(key: str) -> None:
-    chosen = published()[key]
+    chosen = published_sets()[key]
     assert chosen.page.startswith("http")
     assert chosen.licence.endswith(".")
     assert bool(chosen.offers) is not bool(chosen.by_hand)
@@ -89,8 +89,8 @@ def test_a_benchmark_is_found_as_it_is_handed_round(tmp_path: Path, layout: str,
     _save(tmp_path / "Set14", "HR/other.png")
     source = Set5(str(tmp_path / place if named else tmp_path))
     assert _found(source) == {"a": bool(small), "b": bool(small)}
-    assert source.home == tmp_path / place
-    store = build(source, 2, tmp_path / "c")
+    assert source.folder == tmp_path / place
+    store = build_store(source, 2, tmp_path / "c")
     assert store.name == "Set5"
     assert [store.lr(number).shape for number in range(2)] == [(12, 18, 3)] * 2
 
@@ -118,7 +118,7 @@ def test_div2k_is_told_from_its_validation_pictures(tmp_path: Path, around: str)
         assert _found(DIV2K(str(root))) == {"0001": True}
         assert _found(DIV2KValid(str(root))) == {"0801": True}
     assert _found(DIV2K(str(tmp_path / around / "DIV2K_train_HR"))) == {"0001": False}
-    with pytest.raises(ValueError, match="DIV2K: its pictures are not in"):
+    with pytest.raises(ValueError, match="DIV2K: its images are not in"):
         DIV2K(str(tmp_path / around / "DIV2K_valid_HR")).check(2)
 
 
@@ -144,14 +144,14 @@ def test_other_numbers_of_pictures_than_published_are_remarked_upon(
 ) -> None:
     _save(tmp_path / "Set5", "HR/a.png")
     with caplog.at_level(logging.WARNING):
-        build(Set5(str(tmp_path)), 2, tmp_path / "c")
-    assert caplog.messages == [f"Set5 has 5 pictures, and {tmp_path / 'Set5'} holds 1"]
+        build_store(Set5(str(tmp_path)), 2, tmp_path / "c")
+    assert caplog.messages == [f"Set5 has 5 images, and {tmp_path / 'Set5'} holds 1"]
 
 
 def test_the_folder_of_another_set_is_not_taken(tmp_path: Path) -> None:
     _save(tmp_path / "Set14", "HR/a.png")
     assert _found(Set14(str(tmp_path / "Set14"))) == {"a": False}
-    with pytest.raises(ValueError, match="Set5: its pictures are not in"):
+    with pytest.raises(ValueError, match="Set5: its images are not in"):
         Set5(str(tmp_path / "Set14")).check(2)
 
 
@@ -160,16 +160,16 @@ def test_what_lies_loose_in_the_data_folder_is_not_taken_for_a_set(
 ) -> None:
     monkeypatch.setattr("upnet.data.catalogue.base.data_folder", lambda: tmp_path)
     _save(tmp_path, "holidays.png", "HR/sea.png", "images/val/cat.png")
-    for chosen in published().values():
-        with pytest.raises(ValueError, match="its pictures are not in"):
+    for chosen in published_sets().values():
+        with pytest.raises(ValueError, match="its images are not in"):
             chosen().check(2)
 
 
 def test_missing_pictures_are_told_with_the_command_and_the_places(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="its pictures are not in") as caught:
+    with pytest.raises(ValueError, match="its images are not in") as caught:
         Urban100(str(tmp_path)).check(2)
     told = str(caught.value)
-    assert f"not in {tmp_path}, where Urban100, benchmark/Urban100 and pictures as such were looked for" in told
+    assert f"not in {tmp_path}, where Urban100, benchmark/Urban100 and images as such were looked for" in told
     assert f"`python -m upnet.data download urban100 --root {tmp_path}`" in told
     with pytest.raises(ValueError, match="apply to its authors"):
         Manga109(str(tmp_path)).check(2)
@@ -178,22 +178,22 @@ def test_missing_pictures_are_told_with_the_command_and_the_places(tmp_path: Pat
 def test_sets_are_opened_by_name_in_a_folder(tmp_path: Path) -> None:
     _save(tmp_path / "Set5", "HR/a.png")
     _save(tmp_path / "BSR/BSDS500/data/images/val", "1.jpg")
-    opened = open_sets([f"{tmp_path}/set5", f"{tmp_path}/bsd100"], 2)
-    assert {name: [entry.name for entry in source.pictures()] for name, source in opened.items()} == {
+    opened = open_sources([f"{tmp_path}/set5", f"{tmp_path}/bsd100"], 2)
+    assert {name: [entry.name for entry in source.images()] for name, source in opened.items()} == {
         "Set5": ["a"],
         "BSD100": ["1"],
     }
     with pytest.raises(ValueError, match="named 2 times"):
-        open_sets([f"{tmp_path}/set5", f"{tmp_path}/Set5"], 2)
+        open_sources([f"{tmp_path}/set5", f"{tmp_path}/Set5"], 2)
 
 
-def _module(config: DictConfig) -> DataModule:
+def _module(config: DictConfig) -> SRData:
     module = build_config(config.data)
-    assert isinstance(module, DataModule)
+    assert isinstance(module, SRData)
     return module
 
 
-@pytest.mark.parametrize("key", sorted(published()))
+@pytest.mark.parametrize("key", sorted(published_sets()))
 def test_every_yaml_passes_the_check_of_both_commands(compose: Compose, key: str) -> None:
     check(compose(f"data={key}", "run_dir=runs"), TrainSettings)
     config = compose(f"data={key}", "run_dir=runs", command="evaluate")
@@ -201,7 +201,7 @@ def test_every_yaml_passes_the_check_of_both_commands(compose: Compose, key: str
     check(config, EvaluateSettings)
 
 
-@pytest.mark.parametrize("key", sorted(key for key, chosen in published().items() if not chosen.training))
+@pytest.mark.parametrize("key", sorted(key for key, chosen in published_sets().items() if not chosen.training))
 def test_a_benchmark_is_not_trained_on(compose: Compose, tmp_path: Path, key: str) -> None:
     module = _module(compose(f"data={key}", f"data.root={tmp_path}"))
     with pytest.raises(ValueError, match=rf"is scored, not trained on: .*data\.val_root={key}$"):
@@ -228,4 +228,4 @@ def test_a_training_set_is_trained_on_and_scored_from_where_it_lies(compose: Com
     for source in (module.train, module.test):
         assert source is not None
         source.check(2)
-        assert len(source.pictures()) == count
+        assert len(source.images()) == count

@@ -1,4 +1,4 @@
-"""A set from the address it is published at to the pictures it holds, and what the command says on the way."""
+"""A set from the address it is published at to the images it holds, and what the command says on the way."""
 
 import hashlib
 import io
@@ -14,12 +14,12 @@ from served import Served, Server, names, silent
 
 from upnet.cli.main import main
 from upnet.data.catalogue import Set5
-from upnet.data.catalogue.base import Archive, Offer, Published
+from upnet.data.catalogue.base import Archive, DownloadSource, PublishedSet
 from upnet.data.catalogue.download import DownloadError
 from upnet.data.catalogue.install import get
 
 
-def picture(seed: int) -> bytes:
+def image(seed: int) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(np.random.default_rng(seed).integers(0, 256, (12, 10, 3), np.uint8)).save(buffer, "PNG")
     return buffer.getvalue()
@@ -38,42 +38,42 @@ def benchmark(files: dict[str, bytes]) -> bytes:
 
 FIVE = ("baby", "bird", "butterfly", "head", "woman")
 REAL = benchmark(
-    {f"benchmark/Set5/HR/{name}.png": picture(number) for number, name in enumerate(FIVE)}
-    | {f"benchmark/Set5/LR_bicubic/X{s}/{name}x{s}.png": picture(9) for name in FIVE for s in (2, 3, 4)}
+    {f"benchmark/Set5/HR/{name}.png": image(number) for number, name in enumerate(FIVE)}
+    | {f"benchmark/Set5/LR_bicubic/X{s}/{name}x{s}.png": image(9) for name in FIVE for s in (2, 3, 4)}
 )
-EVIL = benchmark({"benchmark/Set5/HR/a.png": picture(0), "../evil.png": picture(1)})
+EVIL = benchmark({"benchmark/Set5/HR/a.png": image(0), "../evil.png": image(1)})
 
 
 @pytest.fixture
-def offered(monkeypatch: pytest.MonkeyPatch, server: Server) -> Callable[..., type[Published]]:
+def offered(monkeypatch: pytest.MonkeyPatch, server: Server) -> Callable[..., type[PublishedSet]]:
     """offered(content, …) -> Set5 as if it were to be had at the server, from one after the other."""
     address, files = server
 
-    def offer(*contents: bytes) -> type[Published]:
+    def offer(*contents: bytes) -> type[PublishedSet]:
         offers = []
         for number, content in enumerate(contents):
             files[f"/{number}/benchmark.tar"] = Served(content)
             archive = Archive(f"{address}/{number}/benchmark.tar", to="benchmark", part="benchmark")
-            offers.append(Offer(f"number {number}", (archive,)))
+            offers.append(DownloadSource(f"number {number}", (archive,)))
         monkeypatch.setattr(Set5, "offers", tuple(offers))
         return Set5
 
     return offer
 
 
-def test_a_set_is_downloaded_unpacked_and_found(tmp_path: Path, offered: Callable[..., type[Published]]) -> None:
+def test_a_set_is_downloaded_unpacked_and_found(tmp_path: Path, offered: Callable[..., type[PublishedSet]]) -> None:
     said: list[str] = []
     get(offered(REAL), tmp_path, said.append)
-    assert said == ["from number 0 (0 MB)", "benchmark.tar: 20 pictures (no checksum is known)"]
+    assert said == ["from number 0 (0 MB)", "benchmark.tar: 20 images (no checksum is known)"]
     source = Set5(str(tmp_path))
     source.check(3)
-    assert [entry.name for entry in source.pictures()] == list(FIVE)
-    assert all(entry.read_lr(3) is not None for entry in source.pictures())
+    assert [entry.name for entry in source.images()] == list(FIVE)
+    assert all(entry.read_lr(3) is not None for entry in source.images())
     assert names(tmp_path / ".download") == ["lock"]
 
 
 def test_a_set_that_is_there_is_not_downloaded_again(
-    tmp_path: Path, offered: Callable[..., type[Published]], server: Server
+    tmp_path: Path, offered: Callable[..., type[PublishedSet]], server: Server
 ) -> None:
     get(offered(REAL), tmp_path, silent)
     get(Set5, tmp_path, silent)
@@ -82,7 +82,7 @@ def test_a_set_that_is_there_is_not_downloaded_again(
 
 @pytest.mark.parametrize("bad", [EVIL, REAL[: len(REAL) // 2], b"nothing"], ids=["malicious", "broken", "no archive"])
 def test_a_bad_archive_leaves_nothing_and_the_next_address_is_tried(
-    tmp_path: Path, offered: Callable[..., type[Published]], bad: bytes
+    tmp_path: Path, offered: Callable[..., type[PublishedSet]], bad: bytes
 ) -> None:
     said: list[str] = []
     get(offered(bad, REAL), tmp_path / "data", said.append)
@@ -94,9 +94,9 @@ def test_a_bad_archive_leaves_nothing_and_the_next_address_is_tried(
     assert names(tmp_path) == ["data", "other"]
 
 
-def test_a_set_that_lacks_a_picture_is_told_of(tmp_path: Path, offered: Callable[..., type[Published]]) -> None:
-    with pytest.raises(DownloadError, match="Set5 has 5 pictures, and 1 of them"):
-        get(offered(benchmark({"benchmark/Set5/HR/a.png": picture(0)})), tmp_path, silent)
+def test_a_set_that_lacks_a_picture_is_told_of(tmp_path: Path, offered: Callable[..., type[PublishedSet]]) -> None:
+    with pytest.raises(DownloadError, match="Set5 has 5 images, and 1 of them"):
+        get(offered(benchmark({"benchmark/Set5/HR/a.png": image(0)})), tmp_path, silent)
 
 
 def test_the_command_downloads_from_a_mirror_and_says_what_to_do_next(
@@ -106,17 +106,17 @@ def test_the_command_downloads_from_a_mirror_and_says_what_to_do_next(
     files["/sets/benchmark.tar"] = Served(REAL, breaks=1)
     checksum = f"md5:{hashlib.md5(REAL, usedforsecurity=False).hexdigest()}"
     archive = Archive("https://nowhere.invalid/benchmark.tar", "benchmark", "benchmark", checksum=checksum)
-    monkeypatch.setattr(Set5, "offers", (Offer("them", (archive,)),))
+    monkeypatch.setattr(Set5, "offers", (DownloadSource("them", (archive,)),))
     arguments = ["download", "set5", "--root", str(tmp_path), "--mirror", f"{address}/sets/"]
     assert main(["data", *arguments]) == 0
     out = capsys.readouterr().out
     assert f"from {address}/sets/, a mirror (0 MB)" in out
-    assert "benchmark.tar: 20 pictures (md5)" in out
+    assert "benchmark.tar: 20 images (md5)" in out
     assert f"python evaluate.py checkpoint=PATH data=set5 data.root={tmp_path}" in out
 
 
 def test_exit_codes_tell_whose_fault_it_is(
-    tmp_path: Path, offered: Callable[..., type[Published]], capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, offered: Callable[..., type[PublishedSet]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     offered(EVIL)
     assert main(["data", "download", "set5", "--root", str(tmp_path)]) == 1

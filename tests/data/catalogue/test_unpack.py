@@ -1,4 +1,4 @@
-"""Unpacking: pictures come out as they were put in, and nothing that an archive tries reaches further."""
+"""Unpacking: images come out as they were put in, and nothing that an archive tries reaches further."""
 
 import io
 import stat
@@ -17,7 +17,7 @@ from upnet.data.catalogue.unpack import UnsafeArchiveError, unpack
 Pack = Callable[[Path, dict[str, bytes]], Path]
 
 
-def picture(seed: int = 0) -> bytes:
+def image(seed: int = 0) -> bytes:
     """A small PNG of noise, which doesn't compress."""
     pixels = np.random.default_rng(seed).integers(0, 256, (12, 10, 3), np.uint8)
     buffer = io.BytesIO()
@@ -51,14 +51,14 @@ def everything(folder: Path) -> list[str]:
 
 
 def test_the_pictures_of_a_part_come_out_byte_for_byte_and_nothing_else(tmp_path: Path, pack: Pack) -> None:
-    one, two = picture(1), picture(2)
+    one, two = image(1), image(2)
     files = {
         "top/set/HR/a.png": one,
         "top/set/HR/deep/b.PNG": two,
         "top/set/HR/run.sh": b"#!/bin/sh",
         "top/set/HR/._a.png": b"macOS",
         "__MACOSX/set/HR/a.png": b"macOS",
-        "top/set/LR/a.png": picture(3),
+        "top/set/LR/a.png": image(3),
     }
     target = tmp_path / "new" / "folder"
     assert unpack(pack(tmp_path / "archive", files), "set/HR", target) == 2
@@ -69,10 +69,8 @@ def test_the_pictures_of_a_part_come_out_byte_for_byte_and_nothing_else(tmp_path
 
 
 def test_without_a_part_the_folders_that_all_pictures_share_are_dropped(tmp_path: Path, pack: Pack) -> None:
-    unpack(
-        pack(tmp_path / "deep", {"x/y/a.png": picture(), "x/y/z/b.png": picture(1), "x/t.txt": b""}), "", tmp_path / "1"
-    )
-    unpack(pack(tmp_path / "flat", {"a.png": picture(), "b/b.png": picture(1)}), "", tmp_path / "2")
+    unpack(pack(tmp_path / "deep", {"x/y/a.png": image(), "x/y/z/b.png": image(1), "x/t.txt": b""}), "", tmp_path / "1")
+    unpack(pack(tmp_path / "flat", {"a.png": image(), "b/b.png": image(1)}), "", tmp_path / "2")
     assert everything(tmp_path / "1") == ["a.png", "z", "z/b.png"]
     assert everything(tmp_path / "2") == ["a.png", "b", "b/b.png"]
 
@@ -84,18 +82,18 @@ def test_a_path_that_leads_elsewhere_is_refused_before_anything_is_written(
     tmp_path: Path, pack: Pack, name: str
 ) -> None:
     (tmp_path / "in").mkdir()
-    archive = pack(tmp_path / "in/archive", {"set/a.png": picture(), name: picture(1)})
+    archive = pack(tmp_path / "in/archive", {"set/a.png": image(), name: image(1)})
     with pytest.raises(UnsafeArchiveError, match="leads elsewhere"):
         unpack(archive, "set", tmp_path / "in/target")
     assert everything(tmp_path) == ["in", "in/archive"]
 
 
 def with_member(path: Path, change: Callable[[tarfile.TarInfo], None]) -> Path:
-    """A tar archive of a picture and of a member that is whatever `change` makes of it."""
+    """A tar archive of an image and of a member that is whatever `change` makes of it."""
     with tarfile.open(path, "w") as archive:
         info = tarfile.TarInfo("set/a.png")
-        info.size = len(picture())
-        archive.addfile(info, io.BytesIO(picture()))
+        info.size = len(image())
+        archive.addfile(info, io.BytesIO(image()))
         info = tarfile.TarInfo("set/b.png")
         change(info)
         archive.addfile(info)
@@ -133,7 +131,7 @@ def test_links_and_devices_in_a_tar_are_refused(tmp_path: Path, change: Callable
 
 @pytest.mark.parametrize("kind", [stat.S_IFLNK, stat.S_IFCHR, stat.S_IFIFO])
 def test_links_and_devices_in_a_zip_are_refused(tmp_path: Path, kind: int) -> None:
-    archive = zipped(tmp_path / "archive.zip", {"set/a.png": picture()})
+    archive = zipped(tmp_path / "archive.zip", {"set/a.png": image()})
     with zipfile.ZipFile(archive, "a") as opened:
         info = zipfile.ZipInfo("set/b.png")
         info.external_attr = (kind | 0o777) << 16
@@ -148,7 +146,7 @@ def test_no_permission_of_the_archive_is_kept(tmp_path: Path) -> None:
     with zipfile.ZipFile(archive, "a") as opened:
         info = zipfile.ZipInfo("a.png")
         info.external_attr = (stat.S_IFREG | 0o6777) << 16
-        opened.writestr(info, picture())
+        opened.writestr(info, image())
 
     def change(info: tarfile.TarInfo) -> None:
         info.mode = 0o6777
@@ -160,7 +158,7 @@ def test_no_permission_of_the_archive_is_kept(tmp_path: Path) -> None:
 
 
 def test_an_enormous_expansion_is_refused_before_anything_is_written(tmp_path: Path, pack: Pack) -> None:
-    archive = pack(tmp_path / "archive", {"set/a.png": picture(), "set/b.png": bytes(20_000_000)})
+    archive = pack(tmp_path / "archive", {"set/a.png": image(), "set/b.png": bytes(20_000_000)})
     assert archive.stat().st_size < 100_000
     with pytest.raises(UnsafeArchiveError, match="20 times its size"):
         unpack(archive, "set", tmp_path / "target")
@@ -170,7 +168,7 @@ def test_an_enormous_expansion_is_refused_before_anything_is_written(tmp_path: P
 def test_more_members_than_any_set_has_are_refused_before_anything_is_written(
     tmp_path: Path, pack: Pack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    archive = pack(tmp_path / "archive", {f"set/{number}.png": picture() for number in range(3)})
+    archive = pack(tmp_path / "archive", {f"set/{number}.png": image() for number in range(3)})
     monkeypatch.setattr("upnet.data.catalogue.unpack.MOST", 2)
     with pytest.raises(UnsafeArchiveError, match="more than 2 files"):
         unpack(archive, "set", tmp_path / "target")
@@ -195,8 +193,8 @@ def test_a_member_that_comes_twice_is_refused(tmp_path: Path) -> None:
     with tarfile.open(path, "w") as archive:
         for seed in (1, 2):
             info = tarfile.TarInfo("set/a.png")
-            info.size = len(picture(seed))
-            archive.addfile(info, io.BytesIO(picture(seed)))
+            info.size = len(image(seed))
+            archive.addfile(info, io.BytesIO(image(seed)))
     with pytest.raises(UnsafeArchiveError, match="twice"):
         unpack(path, "set", tmp_path / "target")
     assert everything(tmp_path) == ["archive.tar"]
@@ -204,7 +202,7 @@ def test_a_member_that_comes_twice_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("share", [0.3, 0.9])
 def test_an_archive_cut_short_is_told_to_be_broken(tmp_path: Path, pack: Pack, share: float) -> None:
-    archive = pack(tmp_path / "archive", {f"set/{number}.png": picture(number) for number in range(20)})
+    archive = pack(tmp_path / "archive", {f"set/{number}.png": image(number) for number in range(20)})
     archive.write_bytes(archive.read_bytes()[: int(share * archive.stat().st_size)])
     with pytest.raises(DownloadError, match="broken"):
         unpack(archive, "set", tmp_path / "target")
@@ -222,7 +220,7 @@ def test_a_tar_cut_between_two_members_is_told_to_be_broken(tmp_path: Path) -> N
 
 
 def test_a_flipped_bit_in_a_zip_is_found(tmp_path: Path) -> None:
-    archive = zipped(tmp_path / "archive.zip", {"set/a.png": picture()})
+    archive = zipped(tmp_path / "archive.zip", {"set/a.png": image()})
     content = bytearray(archive.read_bytes())
     content[200] ^= 1
     archive.write_bytes(content)
@@ -235,12 +233,12 @@ def test_what_is_no_archive_or_holds_no_such_part_is_said(tmp_path: Path, pack: 
     (tmp_path / "page").write_bytes(b"<html>Not found</html>")
     with pytest.raises(DownloadError, match="no zip and no tar archive"):
         unpack(tmp_path / "page", "", tmp_path / "target")
-    with pytest.raises(DownloadError, match="holds no pictures in a folder HR"):
-        unpack(pack(tmp_path / "archive", {"LR/a.png": picture()}), "HR", tmp_path / "target")
+    with pytest.raises(DownloadError, match="holds no images in a folder HR"):
+        unpack(pack(tmp_path / "archive", {"LR/a.png": image()}), "HR", tmp_path / "target")
 
 
 def test_what_an_interrupted_unpacking_left_is_cleared_away(tmp_path: Path, pack: Pack) -> None:
-    archive = pack(tmp_path / "archive", {"set/a.png": picture()})
+    archive = pack(tmp_path / "archive", {"set/a.png": image()})
     left = tmp_path / "archive.unpacking"
     left.mkdir()
     (left / "half.png").write_bytes(b"half")

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from upnet.data import DeadLeaves, build
-from upnet.data.sources.leaf_geometry import SHAPES, Law, Leaves, cover
+from upnet.data import DeadLeaves, build_store
+from upnet.data.sources.leaf_geometry import SHAPES, LeafDistribution, Leaves, cover
 from upnet.data.sources.textures import field
 
 
@@ -17,23 +17,25 @@ def _rng(seed: int = 0) -> np.random.Generator:
 
 
 def test_a_picture_depends_on_its_seed_and_number_alone(tmp_path: Path) -> None:
-    many, few = (build(DeadLeaves(count, size=48, seed=3), 2, tmp_path / str(count), workers=count) for count in (4, 2))
+    many, few = (
+        build_store(DeadLeaves(count, size=48, seed=3), 2, tmp_path / str(count), workers=count) for count in (4, 2)
+    )
     assert many.digests[:2] == few.digests
     assert len(set(many.digests)) == 4
     assert not np.array_equal(DeadLeaves(1, size=48, seed=4).make(0), many.hr(0))
 
 
 def test_a_picture_takes_its_size_and_uses_the_whole_range() -> None:
-    picture = DeadLeaves(1, size=80).make(0)
-    assert picture.shape == (80, 80, 3)
-    assert picture.dtype == np.uint8
-    assert picture.min() < 40
-    assert picture.max() > 215
+    image = DeadLeaves(1, size=80).make(0)
+    assert image.shape == (80, 80, 3)
+    assert image.dtype == np.uint8
+    assert image.min() < 40
+    assert image.max() > 215
 
 
 def test_other_parameters_make_another_store(tmp_path: Path) -> None:
     sources = [DeadLeaves(1, size=32), DeadLeaves(1, size=32, texture=0.1), DeadLeaves(1, size=32, shapes=["disc"])]
-    assert len({build(source, 2, tmp_path).folder for source in sources}) == 3
+    assert len({build_store(source, 2, tmp_path).folder for source in sources}) == 3
 
 
 def _membership(leaves: Leaves, k: int, n: int) -> np.ndarray:
@@ -53,7 +55,7 @@ def _membership(leaves: Leaves, k: int, n: int) -> np.ndarray:
 @pytest.mark.parametrize("shape", ["disc", "rectangle", "ellipse"])
 def test_every_pixel_shows_the_first_leaf_that_covers_it(shape: str) -> None:
     n = 40
-    front, leaves = cover(_rng(), n, Law(3.0, 30.0, 3.0, [SHAPES[shape]], 0.2))
+    front, leaves = cover(_rng(), n, LeafDistribution(3.0, 30.0, 3.0, [SHAPES[shape]], 0.2))
     slow = np.full((n, n), -1)
     for k in range(len(leaves)):
         slow[(slow < 0) & _membership(leaves, k, n)] = k
@@ -64,14 +66,14 @@ def test_every_pixel_shows_the_first_leaf_that_covers_it(shape: str) -> None:
 
 
 def test_no_pixel_stays_free_and_every_number_is_a_leaf() -> None:
-    front, leaves = cover(_rng(1), 64, Law(2.0, 50.0, 3.0, list(SHAPES.values()), 0.1))
+    front, leaves = cover(_rng(1), 64, LeafDistribution(2.0, 50.0, 3.0, list(SHAPES.values()), 0.1))
     assert front.min() >= 0
     assert front.max() < len(leaves)
 
 
 @pytest.mark.parametrize("exponent", [1.0, 2.0, 3.0])
 def test_radii_follow_the_power_law_where_edges_play_no_part(exponent: float) -> None:
-    law = Law(1.0, 20.0, exponent, [SHAPES["disc"]], 1.0)
+    law = LeafDistribution(1.0, 20.0, exponent, [SHAPES["disc"]], 1.0)
     # On a canvas much larger than the largest leaf hardly any leaf is thinned out.
     radii = np.sort(np.concatenate([law.draw(_rng(seed), 10**7).radius for seed in range(3)]))
     if exponent == 1:
@@ -83,7 +85,7 @@ def test_radii_follow_the_power_law_where_edges_play_no_part(exponent: float) ->
 
 
 def test_leaves_are_as_dense_at_the_edge_as_in_the_middle() -> None:
-    law, n = Law(4.0, 32.0, 3.0, [SHAPES["disc"]], 1.0), 64
+    law, n = LeafDistribution(4.0, 32.0, 3.0, [SHAPES["disc"]], 1.0), 64
     covered = np.zeros((n, n))
     for seed in range(12):
         leaves = law.draw(_rng(seed), n)
@@ -104,17 +106,17 @@ def test_textures_have_the_spectrum_they_are_named_after(gamma: float) -> None:
 
 
 def test_without_saturation_pictures_are_grey() -> None:
-    picture = DeadLeaves(1, size=48, saturation=0.0).make(0).astype(int)
-    assert np.ptp(picture, axis=-1).max() <= 1
+    image = DeadLeaves(1, size=48, saturation=0.0).make(0).astype(int)
+    assert np.ptp(image, axis=-1).max() <= 1
 
 
 def test_plain_leaves_are_of_one_colour_each() -> None:
     plain = {"gradient": 0.0, "stripes": 0.0, "texture": 0.0, "blur": 0.0, "oversampling": 1}
     source = DeadLeaves(1, size=48, radius=[6.0, 30.0], **plain)
     front, _ = cover(np.random.Generator(np.random.Philox(key=0, counter=0)), 48, source.law)
-    picture = source.make(0)
+    image = source.make(0)
     for leaf in np.unique(front):
-        assert len(np.unique(picture[front == leaf], axis=0)) == 1
+        assert len(np.unique(image[front == leaf], axis=0)) == 1
 
 
 @pytest.mark.parametrize(

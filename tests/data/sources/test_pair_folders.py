@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from upnet.audit.pairs import look
-from upnet.data import Folder, Paired, build, open_sets
+from upnet.data import Folder, Paired, build_store, open_sources
 from upnet.data.catalogue.set5 import Set5
 from upnet.data.sources.pair_folders import Role, role
 from upnet.imaging.imresize import imresize
@@ -53,9 +53,9 @@ def _pairs(save: Save, hr: Path, lr: Path, mark: str = "", scale: int = 2) -> No
 def test_pairs_side_by_side_are_used_by_paired_and_by_scoring(tmp_path: Path, save: Save, hr: str, lr: str) -> None:
     root = tmp_path / "both"
     _pairs(save, root / hr, root / lr)
-    store = build(Paired(str(root)), 2, tmp_path / "c")
+    store = build_store(Paired(str(root)), 2, tmp_path / "c")
     assert (store.name, store.names, store.lr_from) == ("both", ["0", "1", "2"], "files")
-    ((name, source),) = open_sets(str(root), 2).items()
+    ((name, source),) = open_sources(str(root), 2).items()
     assert (name, type(source)) == ("both", Paired)
     assert list(look(str(root)).hr) == ["0", "1", "2"]
 
@@ -66,7 +66,7 @@ def test_training_on_hr_alone_takes_none_of_the_lr_images(
 ) -> None:
     _pairs(save, tmp_path / hr, tmp_path / lr)
     with caplog.at_level(logging.INFO, "upnet.data"):
-        store = build(Folder(str(tmp_path)), 2, tmp_path / "c")
+        store = build_store(Folder(str(tmp_path)), 2, tmp_path / "c")
     assert store.sizes == [(36, 48)] * 3
     assert f"the LR images in {tmp_path / lr} are not used" in caplog.text
 
@@ -79,7 +79,7 @@ def test_pairs_further_below_are_refused_with_both_folders(
     _pairs(save, tmp_path / above / hr, tmp_path / above / lr)
     save(tmp_path / "other.png", 7)
     with pytest.raises(ValueError, match=rf"in .*{hr} and .*{lr[:2]}.*data=paired data\.root={tmp_path / above}"):
-        Folder(str(tmp_path)).pictures()
+        Folder(str(tmp_path)).images()
     with pytest.raises(ValueError, match="holds HR and LR images"):
         look(str(tmp_path))
 
@@ -88,15 +88,15 @@ def test_lr_folders_of_several_scales_are_taken_by_their_scale(tmp_path: Path, s
     for scale in (2, 3):
         _pairs(save, tmp_path / "GTmod12", tmp_path / f"LRbicx{scale}", scale=scale)
     for scale in (2, 3):
-        assert build(Paired(str(tmp_path)), scale, tmp_path / "c").lr(0).shape == (36 // scale, 48 // scale, 3)
-    assert type(open_sets(str(tmp_path), 4)[tmp_path.name]) is Folder
+        assert build_store(Paired(str(tmp_path)), scale, tmp_path / "c").lr(0).shape == (36 // scale, 48 // scale, 3)
+    assert type(open_sources(str(tmp_path), 4)[tmp_path.name]) is Folder
 
 
 def test_one_of_several_lr_folders_has_to_be_named(tmp_path: Path, save: Save) -> None:
     for kind in ("mild", "wild"):
         _pairs(save, tmp_path / "HR", tmp_path / f"LR_{kind}")
     with pytest.raises(ValueError, match=r"several folders of LR images for HR: LR_mild, LR_wild; .*data\.train\.lr"):
-        open_sets(str(tmp_path), 2)
+        open_sources(str(tmp_path), 2)
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_one_of_several_lr_folders_has_to_be_named(tmp_path: Path, save: Save) -
 def test_the_same_images_at_two_sizes_are_refused(tmp_path: Path, save: Save, hr: str, lr: str, mark: str) -> None:
     _pairs(save, tmp_path / hr, tmp_path / lr, mark)
     with pytest.raises(ValueError, match=rf"0{mark}\.png is .*0\.png reduced; move the LR images out"):
-        Folder(str(tmp_path)).pictures()
+        Folder(str(tmp_path)).images()
 
 
 def test_other_images_of_the_same_names_are_no_pairs(tmp_path: Path, save: Save) -> None:
@@ -122,7 +122,7 @@ def test_other_images_of_the_same_names_are_no_pairs(tmp_path: Path, save: Save)
         save(tmp_path / "dogs" / f"{seed}.png", 10 + seed, 2)  # of half the size
         save(tmp_path / "dogs" / f"{seed}x2.png", 20 + seed)
         save(tmp_path / "birds" / f"{seed}.png", seed)  # a copy is no pair
-    assert len(Folder(str(tmp_path)).pictures()) == 12
+    assert len(Folder(str(tmp_path)).images()) == 12
 
 
 def test_a_published_set_is_not_mixed_with_its_lr_images(tmp_path: Path, save: Save) -> None:

@@ -8,14 +8,14 @@ import pytest
 from PIL import Image
 from support import ROOT
 
-from upnet.data import Folder, Paired, Photographs, build, open_sets
+from upnet.data import Folder, Paired, Photographs, build_store, open_sources
 
 Noise = Callable[..., np.ndarray]
 
 
-def _save(path: Path, picture: np.ndarray) -> None:
+def _save(path: Path, image: np.ndarray) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(picture).save(path)
+    Image.fromarray(image).save(path)
 
 
 def _benchmark(root: Path, noise: Noise, scales: tuple[int, ...] = (2,), count: int = 3) -> Path:
@@ -31,25 +31,25 @@ def _benchmark(root: Path, noise: Noise, scales: tuple[int, ...] = (2,), count: 
 def test_a_folder_is_read_with_all_below_it_and_nothing_hidden(hr_folder: Path, noise: Noise) -> None:
     _save(hr_folder / ".upnet" / "x.png", noise(8, 8))
     _save(hr_folder / "._a.png", noise(8, 8))
-    (hr_folder / "notes.txt").write_text("no picture")
-    assert [entry.name for entry in Folder(str(hr_folder)).pictures()] == ["a", "b", "c", "more/d"]
+    (hr_folder / "notes.txt").write_text("no image")
+    assert [entry.name for entry in Folder(str(hr_folder)).images()] == ["a", "b", "c", "more/d"]
 
 
 def test_names_stay_unique_where_only_the_suffix_differs(hr_folder: Path, noise: Noise) -> None:
     _save(hr_folder / "a.bmp", noise(8, 8))
-    assert [entry.name for entry in Folder(str(hr_folder)).pictures()] == ["a.bmp", "a.png", "b", "c", "more/d"]
+    assert [entry.name for entry in Folder(str(hr_folder)).images()] == ["a.bmp", "a.png", "b", "c", "more/d"]
 
 
 def test_a_folder_with_hr_inside_means_that_and_keeps_its_own_name(tmp_path: Path, noise: Noise) -> None:
     folder = Folder(str(_benchmark(tmp_path / "Set3", noise)))
     assert folder.name == "Set3"
-    assert [entry.name for entry in folder.pictures()] == ["img_0", "img_1", "img_2"]
+    assert [entry.name for entry in folder.images()] == ["img_0", "img_1", "img_2"]
 
 
 def test_hr_and_lr_folders_side_by_side_are_not_mixed_up(tmp_path: Path, noise: Noise) -> None:
     _save(tmp_path / "DIV2K_train_HR" / "0001.png", noise(8, 8))
     _save(tmp_path / "DIV2K_train_LR_bicubic" / "X2" / "0001x2.png", noise(4, 4))
-    with pytest.raises(ValueError, match=r"holds HR and LR pictures; give the folder .*DIV2K_train_HR"):
+    with pytest.raises(ValueError, match=r"holds HR and LR images; give the folder .*DIV2K_train_HR"):
         Folder(str(tmp_path))
 
 
@@ -63,8 +63,8 @@ def test_missing_folders_and_files_in_their_place_are_named(tmp_path: Path, make
 
 
 def test_an_empty_folder_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=f"there is no picture in {tmp_path}; pictures end in .png"):
-        Folder(str(tmp_path)).pictures()
+    with pytest.raises(ValueError, match=f"there is no image in {tmp_path}; images end in .png"):
+        Folder(str(tmp_path)).images()
 
 
 @pytest.mark.parametrize("lr_name", ["img_{}x2", "img_{}X2", "img_{}"])
@@ -75,7 +75,7 @@ def test_pairs_are_found_by_name_in_the_benchmark_layout(
     for number in range(3):
         _save(tmp_path / "HR" / f"img_{number}.png", noise(25, 36, seed=number))
         _save(tmp_path / "LR_bicubic" / "X2" / f"{lr_name.format(number)}{lr_suffix}", noise(12, 18, seed=9 + number))
-    store = build(Paired(str(tmp_path)), 2, tmp_path / "c")
+    store = build_store(Paired(str(tmp_path)), 2, tmp_path / "c")
     for number in range(3):
         assert np.array_equal(store.hr(number), noise(25, 36, seed=number)[:24, :36])
         assert np.array_equal(store.lr(number), noise(12, 18, seed=9 + number))
@@ -85,7 +85,7 @@ def test_pairs_are_found_in_the_layout_of_div2k(tmp_path: Path, noise: Noise) ->
     for number in (1, 2):
         _save(tmp_path / "DIV2K_train_HR" / f"{number:04d}.png", noise(9, 12, seed=number))
         _save(tmp_path / "DIV2K_train_LR_bicubic" / "X3" / f"{number:04d}x3.png", noise(3, 4, seed=number))
-    store = build(Paired(str(tmp_path)), 3, tmp_path / "c")
+    store = build_store(Paired(str(tmp_path)), 3, tmp_path / "c")
     assert store.names == ["0001", "0002"]
     assert np.array_equal(store.lr(1), noise(3, 4, seed=2))
 
@@ -97,7 +97,7 @@ def test_two_sets_in_one_root_have_to_be_told_apart(tmp_path: Path, noise: Noise
     with pytest.raises(ValueError, match=r"several sets \(DIV2K_train_HR, DIV2K_valid_HR\)"):
         Paired(str(tmp_path))
     hr, lr = tmp_path / "DIV2K_valid_HR", tmp_path / "DIV2K_valid_LR_bicubic"
-    assert len(build(Paired(hr=str(hr), lr=str(lr)), 2, tmp_path / "c")) == 1
+    assert len(build_store(Paired(hr=str(hr), lr=str(lr)), 2, tmp_path / "c")) == 1
 
 
 def test_explicit_folders_need_no_layout(tmp_path: Path, noise: Noise) -> None:
@@ -106,8 +106,8 @@ def test_explicit_folders_need_no_layout(tmp_path: Path, noise: Noise) -> None:
         _save(tmp_path / "small" / f"p{number}x{scale}.png", noise(16 // scale, 8 // scale, seed=number))
     source = Paired(hr=str(tmp_path / "sharp"), lr=str(tmp_path / "small"))
     for scale in (2, 4):  # a flat folder may hold several scales
-        assert np.array_equal(build(source, scale, tmp_path / "c").lr(1), noise(16 // scale, 8 // scale, seed=2))
-    with pytest.raises(ValueError, match="no LR pictures of scale 3"):
+        assert np.array_equal(build_store(source, scale, tmp_path / "c").lr(1), noise(16 // scale, 8 // scale, seed=2))
+    with pytest.raises(ValueError, match="no LR images of scale 3"):
         source.check(3)
 
 
@@ -128,7 +128,7 @@ def test_an_lr_of_another_size_than_hr_over_scale_is_named(tmp_path: Path, noise
     root = _benchmark(tmp_path / "Set3", noise)
     _save(root / "LR_bicubic" / "X2" / "img_1x2.png", noise(12, 17))
     with pytest.raises(ValueError, match=r"img_1: LR must be HR / 2, .* 12×18 pixels for an HR of 25×36; it is 12×17"):
-        build(Paired(str(root)), 2, tmp_path / "c")
+        build_store(Paired(str(root)), 2, tmp_path / "c")
 
 
 def test_lr_sizes_that_are_rounded_up_are_refused_with_the_setting_that_accepts_them(
@@ -140,13 +140,13 @@ def test_lr_sizes_that_are_rounded_up_are_refused_with_the_setting_that_accepts_
     _save(root / "LR_bicubic/X2/ax2.png", lr)
     source = Paired(str(root))
     with pytest.raises(ValueError, match=r"a: .*31×30 .*it is 32×31, which is rounded up; data\.lr_rounded_up=true"):
-        build(source, 2, tmp_path / "c")
-    store = build(source, 2, tmp_path / "c", lr_rounded_up=True)
+        build_store(source, 2, tmp_path / "c")
+    store = build_store(source, 2, tmp_path / "c", lr_rounded_up=True)
     assert store.lr_rounded_up
     assert np.array_equal(store.hr(0), hr[:62, :60])
     assert np.array_equal(store.lr(0), lr[:31, :30])
     with pytest.raises(ValueError, match=r"Set1: .*rounded up; data\.lr_rounded_up=true"):
-        build(source, 2, tmp_path / "c")  # the store that holds them is there now
+        build_store(source, 2, tmp_path / "c")  # the store that holds them is there now
 
 
 @pytest.mark.parametrize(
@@ -166,40 +166,48 @@ def test_lr_of_any_other_size_is_refused_with_a_cure(
     _save(tmp_path / "LR/a.png", noise(*size))
     for rounded_up in (False, True):
         with pytest.raises(ValueError, match=rf"it is {size[0]}×{size[1]}.*{cure}"):
-            build(Paired(str(tmp_path)), 2, tmp_path / "c", lr_rounded_up=rounded_up)
+            build_store(Paired(str(tmp_path)), 2, tmp_path / "c", lr_rounded_up=rounded_up)
 
 
 def test_the_setting_changes_nothing_where_sizes_fit(tmp_path: Path, noise: Noise) -> None:
     root = _benchmark(tmp_path / "Set3", noise)
-    one, other = (build(Paired(str(root)), 2, tmp_path / "c", lr_rounded_up=accepted) for accepted in (True, False))
+    one, other = (
+        build_store(Paired(str(root)), 2, tmp_path / "c", lr_rounded_up=accepted) for accepted in (True, False)
+    )
     assert (one.folder, one.digest, one.lr_rounded_up) == (other.folder, other.digest, False)
 
 
 def test_sets_are_opened_by_what_their_folders_hold(tmp_path: Path, noise: Noise, hr_folder: Path) -> None:
     paired = _benchmark(tmp_path / "Set3", noise, scales=(2, 4))
     roots = [str(paired), str(hr_folder)]
-    assert {name: type(source) for name, source in open_sets(roots, 2).items()} == {"Set3": Paired, "pictures": Folder}
-    assert {name: type(source) for name, source in open_sets(roots, 3).items()} == {"Set3": Folder, "pictures": Folder}
-    assert [entry.name for entry in open_sets(str(paired), 3)["Set3"].pictures()] == ["img_0", "img_1", "img_2"]
-    assert {name: type(source) for name, source in open_sets(None, 2).items()} == {"photographs": Photographs}
+    assert {name: type(source) for name, source in open_sources(roots, 2).items()} == {
+        "Set3": Paired,
+        "pictures": Folder,
+    }
+    assert {name: type(source) for name, source in open_sources(roots, 3).items()} == {
+        "Set3": Folder,
+        "pictures": Folder,
+    }
+    assert [entry.name for entry in open_sources(str(paired), 3)["Set3"].images()] == ["img_0", "img_1", "img_2"]
+    assert {name: type(source) for name, source in open_sources(None, 2).items()} == {"photographs": Photographs}
 
 
 def test_sets_of_one_name_are_told_apart(tmp_path: Path, noise: Noise) -> None:
     for parent in ("x", "y"):
         _benchmark(tmp_path / parent / "Set3", noise)
-    named = open_sets([str(tmp_path / "x" / "Set3"), str(tmp_path / "y" / "Set3")], 2)
+    named = open_sources([str(tmp_path / "x" / "Set3"), str(tmp_path / "y" / "Set3")], 2)
     assert list(named) == ["x-Set3", "y-Set3"]
     assert [source.name for source in named.values()] == ["x-Set3", "y-Set3"]
 
 
 def test_a_folder_named_twice_is_refused(hr_folder: Path) -> None:
     with pytest.raises(ValueError, match="named 2 times"):
-        open_sets([str(hr_folder), f"{hr_folder}/more/.."], 2)
+        open_sources([str(hr_folder), f"{hr_folder}/more/.."], 2)
 
 
 def test_the_photographs_are_the_four_and_others_on_request() -> None:
-    assert [entry.name for entry in Photographs().pictures()] == ["astronaut", "chelsea", "coffee", "rocket"]
-    assert [entry.read().shape for entry in Photographs(["camera"]).pictures()] == [(512, 512, 3)]
+    assert [entry.name for entry in Photographs().images()] == ["astronaut", "chelsea", "coffee", "rocket"]
+    assert [entry.read().shape for entry in Photographs(["camera"]).images()] == [(512, 512, 3)]
     with pytest.raises(ValueError, match=r"names=\['lena'\] must be some of .*astronaut.*doesn't hold lena"):
         Photographs(["lena"])
 
@@ -210,7 +218,7 @@ def test_the_benchmark_folders_pair_off(tmp_path: Path, name: str, scale: int) -
     root = ROOT.parent / "shared" / "images" / name
     if not root.is_dir():
         pytest.skip(f"{root.name} is not there")
-    source = open_sets(str(root), scale)[name]
+    source = open_sources(str(root), scale)[name]
     assert isinstance(source, Paired)
-    store = build(source, scale, tmp_path)
+    store = build_store(source, scale, tmp_path)
     assert len(store) == {"Set5": 5, "Set14": 14}[name]

@@ -17,8 +17,7 @@ from support import Compose
 
 from upnet.checkpoint import describe
 from upnet.config import build
-from upnet.data import Folder
-from upnet.data import build as build_store
+from upnet.data import Folder, build_store
 from upnet.study.detail_figure import draw_study
 from upnet.study.report import assemble as gathering
 from upnet.study.report import gather, plots, write

@@ -1,4 +1,4 @@
-"""Published sets of pictures: benchmarks and training sets, one module each."""
+"""Published sets of images: benchmarks and training sets, one module each."""
 
 from upnet.data.catalogue.bsd100 import BSD100 as BSD100
 from upnet.data.catalogue.bsds import BSDS as BSDS

@@ -1,9 +1,9 @@
 """Archives that hold several sets, or hold several sets in the same way."""
 
-from upnet.data.catalogue.base import Archive, Offer
+from upnet.data.catalogue.base import Archive, DownloadSource
 
-EDSR = Offer(
-    by="the authors of EDSR, who gathered Set5, Set14, B100 and Urban100 with their LR pictures",
+EDSR = DownloadSource(
+    by="the authors of EDSR, who gathered Set5, Set14, B100 and Urban100 with their LR images",
     archives=(
         Archive(
             "https://cv.snu.ac.kr/research/EDSR/benchmark.tar",
@@ -17,7 +17,7 @@ EDSR = Offer(
 )
 
 BERKELEY = "https://www2.eecs.berkeley.edu/Research/Projects/CS/vision/grouping"
-BSDS500 = Offer(
+BSDS500 = DownloadSource(
     by="the Berkeley Computer Vision Group",
     archives=(
         Archive(
@@ -32,22 +32,22 @@ BSDS500 = Offer(
 )
 
 
-def super_image(name: str, count: int, hr: int, lr: tuple[int, int, int]) -> Offer:
+def super_image(name: str, count: int, hr: int, lr: tuple[int, int, int]) -> DownloadSource:
     """A benchmark at Hugging Face, HR and LR by 2, 3 and 4, each in an archive of so many bytes, roughly."""
     data = f"https://huggingface.co/datasets/eugenesiow/{name}/resolve/main/data/{name}"
     small = (
         Archive(f"{data}_LR_x{scale}.tar.gz", f"{name}/LR_bicubic/X{scale}", roughly=size, count=count, scale=scale)
         for scale, size in zip((2, 3, 4), lr, strict=True)
     )
-    return Offer(
+    return DownloadSource(
         by="the author of super-image, at Hugging Face",
         archives=(Archive(f"{data}_HR.tar.gz", f"{name}/HR", roughly=hr, count=count), *small),
         mirror=True,
     )
 
 
-def div2k(part: str, count: int, hr: tuple[int, str], lr: dict[int, tuple[int, str]]) -> Offer:
-    """train or valid of DIV2K: size and SHA-256 of the archive of HR pictures, and by scale of those of LR pictures."""
+def div2k(part: str, count: int, hr: tuple[int, str], lr: dict[int, tuple[int, str]]) -> DownloadSource:
+    """train or valid of DIV2K: size and SHA-256 of the archive of HR images, and by scale of those of LR images."""
     site = "https://data.vision.ee.ethz.ch/cvl/DIV2K"
     name = f"DIV2K_{part}_HR"
     large = Archive(f"{site}/{name}.zip", f"DIV2K/{name}", name, hr[0], checksum=f"sha256:{hr[1]}", count=count)
@@ -64,4 +64,4 @@ def div2k(part: str, count: int, hr: tuple[int, str], lr: dict[int, tuple[int, s
         )
         for scale, (size, digest) in lr.items()
     )
-    return Offer(by="its authors at ETH Zürich", archives=(large, *small))
+    return DownloadSource(by="its authors at ETH Zürich", archives=(large, *small))

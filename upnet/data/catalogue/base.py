@@ -1,4 +1,4 @@
-"""What a published set of pictures is: facts, addresses, and a source that finds its pictures in a folder."""
+"""What a published set of images is: facts, addresses, and a source that finds its images in a folder."""
 
 import logging
 import pkgutil
@@ -12,9 +12,9 @@ from typing import ClassVar
 import numpy as np
 
 from upnet.data.catalogue.layout import BENCHMARK, PLAIN, SCALES, Layout, Pairs, child
-from upnet.data.sources.base import Entry, Source
-from upnet.data.sources.files import FileEntry, digest_of
-from upnet.data.store_cache import project_data
+from upnet.data.sources.base import ImageEntry, Source
+from upnet.data.sources.files import FileEntry, image_file_sha256
+from upnet.data.store_cache import checkout_data_folder
 from upnet.imaging.reading import read_rgb
 from upnet.utils.overrides import quote_for_shell
 from upnet.utils.paths import expand_user
@@ -24,16 +24,16 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Archive:
-    """A file to download, and the pictures in it that are wanted.
+    """A file to download, and the images in it that are wanted.
 
     url:      its address.
-    to:       the folder below the root that the pictures go to; it must not be there before.
-    part:     the folder in the archive whose pictures are wanted, wherever in the archive it lies; "" means all.
+    to:       the folder below the root that the images go to; it must not be there before.
+    part:     the folder in the archive whose images are wanted, wherever in the archive it lies; "" means all.
     size:     bytes, where they are known exactly.
     roughly:  bytes, where they are not.
     checksum: "sha256:…" or "md5:…", where one is known.
-    count:    pictures below `part`, where it is known.
-    scale:    of the LR pictures in it, where there is nothing else in it.
+    count:    images below `part`, where it is known.
+    scale:    of the LR images in it, where there is nothing else in it.
     """
 
     url: str
@@ -52,7 +52,7 @@ class Archive:
 
 
 @dataclass(frozen=True)
-class Offer:
+class DownloadSource:
     """One way to get a set: archives that together hold it.
 
     by:     who gives them, in a few words.
@@ -70,26 +70,26 @@ class Offer:
         return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
 
 
-class Published(Source):
+class PublishedSet(Source):
     """A set that somebody published. A subclass declares its facts; its module's name is what commands call it.
 
     root: the folder that holds the set, its own folder or one around it; None means data/ of the checkout.
 
     title:    the name that papers use.
-    count:    pictures.
+    count:    images.
     training: whether it is trained on; a benchmark is scored only.
     page:     the address of its description.
     terms:    what one may do with it, in a few words; licence says it in a sentence.
     offers:   where it can be had, the first choice first; none where it has to be asked for, which by_hand explains.
     folders:  what the set's own folder is called, below the root or further below one of `around`.
-    layouts:  how HR and LR pictures may lie in it.
-    scales:   of the LR pictures that are published with it.
-    left_out: names of pictures that are never used.
+    layouts:  how HR and LR images may lie in it.
+    scales:   of the LR images that are published with it.
+    excluded: names of images that are never used.
 
-    LR pictures are used where the set has them at the scale that was asked for; others are made from HR. Which pictures
+    LR images are used where the set has them at the scale that was asked for; others are made from HR. Which images
     they are is known once check() has told the scale.
 
-    Raises ValueError, with the command that downloads the set, where the pictures aren't there.
+    Raises ValueError, with the command that downloads the set, where the images aren't there.
     """
 
     title: ClassVar[str]
@@ -98,13 +98,13 @@ class Published(Source):
     page: ClassVar[str]
     terms: ClassVar[str]
     licence: ClassVar[str]
-    offers: ClassVar[tuple[Offer, ...]] = ()
+    offers: ClassVar[tuple[DownloadSource, ...]] = ()
     by_hand: ClassVar[str] = ""
     folders: ClassVar[tuple[str, ...]]
     around: ClassVar[tuple[str, ...]] = ()
     layouts: ClassVar[tuple[Layout, ...]] = BENCHMARK
     scales: ClassVar[tuple[int, ...]] = ()
-    left_out: ClassVar[frozenset[str]] = frozenset()
+    excluded: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self, root: str | None = None) -> None:
         self.root = data_folder() if root is None else expand_user(root)
@@ -119,23 +119,23 @@ class Published(Source):
         return cls.__module__.rpartition(".")[2]
 
     @property
-    def home(self) -> Path:
+    def folder(self) -> Path:
         """The set's own folder."""
         return self._at(self._scale)[0]
 
     def check(self, scale: int) -> None:
-        """Find the pictures for this scale. Raises ValueError where they aren't there, or don't pair off by name."""
+        """Find the images for this scale. Raises ValueError where they aren't there, or don't pair off by name."""
         folder, pairs = self._at(scale)
         if len(pairs) != self.count and scale != self._scale:
-            log.warning("%s has %d pictures, and %s holds %d", self.title, self.count, folder, len(pairs))
+            log.warning("%s has %d images, and %s holds %d", self.title, self.count, folder, len(pairs))
         self._scale = scale
 
-    def pictures(self) -> Sequence[Entry]:
-        """The pictures for the scale that was checked last, sorted by name."""
+    def images(self) -> Sequence[ImageEntry]:
+        """The images for the scale that was checked last, sorted by name."""
         return [PublishedEntry(name, hr, lr) for name, (hr, lr) in self._at(self._scale)[1].items()]
 
     def find(self, scale: int | None = None) -> tuple[Path, Pairs] | None:
-        """The set's folder, and the HR and LR file of each picture for a scale, or for any; None if it isn't there."""
+        """The set's folder, and the HR and LR file of each image for a scale, or for any; None if it isn't there."""
         if not self.root.is_dir() or self._is_another():
             return None
         named = [folder for folder in self._named() if folder.is_dir()]
@@ -145,7 +145,7 @@ class Published(Source):
             for folder in bare if layout.bare else roots:
                 for one in (scale,) if scale is not None else SCALES:
                     pairs = layout.pairs(folder, self.title, one)
-                    pairs = {name: pairs[name] for name in sorted(pairs) if Path(name).name not in self.left_out}
+                    pairs = {name: pairs[name] for name in sorted(pairs) if Path(name).name not in self.excluded}
                     if pairs:
                         return folder, pairs
         return None
@@ -167,7 +167,7 @@ class Published(Source):
     def _is_another(self) -> bool:
         """Whether the root bears the name of another set."""
         name = self.root.resolve().name.casefold()
-        others = [other for other in Published.__subclasses__() if other is not type(self)]
+        others = [other for other in PublishedSet.__subclasses__() if other is not type(self)]
         own = [folder.casefold() for folder in self.folders]
         return name not in own and any(name == folder.casefold() for other in others for folder in other.folders)
 
@@ -175,11 +175,11 @@ class Published(Source):
         where = f"{self.root} (seen from {Path.cwd()})" if not self.root.is_absolute() else f"{self.root}"
         within = [layout.hr[0] for layout in self.layouts if not layout.bare and "{" not in layout.hr[0]]
         places = ", ".join((*self.folders, *(f"{place}/{self.folders[0]}" for place in self.around), *within))
-        itself = " and pictures as such" if self._given else ""
+        itself = " and images as such" if self._given else ""
         root = f" --root {quote_for_shell(self.root)}" if self._given else ""
         cure = f"get them by `python -m upnet.data download {self.key()}{root}`" if self.offers else self.by_hand
         return (
-            f"{self.title}: its pictures are not in {where}, where {places}{itself} were looked for; "
+            f"{self.title}: its images are not in {where}, where {places}{itself} were looked for; "
             f"{cure}, or name the folder that holds them: data.root=FOLDER, in a list of sets FOLDER/{self.key()}"
         )
 
@@ -193,16 +193,16 @@ class PublishedEntry(FileEntry):
 
     def fingerprint(self, scale: int) -> str:
         """Of both files."""
-        return self.digest if self.lr is None else f"{self.digest}+{digest_of(self.lr)}"
+        return self.digest if self.lr is None else f"{self.digest}+{image_file_sha256(self.lr)}"
 
     def read_lr(self, scale: int, max_pixels: int | None = None) -> np.ndarray | None:
-        """The LR file's picture, (h, w, 3) uint8."""
+        """The LR file's image, (h, w, 3) uint8."""
         return None if self.lr is None else read_rgb(self.lr, max_pixels)
 
 
 def data_folder() -> Path:
     """Where downloaded sets go: data/ of the checkout, or of the current folder where upnet is installed elsewhere."""
-    data = project_data() or Path("data")
+    data = checkout_data_folder() or Path("data")
     return Path("data") if data.resolve() == Path("data").resolve() else data
 
 
@@ -210,9 +210,9 @@ HERE = __name__.rpartition(".")[0]
 
 
 @cache
-def published() -> dict[str, type[Published]]:
+def published_sets() -> dict[str, type[PublishedSet]]:
     """Every set by what commands call it: the benchmarks first, then the training sets, each from small to large."""
     for module in pkgutil.iter_modules([str(Path(__file__).parent)]):
         import_module(f"{HERE}.{module.name}")
-    classes = sorted(Published.__subclasses__(), key=lambda one: (one.training, one.count, one.key()))
+    classes = sorted(PublishedSet.__subclasses__(), key=lambda one: (one.training, one.count, one.key()))
     return {one.key(): one for one in classes if one.__module__.startswith(f"{HERE}.")}

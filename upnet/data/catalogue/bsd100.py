@@ -1,12 +1,12 @@
-"""BSD100: the pictures that Berkeley's segmentation benchmark tested on."""
+"""BSD100: the images that Berkeley's segmentation benchmark tested on."""
 
 from upnet.data.catalogue.archives import BERKELEY, BSDS500, EDSR, super_image
-from upnet.data.catalogue.base import Published
+from upnet.data.catalogue.base import PublishedSet
 from upnet.data.catalogue.layout import BENCHMARK, Layout
 
 
-class BSD100(Published):
-    """A hundred photographs: the test pictures of BSDS300, which are the validation pictures of BSDS500.
+class BSD100(PublishedSet):
+    """A hundred photographs: the test images of BSDS300, which are the validation images of BSDS500.
 
     Martin et al., "A database of human segmented natural images and its application to evaluating segmentation
     algorithms and measuring ecological statistics"

@@ -1,10 +1,10 @@
 """BSDS500 less what is scored."""
 
 from upnet.data.catalogue.archives import BERKELEY, BSDS500
-from upnet.data.catalogue.base import Archive, Offer, Published
+from upnet.data.catalogue.base import Archive, DownloadSource, PublishedSet
 from upnet.data.catalogue.layout import Layout
 
-MIRROR = Offer(
+MIRROR = DownloadSource(
     by="the Berkeley Institute for Data Science, at GitHub",
     archives=(
         Archive(
@@ -19,10 +19,10 @@ MIRROR = Offer(
 )
 
 
-class BSDS(Published):
+class BSDS(PublishedSet):
     """The 399 photographs of BSDS500's train and test that no benchmark holds.
 
-    Its validation pictures are BSD100, and its 302003.jpg is the picture "woman" of Set5.
+    Its validation images are BSD100, and its 302003.jpg is the image "woman" of Set5.
 
     Arbeláez et al., "Contour detection and hierarchical image segmentation"
     (https://doi.org/10.1109/TPAMI.2010.161).
@@ -44,4 +44,4 @@ class BSDS(Published):
         Layout(hr=("images/train", "images/test"), bare=True),
         Layout(hr=("train", "test"), bare=True),
     )
-    left_out = frozenset({"302003"})
+    excluded = frozenset({"302003"})

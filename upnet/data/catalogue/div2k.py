@@ -1,11 +1,11 @@
-"""DIV2K's training pictures."""
+"""DIV2K's training images."""
 
 from upnet.data.catalogue.archives import div2k
-from upnet.data.catalogue.base import Published
+from upnet.data.catalogue.base import PublishedSet
 from upnet.data.catalogue.layout import Layout
 
 
-class DIV2K(Published):
+class DIV2K(PublishedSet):
     """800 photographs of about two million pixels.
 
     Agustsson and Timofte, "NTIRE 2017 challenge on single image super-resolution: dataset and study"

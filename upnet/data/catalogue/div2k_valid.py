@@ -1,12 +1,12 @@
-"""DIV2K's validation pictures."""
+"""DIV2K's validation images."""
 
 from upnet.data.catalogue.archives import div2k
-from upnet.data.catalogue.base import Published
+from upnet.data.catalogue.base import PublishedSet
 from upnet.data.catalogue.layout import Layout
 
 
-class DIV2KValid(Published):
-    """The hundred pictures of DIV2K that stand for its test pictures, whose HR was never published.
+class DIV2KValid(PublishedSet):
+    """The hundred images of DIV2K that stand for its test images, whose HR was never published.
 
     Agustsson and Timofte, "NTIRE 2017 challenge on single image super-resolution: dataset and study"
     (https://doi.org/10.1109/CVPRW.2017.150).

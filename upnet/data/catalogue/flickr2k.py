@@ -1,10 +1,10 @@
 """Flickr2K."""
 
-from upnet.data.catalogue.base import Archive, Offer, Published
+from upnet.data.catalogue.base import Archive, DownloadSource, PublishedSet
 from upnet.data.catalogue.layout import Layout
 
 
-class Flickr2K(Published):
+class Flickr2K(PublishedSet):
     """2650 photographs of about two million pixels; with DIV2K they are what papers call DF2K.
 
     Lim et al., "Enhanced deep residual networks for single image super-resolution"
@@ -18,7 +18,7 @@ class Flickr2K(Published):
     terms = "research"
     licence = "The photographs come from Flickr, and their copyright stays with the photographers."
     offers = (
-        Offer(
+        DownloadSource(
             by="its authors at Seoul National University",
             archives=(
                 Archive(
@@ -30,7 +30,7 @@ class Flickr2K(Published):
                 ),
             ),
         ),
-        Offer(
+        DownloadSource(
             by="yangtao9009 at Hugging Face, HR only",
             archives=(
                 Archive(

@@ -7,7 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from upnet.data.catalogue.base import Archive, Offer, Published
+from upnet.data.catalogue.base import Archive, DownloadSource, PublishedSet
 from upnet.data.catalogue.download import DownloadError, fetch
 from upnet.data.catalogue.unpack import unpack
 from upnet.imaging.reading import is_picture
@@ -20,7 +20,7 @@ Say = Callable[[str], None]
 
 
 def get(
-    chosen: type[Published],
+    chosen: type[PublishedSet],
     root: Path,
     say: Say,
     scales: Sequence[int] = (),
@@ -29,7 +29,7 @@ def get(
 ) -> None:
     """Download and unpack what is missing of a set below the root.
 
-    scales: of the LR pictures, where they come in archives of their own; none means all.
+    scales: of the LR images, where they come in archives of their own; none means all.
     mirror: an address that the archives are taken from instead, by their names; sizes and checksums stay what they are.
     keep:   whether to keep the archives.
 
@@ -53,8 +53,8 @@ def get(
         ) from error
 
 
-def complete(chosen: type[Published], root: Path, scales: Sequence[int] = ()) -> bool:
-    """Whether all pictures of the set are below the root, with LR pictures of those scales that it has."""
+def complete(chosen: type[PublishedSet], root: Path, scales: Sequence[int] = ()) -> bool:
+    """Whether all images of the set are below the root, with LR images of those scales that it has."""
     wanted = [scale for scale in scales or chosen.scales if scale in chosen.scales]
     here = [chosen(str(root)).find(scale) for scale in wanted or (None,)]
     return all(
@@ -66,7 +66,7 @@ def complete(chosen: type[Published], root: Path, scales: Sequence[int] = ()) ->
 
 
 def _from_anyone(
-    chosen: type[Published], root: Path, say: Say, scales: Sequence[int], mirror: str | None, keep: bool
+    chosen: type[PublishedSet], root: Path, say: Say, scales: Sequence[int], mirror: str | None, keep: bool
 ) -> None:
     failure: DownloadError | None = None
     for offer in chosen.offers:
@@ -83,7 +83,7 @@ def _from_anyone(
     raise failure
 
 
-def _take(offer: Offer, root: Path, say: Say, scales: Sequence[int], mirror: str | None, keep: bool) -> None:
+def _take(offer: DownloadSource, root: Path, say: Say, scales: Sequence[int], mirror: str | None, keep: bool) -> None:
     for archive in offer.archives:
         if scales and archive.scale is not None and archive.scale not in scales:
             continue
@@ -103,9 +103,9 @@ def _take(offer: Offer, root: Path, say: Say, scales: Sequence[int], mirror: str
         if archive.count is not None and count != archive.count:
             shutil.rmtree(target)
             file.unlink()
-            raise DownloadError(f"{archive.url} holds {count} pictures instead of {archive.count}; nothing was kept")
+            raise DownloadError(f"{archive.url} holds {count} images instead of {archive.count}; nothing was kept")
         checked = archive.checksum.partition(":")[0] if archive.checksum else "no checksum is known"
-        say(f"{name}: {count} pictures ({checked})")
+        say(f"{name}: {count} images ({checked})")
         if not keep:
             file.unlink()
 
@@ -118,12 +118,12 @@ def _there(archive: Archive, target: Path) -> bool:
     if held and held == (archive.count or held):
         return True
     raise ValueError(
-        f"{target} is there already, with {held} pictures{f' instead of {archive.count}' if archive.count else ''}; "
+        f"{target} is there already, with {held} images{f' instead of {archive.count}' if archive.count else ''}; "
         "move it away and download again"
     )
 
 
-def _check(chosen: type[Published], root: Path) -> None:
+def _check(chosen: type[PublishedSet], root: Path) -> None:
     try:
         found = chosen(str(root)).find()
     except ValueError as error:
@@ -131,6 +131,6 @@ def _check(chosen: type[Published], root: Path) -> None:
     count = len(found[1]) if found else 0
     if count != chosen.count:
         raise DownloadError(
-            f"{chosen.title} has {chosen.count} pictures, and {count} of them are now below {root}; "
+            f"{chosen.title} has {chosen.count} images, and {count} of them are now below {root}; "
             "move what is there away and download again"
         )

@@ -1,28 +1,28 @@
-"""How the pictures of a published set may lie in a folder."""
+"""How the images of a published set may lie in a folder."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from upnet.data.sources.files import find_pictures
-from upnet.data.sources.pair_folders import refuse_pairs
+from upnet.data.sources.files import find_images
+from upnet.data.sources.pair_folders import reject_lr_images
 from upnet.data.sources.paired import Paired
 from upnet.imaging.listing import list_images
 from upnet.imaging.reading import is_picture
 
 Pairs = dict[str, tuple[Path, Path | None]]
-"""A picture's name -> its HR file, and its LR file where there is one."""
+"""An image's name -> its HR file, and its LR file where there is one."""
 
 SCALES = (2, 3, 4, 8)
-"""Of the LR pictures that are in circulation."""
+"""Of the LR images that are in circulation."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """A way for HR and LR pictures to lie in a set's folder. {title} and {scale} stand for what they say.
+    """A way for HR and LR images to lie in a set's folder. {title} and {scale} stand for what they say.
 
-    hr:   the folders of HR pictures, all of which have to be there.
-    lr:   the folders that may hold the LR pictures, with or without subfolders X2, X3, …; the first that does counts.
-    mark: what follows the name of an HR and of an LR picture, where both lie in one folder.
+    hr:   the folders of HR images, all of which have to be there.
+    lr:   the folders that may hold the LR images, with or without subfolders X2, X3, …; the first that does counts.
+    mark: what follows the name of an HR and of an LR image, where both lie in one folder.
     bare: whether any folder might look like this, so that only one that bears the set's name, or was named by the user,
           is taken for it.
     """
@@ -33,27 +33,27 @@ class Layout:
     bare: bool = False
 
     def pairs(self, folder: Path, title: str, scale: int) -> Pairs:
-        """The pictures that lie in the folder in this way, sorted by name; empty where there are none.
+        """The images that lie in the folder in this way, sorted by name; empty where there are none.
 
-        Raises ValueError where HR and LR pictures don't pair off by name.
+        Raises ValueError where HR and LR images don't pair off by name.
         """
         places = [self._place(folder, hr, title, scale) for hr in self.hr]
-        if not all(place.is_dir() and (place != folder or _holds_pictures(place)) for place in places):
+        if not all(place.is_dir() and (place != folder or _holds_images(place)) for place in places):
             return {}
         if self.mark is not None:
             return _marked(places[0], *(mark.format(scale=scale) for mark in self.mark))
         if len(places) > 1:
-            found = {place: _pictures(place, title) for place in places}
+            found = {place: _images(place, title) for place in places}
             return {f"{place.name}/{name}": (path, None) for place in places for name, path in found[place].items()}
-        large = _pictures(places[0], title)
+        large = _images(places[0], title)
         for lr in self.lr if large else ():
             small = self._place(folder, lr, title, scale)
-            if small.is_dir() and _holds_pictures(small, below=True):
+            if small.is_dir() and _holds_images(small, below=True):
                 paired = Paired(hr=str(places[0]), lr=str(small))
-                if paired.serves(scale):
-                    partners = paired.partners(scale)
-                    return {name: (path, partners[name]) for name, path in large.items()}
-        refuse_pairs(places[0], list(large.values()), title)
+                if paired.has_scale(scale):
+                    lr_files = paired.lr_files(scale)
+                    return {name: (path, lr_files[name]) for name, path in large.items()}
+        reject_lr_images(places[0], list(large.values()), title)
         return {name: (path, None) for name, path in large.items()}
 
     @staticmethod
@@ -62,7 +62,7 @@ class Layout:
 
 
 PLAIN = Layout(hr=(".",), bare=True)
-"""HR pictures, and nothing around them."""
+"""HR images, and nothing around them."""
 
 BENCHMARK = (
     Layout(hr=("HR",), lr=("LR_bicubic", "LR"), bare=True),  # EDSR
@@ -84,12 +84,12 @@ def child(folder: Path, *names: str) -> Path:
     return folder
 
 
-def _holds_pictures(folder: Path, below: bool = False) -> bool:
+def _holds_images(folder: Path, below: bool = False) -> bool:
     return bool(list_images(folder).images) if below else any(is_picture(path) for path in folder.iterdir())
 
 
-def _pictures(folder: Path, title: str) -> dict[str, Path]:
-    return find_pictures(folder, title) if _holds_pictures(folder, below=True) else {}
+def _images(folder: Path, title: str) -> dict[str, Path]:
+    return find_images(folder, title) if _holds_images(folder, below=True) else {}
 
 
 def _marked(folder: Path, hr_mark: str, lr_mark: str) -> Pairs:

@@ -1,9 +1,9 @@
 """Manga109."""
 
-from upnet.data.catalogue.base import Published
+from upnet.data.catalogue.base import PublishedSet
 
 
-class Manga109(Published):
+class Manga109(PublishedSet):
     """109 drawn pages, one of each volume. Its authors give them to who applies, so nothing is downloaded.
 
     Matsui et al., "Sketch-based manga retrieval using Manga109 dataset"
@@ -14,11 +14,11 @@ class Manga109(Published):
     count = 109
     page = "http://www.manga109.org/en/"
     terms = "academic, by application"
-    licence = "For academic use, on application to its authors; the pictures may not be passed on."
+    licence = "For academic use, on application to its authors; the images may not be passed on."
     by_hand = (
         "apply to its authors for them, at http://www.manga109.org/en/download.html or "
         "https://huggingface.co/datasets/hal-utokyo/Manga109, put the benchmark's 109 pages into data/Manga109/HR as "
-        "NAME.png and, if you have them, LR pictures into data/Manga109/LR_bicubic/X2 as NAMEx2.png"
+        "NAME.png and, if you have them, LR images into data/Manga109/LR_bicubic/X2 as NAMEx2.png"
     )
     folders = ("Manga109",)
     around = ("benchmark",)

@@ -1,11 +1,11 @@
 """Set5."""
 
 from upnet.data.catalogue.archives import EDSR, super_image
-from upnet.data.catalogue.base import Published
+from upnet.data.catalogue.base import PublishedSet
 
 
-class Set5(Published):
-    """Five pictures that nearly every paper scores.
+class Set5(PublishedSet):
+    """Five images that nearly every paper scores.
 
     Bevilacqua et al., "Low-complexity single-image super-resolution based on nonnegative neighbor embedding"
     (https://doi.org/10.5244/C.26.135).
@@ -15,7 +15,7 @@ class Set5(Published):
     count = 5
     page = "http://people.rennes.inria.fr/Aline.Roumy/results/SR_BMVC12.html"
     terms = "research"
-    licence = "No licence is stated; the pictures are handed round for research."
+    licence = "No licence is stated; the images are handed round for research."
     offers = (EDSR, super_image("Set5", 5, 852_000, (255_000, 122_000, 73_300)))
     folders = ("Set5",)
     around = ("benchmark",)

@@ -1,10 +1,10 @@
 """T91."""
 
-from upnet.data.catalogue.base import Archive, Offer, Published
+from upnet.data.catalogue.base import Archive, DownloadSource, PublishedSet
 
 
-class T91(Published):
-    """91 small pictures, the training set of sparse coding, SRCNN and FSRCNN.
+class T91(PublishedSet):
+    """91 small images, the training set of sparse coding, SRCNN and FSRCNN.
 
     Their author packed them as RAR, which Python doesn't read; the authors of SRCNN packed them with their code.
 
@@ -17,9 +17,9 @@ class T91(Published):
     training = True
     page = "http://www.ifp.illinois.edu/~jyang29/ScSR.htm"
     terms = "research"
-    licence = "No licence is stated; the pictures are handed round for research."
+    licence = "No licence is stated; the images are handed round for research."
     offers = (
-        Offer(
+        DownloadSource(
             by="the authors of SRCNN",
             archives=(
                 Archive(

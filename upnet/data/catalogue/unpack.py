@@ -1,4 +1,4 @@
-"""Take the pictures out of an archive, whoever made it: nothing lands outside, and nothing but pictures does."""
+"""Take the images out of an archive, whoever made it: nothing lands outside, and nothing but images does."""
 
 import gzip
 import lzma
@@ -20,7 +20,7 @@ from upnet.data.catalogue.download import DownloadError
 from upnet.imaging.reading import is_picture
 
 EXPANSION = 20
-"""How many times as large as its archive the content may be; pictures are compressed already, and come to about 1."""
+"""How many times as large as its archive the content may be; images are compressed already, and come to about 1."""
 
 SLACK = 1 << 20
 """Bytes that the content may always have."""
@@ -41,7 +41,7 @@ _DAMAGE = (
 
 
 class UnsafeArchiveError(DownloadError):
-    """An archive that tries what no set of pictures does."""
+    """An archive that tries what no set of images does."""
 
 
 @dataclass(frozen=True)
@@ -54,17 +54,17 @@ class Member:
 
 
 def unpack(archive: Path, part: str, target: Path) -> int:
-    """Write the pictures that lie below the folder `part` of a zip or tar archive into `target`; how many they are.
+    """Write the images that lie below the folder `part` of a zip or tar archive into `target`; how many they are.
 
-    part:   the last names of a folder's path, wherever in the archive it lies; "" means all pictures, without the
+    part:   the last names of a folder's path, wherever in the archive it lies; "" means all images, without the
             folders that they have in common.
-    target: a folder that doesn't exist yet, on the archive's disk; it appears when all pictures are in it, not before.
+    target: a folder that doesn't exist yet, on the archive's disk; it appears when all images are in it, not before.
 
     The whole archive is looked at before anything is written. Permissions, owners and times in it count for nothing.
 
     Raises UnsafeArchiveError for absolute paths, paths that lead upwards, links, devices, content that is far larger
     than the archive, and members that overwrite each other; DownloadError for a file that is no archive, is broken, or
-    holds no pictures there.
+    holds no images there.
     """
     aside = archive.with_name(f"{archive.name}.unpacking")
     shutil.rmtree(aside, ignore_errors=True)
@@ -72,7 +72,7 @@ def unpack(archive: Path, part: str, target: Path) -> int:
         with _broken(archive), _opened(archive) as members:
             wanted = _wanted([member.path for member in _checked(archive, members())], part)
             if not wanted:
-                raise DownloadError(f"{archive.name} holds no pictures" + f" in a folder {part}" * bool(part))
+                raise DownloadError(f"{archive.name} holds no images" + f" in a folder {part}" * bool(part))
             aside.mkdir()
             _write(archive, members(), wanted, aside)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -147,7 +147,7 @@ def _checked(archive: Path, members: Iterator[Member]) -> Iterator[Member]:
         total += member.size
         if total > most:
             raise UnsafeArchiveError(
-                f"{archive.name} would unpack to more than {EXPANSION} times its size, which pictures don't; "
+                f"{archive.name} would unpack to more than {EXPANSION} times its size, which images don't; "
                 "it was not unpacked"
             )
         if count > MOST:
@@ -156,17 +156,17 @@ def _checked(archive: Path, members: Iterator[Member]) -> Iterator[Member]:
 
 
 def _wanted(paths: list[PurePosixPath], part: str) -> dict[PurePosixPath, PurePosixPath]:
-    """The path in the archive of each picture below the part -> its path below the target."""
-    pictures = [path for path in paths if is_picture(Path(path.name)) and not _hidden(path)]
+    """The path in the archive of each image below the part -> its path below the target."""
+    images = [path for path in paths if is_picture(Path(path.name)) and not _hidden(path)]
     if part:
-        below = {path: _below(path.parts, PurePosixPath(part).parts) for path in pictures}
+        below = {path: _below(path.parts, PurePosixPath(part).parts) for path in images}
         return {path: PurePosixPath(*rest) for path, rest in below.items() if rest}
     common = 0
-    while len({path.parts[:-1][common : common + 1] for path in pictures} - {()}) == 1 and all(
-        len(path.parts) > common + 1 for path in pictures
+    while len({path.parts[:-1][common : common + 1] for path in images} - {()}) == 1 and all(
+        len(path.parts) > common + 1 for path in images
     ):
         common += 1
-    return {path: PurePosixPath(*path.parts[common:]) for path in pictures}
+    return {path: PurePosixPath(*path.parts[common:]) for path in images}
 
 
 def _below(parts: tuple[str, ...], wanted: tuple[str, ...]) -> tuple[str, ...]:
@@ -183,7 +183,7 @@ def _hidden(path: PurePosixPath) -> bool:
 
 def _write(archive: Path, members: Iterator[Member], wanted: dict[PurePosixPath, PurePosixPath], folder: Path) -> None:
     left = EXPANSION * archive.stat().st_size + SLACK  # what was stated need not be true
-    with tqdm(total=len(wanted), desc=f"Unpacking {archive.name}", unit="picture", leave=False, disable=None) as bar:
+    with tqdm(total=len(wanted), desc=f"Unpacking {archive.name}", unit="image", leave=False, disable=None) as bar:
         for member in members:
             if member.path not in wanted:
                 continue

@@ -1,10 +1,10 @@
 """Urban100."""
 
 from upnet.data.catalogue.archives import EDSR, super_image
-from upnet.data.catalogue.base import Published
+from upnet.data.catalogue.base import PublishedSet
 
 
-class Urban100(Published):
+class Urban100(PublishedSet):
     """A hundred photographs of buildings, whose structures repeat.
 
     Huang, Singh and Ahuja, "Single image super-resolution from transformed self-exemplars"

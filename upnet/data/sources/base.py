@@ -1,4 +1,4 @@
-"""What a source of pictures is: names, fingerprints, and pixels on demand."""
+"""What a source of images is: names, fingerprints, and pixels on demand."""
 
 import hashlib
 from abc import ABC, abstractmethod
@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 
-class Entry(ABC):
-    """One picture of a source. It holds what is needed to read the picture, not the picture.
+class ImageEntry(ABC):
+    """One image of a source. It holds what is needed to read the image, not the image.
 
     name: unique within its source; a file's path relative to the source's folder, without its suffix.
     """
@@ -19,16 +19,16 @@ class Entry(ABC):
 
     @cached_property
     def digest(self) -> str:
-        """A hash of what the picture is made from: equal digests mean equal pixels."""
-        return self.hash()
+        """A hash of what the image is made from: equal digests mean equal pixels."""
+        return self.compute_digest()
 
     @abstractmethod
-    def hash(self) -> str:
+    def compute_digest(self) -> str:
         """Compute the digest. Raises ValueError, naming the file, where it cannot be read."""
 
     @abstractmethod
     def read(self, max_pixels: int | None = None) -> np.ndarray:
-        """The HR picture, (H, W, 3) uint8.
+        """The HR image, (H, W, 3) uint8.
 
         max_pixels: a limit against decompression bombs, see `upnet.imaging.reading.read_rgb`.
 
@@ -40,17 +40,17 @@ class Entry(ABC):
         return self.digest
 
     def read_lr(self, scale: int, max_pixels: int | None = None) -> np.ndarray | None:
-        """The LR picture that belongs to it, (h, w, 3) uint8; None where LR is to be made from the HR picture."""
+        """The LR image that belongs to it, (h, w, 3) uint8; None where LR is to be made from the HR image."""
         return None
 
 
 class Source(ABC):
-    """A named collection of pictures, in a fixed order. It knows no scale until it is asked about one."""
+    """A named collection of images, in a fixed order. It knows no scale until it is asked about one."""
 
     name: str
 
     @abstractmethod
-    def pictures(self) -> Sequence[Entry]:
+    def images(self) -> Sequence[ImageEntry]:
         """All of them, sorted by name. Raises ValueError where there are none."""
 
     def check(self, scale: int) -> None:
@@ -58,12 +58,12 @@ class Source(ABC):
         return
 
     @property
-    def home(self) -> Path | None:
-        """The folder that its store may lie beside; None where the pictures come from no folder."""
+    def folder(self) -> Path | None:
+        """The folder that its store may lie beside; None where the images come from no folder."""
         return None
 
 
-def hash_file(path: Path) -> str:
+def file_sha256(path: Path) -> str:
     """SHA-256 of the file's bytes, in hexadecimal."""
     digest = hashlib.sha256()
     with path.open("rb") as file:

@@ -8,34 +8,34 @@ from typing import Annotated
 import numpy as np
 from annotated_types import Ge, Gt, Le
 
-from upnet.data.sources.base import Entry, Source
-from upnet.data.sources.leaf_geometry import SHAPES, Law, cover
-from upnet.data.sources.textures import Look, paint
+from upnet.data.sources.base import ImageEntry, Source
+from upnet.data.sources.leaf_geometry import SHAPES, LeafDistribution, cover
+from upnet.data.sources.textures import LeafStyle, paint
 
 VERSION = 1
-"""Counted up whenever the same parameters no longer give the same pictures."""
+"""Counted up whenever the same parameters no longer give the same images."""
 
 Share = Annotated[float, Ge(0), Le(1)]
 
 
 class DeadLeaves(Source):
-    """Pictures of leaves that fell on each other: occlusion edges at every scale, as in photographs.
+    """Images of leaves that fell on each other: occlusion edges at every scale, as in photographs.
 
     "Statistics of natural images: scaling in the dead leaves model" is Lee, Mumford and Huang's "Occlusion models for
     natural images" (2001, https://doi.org/10.1023/A:1011109015675); training on them is Achddou, Gousseau and Ladjal's
     "Synthetic images as a regularity prior for image restoration neural networks" (2021).
 
-    count:        pictures.
+    count:        images.
     size:         their side in pixels.
-    seed:         every picture is a pure function of (seed, its number, the parameters below).
+    seed:         every image is a pure function of (seed, its number, the parameters below).
     radius:       the least and the largest radius of a leaf in pixels.
-    exponent:     radii have density r^-exponent; 3 makes the pictures look alike at every scale.
+    exponent:     radii have density r^-exponent; 3 makes the images look alike at every scale.
     shapes:       of disc, ellipse, rectangle, polygon.
-    slender:      the least width / length of an ellipse or rectangle; thin ones are lines.
+    min_aspect:      the least width / length of an ellipse or rectangle; thin ones are lines.
     oversampling: painted so many times as large, then reduced by the mean over boxes, so that edges are antialiased.
-    saturation, gradient, stripes, texture, gamma: see Look.
-    large:        the radius in pixels from which a leaf carries gradient, stripes and texture.
-    blur:         the largest standard deviation in pixels of a Gaussian blur, drawn picture by picture; lenses blur.
+    saturation, gradient, stripes, texture, gamma: see LeafStyle.
+    min_detail_radius:        the radius in pixels from which a leaf carries gradient, stripes and texture.
+    blur:         the largest standard deviation in pixels of a Gaussian blur, drawn image by image; lenses blur.
 
     Raises ValueError for parameters out of range.
     """
@@ -50,14 +50,14 @@ class DeadLeaves(Source):
         radius: Sequence[float] = (1.5, 100.0),
         exponent: Annotated[float, Gt(0)] = 3.0,
         shapes: Sequence[str] = ("disc", "ellipse", "rectangle", "polygon"),
-        slender: Annotated[float, Gt(0), Le(1)] = 0.1,
+        min_aspect: Annotated[float, Gt(0), Le(1)] = 0.1,
         oversampling: Annotated[int, Ge(1)] = 2,
         saturation: Annotated[float, Ge(0)] = 1.0,
         gradient: Share = 0.3,
         stripes: Share = 0.15,
         texture: Share = 0.3,
         gamma: Sequence[float] = (0.5, 1.5),
-        large: Annotated[float, Ge(0)] = 6.0,
+        min_detail_radius: Annotated[float, Ge(0)] = 6.0,
         blur: Annotated[float, Ge(0)] = 0.5,
     ) -> None:
         unknown = [shape for shape in shapes if shape not in SHAPES]
@@ -80,17 +80,17 @@ class DeadLeaves(Source):
         self.oversampling = oversampling
         self.blur = blur
         kinds = [SHAPES[shape] for shape in sorted(set(shapes))]
-        self.law = Law(radius[0] * oversampling, radius[1] * oversampling, exponent, kinds, slender)
-        self.look = Look(saturation, gradient, stripes, texture, tuple(gamma), large * oversampling)
-        self._parameters = json.dumps([VERSION, size, seed, oversampling, blur, repr(self.law), repr(self.look)])
+        self.law = LeafDistribution(radius[0] * oversampling, radius[1] * oversampling, exponent, kinds, min_aspect)
+        self.look = LeafStyle(saturation, gradient, stripes, texture, tuple(gamma), min_detail_radius * oversampling)
+        self._parameters = json.dumps([VERSION, size, seed, oversampling, blur, *_key_texts(self.law, self.look)])
 
-    def pictures(self) -> Sequence[Entry]:
+    def images(self) -> Sequence[ImageEntry]:
         """Numbered from 0."""
-        return [Picture(self, number) for number in range(self.count)]
+        return [DeadLeavesEntry(self, number) for number in range(self.count)]
 
     def make(self, number: int) -> np.ndarray:
-        """One picture, (size, size, 3) uint8."""
-        # As in the training stream, the number is the upper half of the counter, and no two pictures share a draw.
+        """One image, (size, size, 3) uint8."""
+        # As in the training stream, the number is the upper half of the counter, and no two images share a draw.
         rng = np.random.Generator(np.random.Philox(key=self.seed, counter=number << 128))
         zoom = self.oversampling
         front, leaves = cover(rng, self.size * zoom, self.law)
@@ -100,21 +100,31 @@ class DeadLeaves(Source):
         return (np.clip(boxes.mean(axis=(1, 3)), 0, 1) * 255 + 0.5).astype(np.uint8)
 
 
-class Picture(Entry):
-    """One picture of dead leaves, painted when it is read."""
+class DeadLeavesEntry(ImageEntry):
+    """One image of dead leaves, painted when it is read."""
 
     def __init__(self, source: DeadLeaves, number: int) -> None:
         self.name = f"{number:04d}"
         self._source = source
         self._number = number
 
-    def hash(self) -> str:
+    def compute_digest(self) -> str:
         """Of the parameters and the number."""
         return hashlib.sha256(f"{self._source._parameters} {self._number}".encode()).hexdigest()
 
     def read(self, max_pixels: int | None = None) -> np.ndarray:
         """Paint it, in the size that its source asks for."""
         return self._source.make(self._number)
+
+
+def _key_texts(law: LeafDistribution, look: LeafStyle) -> tuple[str, str]:
+    """The parameters as text. The digest of every image and the name of every store depend on each character of it."""
+    return (
+        f"Law(r_min={law.r_min!r}, r_max={law.r_max!r}, exponent={law.exponent!r}, shapes={law.shapes!r}, "
+        f"slender={law.min_aspect!r})",
+        f"Look(saturation={look.saturation!r}, gradient={look.gradient!r}, stripes={look.stripes!r}, "
+        f"texture={look.texture!r}, gamma={look.gamma!r}, large={look.min_detail_radius!r})",
+    )
 
 
 def _blurred(canvas: np.ndarray, sigma: float) -> np.ndarray:

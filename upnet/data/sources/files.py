@@ -1,4 +1,4 @@
-"""Finding picture files in folders, and what all sources made of files share."""
+"""Finding image files in folders, and what all sources made of files share."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from upnet.data.sources.base import Entry, hash_file
+from upnet.data.sources.base import ImageEntry, file_sha256
 from upnet.data.sources.pair_folders import is_hr
 from upnet.imaging.listing import list_images, say_once
 from upnet.imaging.reading import SUFFIXES, BrokenPictureError, read_rgb
@@ -14,26 +14,26 @@ from upnet.utils.paths import expand_user
 from upnet.utils.printable import printable_name
 
 
-class FileEntry(Entry):
-    """A picture in a file."""
+class FileEntry(ImageEntry):
+    """An image in a file."""
 
     def __init__(self, name: str, path: Path) -> None:
         self.name = name
         self.path = path
 
-    def hash(self) -> str:
+    def compute_digest(self) -> str:
         """SHA-256 of the file. Raises BrokenPictureError, a ValueError, where it cannot be read."""
-        return digest_of(self.path)
+        return image_file_sha256(self.path)
 
     def read(self, max_pixels: int | None = None) -> np.ndarray:
-        """The file's picture, (H, W, 3) uint8."""
+        """The file's image, (H, W, 3) uint8."""
         return read_rgb(self.path, max_pixels)
 
 
-def digest_of(path: Path) -> str:
-    """SHA-256 of a picture file. Raises BrokenPictureError, a ValueError, where it cannot be read."""
+def image_file_sha256(path: Path) -> str:
+    """SHA-256 of an image file. Raises BrokenPictureError, a ValueError, where it cannot be read."""
     try:
-        return hash_file(path)
+        return file_sha256(path)
     except OSError as error:
         raise BrokenPictureError(f"{path} cannot be read: {error.strerror or error}") from error
 
@@ -43,25 +43,25 @@ def existing_folder(folder: str | Path, what: str) -> Path:
     path = expand_user(folder)
     if not path.exists():
         raise ValueError(
-            f"{what}: there is no folder {path} (seen from {Path.cwd()}); give the path of a folder of pictures"
+            f"{what}: there is no folder {path} (seen from {Path.cwd()}); give the path of a folder of images"
         )
     if not path.is_dir():
-        raise ValueError(f"{what}: {path} is a file; give the folder that holds the pictures")
+        raise ValueError(f"{what}: {path} is a file; give the folder that holds the images")
     return path
 
 
-def find_pictures(folder: Path, what: str) -> dict[str, Path]:
-    """Relative path without suffix -> file, for all pictures in the folder and below, sorted by name.
+def find_images(folder: Path, what: str) -> dict[str, Path]:
+    """Relative path without suffix -> file, for all images in the folder and below, sorted by name.
 
     Hidden files and folders don't count, links are followed, and a warning names the files that are left out. Where two
     files differ in nothing but the suffix, both keep theirs.
-    Raises ValueError where there is no picture.
+    Raises ValueError where there is no image.
     """
     listing = list_images(folder)
     remark = listing.remark()
     if not listing.images:
         raise ValueError(
-            f"{what}: there is no picture in {folder}; pictures end in {', '.join(SUFFIXES)}"
+            f"{what}: there is no image in {folder}; images end in {', '.join(SUFFIXES)}"
             + (f". {remark}" if remark else "")
         )
     if remark:
@@ -75,10 +75,10 @@ def find_pictures(folder: Path, what: str) -> dict[str, Path]:
     return dict(sorted(found.items()))
 
 
-def set_name(folder: Path) -> str:
+def folder_set_name(folder: Path) -> str:
     """The name of a folder's images, as text: the folder's name, or its parent's if the folder is called HR or GT."""
     folder = folder.resolve()
-    return printable_name((folder.parent.name if is_hr(folder.name) else folder.name) or "pictures")
+    return printable_name((folder.parent.name if is_hr(folder.name) else folder.name) or "images")
 
 
 def entries(found: dict[str, Path]) -> Sequence[FileEntry]:

@@ -52,18 +52,18 @@ class Leaves:
 
 
 @dataclass(frozen=True)
-class Law:
+class LeafDistribution:
     """How leaves are drawn at random: radii with density proportional to r^-exponent on [r_min, r_max] pixels.
 
     shapes:  drawn from with equal chances.
-    slender: the least width / length of ellipses and rectangles, in (0, 1]; its logarithm is uniform.
+    min_aspect: the least width / length of ellipses and rectangles, in (0, 1]; its logarithm is uniform.
     """
 
     r_min: float
     r_max: float
     exponent: float
     shapes: Sequence[int]
-    slender: float
+    min_aspect: float
 
     def draw(self, rng: np.random.Generator, n: int) -> Leaves:
         """One round of leaves, centred wherever they can reach the canvas, so that its edges are no special place."""
@@ -85,12 +85,12 @@ class Law:
             radius=radius,
             shape=shape,
             angle=v[:, 4] * (2 * math.pi),
-            aspect=np.where(slender, self.slender ** v[:, 5], 1.0),
+            aspect=np.where(slender, self.min_aspect ** v[:, 5], 1.0),
             seed=v[:, 6],
         )
 
 
-def cover(rng: np.random.Generator, n: int, law: Law) -> tuple[np.ndarray, Leaves]:
+def cover(rng: np.random.Generator, n: int, law: LeafDistribution) -> tuple[np.ndarray, Leaves]:
     """Drop leaves behind each other until no pixel of an n × n canvas is free.
 
     Gives the number of the frontmost leaf at every pixel, (n, n) int32, and the leaves that were numbered.

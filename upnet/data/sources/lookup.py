@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from upnet.data.catalogue.base import Published, published
+from upnet.data.catalogue.base import PublishedSet, published_sets
 from upnet.data.sources.base import Source
 from upnet.data.sources.files import existing_folder
 from upnet.data.sources.folder import Folder
@@ -14,7 +14,7 @@ from upnet.utils.paths import expand_user
 from upnet.utils.printable import printable_name
 
 
-def open_sets(roots: str | Sequence[str] | None, scale: int) -> dict[str, Source]:
+def open_sources(roots: str | Sequence[str] | None, scale: int) -> dict[str, Source]:
     """One source per folder, by the folder's name; the built-in photographs where no folder is given.
 
     A folder in a paired layout that has this scale is Paired; one with a subfolder HR is a Folder on that; any other is
@@ -30,7 +30,7 @@ def open_sets(roots: str | Sequence[str] | None, scale: int) -> dict[str, Source
     ]
     if not named:
         raise ValueError("Data: the list of folders is empty; name at least one, or none at all for the photographs")
-    paths = [one if isinstance(one, Path) else one.home for one in named]
+    paths = [one if isinstance(one, Path) else one.folder for one in named]
     resolved = [path.resolve() for path in paths]
     twice = [str(path) for path, whole in zip(paths, resolved, strict=True) if resolved.count(whole) > 1]
     if twice:
@@ -44,10 +44,10 @@ def open_sets(roots: str | Sequence[str] | None, scale: int) -> dict[str, Source
     return _unique(sources)
 
 
-def _named(root: str, scale: int) -> Published | None:
+def _named(root: str, scale: int) -> PublishedSet | None:
     """The published set that is named instead of a folder; None where it is a folder after all, or nothing known."""
     path = expand_user(root)
-    chosen = published().get(path.name.casefold())
+    chosen = published_sets().get(path.name.casefold())
     if path.exists() or chosen is None:
         return None
     source = chosen(None if path.name == root else str(path.parent))
@@ -58,7 +58,7 @@ def _named(root: str, scale: int) -> Published | None:
 def _open(path: Path, scale: int) -> Source:
     if pair_folders(path):
         paired = Paired(str(path))
-        if paired.serves(scale):
+        if paired.has_scale(scale):
             return paired
         folder = Folder(str(paired.hr))
         folder.name = paired.name

@@ -81,7 +81,7 @@ def scale_folders(lr: Path) -> dict[int, Path]:
     return {int(path.name[1:]): path for path in folders if path.name[:1] in "xX" and path.name[1:].isdecimal()}
 
 
-def refuse_pairs(root: Path, images: Sequence[Path], what: str) -> None:
+def reject_lr_images(root: Path, images: Sequence[Path], what: str) -> None:
     """Raise ValueError where some of the images below root are LR images of others.
 
     They are where folders HR and LR stand side by side at any depth, and where images of one name in a folder and its

@@ -1,19 +1,19 @@
-"""Photographs that ship inside scikit-image: real pictures without a download."""
+"""Photographs that ship inside scikit-image: real images without a download."""
 
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from upnet.data.sources.base import Entry, Source
+from upnet.data.sources.base import ImageEntry, Source
 from upnet.data.sources.files import FileEntry
 from upnet.imaging.reading import is_picture
 
 VALIDATION = ("astronaut", "chelsea", "coffee", "rocket")
-"""The four that upnet validates on where no other pictures are given."""
+"""The four that upnet validates on where no other images are given."""
 
 
 class Photographs(Source):
-    """Pictures of scikit-image's package data, by name.
+    """Images of scikit-image's package data, by name.
 
     names: which ones; the four of upnet's built-in validation by default. Others that may serve for training are, for
            example, camera, coins, grass, gravel, brick, moon, motorcycle_left.
@@ -34,13 +34,13 @@ class Photographs(Source):
         self.names = tuple(sorted(set(names)))
         self._files = {name: held[name] for name in self.names}
 
-    def pictures(self) -> Sequence[Entry]:
+    def images(self) -> Sequence[ImageEntry]:
         """The chosen photographs, sorted by name."""
         return [FileEntry(name, path) for name, path in self._files.items()]
 
 
 def _held() -> dict[str, Path]:
-    """Name -> file of the pictures inside the installed scikit-image, found without importing it (it is slow to)."""
+    """Name -> file of the images inside the installed scikit-image, found without importing it (it is slow to)."""
     spec = find_spec("skimage")
     folder = Path((spec.origin if spec else None) or "").parent / "data"
     files = sorted(path for path in folder.iterdir() if is_picture(path))

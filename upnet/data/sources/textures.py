@@ -9,11 +9,11 @@ import numpy as np
 
 from upnet.data.sources.leaf_geometry import Leaves
 
-_FIELDS = 4  # textures per picture, each of another roughness
+_FIELDS = 4  # textures per image, each of another roughness
 
 
 @dataclass(frozen=True)
-class Look:
+class LeafStyle:
     """How leaves are coloured. All amplitudes are of values in 0..1.
 
     saturation: how colourful; 1 is about as photographs are, 0 is grey.
@@ -21,7 +21,7 @@ class Look:
     stripes:    the share of large leaves that are striped.
     texture:    the standard deviation of the strongest 1/f texture.
     gamma:      the least and the largest exponent of the amplitude spectrum 1/f^gamma.
-    large:      the radius in canvas pixels from which a leaf is more than a plain colour.
+    min_detail_radius:      the radius in canvas pixels from which a leaf is more than a plain colour.
     """
 
     saturation: float
@@ -29,7 +29,7 @@ class Look:
     stripes: float
     texture: float
     gamma: Sequence[float]
-    large: float
+    min_detail_radius: float
 
 
 class Spots(NamedTuple):
@@ -40,31 +40,31 @@ class Spots(NamedTuple):
     column: np.ndarray
 
 
-def paint(rng: np.random.Generator, front: np.ndarray, leaves: Leaves, look: Look, zoom: int) -> np.ndarray:
-    """The picture of a canvas: front (n, n) numbers leaves, which gives (n, n, 3) float32, about 0..1.
+def paint(rng: np.random.Generator, front: np.ndarray, leaves: Leaves, look: LeafStyle, zoom: int) -> np.ndarray:
+    """The image of a canvas: front (n, n) numbers leaves, which gives (n, n, 3) float32, about 0..1.
 
-    zoom: canvas pixels per pixel of the finished picture, the grain of the textures.
+    zoom: canvas pixels per pixel of the finished image, the grain of the textures.
     """
     used, plain = np.unique(front, return_inverse=True)
     leaves = leaves.take(used)
     number = plain.reshape(front.shape)
-    picture = _colours(rng, len(leaves), look.saturation)[number]
-    large = (leaves.radius >= look.large)[number]
+    image = _colours(rng, len(leaves), look.saturation)[number]
+    large = (leaves.radius >= look.min_detail_radius)[number]
     spots = Spots(number[large], *np.nonzero(large))
     light = _gradients(rng, leaves, spots, look)
     light += _stripes(rng, leaves, spots, look, zoom)
     light += _textures(rng, len(leaves), spots, look, zoom, len(front) // zoom)
     # Light and shade change all channels alike, more or less, as they do on real surfaces.
     tint = (1 + look.saturation * 0.15 * rng.standard_normal((len(leaves), 3))).astype(np.float32)
-    picture[large] += light[:, None] * tint[spots.leaf]
-    return picture
+    image[large] += light[:, None] * tint[spots.leaf]
+    return image
 
 
 def _colours(rng: np.random.Generator, count: int, saturation: float) -> np.ndarray:
     """(count, 3): any brightness, and the small opponent contrasts, blue-yellow before red-green, of natural scenes.
 
     After "Statistics of cone responses to natural images: implications for visual coding" (Ruderman, Cronin and Chiao,
-    1998, https://doi.org/10.1364/JOSAA.15.002036): three axes that are nearly independent. A picture has its own mean
+    1998, https://doi.org/10.1364/JOSAA.15.002036): three axes that are nearly independent. An image has its own mean
     brightness and its own cast.
     """
     low, high = np.sort(rng.random(2))
@@ -80,7 +80,7 @@ def _colours(rng: np.random.Generator, count: int, saturation: float) -> np.ndar
     return np.clip(np.stack([red, green, blue], axis=-1), 0.02, 0.98).astype(np.float32)
 
 
-def _gradients(rng: np.random.Generator, leaves: Leaves, spots: Spots, look: Look) -> np.ndarray:
+def _gradients(rng: np.random.Generator, leaves: Leaves, spots: Spots, look: LeafStyle) -> np.ndarray:
     """Brightness that grows linearly across a leaf, in a direction and by an amount of its own."""
     angle = rng.random(len(leaves)) * (2 * math.pi)
     steep = look.gradient * (2 * rng.random(len(leaves)) - 1) / leaves.radius
@@ -90,7 +90,7 @@ def _gradients(rng: np.random.Generator, leaves: Leaves, spots: Spots, look: Loo
     return slope_x * spots.column.astype(np.float32) + slope_y * spots.row.astype(np.float32) + start
 
 
-def _stripes(rng: np.random.Generator, leaves: Leaves, spots: Spots, look: Look, zoom: int) -> np.ndarray:
+def _stripes(rng: np.random.Generator, leaves: Leaves, spots: Spots, look: LeafStyle, zoom: int) -> np.ndarray:
     """Parallel stripes, hard or soft, of 2.5 to 24 finished pixels, on some of the leaves."""
     count = len(leaves)
     angle = rng.random(count) * (2 * math.pi)
@@ -107,8 +107,8 @@ def _stripes(rng: np.random.Generator, leaves: Leaves, spots: Spots, look: Look,
     return light
 
 
-def _textures(rng: np.random.Generator, count: int, spots: Spots, look: Look, zoom: int, n: int) -> np.ndarray:
-    """A piece of one of a few 1/f^gamma fields on every large leaf, n being the side of the finished picture."""
+def _textures(rng: np.random.Generator, count: int, spots: Spots, look: LeafStyle, zoom: int, n: int) -> np.ndarray:
+    """A piece of one of a few 1/f^gamma fields on every large leaf, n being the side of the finished image."""
     low, high = look.gamma
     fields = np.stack([field(rng, n, low + (high - low) * (k + rng.random()) / _FIELDS) for k in range(_FIELDS)])
     which = rng.integers(0, _FIELDS, count)

@@ -13,7 +13,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from upnet.data import Store
-from upnet.data.datasets import Pictures
+from upnet.data.datasets import StoreDataset
 from upnet.evaluation.scoring import Method, check_protocol, prepare
 from upnet.imaging.colour import rounded_luma
 from upnet.inference.tiling import Tiling
@@ -112,7 +112,7 @@ def _measure(
 def _triples(pictures: Pairs) -> Iterator[tuple[str, Tensor, Tensor]]:
     """Name, LR and HR of each picture."""
     if isinstance(pictures, Store):
-        items = Pictures(pictures)
+        items = StoreDataset(pictures)
         for index in tqdm(range(len(items)), pictures.name, unit="picture", leave=False, disable=None):
             item = items[index]
             yield item["name"], item["lr"], item["hr"]

@@ -12,9 +12,8 @@ from torch import Tensor
 from torch.nn.utils.convert_parameters import vector_to_parameters
 from tqdm import tqdm
 
-from upnet.data import DeadLeaves, Source, Store, open_sets
-from upnet.data import build as build_store
-from upnet.data.datasets import Pictures
+from upnet.data import DeadLeaves, Source, Store, build_store, open_sources
+from upnet.data.datasets import StoreDataset
 from upnet.imaging.colour import luma, rounded_luma
 from upnet.metrics import Protocol, Score, mean
 from upnet.metrics.protocol import CAPPED_MEAN
@@ -75,10 +74,10 @@ def answer(question: Question, scale: int) -> dict[str, Any]:
     """Everything about one scale, as plain data: protocol, pictures, and a row per structure."""
     train: Mapping[str, Source] = {DeadLeaves.name: DeadLeaves()}
     if question.train is not None:
-        train = open_sets(question.train, scale)
+        train = open_sources(question.train, scale)
     stores = {name: build_store(source, scale, question.cache) for name, source in train.items()}
     tests = {
-        name: build_store(source, scale, question.cache) for name, source in open_sets(question.test, scale).items()
+        name: build_store(source, scale, question.cache) for name, source in open_sources(question.test, scale).items()
     }
     moments, used = gather(list(stores.values()), scale, question)
     fitted = [fit(structure, moments) for structure in tqdm(STRUCTURES, f"Fitting ×{scale}", leave=False, disable=None)]
@@ -102,7 +101,7 @@ def gather(stores: Sequence[Store], scale: int, question: Question) -> tuple[Mom
     chosen = [everything[number * total // count] for number in range(count)]
     moments = Moments(scale)
     for store, index in tqdm(chosen, f"Reading ×{scale}", unit="picture", leave=False, disable=None):
-        item = Pictures(store)[index]
+        item = StoreDataset(store)[index]
         moments.add(*planes(item["lr"], item["hr"], question.protocol, scale))
     return moments, count
 
@@ -131,7 +130,7 @@ def _score(fitted: Sequence[Fitted], store: Store, protocol: Protocol, margin: i
     """By structure, then by picture."""
     scale = store.scale
     scores: dict[str, dict[str, Score]] = {one.name: {} for one in fitted}
-    pictures = Pictures(store)
+    pictures = StoreDataset(store)
     bar = tqdm(range(len(pictures)), f"{store.name} ×{scale}", unit="picture", leave=False, disable=None)
     for item in (pictures[index] for index in bar):
         small, target = item["lr"].double() / 255, item["hr"]

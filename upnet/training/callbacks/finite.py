@@ -85,7 +85,7 @@ class StopAtNonFiniteLoss(pl.Callback):
     def _stop(trainer: pl.Trainer, what: str, batch: int) -> NoReturn:
         last = Path(str(getattr(trainer.checkpoint_callback, "dirpath", ""))) / LAST
         saved = last if last.is_file() else "none was saved yet"
-        origin = trainer.datamodule.data.sampler().origin(batch)  # pyright: ignore[reportAttributeAccessIssue]
+        origin = trainer.datamodule.data.sampler().crop_positions(batch)  # pyright: ignore[reportAttributeAccessIssue]
         pictures = ", ".join(dict.fromkeys(name for name, *_ in origin))
         raise NonFiniteLossError(
             f"{what} no longer finite at step {batch // trainer.accumulate_grad_batches + 1}, in a batch of "

@@ -78,4 +78,4 @@ class Scalars(pl.Callback):
 
 def waited(trainer: pl.Trainer) -> float:
     """The seconds in which training has waited for batches so far, where its loader counts them."""
-    return float(getattr(trainer.train_dataloader, "waited", 0.0))
+    return float(getattr(trainer.train_dataloader, "wait_seconds", 0.0))

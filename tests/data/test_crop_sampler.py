@@ -10,16 +10,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from upnet.data import Folder, Sampler, Store, build
+from upnet.data import CropSampler, Folder, Store, build_store
 
 
 @pytest.fixture
 def store(hr_folder: Path, tmp_path: Path) -> Store:
-    return build(Folder(str(hr_folder)), 2, tmp_path / "c")
+    return build_store(Folder(str(hr_folder)), 2, tmp_path / "c")
 
 
 def test_the_same_seed_and_step_give_the_same_batch(store: Store) -> None:
-    one, other = Sampler(store, 8, 5, 3, 2), Sampler(store, 8, 5, 3, 2)
+    one, other = CropSampler(store, 8, 5, 3, 2), CropSampler(store, 8, 5, 3, 2)
     for step in (0, 7, 63, 64, 2**40, 1):
         for before in (5, 70):  # what was asked before is of no consequence
             other.batch(before)
@@ -28,12 +28,12 @@ def test_the_same_seed_and_step_give_the_same_batch(store: Store) -> None:
 
 
 def test_seeds_and_steps_give_different_batches(store: Store) -> None:
-    batches = [Sampler(store, 8, 4, seed, 2).batch(step)["hr"] for seed in (0, 1, 2) for step in (0, 1, 2)]
+    batches = [CropSampler(store, 8, 4, seed, 2).batch(step)["hr"] for seed in (0, 1, 2) for step in (0, 1, 2)]
     assert len({batch.numpy().tobytes() for batch in batches}) == 9
 
 
 def test_crops_have_the_promised_shape_and_layout(store: Store) -> None:
-    batch = Sampler(store, 8, 5, 0, 2).batch(1)
+    batch = CropSampler(store, 8, 5, 0, 2).batch(1)
     assert batch["lr"].shape == (5, 3, 8, 8)
     assert batch["hr"].shape == (5, 3, 16, 16)
     for value in batch.values():
@@ -42,29 +42,29 @@ def test_crops_have_the_promised_shape_and_layout(store: Store) -> None:
 
 
 def test_without_augmentation_a_crop_lies_where_its_origin_says(store: Store) -> None:
-    sampler = Sampler(store, 8, 32, 0, 2, augment=False)
+    sampler = CropSampler(store, 8, 32, 0, 2, augment=False)
     batch = sampler.batch(3)
-    for row, (name, top, left) in enumerate(sampler.origin(3)):
-        picture = store.names.index(name)
-        lr = store.lr(picture)[top : top + 8, left : left + 8]
-        hr = store.hr(picture)[2 * top : 2 * top + 16, 2 * left : 2 * left + 16]
+    for row, (name, top, left) in enumerate(sampler.crop_positions(3)):
+        image = store.names.index(name)
+        lr = store.lr(image)[top : top + 8, left : left + 8]
+        hr = store.hr(image)[2 * top : 2 * top + 16, 2 * left : 2 * left + 16]
         assert np.array_equal(batch["lr"][row].permute(1, 2, 0).numpy(), lr)
         assert np.array_equal(batch["hr"][row].permute(1, 2, 0).numpy(), hr)
 
 
 def test_augmentation_turns_lr_and_hr_alike_into_all_eight_orientations(store: Store) -> None:
-    plain, turned = Sampler(store, 8, 64, 0, 2, augment=False), Sampler(store, 8, 64, 0, 2)
+    plain, turned = CropSampler(store, 8, 64, 0, 2, augment=False), CropSampler(store, 8, 64, 0, 2)
     seen = Counter()
     for before, after in zip(plain.batch(0)["lr"], turned.batch(0)["lr"], strict=True):
-        (turn,) = [k for k in range(8) if torch.equal(_turned(before, k), after)]
-        seen[turn] += 1
+        (orientation,) = [k for k in range(8) if torch.equal(_turned(before, k), after)]
+        seen[orientation] += 1
     assert set(seen) == set(range(8))
     for key in ("lr", "hr"):
         for before, after, lr_before, lr_after in zip(
             plain.batch(0)[key], turned.batch(0)[key], plain.batch(0)["lr"], turned.batch(0)["lr"], strict=True
         ):
-            (turn,) = [k for k in range(8) if torch.equal(_turned(lr_before, k), lr_after)]
-            assert torch.equal(_turned(before, turn), after)
+            (orientation,) = [k for k in range(8) if torch.equal(_turned(lr_before, k), lr_after)]
+            assert torch.equal(_turned(before, orientation), after)
 
 
 def _turned(crop: torch.Tensor, k: int) -> torch.Tensor:
@@ -79,25 +79,25 @@ def test_every_crop_position_of_the_store_is_equally_likely(tmp_path: Path) -> N
     # LR 4×5 and 9×4: with patch 3 these have 2·3 = 6 and 7·2 = 14 positions.
     for name, size in {"a": (8, 10), "b": (18, 8)}.items():
         Image.fromarray(np.zeros((*size, 3), np.uint8)).save(root / f"{name}.png")
-    sampler = Sampler(build(Folder(str(root)), 2, tmp_path / "c"), 3, 500, 0, 2)
-    counts = Counter(origin for step in range(40) for origin in sampler.origin(step))
+    sampler = CropSampler(build_store(Folder(str(root)), 2, tmp_path / "c"), 3, 500, 0, 2)
+    counts = Counter(origin for step in range(40) for origin in sampler.crop_positions(step))
     wanted = {("a", r, c) for r in range(2) for c in range(3)} | {("b", r, c) for r in range(7) for c in range(2)}
     assert set(counts) == wanted
     chi2 = sum((count - 1000) ** 2 / 1000 for count in counts.values())
     assert chi2 < 43.8  # 19 degrees of freedom, one in a thousand
 
 
-@pytest.mark.parametrize("world", [1, 2, 3, 6])
-def test_the_shares_of_all_processes_make_up_the_one_batch(store: Store, world: int) -> None:
-    sampler = Sampler(store, 8, 6, 0, 2)
-    shares = [sampler.batch(5, rank, world) for rank in range(world)]
+@pytest.mark.parametrize("world_size", [1, 2, 3, 6])
+def test_the_shares_of_all_processes_make_up_the_one_batch(store: Store, world_size: int) -> None:
+    sampler = CropSampler(store, 8, 6, 0, 2)
+    shares = [sampler.batch(5, rank, world_size) for rank in range(world_size)]
     for key in ("lr", "hr"):
         assert torch.equal(torch.cat([share[key] for share in shares]), sampler.batch(5)[key])
 
 
 def test_a_batch_that_cannot_be_shared_out_is_refused(store: Store) -> None:
     with pytest.raises(ValueError, match="batch_size=5 must be a multiple of the 2 processes"):
-        Sampler(store, 8, 5, 0, 2).batch(0, 0, 2)
+        CropSampler(store, 8, 5, 0, 2).batch(0, 0, 2)
 
 
 @given(patch=st.integers(-3, 20), batch_size=st.integers(-2, 4), seed=st.integers(-2, 2**70), scale=st.integers(1, 4))
@@ -107,7 +107,7 @@ def test_numbers_out_of_range_are_refused_and_all_others_work(
 ) -> None:
     allowed = 1 <= patch <= 16 and batch_size >= 1 and seed >= 0 and scale == 2
     if allowed:
-        assert Sampler(store, patch, batch_size, seed, scale).batch(1)["hr"].shape == (
+        assert CropSampler(store, patch, batch_size, seed, scale).batch(1)["hr"].shape == (
             batch_size,
             3,
             2 * patch,
@@ -115,12 +115,12 @@ def test_numbers_out_of_range_are_refused_and_all_others_work(
         )
     else:
         with pytest.raises(ValueError, match="Data: "):
-            Sampler(store, patch, batch_size, seed, scale)
+            CropSampler(store, patch, batch_size, seed, scale)
 
 
 def test_the_drawn_numbers_are_philox_itself(store: Store) -> None:
     # An independent statement of which numbers a step takes: they may not change between releases.
-    sampler = Sampler(store, 8, 2, 9, 2, augment=False)
+    sampler = CropSampler(store, 8, 2, 9, 2, augment=False)
     positions = [
         (name, top, left)
         for name, (height, width) in zip(store.names, store.sizes, strict=True)
@@ -129,4 +129,4 @@ def test_the_drawn_numbers_are_philox_itself(store: Store) -> None:
     ]
     for step in (4, 200):
         raw = [int(value) for value in np.random.Philox(key=9, counter=[0, 0, step, 0]).random_raw(2)]
-        assert list(sampler.origin(step)) == [positions[value % len(positions)] for value in raw]
+        assert list(sampler.crop_positions(step)) == [positions[value % len(positions)] for value in raw]

@@ -1,43 +1,42 @@
-"""The pictures of a run: the training stream, the validation sets and the test sets. Lightning sees them as a Feed."""
+"""SRData: the training stream, the validation sets and the test sets of a run."""
 
 from typing import Annotated, Literal
 
 from annotated_types import Ge, Le
 
-from upnet.audit.leakage import warn_of_copies
-from upnet.data.catalogue.base import Published
-from upnet.data.sampler import Sampler
+from upnet.data.catalogue.base import PublishedSet
+from upnet.data.crop_sampler import CropSampler
 from upnet.data.sources.base import Source
-from upnet.data.sources.lookup import open_sets
+from upnet.data.sources.lookup import open_sources
 from upnet.data.store import Store
-from upnet.data.store_cache import build
+from upnet.data.store_cache import build_store
 
 
-class DataModule:
-    """Training pictures from one source; validation and test sets, each from a folder.
+class SRData:
+    """Training images from one source; validation and test sets, each from a folder.
 
     scale:       HR size / LR size, a whole number.
     batch_size:  crops per batch, over all processes.
     patch:       side of the LR crops in pixels.
     seed:        of the training stream.
     root:        folder(s) of the test sets, which evaluate.py scores; None means the built-in photographs. A yaml's
-                 `train` and `test` usually read the same folder. See open_sets for what else may stand for a folder.
+                 `train` and `test` usually read the same folder. See open_sources for what else may stand for a folder.
     val_root:    folder(s) of the validation sets; None means the built-in photographs.
-    train:       the source of training pictures; None where nothing is to be trained.
+    train:       the source of training images; None where nothing is to be trained.
     test:        a published set that is the test set, instead of the folders.
-    cache_dir:   where decoded pictures go; None means beside the originals.
-    skip_broken: leave unreadable pictures out, with a remark, instead of refusing to start.
-    copy_check:  seconds that prepare() may take to look for near copies of validation pictures among the training
-                 pictures; 0 leaves the search out, None sets no limit.
-    lr_rounded_up: accept LR pictures of HR / scale pixels rounded up, and crop them and HR to a multiple of the scale.
-    max_pixels:  larger pictures count as unreadable, against decompression bombs; see `upnet.imaging.reading.read_rgb`.
+    cache_dir:   where decoded images go; None means beside the originals.
+    skip_broken: leave unreadable images out, with a remark, instead of refusing to start.
+    copy_check:  seconds that prepare() may take to look for near copies of validation images among the training
+                 images; 0 leaves the search out, None sets no limit.
+    lr_rounded_up: accept LR images of HR / scale pixels rounded up, and crop them and HR to a multiple of the scale.
+    max_pixels:  larger images count as unreadable, against decompression bombs; see `upnet.imaging.reading.read_rgb`.
     workers:     processes that make training batches; 0 means the training process itself.
-    augment:     turn and mirror the training crops.
+    augment:     orientation and mirror the training crops.
     steps:       optimizer steps of the whole training; None takes the trainer's max_steps.
-    device:      where training crops are cut: "gpu" holds the pictures there, "cpu" hands crops over, "auto" uses the
+    device:      where training crops are cut: "gpu" holds the images there, "cpu" hands crops over, "auto" uses the
                  GPU that trains where they fit into half of its free memory. The batches are the same bit for bit.
 
-    Whatever is wrong with the pictures raises ValueError in prepare(), before anything is trained.
+    Whatever is wrong with the images raises ValueError in prepare(), before anything is trained.
     """
 
     def __init__(
@@ -49,7 +48,7 @@ class DataModule:
         root: str | list[str] | None = None,
         val_root: str | list[str] | None = None,
         train: Source | None = None,
-        test: Published | None = None,
+        test: PublishedSet | None = None,
         cache_dir: str | None = None,
         skip_broken: bool = False,
         max_pixels: Annotated[int, Ge(1)] | None = None,
@@ -77,27 +76,21 @@ class DataModule:
         self.device = device
         self.lr_rounded_up = lr_rounded_up
         self.copy_check = copy_check
-        self._copies_checked = False
         self._train_store: Store | None = None
         self._val_sets: dict[str, Store] | None = None
         self._test_sets: dict[str, Store] | None = None
 
-    def prepare(self, rank: int = 0, world: int = 1) -> None:
-        """Decode what a training needs, and check it; of several processes, the first one warns.
+    def prepare(self, world_size: int = 1) -> None:
+        """Decode what training needs, and check it.
 
-        Raises ValueError for unreadable or unfitting pictures, and where training and validation share a picture. Where
-        they share one that was resized, cropped, mirrored or compressed, a warning names both; where looking for such
-        copies would take longer than copy_check, a warning says so.
+        Raises ValueError for unreadable or unfitting images, and where training and validation share an image.
         """
         self._look_ahead()
-        self.sampler().batch(0, 0, world)
-        check_apart(self.train_store(), self.val_sets())
-        if rank == 0 and not self._copies_checked:
-            warn_of_copies(self.train_store(), self.val_sets(), self.copy_check)
-            self._copies_checked = True
+        self.sampler().batch(0, 0, world_size)
+        check_disjoint(self.train_store(), self.val_sets())
 
     def train_store(self) -> Store:
-        """The training pictures. Raises ValueError where there is no source for them."""
+        """The training images. Raises ValueError where there is no source for them."""
         if self.train is None and self.test is not None:
             raise ValueError(
                 f"Data: {self.test.title} is scored, not trained on: train on another set, such as data=div2k or "
@@ -123,22 +116,22 @@ class DataModule:
             self._test_sets = self.val_sets() if self.root == self.val_root else self._open(self.root)
         return self._test_sets
 
-    def sampler(self) -> Sampler:
-        """The training stream. Raises ValueError where a picture is smaller than the patch."""
-        return Sampler(self.train_store(), self.patch, self.batch_size, self.seed, self.scale, self.augment)
+    def sampler(self) -> CropSampler:
+        """The training stream. Raises ValueError where an image is smaller than the patch."""
+        return CropSampler(self.train_store(), self.patch, self.batch_size, self.seed, self.scale, self.augment)
 
     def check_device(self, kind: str) -> None:
-        """Raise ValueError where pictures shall be on a GPU, and a device of another kind trains: "cpu", say."""
+        """Raise ValueError where images shall be on a GPU, and a device of another kind trains: "cpu", say."""
         if self.device == "gpu" and kind != "cuda":
             raise ValueError(f"data.device=gpu needs a training on a GPU, and this one is on {kind}; take auto or cpu")
 
     def _look_ahead(self) -> None:
-        """Raise ValueError for what can be told of the validation sets before the training pictures are decoded."""
-        for source in open_sets(self.val_root, self.scale).values():
-            source.pictures()
+        """Raise ValueError for what can be told of the validation sets before the training images are decoded."""
+        for source in open_sources(self.val_root, self.scale).values():
+            source.images()
 
     def _build(self, source: Source) -> Store:
-        return build(
+        return build_store(
             source,
             self.scale,
             self.cache_dir,
@@ -148,11 +141,11 @@ class DataModule:
         )
 
     def _open(self, root: str | list[str] | None) -> dict[str, Store]:
-        return {name: self._build(source) for name, source in open_sets(root, self.scale).items()}
+        return {name: self._build(source) for name, source in open_sources(root, self.scale).items()}
 
 
-def check_apart(train: Store, sets: dict[str, Store]) -> None:
-    """Raise ValueError, naming both, where a training picture has the very pixels of a picture in one of the sets."""
+def check_disjoint(train: Store, sets: dict[str, Store]) -> None:
+    """Raise ValueError, naming both, where a training image has the very pixels of an image in one of the sets."""
     trained = dict(zip(train.digests, train.names, strict=True))
     shared = [
         f"{trained[digest]} of {train.name} is {name} of {set_name}"
@@ -163,6 +156,6 @@ def check_apart(train: Store, sets: dict[str, Store]) -> None:
     if shared:
         told = "; ".join(shared[:3]) + ("; …" if len(shared) > 3 else "")
         raise ValueError(
-            f"Data: training and validation share {len(shared)} picture{'s' * (len(shared) > 1)}: {told}; "
+            f"Data: training and validation share {len(shared)} image{'s' * (len(shared) > 1)}: {told}; "
             "remove them from one of the two, or the scores mean nothing"
         )
