@@ -26,7 +26,10 @@ State = dict[str, Tensor]
 RENAMED_TARGETS: Mapping[str, str] = {}
 """Old `_target_` -> new one. `upnet.encoders.Old` also stands for `upnet.encoders.module.Old`."""
 
-RENAMED_SETTINGS: Mapping[tuple[str, str], str] = {}
+RENAMED_SETTINGS: Mapping[tuple[str, str], str] = {
+    ("upnet.data.DeadLeaves", "slender"): "min_aspect",
+    ("upnet.data.DeadLeaves", "large"): "min_detail_radius",
+}
 """(owner, old setting) -> new setting. The owner is the component's new `_target_`; for settings outside a component it
 is their path in the checkpoint, such as "settings.data"."""
 

@@ -57,7 +57,9 @@ class Store:
         self.grey: list[bool] = [image["grey"] for image in images]
         self.lr_from: str = index["lr_from"]
         self.lr_rounded_up: bool = index.get("lr_rounded_up", False)
-        self.skipped: list[tuple[str, str]] = [(printable_name(name), escape_unprintable(reason)) for name, reason in index["left_out"]]
+        self.skipped: list[tuple[str, str]] = [
+            (printable_name(name), escape_unprintable(reason)) for name, reason in index["left_out"]
+        ]
         self._checks: list[str] = [image["check"] for image in images]
         ends = np.cumsum([0] + [_pair_bytes(size, self.scale) for size in self.sizes])
         self._offsets: list[int] = ends.tolist()
