@@ -27,7 +27,7 @@ from torch import Tensor
 from upnet.data import Photographs
 from upnet.imaging.imresize import imresize
 from upnet.imaging.reading import read_rgb
-from upnet.metrics import BASELINES, Protocol
+from upnet.metrics import BASELINES, EvaluationProtocol
 from upnet.utils.allocator import retain_malloc_blocks
 
 NAMES = ("astronaut", "coffee", "rocket")
@@ -68,7 +68,7 @@ def per_picture(calls: Sequence[Callable[[int], object]], pictures: int, rounds:
 def main(words: Sequence[str]) -> None:
     """Print one row for one thread, and one for two."""
     settings = {"rounds": 9, "scale": 2} | {name: int(value) for name, _, value in (w.partition("=") for w in words)}
-    rounds, scale, protocol = settings["rounds"], settings["scale"], Protocol()
+    rounds, scale, protocol = settings["rounds"], settings["scale"], EvaluationProtocol()
     retain_malloc_blocks()  # as evaluate.py and train.py do
     with tempfile.TemporaryDirectory() as folder:
         files = write_pictures(Path(folder), scale)
@@ -81,7 +81,7 @@ def main(words: Sequence[str]) -> None:
             torch.set_num_threads(threads)
             calls = (
                 lambda n: [planes(read_rgb(path)) for path in files[n]],
-                lambda n: protocol.score(outputs[n], targets[n], scale),
+                lambda n: protocol.evaluate(outputs[n], targets[n], scale),
                 lambda n: BASELINES["bicubic"](smalls[n], scale),
             )
             decode, score, bicubic = per_picture(calls, len(files), rounds)

@@ -46,7 +46,7 @@ from upnet.config.schema import TrainSettings
 from upnet.data import Folder, build_store
 from upnet.evaluation.scoring import score_sets
 from upnet.inference.upscaler import Upscaler
-from upnet.metrics import Protocol
+from upnet.metrics import EvaluationProtocol
 from upnet.training import train
 from upnet.utils.allocator import malloc_trim
 
@@ -207,7 +207,7 @@ def work(root: Path, number: int, steps: int) -> None:
         name: build_store(Folder(str(root / name)), model.scale)
         for name in ("train", "validation", "validation", "train")
     }
-    tallies = list(score_sets(model.net, {"validation": stores["validation"]}, Protocol(), tile=model.tile))
+    tallies = list(score_sets(model.net, {"validation": stores["validation"]}, EvaluationProtocol(), tile=model.tile))
     assert all(np.isfinite(mean.psnr) for tally in tallies for mean in tally.means())
     shutil.rmtree(root / "run")
 

@@ -173,18 +173,18 @@ def mended(content: bytes) -> bytes:
 
 def read(path: Path) -> tuple[str, str]:
     """How the file ended in both loaders: "read", "refused" or "wrong", and what was said."""
-    from upnet.imaging.image import read_picture
+    from upnet.imaging.image import read_image
     from upnet.imaging.reading import read_rgb
-    from upnet.imaging.writing import write_picture
+    from upnet.imaging.writing import write_image
 
     def for_training() -> bool:
         pixels = read_rgb(path, MAX_PIXELS)
         return pixels.dtype == np.uint8 and pixels.ndim == 3 and pixels.shape[2] == 3
 
     def for_upscaling() -> bool:
-        picture = read_picture(path, MAX_PIXELS)
-        larger = picture.enlarged(np.ascontiguousarray(picture.samples.repeat(2, 0).repeat(2, 1)))
-        write_picture(larger, path.with_suffix(".larger.png"))
+        picture = read_image(path, MAX_PIXELS)
+        larger = picture.with_samples(np.ascontiguousarray(picture.samples.repeat(2, 0).repeat(2, 1)))
+        write_image(larger, path.with_suffix(".larger.png"))
         return picture.samples.dtype in (np.uint8, np.uint16)
 
     end = "read"

@@ -30,7 +30,7 @@ from scipy import stats
 
 from upnet.checkpoint import describe
 from upnet.config import build
-from upnet.imaging.image import read_picture
+from upnet.imaging.image import read_image
 from upnet.imaging.png import write_png
 from upnet.imaging.tiff import write_tiff
 from upnet.training.ema import EMA
@@ -149,7 +149,7 @@ def faults(out: Path, made: dict[str, tuple[Kind, tuple[int, int]]]) -> list[str
         if not path.is_file():
             found.append(f"{name} is lost")
             continue
-        picture = read_picture(path)
+        picture = read_image(path)
         channels = 1 if picture.samples.ndim == 2 else picture.samples.shape[2]
         got = picture.size, channels, 8 * picture.samples.itemsize
         if got != ((SCALE * width, SCALE * height), kind.channels, kind.bits):

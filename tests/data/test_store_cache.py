@@ -18,7 +18,7 @@ from support import code, forked, stores
 
 from upnet.data import Folder, Paired, Store, build_store
 from upnet.data.sources.files import FileEntry
-from upnet.imaging.reading import BrokenPictureError
+from upnet.imaging.reading import BrokenImageError
 from upnet.utils.lock import _try_lock, locked
 
 Noise = Callable[..., np.ndarray]
@@ -147,7 +147,7 @@ def test_a_source_that_is_refused_leaves_nothing_and_takes_nothing_away(hr_folde
     (hr_folder / "z.png").write_bytes(b"no image")
     (tmp_path / "standing").mkdir()
     for cache in (tmp_path / "standing", tmp_path / "new/deep"):
-        with pytest.raises(BrokenPictureError):
+        with pytest.raises(BrokenImageError):
             build_store(Folder(str(hr_folder)), 2, cache)
     assert (tmp_path / "standing").is_dir()
     assert not list((tmp_path / "standing").iterdir())

@@ -7,11 +7,11 @@ import pytest
 
 from upnet.evaluation.compatibility import brief, footings, footnote
 from upnet.evaluation.results import Tally, results
-from upnet.metrics import Protocol, Score
+from upnet.metrics import EvaluationProtocol, Score
 
 
 def content(
-    protocol: Protocol | None = None,
+    protocol: EvaluationProtocol | None = None,
     scale: int = 2,
     ensemble: str = "none",
     pictures: str = "p" * 64,
@@ -24,7 +24,7 @@ def content(
         tally.add("baby", Score(38.0, 0.97), Score(37.0, 0.96))
         tallies.append(tally)
     told = {"device": "cpu", "versions": {"upnet": "0.1", "torch": "2.9"}, **extra}
-    return results(tallies, (protocol or Protocol()).describe(scale, ensemble), told)
+    return results(tallies, (protocol or EvaluationProtocol()).describe(scale, ensemble), told)
 
 
 def test_numbers_of_one_protocol_on_the_same_pictures_stand_on_one_footing() -> None:
@@ -34,10 +34,10 @@ def test_numbers_of_one_protocol_on_the_same_pictures_stand_on_one_footing() -> 
 @pytest.mark.parametrize(
     ("other", "named"),
     [
-        (content(Protocol("y-float")), "name rgb8 and y-float"),
-        (content(Protocol(channel="rgb")), "channel y and rgb"),
-        (content(Protocol(crop=0)), "crop 2 and 0"),
-        (content(Protocol(grey="full")), "grey studio and full"),
+        (content(EvaluationProtocol("y-float")), "name rgb8 and y-float"),
+        (content(EvaluationProtocol(channel="rgb")), "channel y and rgb"),
+        (content(EvaluationProtocol(crop=0)), "crop 2 and 0"),
+        (content(EvaluationProtocol(grey="full")), "grey studio and full"),
         (content(ensemble="x8"), "ensemble none and x8"),
         (content(scale=3), "scale 2 and 3"),
         (content(pictures="q" * 64), "other pixels in Set5"),
@@ -62,7 +62,7 @@ def test_a_measure_counts_only_where_both_have_it() -> None:
 
 def test_a_title_names_whatever_is_unusual() -> None:
     assert brief(content()) == "×2, rgb8, channel y, crop 2"
-    told = brief(content(Protocol("y-float", grey="full"), 3, "x8"))
+    told = brief(content(EvaluationProtocol("y-float", grey="full"), 3, "x8"))
     assert told == "×3, y-float, channel y, crop 3, grey full, ensemble x8"
 
 

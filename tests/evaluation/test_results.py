@@ -11,14 +11,14 @@ import pytest
 from support import code, forked
 
 from upnet.evaluation.results import SCHEMA, Tally, read_json, results, write_csv, write_json
-from upnet.metrics import Protocol, Score
+from upnet.metrics import EvaluationProtocol, Score
 
 
 @pytest.fixture
 def content() -> dict[str, Any]:
     tally = Tally("Set5", "a" * 64, "files")
-    tally.add("baby", Score(38.1234567, 0.97, measures={"lpips": 0.1}), Score(37.0, 0.96, measures={"lpips": 0.2}))
-    tally.add("bird", Score(math.inf, 1.0, measures={"lpips": 0.0}), Score(36.0, 0.95, measures={"lpips": 0.3}))
+    tally.add("baby", Score(38.1234567, 0.97, perceptual={"lpips": 0.1}), Score(37.0, 0.96, perceptual={"lpips": 0.2}))
+    tally.add("bird", Score(math.inf, 1.0, perceptual={"lpips": 0.0}), Score(36.0, 0.95, perceptual={"lpips": 0.3}))
     extra = {
         "method": {"kind": "network", "name": "first"},
         "measures": {"lpips": {"weights": "some.pth"}},
@@ -26,7 +26,7 @@ def content() -> dict[str, Any]:
         "tile": "auto",
         "versions": {"upnet": "1", "revision": "abc", "torch": "2"},
     }
-    return results([tally], Protocol(channel="rgb").describe(2, "x8"), extra)
+    return results([tally], EvaluationProtocol(channel="rgb").describe(2, "x8"), extra)
 
 
 def test_what_was_written_is_read_again(content: dict[str, Any], tmp_path: Path) -> None:
@@ -123,13 +123,13 @@ def test_the_names_of_many_images_are_cut_short_in_the_remark_alone() -> None:
 
 def test_results_csv_says_which_images_count(tmp_path: Path) -> None:
     tally = scored(black=(65.0, math.inf), one=(32.0, 31.0))
-    write_csv(results([tally], Protocol().describe(2), {}), tmp_path / "results.csv")
+    write_csv(results([tally], EvaluationProtocol().describe(2), {}), tmp_path / "results.csv")
     with (tmp_path / "results.csv").open(newline="", encoding="utf-8") as file:
         assert [(row["image"], row["in_means"]) for row in csv.DictReader(file)] == [("black", "no"), ("one", "yes")]
 
 
 def test_means_over_different_images_in_an_older_file_are_taken_again(tmp_path: Path) -> None:
-    new = results([scored(black=(65.0, math.inf), one=(32.0, 31.0))], Protocol().describe(2), {})
+    new = results([scored(black=(65.0, math.inf), one=(32.0, 31.0))], EvaluationProtocol().describe(2), {})
     old = json.loads(json.dumps(new))
     old["protocol"]["psnr"] = "peak 255, mean of the pictures' dB, identical pictures left out"
     dataset = old["datasets"]["set"]

@@ -12,7 +12,7 @@ from upnet.config import build
 from upnet.data import Folder, Store, build_store
 from upnet.evaluation.scoring import begin, by_baseline, by_network, prepare, score_method, score_sets
 from upnet.inference.enlarge import enlarge
-from upnet.metrics import BASELINES, Protocol, bicubic, reduce
+from upnet.metrics import BASELINES, EvaluationProtocol, bicubic, downscale
 from upnet.models import EncoderDecoder
 
 CPU = torch.device("cpu")
@@ -48,13 +48,13 @@ def test_studio_grey_changes_no_number_and_full_those_of_grey_pictures_alone(sto
     method = by_baseline("bilinear", 2)
     scores = {}
     for grey in ("studio", "full"):
-        (tally,) = score_method(method, 2, CPU, {"set": store}, Protocol(grey=grey))
+        (tally,) = score_method(method, 2, CPU, {"set": store}, EvaluationProtocol(grey=grey))
         scores[grey] = {**{f"{name} network": one for name, one in tally.network.items()}, **tally.baseline}
     for index, name in enumerate(store.names):
         lr, hr = (torch.from_numpy(np.array(getattr(store, side)(index))).movedim(-1, 0) for side in ("lr", "hr"))
-        assert scores["studio"][name] == Protocol().score(bicubic(lr, 2), hr, 2)
+        assert scores["studio"][name] == EvaluationProtocol().evaluate(bicubic(lr, 2), hr, 2)
         if name == "grey":
-            assert scores["full"][name] == Protocol(grey="full").score(bicubic(lr, 2), hr[:1], 2)
+            assert scores["full"][name] == EvaluationProtocol(grey="full").evaluate(bicubic(lr, 2), hr[:1], 2)
             lost = scores["studio"][name].psnr - scores["full"][name].psnr
             assert lost == pytest.approx(20 * np.log10(255 / 219), abs=1e-6)
     assert [key for key in scores["full"] if scores["full"][key] != scores["studio"][key]] == ["grey network", "grey"]
@@ -62,18 +62,18 @@ def test_studio_grey_changes_no_number_and_full_those_of_grey_pictures_alone(sto
 
 def test_under_y_float_a_full_grey_picture_is_its_own_plane(store: Store) -> None:
     hr = torch.from_numpy(np.array(store.hr(store.names.index("grey")))).movedim(-1, 0)
-    small, target = prepare(torch.empty(0), hr, True, 2, Protocol("y-float", grey="full"))
+    small, target = prepare(torch.empty(0), hr, True, 2, EvaluationProtocol("y-float", grey="full"))
     assert torch.equal(target, hr[:1])
     assert small.shape == (1, hr.shape[1] // 2, hr.shape[2] // 2)
-    torch.testing.assert_close(small, reduce(hr[:1].to(torch.float64) / 255, 2)[0], rtol=0, atol=1e-12)
-    studio, whole = prepare(torch.empty(0), hr, True, 2, Protocol("y-float"))
+    torch.testing.assert_close(small, downscale(hr[:1].to(torch.float64) / 255, 2)[0], rtol=0, atol=1e-12)
+    studio, whole = prepare(torch.empty(0), hr, True, 2, EvaluationProtocol("y-float"))
     assert torch.equal(whole, hr)
     torch.testing.assert_close(studio, (16 + 219 * small) / 255, rtol=0, atol=0.7 / 255)
 
 
 @pytest.mark.parametrize("name", BASELINES)
-@pytest.mark.parametrize("protocol", [Protocol(), Protocol("y-float")])
-def test_a_baseline_is_scored_beside_bicubic(name: str, protocol: Protocol, store: Store) -> None:
+@pytest.mark.parametrize("protocol", [EvaluationProtocol(), EvaluationProtocol("y-float")])
+def test_a_baseline_is_scored_beside_bicubic(name: str, protocol: EvaluationProtocol, store: Store) -> None:
     (tally,) = score_method(by_baseline(name, 2), 2, CPU, {"set": store}, protocol)
     network, baseline = tally.means()
     if name == "bicubic":
@@ -94,7 +94,7 @@ def test_a_network_is_its_whole_picture_whatever_the_tiles_and_its_turns_where_a
 
 
 def test_pictures_are_told_apart_by_what_their_score_depends_on(store: Store) -> None:
-    tallies = [begin("set", store, protocol) for protocol in (Protocol(), Protocol("y-float"))]
+    tallies = [begin("set", store, protocol) for protocol in (EvaluationProtocol(), EvaluationProtocol("y-float"))]
     assert tallies[0].pictures == store.digest
     assert tallies[1].pictures not in ("", store.digest)
     assert [tally.lr_from for tally in tallies] == ["imresize", "imresize"]
@@ -103,13 +103,13 @@ def test_pictures_are_told_apart_by_what_their_score_depends_on(store: Store) ->
 def test_a_network_of_three_channels_is_not_scored_by_the_y_plane(net: EncoderDecoder, store: Store, compose) -> None:
     colour = build(compose("model=edsr", "model.encoder.width=4", "model.encoder.depth=0").model)
     with pytest.raises(ValueError, match="protocol=y-float scores networks on luma"):
-        list(score_sets(colour, {"set": store}, Protocol("y-float")))
+        list(score_sets(colour, {"set": store}, EvaluationProtocol("y-float")))
 
 
 def test_what_a_measure_says_stands_beside_psnr(store: Store) -> None:
-    from upnet.metrics.perceptual import Measure
+    from upnet.metrics.perceptual import PerceptualMetric
 
-    class Share(Measure):
+    class Share(PerceptualMetric):
         """The share of values that differ."""
 
         name = "share"
@@ -124,7 +124,7 @@ def test_what_a_measure_says_stands_beside_psnr(store: Store) -> None:
         def distance(self, output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
             return (output != target).float().mean()
 
-    (tally,) = score_method(by_baseline("nearest", 2), 2, CPU, {"set": store}, Protocol(), measures=[Share()])
+    (tally,) = score_method(by_baseline("nearest", 2), 2, CPU, {"set": store}, EvaluationProtocol(), measures=[Share()])
     plain = tally.plain()
     assert 0 < plain["share"] <= 1
     assert 0 < plain["baseline"]["share"] <= 1

@@ -7,13 +7,13 @@ import pytest
 
 from upnet.evaluation.results import Tally, results
 from upnet.evaluation.tables import print_results, print_side_by_side
-from upnet.metrics import Protocol, Score
+from upnet.metrics import EvaluationProtocol, Score
 
 
-def content(protocol: Protocol, psnr: float, measured: bool = False, **extra: Any) -> dict[str, Any]:
+def content(protocol: EvaluationProtocol, psnr: float, measured: bool = False, **extra: Any) -> dict[str, Any]:
     tally = Tally("Set5", "p" * 64, "files")
     more = {"lpips": 0.1234} if measured else {}
-    tally.add("ba[b]y", Score(psnr, 0.97, measures=more), Score(37.0, 0.96, measures=more))
+    tally.add("ba[b]y", Score(psnr, 0.97, perceptual=more), Score(37.0, 0.96, perceptual=more))
     measures = {"lpips": {"weights": "some.pth"}} if measured else {}
     return results([tally], protocol.describe(2), {"measures": measures, "device": "cpu", **extra})
 
@@ -24,7 +24,7 @@ def wide(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_table_tells_scores_gain_and_what_they_depend_on(capsys: pytest.CaptureFixture[str]) -> None:
-    print_results(content(Protocol(), 38.5, measured=True))
+    print_results(content(EvaluationProtocol(), 38.5, measured=True))
     told = capsys.readouterr().out
     for part in ("×2, rgb8, channel y, crop 2", "ba[b]y", "37.00", "38.50", "+1.50", "LPIPS", "0.1234", "+0.0000",
                  "pictures pppppppppppp", "float64 metrics", "some.pth"):  # fmt: skip
@@ -35,7 +35,7 @@ def test_gains_are_numbers_and_what_the_means_leave_out_is_named(capsys: pytest.
     tally = Tally("Set5", "p" * 64, "files")
     for name, network, baseline in (("black", 65.0, math.inf), ("white", math.inf, math.inf), ("one", 32.0, 31.0)):
         tally.add(name, Score(network, 0.9), Score(baseline, 0.8))
-    told = results([tally], Protocol().describe(2), {})
+    told = results([tally], EvaluationProtocol().describe(2), {})
     print_results(told)
     shown = capsys.readouterr().out
     assert "nan" not in shown
@@ -48,14 +48,14 @@ def test_gains_are_numbers_and_what_the_means_leave_out_is_named(capsys: pytest.
 
 
 def test_bicubic_is_not_shown_beside_itself(capsys: pytest.CaptureFixture[str]) -> None:
-    print_results(content(Protocol(), 37.0, method={"kind": "baseline", "name": "bicubic"}))
+    print_results(content(EvaluationProtocol(), 37.0, method={"kind": "baseline", "name": "bicubic"}))
     told = capsys.readouterr().out
     assert told.count("bicubic PSNR") == 1
     assert "gain" not in told
 
 
 def test_one_protocol_has_one_column_of_bicubic_and_one_footnote(capsys: pytest.CaptureFixture[str]) -> None:
-    print_side_by_side(["a", "b"], [content(Protocol(), 38.0), content(Protocol(), 39.0)])
+    print_side_by_side(["a", "b"], [content(EvaluationProtocol(), 38.0), content(EvaluationProtocol(), 39.0)])
     told = capsys.readouterr().out
     assert told.count("bicubic") == 1
     assert told.count("pictures pppppppppppp") == 1
@@ -65,7 +65,11 @@ def test_one_protocol_has_one_column_of_bicubic_and_one_footnote(capsys: pytest.
 
 
 def test_mixed_numbers_are_marked_and_each_footing_is_told(capsys: pytest.CaptureFixture[str]) -> None:
-    contents = [content(Protocol(), 38.0), content(Protocol("y-float"), 39.0), content(Protocol(), 40.0)]
+    contents = [
+        content(EvaluationProtocol(), 38.0),
+        content(EvaluationProtocol("y-float"), 39.0),
+        content(EvaluationProtocol(), 40.0),
+    ]
     with pytest.raises(ValueError, match="name rgb8 and y-float"):
         print_side_by_side(["a", "b", "c"], contents)
     print_side_by_side(["a", "b", "c"], contents, mixed=True)

@@ -3,7 +3,7 @@ import pytest
 import skimage.color
 import torch
 
-from upnet.imaging.colour import luma, rgb_of_ycbcr, rounded_luma, ycbcr
+from upnet.imaging.colour import luma, rgb_to_ycbcr, rounded_luma, ycbcr_to_rgb
 
 
 def test_luma_is_the_printed_formula() -> None:
@@ -17,23 +17,23 @@ def test_luma_is_the_printed_formula() -> None:
 def test_ycbcr_is_that_of_scikit_image() -> None:
     rgb = torch.rand(3, 11, 13, dtype=torch.float64)
     expected = skimage.color.rgb2ycbcr(rgb.permute(1, 2, 0).numpy()) / 255
-    np.testing.assert_allclose(ycbcr(rgb).permute(1, 2, 0).numpy(), expected, rtol=0, atol=1e-14)
+    np.testing.assert_allclose(rgb_to_ycbcr(rgb).permute(1, 2, 0).numpy(), expected, rtol=0, atol=1e-14)
 
 
 def test_luma_is_the_first_channel_of_ycbcr() -> None:
     rgb = torch.rand(4, 3, 6, 5, dtype=torch.float64)
-    torch.testing.assert_close(luma(rgb), ycbcr(rgb)[:, :1], rtol=0, atol=1e-15)
+    torch.testing.assert_close(luma(rgb), rgb_to_ycbcr(rgb)[:, :1], rtol=0, atol=1e-15)
 
 
 def test_rgb_and_ycbcr_are_inverses_of_each_other() -> None:
     picture = torch.rand(2, 3, 8, 9, dtype=torch.float64)
-    torch.testing.assert_close(rgb_of_ycbcr(ycbcr(picture)), picture, rtol=0, atol=1e-14)
-    torch.testing.assert_close(ycbcr(rgb_of_ycbcr(picture)), picture, rtol=0, atol=1e-14)
+    torch.testing.assert_close(ycbcr_to_rgb(rgb_to_ycbcr(picture)), picture, rtol=0, atol=1e-14)
+    torch.testing.assert_close(rgb_to_ycbcr(ycbcr_to_rgb(picture)), picture, rtol=0, atol=1e-14)
 
 
 def test_black_grey_and_white_are_on_the_studio_range() -> None:
     levels = torch.tensor([0.0, 0.5, 1.0], dtype=torch.float64).expand(3, 1, 3)
-    y, cb, cr = (255 * ycbcr(levels)).unbind(0)
+    y, cb, cr = (255 * rgb_to_ycbcr(levels)).unbind(0)
     np.testing.assert_allclose(y.numpy(), [[16, 125.5, 235]], atol=1e-12)
     np.testing.assert_allclose(cb.numpy(), 128, atol=1e-12)
     np.testing.assert_allclose(cr.numpy(), 128, atol=1e-12)
@@ -42,7 +42,7 @@ def test_black_grey_and_white_are_on_the_studio_range() -> None:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16, torch.bfloat16])
 def test_floating_dtype_is_kept(dtype: torch.dtype) -> None:
     rgb = torch.rand(3, 4, 4).to(dtype)
-    assert luma(rgb).dtype == ycbcr(rgb).dtype == rgb_of_ycbcr(rgb).dtype == dtype
+    assert luma(rgb).dtype == rgb_to_ycbcr(rgb).dtype == ycbcr_to_rgb(rgb).dtype == dtype
 
 
 def test_rounded_luma_is_exact_with_halves_upwards() -> None:
@@ -56,7 +56,7 @@ def test_rounded_luma_is_exact_with_halves_upwards() -> None:
     np.testing.assert_array_equal(rounded_luma(torch.from_numpy(rgb))[0].numpy(), expected)
 
 
-@pytest.mark.parametrize("convert", [luma, ycbcr, rgb_of_ycbcr])
+@pytest.mark.parametrize("convert", [luma, rgb_to_ycbcr, ycbcr_to_rgb])
 def test_other_pictures_are_refused(convert) -> None:
     with pytest.raises(ValueError, match=r"floating point.*got torch.uint8"):
         convert(torch.zeros(3, 4, 4, dtype=torch.uint8))

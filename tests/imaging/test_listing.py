@@ -12,7 +12,7 @@ from PIL import Image
 
 from upnet.data import Folder, build_store
 from upnet.data.sources.files import find_images
-from upnet.imaging.image import read_picture
+from upnet.imaging.image import read_image
 from upnet.imaging.listing import CYCLE, DANGLING, OTHER, list_images
 from upnet.imaging.reading import SUFFIXES, read_rgb
 from upnet.inference.output_names import plan
@@ -36,7 +36,7 @@ def test_links_in_a_circle_end_and_a_folder_is_listed_once(hr_folder: Path) -> N
     (hr_folder / "more/up").symlink_to(hr_folder.parent)
     listing = list_images(hr_folder)
     assert [path.name for path in listing.images] == ["a.png", "b.png", "c.png", "d.png"]
-    assert {reason: [path.name for path in paths] for reason, paths in listing.left_out.items()} == {
+    assert {reason: [path.name for path in paths] for reason, paths in listing.skipped.items()} == {
         CYCLE: ["a_link", "circle", "up"]
     }
 
@@ -82,7 +82,7 @@ def test_every_listed_format_is_read_by_training_and_upscaling(tmp_path: Path, s
     assert path == job[0] == tmp_path / f"in/a{suffix.upper()}"
     difference = read_rgb(path).astype(int) - np.asarray(image)
     assert np.abs(difference).mean() < 8  # the 256 colours of a GIF are the coarsest
-    assert read_picture(path).samples.shape[:2] == (32, 48)
+    assert read_image(path).samples.shape[:2] == (32, 48)
 
 
 @pytest.mark.parametrize("suffix", [".jfif", ".gif", ".avif"])
@@ -96,7 +96,7 @@ def test_of_an_animated_gif_the_first_frame_is_read(tmp_path: Path) -> None:
     frames = [Image.new("RGB", (8, 8), colour) for colour in ((200, 0, 0), (0, 200, 0))]
     frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
     assert read_rgb(tmp_path / "a.gif")[0, 0].tolist() == [200, 0, 0]
-    assert read_picture(tmp_path / "a.gif").remarks == ("has 2 frames, of which the first was taken",)
+    assert read_image(tmp_path / "a.gif").remarks == ("has 2 frames, of which the first was taken",)
 
 
 def test_sixteen_bits_of_a_pgm_become_eight(tmp_path: Path) -> None:

@@ -14,11 +14,11 @@ import tifffile
 from PIL import Image, ImageCms
 
 from upnet.imaging.formats import FORMATS
-from upnet.imaging.image import Picture, of_pillow, read_picture, to_pillow
+from upnet.imaging.image import RasterImage, from_pillow, read_image, to_pillow
 from upnet.imaging.png import comment_chunk
 from upnet.imaging.png_chunks import MOST, find_chunks
-from upnet.imaging.reading import BrokenPictureError, read_rgb
-from upnet.imaging.writing import write_picture
+from upnet.imaging.reading import BrokenImageError, read_rgb
+from upnet.imaging.writing import write_image
 from upnet.inference.files import upscale_file
 from upnet.inference.upscaler import Upscaler
 
@@ -156,7 +156,7 @@ def test_every_pair_keeps_what_the_target_holds_and_says_what_it_cannot(
     kept = HOLDS[source] & HOLDS[target]
     if target == ".webp" and source in (".tif", ".bmp"):
         # It goes with the EXIF of a TIFF, and into the EXIF of a file that has none.
-        assert read_picture(tmp_path / "b.webp").density == pytest.approx((300, 300), rel=1e-6)
+        assert read_image(tmp_path / "b.webp").density == pytest.approx((300, 300), rel=1e-6)
         lost = HOLDS[source] - HOLDS[target] - {"resolution"}
     else:
         lost = HOLDS[source] - HOLDS[target]
@@ -174,8 +174,8 @@ def test_every_pair_keeps_what_the_target_holds_and_says_what_it_cannot(
 
 @pytest.mark.parametrize("suffix", FORMATS)
 def test_nothing_is_made_up(tmp_path: Path, suffix: str) -> None:
-    write_picture(Picture(noise(4, 6, 3)), tmp_path / f"a{suffix}")
-    picture = read_picture(tmp_path / f"a{suffix}")
+    write_image(RasterImage(noise(4, 6, 3)), tmp_path / f"a{suffix}")
+    picture = read_image(tmp_path / f"a{suffix}")
     metadata = (picture.icc, picture.exif, picture.xmp, picture.density, picture.colour, picture.text, picture.remarks)
     assert metadata == (None, None, None, None, (), (), ())
 
@@ -193,7 +193,7 @@ def test_nothing_is_made_up(tmp_path: Path, suffix: str) -> None:
 def test_a_long_text_keeps_nobody_from_the_pixels(tmp_path: Path, text: tuple[bytes, bytes], behind: bool) -> None:
     path = png(tmp_path / "a.png", *([] if behind else [text]), behind=[text] if behind else [])
     assert np.array_equal(read_rgb(path), noise(4, 6, 3))
-    assert np.array_equal(read_picture(path).samples, noise(4, 6, 3))
+    assert np.array_equal(read_image(path).samples, noise(4, 6, 3))
     assert not carry(path, tmp_path / "b.png")
     with Image.open(tmp_path / "b.png") as image:
         image.load()
@@ -207,7 +207,7 @@ def test_a_large_profile_keeps_nobody_from_the_pixels_and_survives(tmp_path: Pat
     assert read_rgb(path).shape == (4, 6, 3)
     for suffix in (".png", ".jpg", ".tif", ".webp"):
         carry(path, tmp_path / f"b{suffix}")
-        assert read_picture(tmp_path / f"b{suffix}").icc == profile
+        assert read_image(tmp_path / f"b{suffix}").icc == profile
 
 
 @pytest.mark.parametrize("name", ["iTXt", "zTXt", "iCCP", "xmp", "exif", "many"])
@@ -226,7 +226,7 @@ def test_a_bomb_in_metadata_takes_little_memory_and_is_said(tmp_path: Path, name
     tracemalloc.start()
     try:
         assert read_rgb(path).shape == (4, 6, 3)
-        picture = read_picture(path)
+        picture = read_image(path)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -264,7 +264,7 @@ def test_damaged_and_unknown_chunks_cost_themselves_and_not_the_picture(
     with Image.open(tmp_path / "b.png") as image:
         image.load()
         assert image.info["Title"] == "A"
-    assert not read_picture(tmp_path / "b.png").remarks
+    assert not read_image(tmp_path / "b.png").remarks
 
 
 def test_a_chunk_with_a_wrong_checksum_is_lost_and_said(tmp_path: Path) -> None:
@@ -276,7 +276,7 @@ def test_a_chunk_with_a_wrong_checksum_is_lost_and_said(tmp_path: Path) -> None:
 def test_damage_of_the_pixels_is_still_refused(tmp_path: Path) -> None:
     path = png(tmp_path / "a.png", (b"tEXt", b"Title\0A"))
     path.write_bytes(path.read_bytes().replace(b"IDAT", b"IDAX"))
-    with pytest.raises(BrokenPictureError, match=r"a\.png cannot be read"):
+    with pytest.raises(BrokenImageError, match=r"a\.png cannot be read"):
         read_rgb(path)
 
 
@@ -284,12 +284,12 @@ def test_damage_of_the_pixels_is_still_refused(tmp_path: Path) -> None:
 def test_texts_named_like_other_metadata_are_texts(tmp_path: Path, text: bytes) -> None:
     """Pillow keeps both under one name."""
     path = png(tmp_path / "a.png", (b"tEXt", text + b"\0no such thing"))
-    assert np.array_equal(read_picture(path).samples, noise(4, 6, 3))
+    assert np.array_equal(read_image(path).samples, noise(4, 6, 3))
     assert not carry(path, tmp_path / "b.png")
-    assert read_picture(tmp_path / "b.png").text == ((b"tEXt", text + b"\0no such thing"),)
+    assert read_image(tmp_path / "b.png").text == ((b"tEXt", text + b"\0no such thing"),)
     with Image.open(path) as image:
-        picture = of_pillow(image)
-    larger = to_pillow(picture.enlarged(picture.samples))
+        picture = from_pillow(image)
+    larger = to_pillow(picture.with_samples(picture.samples))
     assert text.decode() not in larger.info
     assert not larger.getexif()
 
@@ -304,7 +304,7 @@ def test_a_turned_picture_is_turned_once_whatever_reads_it(tmp_path: Path, sourc
         density = (b"pHYs", struct.pack(">IIB", 11811, 5906, 1))
         png(tmp_path / "a.png", itxt(b"XML:com.adobe.xmp", stored), density)
     elif source == ".tif":
-        write_picture(Picture(noise(4, 6, 3), xmp=stored, density=(300, 150)), tmp_path / "a.tif")
+        write_image(RasterImage(noise(4, 6, 3), xmp=stored, density=(300, 150)), tmp_path / "a.tif")
     else:
         Image.fromarray(noise(4, 6, 3)).save(tmp_path / f"a{source}", xmp=stored, dpi=(300, 150))
     assert read_rgb(tmp_path / f"a{source}").shape == (6, 4, 3)
@@ -314,7 +314,7 @@ def test_a_turned_picture_is_turned_once_whatever_reads_it(tmp_path: Path, sourc
         assert image.getexif().get(0x0112, 1) == 1
         assert image.info["xmp"] == upright
     if source != ".webp":
-        assert read_picture(tmp_path / f"b{target}").density == pytest.approx((150, 300), rel=1e-3)
+        assert read_image(tmp_path / f"b{target}").density == pytest.approx((150, 300), rel=1e-3)
 
 
 def test_orientation_in_the_exif_of_old_imagemagick_is_applied(tmp_path: Path) -> None:
@@ -336,7 +336,7 @@ def test_the_resolution_of_a_jpeg_is_its_own(tmp_path: Path, unit: int, pixels: 
     content[place : place + 5] = struct.pack(">BHH", unit, *pixels)
     (tmp_path / "a.jpg").write_bytes(content)
     expected = {1: (300, 150), 2: (118 * 2.54, 59 * 2.54), 0: None}[unit]
-    assert read_picture(tmp_path / "a.jpg").density == expected
+    assert read_image(tmp_path / "a.jpg").density == expected
 
 
 def test_what_a_jpeg_holds_beyond_that_is_lost_and_said(tmp_path: Path) -> None:
@@ -359,22 +359,22 @@ def test_what_a_tiff_holds_beyond_that_is_lost_and_said(tmp_path: Path) -> None:
 
 def test_what_is_too_large_for_a_jpeg_is_said_with_the_limit(tmp_path: Path) -> None:
     comment = comment_chunk(b"x" * 65534)
-    picture = Picture(noise(4, 6, 3), b"p" * 17_000_000, None, (), (), b"x" * 65503, (100_000, 100_000), (comment,))
-    told = FORMATS[".jpg"].accept(picture, 2, tmp_path / "a.jpg")
+    picture = RasterImage(noise(4, 6, 3), b"p" * 17_000_000, None, (), (), b"x" * 65503, (100_000, 100_000), (comment,))
+    told = FORMATS[".jpg"].adapt(picture, 2, tmp_path / "a.jpg")
     limits = "colour profile of more than 16707345 bytes, XMP of more than 65502 bytes, resolution"
     assert told.remarks == (f'lost its {limits}, text "Comment", which a .jpg can\'t hold',)
     assert (told.icc, told.xmp, told.density, told.text) == (None, None, None, ())
-    fitting = Picture(noise(4, 6, 3), xmp=b"x" * 65502, density=(65535, 1), text=(comment_chunk(b"x" * 65533),))
-    accepted = FORMATS[".jpg"].accept(fitting, 2, tmp_path / "a.jpg")
+    fitting = RasterImage(noise(4, 6, 3), xmp=b"x" * 65502, density=(65535, 1), text=(comment_chunk(b"x" * 65533),))
+    accepted = FORMATS[".jpg"].adapt(fitting, 2, tmp_path / "a.jpg")
     assert not accepted.remarks
-    write_picture(accepted, tmp_path / "a.jpg")
-    read = read_picture(tmp_path / "a.jpg")
+    write_image(accepted, tmp_path / "a.jpg")
+    read = read_image(tmp_path / "a.jpg")
     assert (read.xmp, read.density, read.text) == (fitting.xmp, (65535, 1), fitting.text)
 
 
 def test_many_texts_are_counted_and_not_listed(tmp_path: Path) -> None:
     texts = tuple((b"tEXt", b"key %d\0text" % number) for number in range(9))
-    told = FORMATS[".webp"].accept(Picture(noise(4, 6, 3), text=texts), 2, tmp_path / "a.webp").remarks
+    told = FORMATS[".webp"].adapt(RasterImage(noise(4, 6, 3), text=texts), 2, tmp_path / "a.webp").remarks
     assert told == ('lost its text "key 0", text "key 1", text "key 2", 6 further texts, which a .webp can\'t hold',)
 
 
@@ -385,7 +385,7 @@ def test_the_profile_in_a_bmp_is_kept(tmp_path: Path) -> None:
     assert len(header) == 124
     file = struct.pack("<2sIHHI", b"BM", 14 + 124 + 96 + len(PROFILE), 0, 0, 138)
     (tmp_path / "a.bmp").write_bytes(file + header + pixels[::-1, :, ::-1].tobytes() + PROFILE)
-    picture = read_picture(tmp_path / "a.bmp")
+    picture = read_image(tmp_path / "a.bmp")
     assert np.array_equal(picture.samples, pixels)
     assert (picture.icc, picture.density) == (PROFILE, (300, 300))
 
@@ -402,10 +402,10 @@ def test_a_picture_of_pillows_keeps_its_metadata_in_info(tmp_path: Path) -> None
         tmp_path / "a.png", (b"gAMA", GAMMA), (b"pHYs", struct.pack(">IIB", 11811, 11811, 1)), (b"tEXt", b"Title\0A")
     )
     with Image.open(path) as image:
-        info = to_pillow(of_pillow(image)).info
+        info = to_pillow(from_pillow(image)).info
     assert (info["gamma"], info["Title"]) == (1.0, "A")
     assert info["dpi"] == pytest.approx((300, 300), rel=1e-5)
     Image.fromarray(noise(4, 6, 3)).save(tmp_path / "b.jpg", comment=b"C", dpi=(72, 72))
     with Image.open(tmp_path / "b.jpg") as image:
-        info = to_pillow(of_pillow(image)).info
+        info = to_pillow(from_pillow(image)).info
     assert (info["comment"], info["dpi"]) == (b"C", (72, 72))

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from support import ROOT
 
-from upnet.imaging.reading import SUFFIXES, BrokenPictureError, read_rgb
+from upnet.imaging.reading import SUFFIXES, BrokenImageError, read_rgb
 
 Noise = Callable[..., np.ndarray]
 
@@ -141,7 +141,7 @@ def test_a_truncated_file_is_refused_by_name(tmp_path: Path, noise: Noise, suffi
     path = tmp_path / f"cut{suffix}"
     Image.fromarray(noise(64, 64)).save(path)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    with pytest.raises(BrokenPictureError, match=f"cut{suffix} cannot be read as a picture"):
+    with pytest.raises(BrokenImageError, match=f"cut{suffix} cannot be read as a picture"):
         read_rgb(path)
 
 
@@ -190,13 +190,13 @@ def test_sixteen_bits_that_nobody_can_unpack_are_refused_rather_than_cut_to_eigh
         place = file.pages[0].tags["Compression"].valueoffset
     content[place : place + 2] = struct.pack("<H", 34927)  # WebP, say
     (tmp_path / "a.tif").write_bytes(content)
-    with pytest.raises(BrokenPictureError, match="save it as PNG"):
+    with pytest.raises(BrokenImageError, match="save it as PNG"):
         read_rgb(tmp_path / "a.tif")
 
 
 def test_more_pixels_than_allowed_are_refused_with_the_cure(tmp_path: Path, noise: Noise) -> None:
     Image.fromarray(noise(20, 30)).save(tmp_path / "a.png")
-    with pytest.raises(BrokenPictureError, match=r"30×20 = 600 pixels, and max_pixels=599 .*raise max_pixels"):
+    with pytest.raises(BrokenImageError, match=r"30×20 = 600 pixels, and max_pixels=599 .*raise max_pixels"):
         read_rgb(tmp_path / "a.png", max_pixels=599)
     assert read_rgb(tmp_path / "a.png", max_pixels=600).shape == (20, 30, 3)
 
@@ -205,7 +205,7 @@ def test_more_pixels_than_allowed_are_refused_also_where_pillow_does_not_know_th
     tifffile = pytest.importorskip("tifffile")
     samples = np.zeros((20, 30, 2), np.uint16)
     tifffile.imwrite(tmp_path / "a.tif", samples, photometric="minisblack", extrasamples=["unassalpha"])
-    with pytest.raises(BrokenPictureError, match=r"30×20 = 600 pixels, and max_pixels=599 .*raise max_pixels"):
+    with pytest.raises(BrokenImageError, match=r"30×20 = 600 pixels, and max_pixels=599 .*raise max_pixels"):
         read_rgb(tmp_path / "a.tif", max_pixels=599)
     assert read_rgb(tmp_path / "a.tif", max_pixels=600).shape == (20, 30, 3)
 
@@ -226,7 +226,7 @@ def test_a_damaged_file_is_read_or_refused_but_never_anything_else(
     for place in rng.integers(0, len(content), rng.integers(1, 8)):
         content[place] = rng.integers(0, 256)
     path.write_bytes(content)
-    with suppress(BrokenPictureError):
+    with suppress(BrokenImageError):
         assert read_rgb(path).shape[2] == 3
 
 

@@ -12,16 +12,16 @@ import pytest
 from PIL import Image
 from support import ROOT
 
-from upnet.imaging.image import Picture, read_picture
-from upnet.imaging.reading import is_picture
-from upnet.imaging.writing import write_picture, written_aside
+from upnet.imaging.image import RasterImage, read_image
+from upnet.imaging.reading import is_image_file
+from upnet.imaging.writing import atomic_open, write_image
 
 SLOW = """
 import signal, sys, time
 from pathlib import Path
-from upnet.imaging.writing import written_aside
+from upnet.imaging.writing import atomic_open
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job has it switched off
-with written_aside(Path(sys.argv[1])) as file:
+with atomic_open(Path(sys.argv[1])) as file:
     file.write(b"half")
     file.flush()
     print("writing", flush=True)
@@ -33,7 +33,7 @@ def test_a_fault_while_writing_leaves_what_was_there(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"before")
 
     def fail() -> None:
-        with written_aside(tmp_path / "a.png") as file:
+        with atomic_open(tmp_path / "a.png") as file:
             file.write(b"half")
             assert (tmp_path / "a.png").read_bytes() == b"before"
             raise KeyboardInterrupt
@@ -60,7 +60,7 @@ def test_a_picture_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeyp
         pytest.skip("only Linux tells the name of an open file")
     monkeypatch.setattr(os, "fsync", synced)
     monkeypatch.setattr(os, "replace", replaced)
-    with written_aside(tmp_path / "a.png") as file:
+    with atomic_open(tmp_path / "a.png") as file:
         file.write(b"whole")
     assert told == ["sync .part", "rename .part", "sync folder"]
 
@@ -81,25 +81,25 @@ def test_a_killed_process_leaves_no_file_of_that_name(tmp_path: Path, number: si
         process.communicate()
     left = list(tmp_path.iterdir())
     assert len(left) == (1 if number == signal.SIGKILL else 0)
-    assert not any(is_picture(path) for path in left)
+    assert not any(is_image_file(path) for path in left)
 
 
 def test_a_link_of_that_name_is_replaced_and_not_written_through(tmp_path: Path) -> None:
     (tmp_path / "precious").write_bytes(b"before")
     (tmp_path / "a.png").symlink_to(tmp_path / "precious")
-    write_picture(Picture(np.zeros((3, 4), np.uint8)), tmp_path / "a.png")
+    write_image(RasterImage(np.zeros((3, 4), np.uint8)), tmp_path / "a.png")
     assert not (tmp_path / "a.png").is_symlink()
     assert (tmp_path / "precious").read_bytes() == b"before"
 
 
 def test_a_long_name_is_no_longer_while_it_is_written(tmp_path: Path) -> None:
     path = tmp_path / ("n" * 251 + ".png")
-    write_picture(Picture(np.zeros((3, 4), np.uint8)), path)
+    write_image(RasterImage(np.zeros((3, 4), np.uint8)), path)
     assert Image.open(path).size == (4, 3)
 
 
 def test_a_file_gets_the_rights_that_others_of_its_user_get(tmp_path: Path) -> None:
-    write_picture(Picture(np.zeros((3, 4), np.uint8)), tmp_path / "a.png")
+    write_image(RasterImage(np.zeros((3, 4), np.uint8)), tmp_path / "a.png")
     (tmp_path / "b.png").write_bytes(b"")
     assert (tmp_path / "a.png").stat().st_mode == (tmp_path / "b.png").stat().st_mode
 
@@ -112,8 +112,8 @@ def test_what_a_format_holds_comes_back(tmp_path: Path, suffix: str, channels: i
         pytest.skip("it holds neither")
     shape = (5, 7) if channels == 1 else (5, 7, channels)
     samples = np.random.default_rng(0).integers(0, np.iinfo(dtype).max + 1, shape, dtype)
-    write_picture(Picture(samples), tmp_path / f"a{suffix}")
-    read = read_picture(tmp_path / f"a{suffix}").samples
+    write_image(RasterImage(samples), tmp_path / f"a{suffix}")
+    read = read_image(tmp_path / f"a{suffix}").samples
     if suffix in (".jpg", ".webp"):
         assert read.shape == (shape if suffix == ".jpg" else (5, 7, 3))
     else:

@@ -15,8 +15,8 @@ from support import Compose
 
 from upnet.cli.app import InterruptedRunError
 from upnet.config import build
-from upnet.imaging.image import Picture, read_picture
-from upnet.imaging.writing import write_picture
+from upnet.imaging.image import RasterImage, read_image
+from upnet.imaging.writing import write_image
 from upnet.inference import files as upscaling
 from upnet.inference.files import UpscalingError, upscale, upscale_file, upscale_files
 from upnet.inference.upscaler import Upscaler
@@ -88,22 +88,22 @@ def test_sixteen_bits_go_in_and_out(
 ) -> None:
     samples = random(8, 9, channels, dtype=np.uint16)
     samples = samples[..., 0] if channels == 1 else samples
-    write_picture(Picture(samples), tmp_path / f"a{source}")
+    write_image(RasterImage(samples), tmp_path / f"a{source}")
     assert not upscale_file(upscaler, tmp_path / f"a{source}", tmp_path / f"b{target}")
     expected = upscaler.upscale(samples)
     assert len(np.unique(expected & 0xFF)) > 50
     if target == ".tif":
         assert np.array_equal(tifffile.imread(tmp_path / "b.tif"), expected)
-    assert np.array_equal(read_picture(tmp_path / f"b{target}").samples, expected)
+    assert np.array_equal(read_image(tmp_path / f"b{target}").samples, expected)
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".webp", ".bmp"])
 def test_sixteen_bits_into_eight_are_told(upscaler: Upscaler, tmp_path: Path, suffix: str) -> None:
-    write_picture(Picture(random(8, 9, 3, dtype=np.uint16)), tmp_path / "a.png")
+    write_image(RasterImage(random(8, 9, 3, dtype=np.uint16)), tmp_path / "a.png")
     remarks = upscale_file(upscaler, tmp_path / "a.png", tmp_path / f"b{suffix}")
     assert remarks == (f"has 16 bits per channel, of which a {suffix} keeps 8",)
     if suffix == ".bmp":
-        exact = upscaler.upscale(read_picture(tmp_path / "a.png").samples) / 257
+        exact = upscaler.upscale(read_image(tmp_path / "a.png").samples) / 257
         assert np.array_equal(np.asarray(Image.open(tmp_path / "b.bmp")), np.rint(exact))
 
 
@@ -142,7 +142,7 @@ def test_exif_and_profile_survive(
     profile = bytes(range(256)) * 2
     # Pillow by itself writes no folder of EXIF into a TIFF that others find: ours is used for that.
     if source == ".tif":
-        write_picture(Picture(random(6, 9, 3), profile, exif.tobytes()[6:]), tmp_path / "a.tif")
+        write_image(RasterImage(random(6, 9, 3), profile, exif.tobytes()[6:]), tmp_path / "a.tif")
     else:
         Image.fromarray(random(6, 9, 3)).save(tmp_path / f"a{source}", exif=exif, icc_profile=profile)
     assert not upscale_file(upscaler, tmp_path / f"a{source}", tmp_path / f"b{target}")
@@ -161,11 +161,11 @@ def test_exif_and_profile_survive(
 def test_16_bits_alpha_profile_and_exif_survive_together(upscaler: Upscaler, tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112], exif[0x010F] = 8, "Maker"
-    first = Picture(random(6, 9, 4, dtype=np.uint16), b"profile" * 9, exif.tobytes()[6:])
-    write_picture(first, tmp_path / "a.png")
+    first = RasterImage(random(6, 9, 4, dtype=np.uint16), b"profile" * 9, exif.tobytes()[6:])
+    write_image(first, tmp_path / "a.png")
     upscale_file(upscaler, tmp_path / "a.png", tmp_path / "b.tif")
     upscale_file(upscaler, tmp_path / "b.tif", tmp_path / "c.png")
-    last = read_picture(tmp_path / "c.png")
+    last = read_image(tmp_path / "c.png")
     upright = np.ascontiguousarray(np.rot90(first.samples))
     assert np.array_equal(last.samples, upscaler.upscale(upscaler.upscale(upright)))
     assert last.icc == first.icc
@@ -190,17 +190,17 @@ def test_two_hundred_pictures_come_in_order_and_memory_stays_flat(
         shape = (*rng.integers(1, 40, 2), *((), (3,), (4,), (2,))[number % 4])
         path = tmp_path / f"in/{number // 50}/{number:03}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_picture(Picture(random(*shape, dtype=(np.uint8, np.uint16)[number // 4 % 2])), path)
+        write_image(RasterImage(random(*shape, dtype=(np.uint8, np.uint16)[number // 4 % 2])), path)
     upscale_files(upscaler, tmp_path / "in/0", tmp_path / "first")
     held: list[weakref.ref[np.ndarray]] = []
 
-    def counted(picture: Picture, path: Path) -> None:
+    def counted(picture: RasterImage, path: Path) -> None:
         held[:] = [one for one in held if one() is not None]
         assert not held, "one picture is in memory at a time"
         held.append(weakref.ref(picture.samples))
-        write_picture(picture, path)
+        write_image(picture, path)
 
-    monkeypatch.setattr(upscaling, "write_picture", counted)
+    monkeypatch.setattr(upscaling, "write_image", counted)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     written, failed = upscale_files(upscaler, tmp_path / "in", tmp_path / "out")
     assert not failed
@@ -227,12 +227,12 @@ def test_a_full_disk_ends_it_with_what_is_done(
     for name in "abc":
         saved(tmp_path / f"in/{name}.png", 4, 4, 3)
 
-    def full(picture: Picture, path: Path) -> None:
+    def full(picture: RasterImage, path: Path) -> None:
         if path.name != "a.png":
             raise OSError(28, "No space left on device", str(path))
-        write_picture(picture, path)
+        write_image(picture, path)
 
-    monkeypatch.setattr(upscaling, "write_picture", full)
+    monkeypatch.setattr(upscaling, "write_image", full)
     outcome = upscaling.Outcome()
     upscale_files(upscaler, tmp_path / "in", tmp_path / "out", outcome=outcome)
     assert ([path.name for path in outcome.written], len(outcome.failed), outcome.remaining) == (["a.png"], 1, 1)
@@ -289,12 +289,12 @@ def test_an_interruption_is_told_and_leaves_whole_pictures(
     for name in "abc":
         saved(tmp_path / f"in/{name}.png", 4, 4, 3)
 
-    def interrupted(picture: Picture, path: Path) -> None:
+    def interrupted(picture: RasterImage, path: Path) -> None:
         if path.name == "b.png":
             raise KeyboardInterrupt
-        write_picture(picture, path)
+        write_image(picture, path)
 
-    monkeypatch.setattr(upscaling, "write_picture", interrupted)
+    monkeypatch.setattr(upscaling, "write_image", interrupted)
     with pytest.raises(InterruptedRunError, match="Interrupted with 2 pictures to go"):
         command(f"input={tmp_path}/in", f"output={tmp_path}/out")
     assert "1 picture, ×2" in capsys.readouterr().out

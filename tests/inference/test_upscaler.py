@@ -126,12 +126,12 @@ def test_a_path_is_read_like_the_picture_in_it(upscaler: Upscaler, tmp_path: Pat
 
 
 def test_a_path_of_16_bits_gives_16_bits_where_pillow_has_them(upscaler: Upscaler, tmp_path: Path) -> None:
-    from upnet.imaging.image import Picture
-    from upnet.imaging.writing import write_picture
+    from upnet.imaging.image import RasterImage
+    from upnet.imaging.writing import write_image
 
-    write_picture(Picture(random(6, 7).astype(np.uint16) * 257), tmp_path / "grey.png")
+    write_image(RasterImage(random(6, 7).astype(np.uint16) * 257), tmp_path / "grey.png")
     assert upscaler.upscale(tmp_path / "grey.png").mode == "I;16"
-    write_picture(Picture(random(6, 7, 3).astype(np.uint16) * 257), tmp_path / "colour.png")
+    write_image(RasterImage(random(6, 7, 3).astype(np.uint16) * 257), tmp_path / "colour.png")
     with pytest.raises(ValueError, match=r"no 16-bit colour .*; give an array .*, or take evaluate\.py"):
         upscaler.upscale(tmp_path / "colour.png")
 
@@ -180,13 +180,13 @@ def test_a_tensor_that_needs_gradients_gives_plain_numbers(upscaler: Upscaler) -
 
 
 def test_a_network_on_luma_leaves_colour_to_bicubic(compose: Compose) -> None:
-    from upnet.imaging.colour import ycbcr
+    from upnet.imaging.colour import rgb_to_ycbcr
     from upnet.imaging.imresize import imresize
 
     net = build(compose("model=espcn").model)
     rgb = torch.rand(3, 9, 8)
-    colour = ycbcr(enlarge(net, rgb))[1:]
-    torch.testing.assert_close(colour, imresize(ycbcr(rgb)[1:], 2).float(), atol=1e-5, rtol=0)
+    colour = rgb_to_ycbcr(enlarge(net, rgb))[1:]
+    torch.testing.assert_close(colour, imresize(rgb_to_ycbcr(rgb)[1:], 2).float(), atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 300), (300, 1), (2, 3)])

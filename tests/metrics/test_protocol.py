@@ -14,7 +14,7 @@ from support import ROOT
 from torch import Tensor
 
 from upnet.imaging.imresize import imresize
-from upnet.metrics import Protocol, bicubic, mean, psnr, reduce
+from upnet.metrics import EvaluationProtocol, bicubic, downscale, mean, psnr
 
 IMAGES = ROOT.parent / "shared/images"
 
@@ -53,7 +53,7 @@ def test_rgb8_is_the_definition(channel, scale: int) -> None:
     rounded = np.rint(output.clamp(0, 1).numpy() * 255)
     x, y = rounded[:, scale:-scale, scale:-scale], target.numpy()[:, scale:-scale, scale:-scale].astype(np.float64)
     expected = by_numpy(y_of(x), y_of(y)) if channel == "y" else by_numpy(x, y)
-    score = Protocol(channel=channel).score(output, target, scale)
+    score = EvaluationProtocol(channel=channel).evaluate(output, target, scale)
     assert (score.psnr, score.ssim) == pytest.approx(expected, abs=1e-9)
 
 
@@ -64,21 +64,27 @@ def test_y_float_is_the_definition(colour: bool) -> None:
     plane = y_of(output.numpy() * 255)
     x = np.rint(plane).clip(0, 255)[:, 2:-2, 2:-2]
     y = np.rint(y_of(target.numpy()))[:, 2:-2, 2:-2]
-    score = Protocol("y-float").score(output if colour else torch.from_numpy(plane / 255), target, 2)
+    score = EvaluationProtocol("y-float").evaluate(output if colour else torch.from_numpy(plane / 255), target, 2)
     assert (score.psnr, score.ssim) == pytest.approx(by_numpy(x, y), abs=1e-9)
 
 
 def test_the_two_protocols_differ() -> None:
     target = photograph()
     output = disturbed(target)
-    assert abs(Protocol().score(output, target, 2).psnr - Protocol("y-float").score(output, target, 2).psnr) > 1e-3
+    assert (
+        abs(
+            EvaluationProtocol().evaluate(output, target, 2).psnr
+            - EvaluationProtocol("y-float").evaluate(output, target, 2).psnr
+        )
+        > 1e-3
+    )
 
 
 def test_the_output_is_clamped_and_rounded_once() -> None:
     target = photograph()
     output = disturbed(target, 0.3)
     rounded = (output.clamp(0, 1) * 255).round() / 255
-    assert Protocol().score(output, target, 2) == Protocol().score(rounded, target, 2)
+    assert EvaluationProtocol().evaluate(output, target, 2) == EvaluationProtocol().evaluate(rounded, target, 2)
 
 
 @pytest.mark.parametrize(("crop", "margin"), [(None, 3), (0, 0), (7, 7)])
@@ -89,29 +95,37 @@ def test_what_lies_in_the_crop_does_not_count(crop: int | None, margin: int) -> 
     height, width = target.shape[1:]
     inner = (slice(None), slice(margin, height - margin), slice(margin, width - margin))
     spoilt[inner] = output[inner]
-    protocol = Protocol(crop=crop)
-    assert protocol.score(spoilt, target, 3) == protocol.score(output, target, 3)
+    protocol = EvaluationProtocol(crop=crop)
+    assert protocol.evaluate(spoilt, target, 3) == protocol.evaluate(output, target, 3)
     if margin:
         worse = spoilt.clone()
         worse[:, margin, margin] += 0.5
-        assert protocol.score(worse, target, 3) != protocol.score(output, target, 3)
+        assert protocol.evaluate(worse, target, 3) != protocol.evaluate(output, target, 3)
 
 
-@pytest.mark.parametrize("protocol", [Protocol(), Protocol(channel="rgb"), Protocol("y-float"), Protocol(grey="full")])
+@pytest.mark.parametrize(
+    "protocol",
+    [
+        EvaluationProtocol(),
+        EvaluationProtocol(channel="rgb"),
+        EvaluationProtocol("y-float"),
+        EvaluationProtocol(grey="full"),
+    ],
+)
 @pytest.mark.parametrize("channels", [1, 3])
-def test_a_perfect_output_scores_infinity_and_one(protocol: Protocol, channels: int) -> None:
+def test_a_perfect_output_scores_infinity_and_one(protocol: EvaluationProtocol, channels: int) -> None:
     target = photograph(channels=channels)
     output = target / 255
     if protocol.name == "y-float" and channels == 1:
         output = (16 + 219 * output) / 255
-    score = protocol.score(output, target, 2)
+    score = protocol.evaluate(output, target, 2)
     assert (score.psnr, score.ssim) == (math.inf, 1.0)
 
 
 def test_the_grey_conventions_are_1_32_decibels_apart() -> None:
     target = photograph(channels=1)
     output = disturbed(target)
-    studio, full = (Protocol(grey=grey).score(output, target, 2).psnr for grey in ("studio", "full"))
+    studio, full = (EvaluationProtocol(grey=grey).evaluate(output, target, 2).psnr for grey in ("studio", "full"))
     assert studio - full == pytest.approx(20 * math.log10(255 / 219), abs=1e-9)
 
 
@@ -119,9 +133,9 @@ def test_the_grey_conventions_are_1_32_decibels_apart() -> None:
 def test_a_studio_grey_picture_scores_as_the_colour_picture_it_equals(name) -> None:
     target = photograph(channels=1)
     output = disturbed(target).expand(3, -1, -1)
-    protocol = Protocol(name)
-    as_colour = protocol.score(output, target.expand(3, -1, -1), 2)
-    score = protocol.score(output, target, 2)
+    protocol = EvaluationProtocol(name)
+    as_colour = protocol.evaluate(output, target.expand(3, -1, -1), 2)
+    score = protocol.evaluate(output, target, 2)
     assert (score.psnr, score.ssim) == pytest.approx((as_colour.psnr, as_colour.ssim), abs=1e-12)
 
 
@@ -132,14 +146,14 @@ def test_a_full_range_grey_picture_scores_its_own_values(name) -> None:
     expected = by_numpy(
         np.rint(output.numpy() * 255).clip(0, 255)[:, 2:-2, 2:-2], target.numpy()[:, 2:-2, 2:-2].astype(np.float64)
     )
-    score = Protocol(name, grey="full").score(output, target, 2)
+    score = EvaluationProtocol(name, grey="full").evaluate(output, target, 2)
     assert (score.psnr, score.ssim) == pytest.approx(expected, abs=1e-9)
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
 def test_rgb8_degrades_the_cut_picture_as_uint8(scale: int) -> None:
     hr = photograph(49, 43)
-    lr, cut = Protocol(border="replicate").degrade(hr, scale)
+    lr, cut = EvaluationProtocol(border="replicate").degrade(hr, scale)
     assert torch.equal(cut, hr[:, : 49 // scale * scale, : 43 // scale * scale])
     assert lr.dtype == torch.uint8
     assert torch.equal(lr, imresize(cut, Fraction(1, scale), "replicate"))
@@ -148,7 +162,7 @@ def test_rgb8_degrades_the_cut_picture_as_uint8(scale: int) -> None:
 @pytest.mark.parametrize("channels", [1, 3])
 def test_y_float_degrades_the_rounded_plane_without_rounding_again(channels: int) -> None:
     hr = photograph(49, 43, channels)
-    lr, cut = Protocol("y-float").degrade(hr, 2)
+    lr, cut = EvaluationProtocol("y-float").degrade(hr, 2)
     plane = np.rint(y_of(cut.numpy().repeat(4 - channels, axis=0)[:3]))
     expected = imresize(plane[0], 0.5) / 255
     np.testing.assert_allclose(lr[0].numpy(), expected, rtol=0, atol=1e-14)
@@ -166,7 +180,7 @@ def test_bicubic_is_imresize_in_float_neither_rounded_nor_clamped() -> None:
 
 def test_reducing_what_bicubic_enlarged_is_nearly_the_picture() -> None:
     lr = photograph(20, 24)
-    again, _ = reduce(bicubic(lr, 4), 4)
+    again, _ = downscale(bicubic(lr, 4), 4)
     assert psnr(again * 255, lr) > 25
 
 
@@ -184,11 +198,11 @@ def pictures(name: str) -> list[Path]:
 
 @pytest.mark.parametrize(("scale", "printed"), [(2, "33.66/0.9299"), (3, "30.39/0.8682"), (4, "28.42/0.8104")])
 def test_bicubic_on_set5_under_y_float_is_the_printed_table(scale: int, printed: str) -> None:
-    protocol = Protocol("y-float")
+    protocol = EvaluationProtocol("y-float")
     scores = []
     for file in pictures("Set5"):
         lr, hr = protocol.degrade(load(file), scale)
-        scores.append(protocol.score(bicubic(lr, scale), hr, scale))
+        scores.append(protocol.evaluate(bicubic(lr, scale), hr, scale))
     result = mean(scores)
     assert f"{result.psnr:.2f}/{result.ssim:.4f}" == printed
 
@@ -209,18 +223,24 @@ def test_bicubic_under_rgb8_on_the_lr_pictures_in_circulation(name: str, scale: 
     for file in pictures(name):
         lr = load(IMAGES / name / "LR_bicubic" / f"X{scale}" / f"{file.stem}x{scale}.png")
         hr = load(file)[:, : scale * lr.shape[1], : scale * lr.shape[2]]
-        scores.append(Protocol().score(bicubic(lr, scale), hr, scale))
+        scores.append(EvaluationProtocol().evaluate(bicubic(lr, scale), hr, scale))
     result = mean(scores)
     assert f"{result.psnr:.2f}/{result.ssim:.4f}" == expected
 
 
 def test_a_description_is_plain_data_and_tells_protocols_apart() -> None:
-    protocols = [Protocol(), Protocol(channel="rgb"), Protocol("y-float"), Protocol(crop=0), Protocol(grey="full")]
-    protocols.append(Protocol(border="replicate"))
+    protocols = [
+        EvaluationProtocol(),
+        EvaluationProtocol(channel="rgb"),
+        EvaluationProtocol("y-float"),
+        EvaluationProtocol(crop=0),
+        EvaluationProtocol(grey="full"),
+    ]
+    protocols.append(EvaluationProtocol(border="replicate"))
     described = [protocol.describe(2) for protocol in protocols]
     assert all(isinstance(value, (str, int)) for description in described for value in description.values())
     assert len({str(description) for description in described}) == len(protocols)
-    assert Protocol().describe(4)["crop"] == 4
+    assert EvaluationProtocol().describe(4)["crop"] == 4
 
 
 @pytest.mark.parametrize(
@@ -238,7 +258,7 @@ def test_a_description_is_plain_data_and_tells_protocols_apart() -> None:
 )
 def test_a_protocol_that_does_not_exist_is_refused(settings, sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
-        Protocol(**settings)
+        EvaluationProtocol(**settings)
 
 
 @pytest.mark.parametrize(
@@ -260,23 +280,25 @@ def test_a_protocol_that_does_not_exist_is_refused(settings, sentence: str) -> N
 )
 def test_what_cannot_be_scored_is_refused_in_one_sentence(output: Tensor, target: Tensor, sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
-        Protocol().score(output, target, 2)
+        EvaluationProtocol().evaluate(output, target, 2)
 
 
 def test_a_picture_smaller_than_the_scale_cannot_be_degraded() -> None:
     with pytest.raises(ValueError, match="2x9 leaves nothing at scale 3"):
-        Protocol().degrade(torch.zeros(3, 2, 9, dtype=torch.uint8), 3)
+        EvaluationProtocol().degrade(torch.zeros(3, 2, 9, dtype=torch.uint8), 3)
     with pytest.raises(ValueError, match="must be uint8"):
-        Protocol().degrade(torch.zeros(3, 20, 20), 2)
+        EvaluationProtocol().degrade(torch.zeros(3, 20, 20), 2)
     with pytest.raises(ValueError, match="got torch"):
         bicubic(torch.zeros(3, 4, 4, dtype=torch.int32), 2)
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
-@pytest.mark.parametrize("protocol", [Protocol(), Protocol(channel="rgb"), Protocol("y-float")])
-def test_gpu_equals_cpu(protocol: Protocol) -> None:
+@pytest.mark.parametrize(
+    "protocol", [EvaluationProtocol(), EvaluationProtocol(channel="rgb"), EvaluationProtocol("y-float")]
+)
+def test_gpu_equals_cpu(protocol: EvaluationProtocol) -> None:
     target = photograph(131, 97)
     output = disturbed(target)
-    on_gpu, on_cpu = protocol.score(output.cuda(), target, 2), protocol.score(output, target, 2)
+    on_gpu, on_cpu = protocol.evaluate(output.cuda(), target, 2), protocol.evaluate(output, target, 2)
     assert (on_gpu.psnr, on_gpu.ssim) == pytest.approx((on_cpu.psnr, on_cpu.ssim), abs=1e-9)

@@ -2,18 +2,18 @@ import math
 
 import pytest
 
-from upnet.metrics import CEILING, Mean, Score, gain, mean
+from upnet.metrics import PSNR_CAP, MeanScore, Score, gain, mean
 
 
 def test_the_mean_is_over_the_pictures_decibels() -> None:
-    assert mean([Score(30.0, 0.5), Score(40.0, 0.75)]) == Mean(35.0, 0.625, 2, 0)
+    assert mean([Score(30.0, 0.5), Score(40.0, 0.75)]) == MeanScore(35.0, 0.625, 2, 0)
     assert mean([Score(30.0, 0.8)]).remark is None
 
 
 def test_an_exact_output_raises_the_mean_and_is_remarked_upon() -> None:
     result = mean([Score(30.0, 0.8), Score(math.inf, 1.0), Score(50.0, 0.9)])
     assert (result.psnr, result.ssim) == (60.0, pytest.approx(0.9))
-    assert (result.pictures, result.exact) == (3, 1)
+    assert (result.images, result.exact) == (3, 1)
     assert result.remark is not None
     assert "1 of 3 images" in result.remark
 
@@ -25,7 +25,7 @@ def test_an_exact_output_is_never_worth_less_than_one_that_is_almost_exact() -> 
 
 def test_where_all_outputs_are_exact_the_mean_is_finite_and_says_so() -> None:
     result = mean([Score(math.inf, 1.0)] * 2)
-    assert (result.psnr, result.ssim, result.pictures, result.exact) == (CEILING, 1.0, 2, 2)
+    assert (result.psnr, result.ssim, result.images, result.exact) == (PSNR_CAP, 1.0, 2, 2)
     assert result.remark is not None
     assert "2 of 2 images" in result.remark
 

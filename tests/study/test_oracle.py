@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.utils.convert_parameters import parameters_to_vector, vector_to_parameters
 
 from upnet.cli.study import main
-from upnet.metrics import Protocol
+from upnet.metrics import EvaluationProtocol
 from upnet.study.oracle.experiment import Fitted, Question, answer, enlarge, fit
 from upnet.study.oracle.moments import Moments
 from upnet.study.oracle.structures import REACH, STRUCTURES, Structure, measure
@@ -260,7 +260,9 @@ def test_set5_at_scale_2_is_the_table_in_print(tmp_path: Path) -> None:
     photographs.mkdir()
     for path in sorted((IMAGES / "BSDS399/HR").iterdir())[::20]:
         (photographs / path.name).symlink_to(path)
-    question = Question(Protocol("y-float"), [str(photographs)], [str(IMAGES / "Set5")], cache=tmp_path / "cache")
+    question = Question(
+        EvaluationProtocol("y-float"), [str(photographs)], [str(IMAGES / "Set5")], cache=tmp_path / "cache"
+    )
     told = {row["structure"]: row["tests"]["Set5"]["psnr"] for row in answer(question, 2)["structures"]}
     expected = {
         "nearest": 30.84,

@@ -78,15 +78,15 @@ def test_y_float_scores_luma_from_luma(tiny) -> None:
     content = train(tiny(*small))
     assert content["protocol"]["lr"].startswith("float Y")
     from upnet.data import build_store, open_sources
-    from upnet.metrics import Protocol, bicubic, mean
+    from upnet.metrics import EvaluationProtocol, bicubic, mean
 
     (store,) = (build_store(source, 2) for source in open_sources(content["val_root"], 2).values())
-    protocol = Protocol(name="y-float")
+    protocol = EvaluationProtocol(name="y-float")
     scores = []
     for index in range(len(store)):
         hr = torch.from_numpy(store.hr(index).copy()).movedim(-1, 0)
         low, target = protocol.degrade(hr, 2)
-        scores.append(protocol.score(bicubic(low, 2), target, 2))
+        scores.append(protocol.evaluate(bicubic(low, 2), target, 2))
     assert content["datasets"]["validation"]["baseline"]["psnr"] == pytest.approx(mean(scores).psnr, abs=1e-5)
 
 
@@ -144,14 +144,14 @@ def test_an_operator_from_outside_trains_and_its_checkpoint_needs_trust(
 def test_a_gpu_trains_and_its_checkpoint_scores_the_same_on_the_cpu(tiny, tmp_path: Path) -> None:
     from upnet.data import build_store, open_sources
     from upnet.evaluation.scoring import score_sets
-    from upnet.metrics import Protocol
+    from upnet.metrics import EvaluationProtocol
 
     content = train(tiny("trainer=gpu"))
     assert content["device"] == torch.cuda.get_device_name()
     loaded = load_network(tmp_path / "run/checkpoints/last.ckpt")
     sources = open_sources(content["val_root"], 2)
     stores = {name: build_store(source, 2) for name, source in sources.items()}
-    for tally in score_sets(loaded.net, stores, Protocol()):
+    for tally in score_sets(loaded.net, stores, EvaluationProtocol()):
         assert tally.means()[0].psnr == pytest.approx(content["datasets"][tally.name]["psnr"], abs=0.01)
 
 

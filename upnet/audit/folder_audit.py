@@ -20,7 +20,7 @@ from upnet.audit.image_ops import as_plane, correlation, grey_image
 from upnet.audit.near_duplicates import likenesses, repeated, shared
 from upnet.audit.verification import ALIKE
 from upnet.imaging.imresize import imresize
-from upnet.imaging.reading import BrokenPictureError, read_rgb
+from upnet.imaging.reading import BrokenImageError, read_rgb
 
 DEFAULT_SCALE = 2
 _RELATED = 0.8
@@ -125,12 +125,12 @@ def _measured(path: Path, lr: Mapping[int, Path]) -> Measured:
     small: dict[int, MeasuredLr] = {}
     try:
         hr = read_rgb(path)
-    except BrokenPictureError as error:
+    except BrokenImageError as error:
         return Measured(broken=[str(error)])
     for scale, file in lr.items():
         try:
             small[scale] = _beside(hr, read_rgb(file), scale)
-        except BrokenPictureError as error:
+        except BrokenImageError as error:
             broken.append(str(error))
     digest = hashlib.sha256(repr(hr.shape).encode() + hr.tobytes()).hexdigest()
     return Measured((hr.shape[0], hr.shape[1]), digest, describe(hr), small, broken)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from upnet.checkpoint import Loaded
     from upnet.data import Store
-    from upnet.metrics import Protocol
+    from upnet.metrics import EvaluationProtocol
     from upnet.study.diagnostics.measure import Values
 
 EXAMPLES = """\
@@ -73,7 +73,7 @@ def run(options: argparse.Namespace) -> int:
 
     from upnet.checkpoint import load_network
     from upnet.data import build_store, open_sources
-    from upnet.metrics import Protocol
+    from upnet.metrics import EvaluationProtocol
     from upnet.study.diagnostics.measure import chosen, measure, print_table
     from upnet.utils.device import pick_device
 
@@ -85,7 +85,7 @@ def run(options: argparse.Namespace) -> int:
     (source,) = open_sources(options.data, net.scale).values()
     store = build_store(source, net.scale, options.cache_dir)
     # The crop is said, since it is the scale whatever the protocol's own would be.
-    protocol = Protocol(options.protocol, crop=net.scale)
+    protocol = EvaluationProtocol(options.protocol, crop=net.scale)
     values = measure(net, store, protocol, options.size, wanted)
 
     height, width = options.size
@@ -104,7 +104,12 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _write(
-    options: argparse.Namespace, loaded: "Loaded", store: "Store", protocol: "Protocol", where: str, values: "Values"
+    options: argparse.Namespace,
+    loaded: "Loaded",
+    store: "Store",
+    protocol: "EvaluationProtocol",
+    where: str,
+    values: "Values",
 ) -> None:
     from upnet.evaluation.results import write_json
     from upnet.study.diagnostics.measure import plain

@@ -18,8 +18,8 @@ from upnet.evaluation.scoring import by_baseline, check_protocol, score_method, 
 from upnet.evaluation.tables import print_results, print_side_by_side, shorten
 from upnet.evaluation.tensorboard import Kept, beside_run, keep_pictures
 from upnet.inference.tiling import Tiling
-from upnet.metrics import Protocol
-from upnet.metrics.perceptual import Measure, open_measures
+from upnet.metrics import EvaluationProtocol
+from upnet.metrics.perceptual import PerceptualMetric, load_perceptual_metrics
 from upnet.models.complexity import parameters
 from upnet.study.detail_figure import draw_study
 from upnet.study.report import gather, write
@@ -154,7 +154,7 @@ def _scored_pictures(results: Mapping[str, Any], data: DictConfig, max_pixels: i
     }
 
 
-def _conditions(config: DictConfig) -> tuple[Protocol, torch.device, list[Measure]]:
+def _conditions(config: DictConfig) -> tuple[EvaluationProtocol, torch.device, list[PerceptualMetric]]:
     """What is scored, where and by what else. Raises ValueError, before anything is scored, where it can't be."""
     # Pictures of all sizes come one after the other, and each would pay for touching its memory anew.
     retain_malloc_blocks()
@@ -166,16 +166,16 @@ def _conditions(config: DictConfig) -> tuple[Protocol, torch.device, list[Measur
             f"measures={','.join(names)} are of colour pictures, and protocol=y-float has the Y plane only; "
             "take protocol=rgb8"
         )
-    return protocol, device, open_measures(names, device)
+    return protocol, device, load_perceptual_metrics(names, device)
 
 
 def _score_checkpoint(
     config: DictConfig,
     loaded: Loaded,
     name: str,
-    protocol: Protocol,
+    protocol: EvaluationProtocol,
     device: torch.device,
-    measures: Sequence[Measure],
+    measures: Sequence[PerceptualMetric],
     folder: Path,
     kept: list[Kept],
 ) -> dict[str, Any]:
@@ -203,7 +203,7 @@ def _write(
     tallies: Sequence[Tally],
     protocol: dict[str, Any],
     extra: dict[str, Any],
-    measures: Sequence[Measure],
+    measures: Sequence[PerceptualMetric],
     device: torch.device,
     tile: Tiling | None,
 ) -> dict[str, Any]:

@@ -84,7 +84,7 @@ def run(options: argparse.Namespace) -> int:
     for path in (options.json, options.markdown):
         check_output_file(path)
     from upnet.evaluation.results import write_json
-    from upnet.metrics import Protocol
+    from upnet.metrics import EvaluationProtocol
     from upnet.study.oracle.experiment import Question, answer
     from upnet.study.oracle.tables import markdown, print_tables
     from upnet.utils.atomic_io import atomic_write
@@ -92,7 +92,7 @@ def run(options: argparse.Namespace) -> int:
 
     ctrl_c_raises()
     question = Question(
-        Protocol(options.protocol),
+        EvaluationProtocol(options.protocol),
         options.train,
         options.test,
         options.pictures,

@@ -11,7 +11,7 @@ from upnet.utils.device import Precision
 
 @dataclass
 class ProtocolSettings:
-    """See upnet.metrics.Protocol."""
+    """See upnet.metrics.EvaluationProtocol."""
 
     name: Literal["rgb8", "y-float"]
     channel: Literal["y", "rgb"]

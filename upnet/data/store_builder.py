@@ -18,7 +18,7 @@ from tqdm import tqdm
 from upnet.data.sources.base import ImageEntry
 from upnet.data.store import FORMAT, INDEX, PIXELS, write_index
 from upnet.imaging.imresize import imresize
-from upnet.imaging.reading import BrokenPictureError
+from upnet.imaging.reading import BrokenImageError
 
 RESIZING = "imresize, bicubic a=-0.5, antialiased, border symmetric, uint8"
 """How LR is made where a source has none of its own; part of every store's key."""
@@ -119,7 +119,7 @@ class StoreBuilder:
         def fingerprint(entry: ImageEntry) -> str:
             try:
                 return entry.fingerprint(self.scale)
-            except BrokenPictureError:
+            except BrokenImageError:
                 if self.skip_broken:
                     return "unreadable"
                 raise
@@ -157,10 +157,10 @@ class StoreBuilder:
         rounded_up = False
         whole = hashlib.sha256()
 
-        def decode(entry: ImageEntry) -> tuple[ImageEntry, Pair | BrokenPictureError]:
+        def decode(entry: ImageEntry) -> tuple[ImageEntry, Pair | BrokenImageError]:
             try:
                 return entry, read_pair(entry, self.scale, self.max_pixels, self.lr_rounded_up)
-            except BrokenPictureError as error:
+            except BrokenImageError as error:
                 return entry, error
 
         with (part / PIXELS).open("wb") as file, ThreadPoolExecutor(self.workers) as pool:
@@ -173,9 +173,9 @@ class StoreBuilder:
                 leave=False,
                 disable=None,
             ):
-                if isinstance(pair, BrokenPictureError):
+                if isinstance(pair, BrokenImageError):
                     if not self.skip_broken:
-                        raise BrokenPictureError(refusal(str(pair))) from pair
+                        raise BrokenImageError(refusal(str(pair))) from pair
                     left_out.append((entry.name, str(pair)))
                     continue
                 check = hashlib.sha256()

@@ -8,7 +8,7 @@ from pathlib import Path
 from upnet.data.sources.base import Source
 from upnet.data.store import DamagedStoreError, Store
 from upnet.data.store_builder import StoreBuilder, refusal
-from upnet.imaging.reading import BrokenPictureError
+from upnet.imaging.reading import BrokenImageError
 from upnet.utils.lock import locked
 from upnet.utils.paths import expand_user
 
@@ -164,7 +164,7 @@ def _intact(folder: Path, quiet: bool = False) -> Store | None:
 def _accepted(store: Store, skip_broken: bool, lr_rounded_up: bool) -> Store:
     """The store, with its number of images logged; refused where it was made under a setting that isn't given now."""
     if store.skipped and not skip_broken:
-        raise BrokenPictureError(refusal(store.skipped[0][1]))
+        raise BrokenImageError(refusal(store.skipped[0][1]))
     if store.lr_rounded_up and not lr_rounded_up:
         raise ValueError(
             f"{store.name}: LR must be HR / {store.scale} in size, and some LR images are that rounded up; "

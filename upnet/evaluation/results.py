@@ -3,7 +3,7 @@
 results.json, schema 2:
 
     {"schema": 2,
-     "protocol": {…},                 what is scored and how, plain values by name, see Protocol.describe
+     "protocol": {…},                 what is scored and how, plain values by name, see EvaluationProtocol.describe
      "method": {"kind": "network" or "baseline", "name": …},
      "measures": {NAME: {…}},         version, weights and paper of whatever was measured beside PSNR and SSIM
      "device": "cpu" or the GPU's name, "tile": "auto", "none" or a side in pixels; null where it isn't known
@@ -25,7 +25,7 @@ each of its means left out its own infinite PSNR; such means are taken again fro
 
 Images that bicubic reproduces are left out of the means of the method and of the baseline: which images count is then
 a property of the data set, the same for every network, and no gain is infinite. On an image that the network alone
-reproduces, PSNR counts as `upnet.metrics.CEILING`.
+reproduces, PSNR counts as `upnet.metrics.PSNR_CAP`.
 
 results.csv has a row per picture, and in every row what the numbers depend on: it can be put under another one.
 """
@@ -38,8 +38,8 @@ from pathlib import Path
 from typing import Any
 
 from upnet.evaluation.schema import Results, hold, read_stored
-from upnet.metrics import CEILING, Mean, Score, mean
-from upnet.metrics.protocol import MEANS
+from upnet.metrics import PSNR_CAP, MeanScore, Score, mean
+from upnet.metrics.protocol import PSNR_MEAN
 from upnet.utils.atomic_io import atomic_write
 from upnet.utils.csv import format_csv
 
@@ -73,7 +73,7 @@ class Tally:
         lossy = [name for name, score in self.baseline.items() if not math.isinf(score.psnr)]
         return lossy or list(self.baseline)
 
-    def means(self) -> tuple[Mean, Mean]:
+    def means(self) -> tuple[MeanScore, MeanScore]:
         """The method's mean and the baseline's, over the same images."""
         names = self.counted
         return mean([self.network[name] for name in names]), mean([self.baseline[name] for name in names])
@@ -102,8 +102,8 @@ class Tally:
 
 
 LEFT_OUT = "Left out of the means, because bicubic equals the target"
-EXACT = f"Counted as {CEILING:g} dB, because {{}} equals the target"
-EVERY = f"Bicubic equals the target in every image, and its PSNR counts as {CEILING:g} dB."
+EXACT = f"Counted as {PSNR_CAP:g} dB, because {{}} equals the target"
+EVERY = f"Bicubic equals the target in every image, and its PSNR counts as {PSNR_CAP:g} dB."
 
 
 def remark_on(what: str, names: Sequence[str], most: int = 5) -> str:
@@ -156,7 +156,7 @@ def _filled(content: dict[str, Any]) -> dict[str, Any]:
     for key, usual in (("measures", {}), ("device", None), ("tile", None), ("versions", {})):
         content.setdefault(key, usual)
     if content["protocol"].get("psnr") == _FORMER_MEANS:
-        content["protocol"]["psnr"] = MEANS
+        content["protocol"]["psnr"] = PSNR_MEAN
     for told in content["datasets"].values():
         told.setdefault("lr_from", None)
         if "left_out" not in told:
@@ -179,7 +179,7 @@ def _averaged_again(told: Mapping[str, Any], measures: Iterable[str]) -> dict[st
 
 
 def _score(plain: Mapping[str, Any], measures: Iterable[str]) -> Score:
-    return Score(float(plain["psnr"]), float(plain["ssim"]), measures={name: float(plain[name]) for name in measures})
+    return Score(float(plain["psnr"]), float(plain["ssim"]), perceptual={name: float(plain[name]) for name in measures})
 
 
 def _rows(content: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
@@ -208,4 +208,4 @@ def _rows(content: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
 
 def _plain(score: Score) -> dict[str, float | str]:
     psnr = "inf" if math.isinf(score.psnr) else round(score.psnr, 6)
-    return {"psnr": psnr, "ssim": round(score.ssim, 8), **{name: round(v, 6) for name, v in score.measures.items()}}
+    return {"psnr": psnr, "ssim": round(score.ssim, 8), **{name: round(v, 6) for name, v in score.perceptual.items()}}

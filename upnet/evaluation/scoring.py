@@ -14,8 +14,8 @@ from upnet.data.datasets import StoreDataset
 from upnet.evaluation.results import Tally
 from upnet.inference.enlarge import enlarge, x8
 from upnet.inference.tiling import Tiling
-from upnet.metrics import BASELINES, Protocol, Score
-from upnet.metrics.perceptual import Measure
+from upnet.metrics import BASELINES, EvaluationProtocol, Score
+from upnet.metrics.perceptual import PerceptualMetric
 from upnet.models import EncoderDecoder
 
 Method = Callable[[Tensor], Tensor]
@@ -27,7 +27,7 @@ Look = Callable[[str, str, Tensor], None]
 """Called with the data set's name, the picture's name and the output, (3 or 1, H, W) about [0, 1]."""
 
 
-def check_protocol(net: EncoderDecoder, protocol: Protocol) -> None:
+def check_protocol(net: EncoderDecoder, protocol: EvaluationProtocol) -> None:
     """Raise ValueError where a network can't be scored by a protocol: y-float hands it luma alone."""
     if protocol.name == "y-float" and net.channels != 1:
         raise ValueError(
@@ -51,14 +51,14 @@ def by_baseline(name: str, scale: int) -> Method:
     return lambda small: BASELINES[name](small, scale)
 
 
-def check_sizes(sets: Mapping[str, Store], scale: int, protocol: Protocol) -> None:
+def check_sizes(sets: Mapping[str, Store], scale: int, protocol: EvaluationProtocol) -> None:
     """Raise ValueError, before anything is computed, where a picture is too small to be scored."""
     for dataset, store in sets.items():
         for name, size in zip(store.names, store.sizes, strict=True):
             protocol.check_size(f"{name} of {dataset}", size, scale)
 
 
-def prepare(lr: Tensor, hr: Tensor, grey: bool, scale: int, protocol: Protocol) -> tuple[Tensor, Tensor]:
+def prepare(lr: Tensor, hr: Tensor, grey: bool, scale: int, protocol: EvaluationProtocol) -> tuple[Tensor, Tensor]:
     """What a method is given, and what its output is held against.
 
     lr, hr: (3, h, w) and (3, H, W) uint8. Under y-float LR is made anew from HR, in floating point.
@@ -69,18 +69,23 @@ def prepare(lr: Tensor, hr: Tensor, grey: bool, scale: int, protocol: Protocol) 
 
 
 def score(
-    method: Method, small: Tensor, target: Tensor, scale: int, protocol: Protocol, measures: Sequence[Measure] = ()
+    method: Method,
+    small: Tensor,
+    target: Tensor,
+    scale: int,
+    protocol: EvaluationProtocol,
+    measures: Sequence[PerceptualMetric] = (),
 ) -> tuple[Tensor, Score]:
     """What a method makes of one picture, (3 or 1, H, W) about [0, 1], and its score; small, target: see `prepare`."""
     output = method(small)
-    told = protocol.score(output, target, scale)
+    told = protocol.evaluate(output, target, scale)
     if not measures:
         return output, told
-    pictures = protocol.pictures(output, target, scale)
-    return output, Score(told.psnr, told.ssim, measures={measure.name: measure(*pictures) for measure in measures})
+    pictures = protocol.to_rgb8(output, target, scale)
+    return output, Score(told.psnr, told.ssim, perceptual={measure.name: measure(*pictures) for measure in measures})
 
 
-def begin(name: str, store: Store, protocol: Protocol) -> Tally:
+def begin(name: str, store: Store, protocol: EvaluationProtocol) -> Tally:
     """The empty tally of a data set, with what tells its pictures from others."""
     if protocol.name == "y-float":
         # LR is made from HR, so that LR pictures, which a store has as well, are none of the score's business.
@@ -91,11 +96,11 @@ def begin(name: str, store: Store, protocol: Protocol) -> Tally:
 def score_sets(
     net: EncoderDecoder,
     sets: Mapping[str, Store],
-    protocol: Protocol,
+    protocol: EvaluationProtocol,
     look: Look | None = None,
     tile: Tiling = "auto",
     ensemble: Ensemble = "none",
-    measures: Sequence[Measure] = (),
+    measures: Sequence[PerceptualMetric] = (),
 ) -> Iterable[Tally]:
     """A network's Tally per set. Raises ValueError where the network can't be scored by the protocol."""
     check_protocol(net, protocol)
@@ -108,9 +113,9 @@ def score_method(
     scale: int,
     device: torch.device,
     sets: Mapping[str, Store],
-    protocol: Protocol,
+    protocol: EvaluationProtocol,
     look: Look | None = None,
-    measures: Sequence[Measure] = (),
+    measures: Sequence[PerceptualMetric] = (),
 ) -> Iterable[Tally]:
     """A Tally per set of any method, which is given pictures on `device`, beside bicubic."""
     check_sizes(sets, scale, protocol)

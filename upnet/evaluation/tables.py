@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from upnet.evaluation.compatibility import brief, footings, footnote, footnote_with_remark, marked
-from upnet.metrics import Protocol, gain
+from upnet.metrics import EvaluationProtocol, gain
 from upnet.utils.overrides import format_override, quote_for_shell, script_command
 
 
@@ -123,7 +123,7 @@ def _trust(config: DictConfig) -> list[str]:
 
 def _protocol(config: DictConfig) -> list[str]:
     """The settings of the protocol that aren't the default ones, as arguments."""
-    default = asdict(Protocol())
+    default = asdict(EvaluationProtocol())
     changed = {str(key): value for key, value in config.protocol.items() if value != default[str(key)]}
     return [
         format_override("protocol" if key == "name" else f"protocol.{key}", value) for key, value in changed.items()

@@ -7,7 +7,7 @@ ITU-R BT.601, "Studio encoding parameters of digital television": https://www.it
 import torch
 from torch import Tensor
 
-__all__ = ["luma", "rgb_of_ycbcr", "rounded_luma", "ycbcr"]
+__all__ = ["luma", "rgb_to_ycbcr", "rounded_luma", "ycbcr_to_rgb"]
 
 _Y = (65.481, 128.553, 24.966)
 _CB = (-37.797, -74.203, 112.0)
@@ -43,21 +43,21 @@ def rounded_luma(rgb: Tensor) -> Tensor:
     return thousandths.add_(255_000 // 2).div_(255_000).floor_().add_(_OFFSET[0])
 
 
-def ycbcr(rgb: Tensor) -> Tensor:
+def rgb_to_ycbcr(rgb: Tensor) -> Tensor:
     """RGB -> YCbCr, (..., 3, H, W), both in [0, 1]; nothing is rounded or clamped, and the floating dtype is kept.
 
     Raises ValueError for integers and other than 3 channels.
     """
-    _check(rgb, "ycbcr")
+    _check(rgb, "rgb_to_ycbcr")
     return _mix(rgb, _forward()) + _offset(rgb)
 
 
-def rgb_of_ycbcr(ycbcr: Tensor) -> Tensor:
-    """YCbCr -> RGB, (..., 3, H, W): the inverse of `ycbcr`, to rounding. RGB outside [0, 1] is not clamped.
+def ycbcr_to_rgb(ycbcr: Tensor) -> Tensor:
+    """YCbCr -> RGB, (..., 3, H, W): the inverse of `rgb_to_ycbcr`, to rounding. RGB outside [0, 1] is not clamped.
 
     Raises ValueError for integers and other than 3 channels.
     """
-    _check(ycbcr, "rgb_of_ycbcr")
+    _check(ycbcr, "ycbcr_to_rgb")
     return _mix(ycbcr - _offset(ycbcr), torch.linalg.inv(_forward()))
 
 

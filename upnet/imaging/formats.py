@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from upnet.imaging.image import Picture
+from upnet.imaging.image import RasterImage
 from upnet.imaging.image16 import to_eight
 from upnet.imaging.metadata import Chunk, Density, density_block, exif_density, same_density
 from upnet.imaging.png import COMMENT, text_of
@@ -49,7 +49,7 @@ class Format:
     text: Literal["keywords", "comment", "none"] = "none"
     comment: int = 0
 
-    def accept(self, picture: Picture, scale: int, target: Path) -> Picture:
+    def adapt(self, picture: RasterImage, scale: int, target: Path) -> RasterImage:
         """The picture as this kind of file can hold it, with a remark on each thing that it can't.
 
         Raises ValueError where transparency would be lost, or where the larger picture would be too large.
@@ -75,11 +75,11 @@ class Format:
             remarks.append(f"lost its {', '.join(lost)}, which a {kind} can't hold")
         return replace(kept, remarks=tuple(remarks))
 
-    def fit(self, samples: np.ndarray) -> np.ndarray:
+    def reduce_depth(self, samples: np.ndarray) -> np.ndarray:
         """The larger pixels with no more bits than it holds."""
         return to_eight(samples) if samples.dtype == np.uint16 and not self.deep else samples
 
-    def _with_metadata(self, picture: Picture) -> tuple[Picture, list[str]]:
+    def _with_metadata(self, picture: RasterImage) -> tuple[RasterImage, list[str]]:
         """The picture with what can be held of its metadata, and a name for everything else."""
         lost: list[str] = []
         icc = picture.icc

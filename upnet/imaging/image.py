@@ -14,10 +14,10 @@ from upnet.imaging.info import info_of, metadata_of
 from upnet.imaging.metadata import Chunk, Density, Metadata
 from upnet.imaging.reading import (
     DAMAGE,
-    UnknownLayoutError,
+    UnsupportedLayoutError,
     check_size,
     named,
-    opened,
+    open_image,
     orientation,
     refuse_without_white,
     upright,
@@ -30,7 +30,7 @@ _STRETCHED = {"L;2": 85, "L;4": 17}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Picture:
+class RasterImage:
     """Pixels, upright, and what belongs to them.
 
     samples: (H, W) grey, (H, W, 2) grey and alpha, (H, W, 3) RGB or (H, W, 4) RGB and alpha; uint8 or uint16.
@@ -67,7 +67,7 @@ class Picture:
         """All that belongs to the pixels."""
         return Metadata(self.icc, self.exif, self.xmp, self.density, self.colour, self.text)
 
-    def enlarged(self, samples: np.ndarray) -> "Picture":
+    def with_samples(self, samples: np.ndarray) -> "RasterImage":
         """The same with larger pixels; its EXIF and XMP say their size, and that they stand upright."""
         after = (samples.shape[1], samples.shape[0])
         larger = replace(self, samples=samples, xmp=self.xmp and xmp_packet.enlarged(self.xmp, self.size, after))
@@ -79,29 +79,29 @@ class Picture:
             return replace(larger, exif=None, remarks=(*self.remarks, "lost its EXIF, which is damaged"))
 
 
-def read_picture(path: str | Path, max_pixels: int | None = None) -> Picture:
+def read_image(path: str | Path, max_pixels: int | None = None) -> RasterImage:
     """A picture file with 8 or 16 bits per channel, grey or colour, with or without alpha, upright.
 
     Palettes are expanded; transparency of any kind becomes alpha. Inks (CMYK) become sRGB, by their profile where they
     have one; Lab becomes RGB. Of several frames it is the first.
     max_pixels: as in `read_rgb`.
 
-    Raises BrokenPictureError as `read_rgb` does.
+    Raises BrokenImageError as `read_rgb` does.
     """
     path = Path(path)
     try:
-        with opened(path, max_pixels) as image:
+        with open_image(path, max_pixels) as image:
             deep = read_deep(path, image) if is_deep(image) else None
             if deep is None and is_deep(image):
-                raise UnknownLayoutError(path)
-            return of_pillow(image, deep, path)
-    except UnknownLayoutError:
+                raise UnsupportedLayoutError(path)
+            return from_pillow(image, deep, path)
+    except UnsupportedLayoutError:
         with named(path):
             samples, turn = read_wide(path, lambda width, height: check_size(width, height, max_pixels))
             return _with(read_tiff(path), samples, turn, ())
 
 
-def of_pillow(image: Image.Image, deep: np.ndarray | None = None, path: Path | None = None) -> Picture:
+def from_pillow(image: Image.Image, deep: np.ndarray | None = None, path: Path | None = None) -> RasterImage:
     """A picture of Pillow's, of any mode, upright.
 
     deep: its pixels with 16 bits, where Pillow has lost them, (H, W, C) uint16.
@@ -129,19 +129,19 @@ def of_pillow(image: Image.Image, deep: np.ndarray | None = None, path: Path | N
     return _with(replace(found, icc=None, colour=()) if inks else found, samples, turn, remarks)
 
 
-def to_pillow(picture: Picture) -> Image.Image:
+def to_pillow(picture: RasterImage) -> Image.Image:
     """The picture as Pillow's, its metadata in `info` under the names that Pillow reads it by."""
     image = Image.fromarray(picture.samples)
     image.info.update(info_of(picture.metadata))
     return image
 
 
-def _with(found: Metadata, samples: np.ndarray, turn: int, remarks: tuple[str, ...]) -> Picture:
+def _with(found: Metadata, samples: np.ndarray, turn: int, remarks: tuple[str, ...]) -> RasterImage:
     """Pixels as they are stored, and the metadata that belongs to them."""
     if found.lost:
         remarks = (*remarks, f"lost its {', '.join(found.lost)}")
     pixels = _plain(upright(samples, turn))
-    return Picture(pixels, found.icc, found.exif, found.colour, remarks, found.xmp, found.density, found.text)
+    return RasterImage(pixels, found.icc, found.exif, found.colour, remarks, found.xmp, found.density, found.text)
 
 
 def _plain(samples: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from upnet.imaging.reading import is_picture
+from upnet.imaging.reading import is_image_file
 
 log = logging.getLogger(__name__)
 
@@ -25,19 +25,19 @@ class Listing:
     """What a folder holds. Hidden files and folders are in neither list.
 
     images:   sorted by path.
-    left_out: a reason -> the paths it holds for.
+    skipped: a reason -> the paths it holds for.
     """
 
     folder: Path
     images: Sequence[Path]
-    left_out: dict[str, list[Path]]
+    skipped: dict[str, list[Path]]
 
-    def remark(self) -> str | None:
+    def summary(self) -> str | None:
         """A sentence that names what is left out; None where nothing is."""
-        if not self.left_out:
+        if not self.skipped:
             return None
         parts = []
-        for reason, paths in self.left_out.items():
+        for reason, paths in self.skipped.items():
             names = ", ".join(path.relative_to(self.folder).as_posix() for path in paths[:_NAMED])
             more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
             parts.append(f"{names}{more} ({reason})")
@@ -47,7 +47,7 @@ class Listing:
 def list_images(folder: Path) -> Listing:
     """List a folder and all below it. Links are followed; a folder that several links lead to is listed once."""
     images: list[Path] = []
-    left_out: dict[str, list[Path]] = {}
+    skipped: dict[str, list[Path]] = {}
     seen = {_identity(path) for path in folder.resolve().parents}
     # Folders come before links to folders, so that a folder is listed under its own name where it has one.
     folders, links = deque([folder]), deque[Path]()
@@ -57,13 +57,13 @@ def list_images(folder: Path) -> Listing:
         try:
             identity = _identity(where)
             if identity in seen:
-                left_out.setdefault(CYCLE, []).append(where)
+                skipped.setdefault(CYCLE, []).append(where)
                 continue
             seen.add(identity)
             with os.scandir(where) as found:
                 inside = sorted(found, key=lambda entry: entry.name)
         except OSError as error:
-            left_out.setdefault(f"it can't be read: {error.strerror or error}", []).append(where)
+            skipped.setdefault(f"it can't be read: {error.strerror or error}", []).append(where)
             continue
         for entry in inside:
             path = where / entry.name
@@ -72,16 +72,16 @@ def list_images(folder: Path) -> Listing:
             if entry.is_dir():
                 (links if entry.is_symlink() else folders).append(path)
             elif not entry.is_file():
-                left_out.setdefault(DANGLING if entry.is_symlink() else OTHER, []).append(path)
-            elif is_picture(path):
+                skipped.setdefault(DANGLING if entry.is_symlink() else OTHER, []).append(path)
+            elif is_image_file(path):
                 images.append(path)
             elif entry.name.lower() not in _OF_SYSTEMS:
-                left_out.setdefault(OTHER, []).append(path)
-    return Listing(folder, sorted(images), {reason: sorted(paths) for reason, paths in sorted(left_out.items())})
+                skipped.setdefault(OTHER, []).append(path)
+    return Listing(folder, sorted(images), {reason: sorted(paths) for reason, paths in sorted(skipped.items())})
 
 
 @lru_cache(maxsize=1024)
-def say_once(sentence: str) -> None:
+def warn_once(sentence: str) -> None:
     """Log a warning, once per process: a folder is listed at several stages of a start."""
     log.warning("%s", sentence)
 

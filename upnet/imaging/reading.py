@@ -47,15 +47,15 @@ _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _lock = Lock()
 
 
-class BrokenPictureError(ValueError):
+class BrokenImageError(ValueError):
     """A picture file that cannot be read; the message names it."""
 
 
-class UnknownLayoutError(BrokenPictureError):
+class UnsupportedLayoutError(BrokenImageError):
     """A TIFF that Pillow can't read, or not with all its bits; `read_wide` may."""
 
 
-def is_picture(path: Path) -> bool:
+def is_image_file(path: Path) -> bool:
     """Whether the file name ends like a picture's; hidden files and leftovers of macOS (`._x.png`) don't count."""
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
 
@@ -69,21 +69,21 @@ def read_rgb(path: str | Path, max_pixels: int | None = None) -> np.ndarray:
     max_pixels: a limit against decompression bombs, small files that unpack to something huge; None is Pillow's,
                 twice `PIL.Image.MAX_IMAGE_PIXELS`, which is 178 956 970 unless somebody changed it.
 
-    Raises BrokenPictureError, a ValueError that names the file, where it is missing, unreadable or truncated, where its
+    Raises BrokenImageError, a ValueError that names the file, where it is missing, unreadable or truncated, where its
     pixels are floats or 32-bit integers, which have no agreed white, and where it has more pixels than allowed.
     """
     path = Path(path)
     try:
-        with opened(path, max_pixels) as image:
+        with open_image(path, max_pixels) as image:
             if is_deep(image):
                 deep = read_deep(path, image)
                 if deep is None:
-                    raise UnknownLayoutError(path)
+                    raise UnsupportedLayoutError(path)
                 pixels = _to_rgb(deep)
             else:
                 pixels = _decode(image)
             turn = orientation(image) or 1
-    except UnknownLayoutError:
+    except UnsupportedLayoutError:
         with named(path):
             deep, turn = read_wide(path, lambda width, height: check_size(width, height, max_pixels))
             pixels = _to_rgb(deep)
@@ -91,10 +91,10 @@ def read_rgb(path: str | Path, max_pixels: int | None = None) -> np.ndarray:
 
 
 @contextmanager
-def opened(path: Path, max_pixels: int | None = None) -> Iterator[Image.Image]:
-    """The file opened by Pillow, and whatever goes wrong with it then told as a BrokenPictureError that names it.
+def open_image(path: Path, max_pixels: int | None = None) -> Iterator[Image.Image]:
+    """The file opened by Pillow, and whatever goes wrong with it then told as a BrokenImageError that names it.
 
-    Raises UnknownLayoutError where it is a TIFF of a kind that Pillow doesn't know.
+    Raises UnsupportedLayoutError where it is a TIFF of a kind that Pillow doesn't know.
     """
     with named(path), ExitStack() as stack:
         try:
@@ -104,7 +104,7 @@ def opened(path: Path, max_pixels: int | None = None) -> Iterator[Image.Image]:
             with path.open("rb") as file:
                 known = file.read(4) in _TIFF
             told = f"{path} cannot be read as a picture: its content is of no known format"
-            raise (UnknownLayoutError if known else BrokenPictureError)(told) from error
+            raise (UnsupportedLayoutError if known else BrokenImageError)(told) from error
         with image:
             if source is not path:
                 image.info.update(orientation_info(path))
@@ -113,17 +113,17 @@ def opened(path: Path, max_pixels: int | None = None) -> Iterator[Image.Image]:
 
 @contextmanager
 def named(path: Path) -> Iterator[None]:
-    """Tell whatever damaged data makes a decoder raise as a BrokenPictureError that names the file."""
+    """Tell whatever damaged data makes a decoder raise as a BrokenImageError that names the file."""
     try:
         yield
-    except BrokenPictureError:
+    except BrokenImageError:
         raise
     except FileNotFoundError as error:
-        raise BrokenPictureError(f"{path} cannot be read as a picture: there is no such file") from error
+        raise BrokenImageError(f"{path} cannot be read as a picture: there is no such file") from error
     except MemoryError as error:
-        raise BrokenPictureError(f"{path} cannot be read as a picture: it does not fit into memory") from error
+        raise BrokenImageError(f"{path} cannot be read as a picture: it does not fit into memory") from error
     except DAMAGE as error:
-        raise BrokenPictureError(f"{path} cannot be read as a picture: {_reason(error)}") from error
+        raise BrokenImageError(f"{path} cannot be read as a picture: {_reason(error)}") from error
 
 
 def check_size(width: int, height: int, max_pixels: int | None) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, PngImagePlugin
 
 from upnet.imaging.formats import FORMATS, Format
-from upnet.imaging.image import Picture
+from upnet.imaging.image import RasterImage
 from upnet.imaging.png import density_chunk, icc_chunk, text_of, write_png, xmp_chunk
 from upnet.imaging.tiff import write_tiff
 
@@ -23,13 +23,13 @@ _QUALITY: dict[str, dict[str, Any]] = {
 }
 
 
-def write_picture(picture: Picture, path: Path) -> None:
+def write_image(picture: RasterImage, path: Path) -> None:
     """Write the picture in the format that the name ends in, with its metadata, all of which that format must hold.
 
     The file gets its name when it is complete and on the disk. Raises OSError where it can't be written.
     """
     form = FORMATS[path.suffix.lower()]
-    with written_aside(path) as file:
+    with atomic_open(path) as file:
         if form.name == "TIFF":
             channels = _channels(picture.samples)
             write_tiff(file, channels, picture.icc, picture.exif, picture.xmp, picture.density)
@@ -40,7 +40,7 @@ def write_picture(picture: Picture, path: Path) -> None:
 
 
 @contextmanager
-def written_aside(path: Path) -> Iterator[BinaryIO]:
+def atomic_open(path: Path) -> Iterator[BinaryIO]:
     """A file to write to, which becomes `path` at the end; where that isn't reached, nothing changes.
 
     Until then it is hidden and ends in `.part`. A file or a link of that name is replaced, never written through.
@@ -74,7 +74,7 @@ def _channels(samples: np.ndarray) -> np.ndarray:
     return samples[..., None] if samples.ndim == 2 else samples
 
 
-def _chunks(picture: Picture) -> list[tuple[bytes, bytes]]:
+def _chunks(picture: RasterImage) -> list[tuple[bytes, bytes]]:
     """Of a PNG, in an order that is allowed."""
     chunks = list(picture.colour)
     if picture.icc:
@@ -86,11 +86,11 @@ def _chunks(picture: Picture) -> list[tuple[bytes, bytes]]:
     return chunks + _texts(picture)
 
 
-def _texts(picture: Picture) -> list[tuple[bytes, bytes]]:
+def _texts(picture: RasterImage) -> list[tuple[bytes, bytes]]:
     return [*([xmp_chunk(picture.xmp)] if picture.xmp else []), *picture.text]
 
 
-def _options(picture: Picture, form: Format) -> dict[str, Any]:
+def _options(picture: RasterImage, form: Format) -> dict[str, Any]:
     """What Pillow is told beside the pixels."""
     options = dict(_QUALITY.get(form.name, {}))
     if picture.icc:

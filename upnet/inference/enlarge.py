@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from upnet.imaging.colour import rgb_of_ycbcr, ycbcr
+from upnet.imaging.colour import rgb_to_ycbcr, ycbcr_to_rgb
 from upnet.imaging.imresize import imresize
 from upnet.inference.tiling import Tiling, enlarge_in_tiles
 from upnet.models.encoder_decoder import EncoderDecoder
@@ -57,6 +57,6 @@ def enlarge(net: EncoderDecoder, picture: Tensor, tile: Tiling = "auto") -> Tens
     with torch.autocast(weight.device.type, enabled=False), no_tf32():
         if net.channels == picture.shape[0]:
             return enlarge_in_tiles(net, picture[None], tile)[0]
-        planes = ycbcr(picture)
+        planes = rgb_to_ycbcr(picture)
         luma = enlarge_in_tiles(net, planes[None, :1], tile)[0]
-        return rgb_of_ycbcr(torch.cat((luma, imresize(planes[1:], net.scale).to(luma))))
+        return ycbcr_to_rgb(torch.cat((luma, imresize(planes[1:], net.scale).to(luma))))

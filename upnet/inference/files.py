@@ -12,8 +12,8 @@ from tqdm import tqdm
 
 from upnet.cli.app import InterruptedRunError, refuse_other_scale
 from upnet.imaging.formats import FORMATS
-from upnet.imaging.image import read_picture
-from upnet.imaging.writing import write_picture
+from upnet.imaging.image import read_image
+from upnet.imaging.writing import write_image
 from upnet.inference.output_names import Plan, plan, prepare, prepare_below, shown
 from upnet.inference.upscaler import Upscaler, load
 from upnet.utils.allocator import INFERENCE_KERNELS, limit_onednn_cache
@@ -123,10 +123,10 @@ def upscale_file(
     be read, and OSError where the target can't be written.
     """
     form = FORMATS[target.suffix.lower()]
-    picture = form.accept(read_picture(source, max_pixels), upscaler.scale, target)
+    picture = form.adapt(read_image(source, max_pixels), upscaler.scale, target)
     prepare_below(folder or target.parent, target)
-    larger = picture.enlarged(form.fit(upscaler.upscale(picture.samples)))
-    write_picture(larger, target)
+    larger = picture.with_samples(form.reduce_depth(upscaler.upscale(picture.samples)))
+    write_image(larger, target)
     return larger.remarks
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from upnet.imaging.formats import FORMATS
-from upnet.imaging.listing import list_images, say_once
+from upnet.imaging.listing import list_images, warn_once
 from upnet.imaging.reading import SUFFIXES
 from upnet.utils.printable import escape_unprintable
 
@@ -97,8 +97,8 @@ def _of_folder(source: Path, target: Path | None, scale: int) -> Plan:
     if inside == source.resolve():
         raise ValueError(f"output={target} is the input folder itself; give another one")
     listing = list_images(source)
-    if (remark := listing.remark()) is not None:
-        say_once(remark)
+    if (remark := listing.summary()) is not None:
+        warn_once(remark)
     pictures = listing.images
     if inside.is_relative_to(source.resolve()):  # what was written there before is no source
         pictures = [path for path in pictures if not path.parent.resolve().is_relative_to(inside)]

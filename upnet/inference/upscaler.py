@@ -19,7 +19,7 @@ from upnet.utils.allocator import TRAINING_KERNELS, limit_onednn_cache
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from upnet.imaging.image import Picture as File
+    from upnet.imaging.image import RasterImage as File
 
 Picture = TypeVar("Picture", "Image", np.ndarray, Tensor)
 Tile = Literal["auto", "none"] | int
@@ -89,12 +89,12 @@ class Upscaler:
             return self._array(image)
         from PIL import Image as Pillow
 
-        from upnet.imaging.image import of_pillow, read_picture
+        from upnet.imaging.image import from_pillow, read_image
 
         if isinstance(image, (str, Path)):
-            return self._pil(read_picture(image))
+            return self._pil(read_image(image))
         if isinstance(image, Pillow.Image):
-            return self._pil(of_pillow(image))
+            return self._pil(from_pillow(image))
         raise ValueError(
             f"upscale: an image must be a path, a PIL image, a NumPy array or a tensor; got {type(image).__name__}"
         )
@@ -107,7 +107,7 @@ class Upscaler:
                 "upscale: PIL holds no 16-bit colour and no 16-bit transparency; give an array (H, W, C) of uint16, or "
                 "take evaluate.py input=FILE"
             )
-        return to_pillow(picture.enlarged(self._array(picture.samples)))
+        return to_pillow(picture.with_samples(self._array(picture.samples)))
 
     def _array(self, image: np.ndarray) -> np.ndarray:
         check_array(image)

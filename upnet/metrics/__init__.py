@@ -1,22 +1,22 @@
 """What a picture is worth: PSNR and SSIM, the protocols in print, and the bicubic baseline."""
 
-from upnet.metrics.baseline import BASELINES, bicubic, reduce
-from upnet.metrics.protocol import Protocol
+from upnet.metrics.baseline import BASELINES, bicubic, downscale
+from upnet.metrics.protocol import EvaluationProtocol
 from upnet.metrics.psnr import psnr
-from upnet.metrics.score import CEILING, Mean, Score, capped, gain, mean
+from upnet.metrics.score import PSNR_CAP, MeanScore, Score, cap_psnr, gain, mean
 from upnet.metrics.ssim import ssim
 
 __all__ = [
     "BASELINES",
-    "CEILING",
-    "Mean",
-    "Protocol",
+    "PSNR_CAP",
+    "EvaluationProtocol",
+    "MeanScore",
     "Score",
     "bicubic",
-    "capped",
+    "cap_psnr",
+    "downscale",
     "gain",
     "mean",
     "psnr",
-    "reduce",
     "ssim",
 ]

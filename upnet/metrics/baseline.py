@@ -8,7 +8,7 @@ from torch import Tensor
 
 from upnet.imaging.imresize import Border, imresize
 
-__all__ = ["BASELINES", "bicubic", "bilinear", "lanczos", "nearest", "reduce"]
+__all__ = ["BASELINES", "bicubic", "bilinear", "downscale", "lanczos", "nearest"]
 
 Kernel = Callable[[Tensor], Tensor]
 
@@ -27,7 +27,7 @@ def bicubic(lr: Tensor, scale: float | Fraction) -> Tensor:
     """MATLAB's bicubic enlargement in float64, mirrored at the border: (C, h, w) -> (C, H, W), around [0, 1].
 
     lr: uint8, or floating point in [0, 1]. The result overshoots [0, 1] near edges and is neither clamped nor rounded:
-    `Protocol.score` does both, once. Raises ValueError for other dtypes.
+    `EvaluationProtocol.evaluate` does both, once. Raises ValueError for other dtypes.
     """
     return _on_values(lr, lambda x: imresize(x, scale))
 
@@ -50,7 +50,7 @@ BASELINES: dict[str, Callable[[Tensor, int], Tensor]] = {
 """By name: (C, h, w) uint8, or floating point in [0, 1] -> (C, scale·h, scale·w) float64, not rounded or clamped."""
 
 
-def reduce(hr: Tensor, scale: int, border: Border = "symmetric") -> tuple[Tensor, Tensor]:
+def downscale(hr: Tensor, scale: int, border: Border = "symmetric") -> tuple[Tensor, Tensor]:
     """LR picture of an HR picture: (C, H, W) -> LR (C, h, w) and the HR (C, scale*h, scale*w) that it belongs to.
 
     HR is cut to a multiple of the scale at the bottom and the right before it is reduced, as the benchmarks do. uint8
@@ -58,7 +58,7 @@ def reduce(hr: Tensor, scale: int, border: Border = "symmetric") -> tuple[Tensor
     """
     h, w = hr.shape[-2] // scale, hr.shape[-1] // scale
     if min(h, w) < 1:
-        raise ValueError(f"reduce: a picture of {hr.shape[-2]}x{hr.shape[-1]} leaves nothing at scale {scale}")
+        raise ValueError(f"downscale: a picture of {hr.shape[-2]}x{hr.shape[-1]} leaves nothing at scale {scale}")
     hr = hr[..., : h * scale, : w * scale]
     return imresize(hr, Fraction(1, scale), border), hr
 

@@ -20,19 +20,19 @@ from torch import Tensor
 
 from upnet.imaging.colour import luma, rounded_luma
 from upnet.imaging.imresize import Border
-from upnet.metrics.baseline import reduce
+from upnet.metrics.baseline import downscale
 from upnet.metrics.psnr import psnr
-from upnet.metrics.score import CEILING, Score
+from upnet.metrics.score import PSNR_CAP, Score
 from upnet.metrics.ssim import SIGMA, WINDOW, ssim
 
-__all__ = ["CAPPED_MEAN", "MEANS", "Protocol"]
+__all__ = ["CAPPED_PSNR_MEAN", "PSNR_MEAN", "EvaluationProtocol"]
 
 Name = Literal["rgb8", "y-float"]
 Channel = Literal["y", "rgb"]
 Grey = Literal["studio", "full"]
 
-CAPPED_MEAN = f"peak 255, mean of the images' dB, each at most {CEILING:g}"
-MEANS = f"{CAPPED_MEAN}, without the images that bicubic reproduces"
+CAPPED_PSNR_MEAN = f"peak 255, mean of the images' dB, each at most {PSNR_CAP:g}"
+PSNR_MEAN = f"{CAPPED_PSNR_MEAN}, without the images that bicubic reproduces"
 """How a mean PSNR is taken, as results.json says it; see `upnet.evaluation.results`."""
 
 _HALF = torch.tensor(0.5, dtype=torch.float64)
@@ -42,7 +42,7 @@ _BAND_VALUES = 2**18
 
 
 @dataclass(frozen=True, slots=True)
-class Protocol:
+class EvaluationProtocol:
     """How pictures are degraded and scored.
 
     name:    "rgb8" or "y-float", as this module's head tells.
@@ -84,11 +84,11 @@ class Protocol:
         """
         _check_picture(hr, "degrade: hr")
         if self.name == "rgb8":
-            return reduce(hr, scale, self.border)
-        lr, _ = reduce(self._y_plane(hr), scale, self.border)
+            return downscale(hr, scale, self.border)
+        lr, _ = downscale(self._y_plane(hr), scale, self.border)
         return lr / 255, hr[:, : lr.shape[1] * scale, : lr.shape[2] * scale]
 
-    def score(self, output: Tensor, target: Tensor, scale: int) -> Score:
+    def evaluate(self, output: Tensor, target: Tensor, scale: int) -> Score:
         """PSNR and SSIM of one picture.
 
         output: (3 or 1, H, W) floating point, meant to be in [0, 1]: it is clamped and rounded to 8 bit here. One
@@ -117,10 +117,10 @@ class Protocol:
                 f"{WINDOW}x{WINDOW}; use larger pictures or a smaller crop"
             )
 
-    def pictures(self, output: Tensor, target: Tensor, scale: int) -> tuple[Tensor, Tensor]:
+    def to_rgb8(self, output: Tensor, target: Tensor, scale: int) -> tuple[Tensor, Tensor]:
         """Output and target as measures of colour pictures take them: rounded and cropped, (3, H, W) uint8.
 
-        Takes what `score` takes. Raises ValueError under y-float, where there is no colour.
+        Takes what `evaluate` takes. Raises ValueError under y-float, where there is no colour.
         """
         if self.name == "y-float":
             raise ValueError("measures= are of colour pictures, and y-float has the Y plane only; take protocol=rgb8")
@@ -147,7 +147,7 @@ class Protocol:
             "resizing": f"MATLAB imresize, bicubic a=-0.5, antialiased, {self.border} border",
             "lr": "uint8 RGB, rounded" if self.name == "rgb8" else "float Y of the rounded Y plane, not rounded",
             "y": "BT.601 studio range, " + ("not rounded" if self.name == "rgb8" else "rounded"),
-            "psnr": MEANS,
+            "psnr": PSNR_MEAN,
             "ssim": f"Gaussian {WINDOW}x{WINDOW}, sigma {SIGMA}, K1 0.01, K2 0.03, valid positions",
             "precision": "float32 network, float64 metrics",
         }

@@ -13,7 +13,7 @@ from upnet.data import Store
 from upnet.evaluation.compatibility import brief
 from upnet.evaluation.figure_text import letter, plain_figure
 from upnet.evaluation.figures import Detail
-from upnet.metrics import capped
+from upnet.metrics import cap_psnr
 from upnet.study.run_table import Arm
 from upnet.utils.atomic_io import atomic_write
 
@@ -70,7 +70,7 @@ def _board(heading: str, tiles: Sequence[tuple[str, np.ndarray]]) -> "Figure":
 
 def _telling(arms: Sequence[Arm], dataset: str, store: Store) -> int:
     def spread(name: str) -> float:
-        scores = [capped(arm.runs[0].results["datasets"][dataset]["images"][name]["psnr"]) for arm in arms]
+        scores = [cap_psnr(arm.runs[0].results["datasets"][dataset]["images"][name]["psnr"]) for arm in arms]
         return max(scores) - min(scores)
 
     return max(range(len(store)), key=lambda index: spread(store.names[index]))

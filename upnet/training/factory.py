@@ -18,7 +18,7 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 from upnet.cli.app import quiet
 from upnet.config import ConfigError, build, build_factory
 from upnet.inference.memory import available, ran_out
-from upnet.metrics import Protocol
+from upnet.metrics import EvaluationProtocol
 from upnet.training.preflight import check_compiler, try_optimizer
 from upnet.training.schedule import scheduler_factory
 from upnet.training.task import Task
@@ -103,7 +103,7 @@ def build_task(config: DictConfig, model: dict[str, Any], settings: dict[str, An
         optimizer=build(config.optimizer),
         scheduler=scheduler_factory(config.scheduler),
         steps=config.steps,
-        protocol=Protocol(**config.protocol),
+        protocol=EvaluationProtocol(**config.protocol),
         ema=config.ema,
         channels_last=config.channels_last,
         compile=config.compile,

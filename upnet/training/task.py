@@ -13,7 +13,7 @@ from upnet.checkpoint import describe
 from upnet.evaluation.results import Tally
 from upnet.evaluation.scoring import begin, by_baseline, by_network, check_protocol, prepare, score
 from upnet.imaging.colour import luma
-from upnet.metrics import Protocol, Score, gain
+from upnet.metrics import EvaluationProtocol, Score, gain
 from upnet.models import EncoderDecoder
 from upnet.training.ema import EMA
 from upnet.training.step_recorder import GraphSetting, StepRecorder
@@ -49,7 +49,7 @@ class Task(pl.LightningModule):
         optimizer: Callable[..., Optimizer],
         scheduler: Callable[..., LRScheduler],
         steps: int,
-        protocol: Protocol,
+        protocol: EvaluationProtocol,
         ema: float = 0.999,
         channels_last: bool = True,
         compile: bool = False,

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from upnet.metrics.perceptual import MEASURES, base
+from upnet.metrics.perceptual import PERCEPTUAL_METRICS, base
 
 
 @pytest.fixture
@@ -33,6 +33,6 @@ def untrained(hub: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             else torch.randn(shape, generator=generator) * 2 / max(shape[1:].numel(), 1) ** 0.5
             for key, shape in shapes.items()
         }
-        torch.save(state, hub / MEASURES[name].weights.rsplit("/", 1)[-1])
+        torch.save(state, hub / PERCEPTUAL_METRICS[name].weights.rsplit("/", 1)[-1])
     monkeypatch.setattr(base, "check_weights", lambda path, name: "untrained")
     return hub

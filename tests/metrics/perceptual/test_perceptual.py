@@ -6,7 +6,7 @@ from urllib.error import URLError
 import pytest
 import torch
 
-from upnet.metrics.perceptual import MEASURES, base, open_measures
+from upnet.metrics.perceptual import PERCEPTUAL_METRICS, base, load_perceptual_metrics
 
 
 def photograph(seed: int = 0, side: int = 72) -> torch.Tensor:
@@ -19,7 +19,7 @@ def test_identical_pictures_are_at_no_distance_and_worse_ones_farther(untrained:
     target = photograph()
     noise = torch.randn(target.shape, generator=torch.Generator().manual_seed(1))
     little, much = ((target + amount * noise).clamp(0, 255).to(torch.uint8) for amount in (4, 40))
-    for measure in open_measures(["lpips", "dists"]):
+    for measure in load_perceptual_metrics(["lpips", "dists"]):
         assert measure(target, target.clone()) == pytest.approx(0, abs=1e-5), measure.name
         assert 1e-5 < measure(little, target) < measure(much, target), measure.name
 
@@ -29,7 +29,7 @@ def test_a_measure_is_that_of_the_library(untrained: Path) -> None:
     from torchmetrics.functional.image.lpips import learned_perceptual_image_patch_similarity
 
     output, target = photograph(1), photograph(2)
-    lpips, dists = open_measures(["lpips", "dists"])
+    lpips, dists = load_perceptual_metrics(["lpips", "dists"])
     pair = output[None] / 255, target[None] / 255
     expected = deep_image_structure_and_texture_similarity(*pair).detach()
     assert lpips(output, target) == pytest.approx(
@@ -39,7 +39,7 @@ def test_a_measure_is_that_of_the_library(untrained: Path) -> None:
 
 
 def test_a_description_is_plain_data_with_version_weights_and_paper(untrained: Path) -> None:
-    for measure in open_measures(["lpips", "dists"]):
+    for measure in load_perceptual_metrics(["lpips", "dists"]):
         told = measure.describe()
         assert json.loads(json.dumps(told)) == told
         assert metadata.version("torchmetrics") in told["implementation"]
@@ -48,21 +48,21 @@ def test_a_description_is_plain_data_with_version_weights_and_paper(untrained: P
 
 
 def test_a_measure_asked_for_twice_is_taken_once(untrained: Path) -> None:
-    assert [measure.name for measure in open_measures(["lpips", "lpips"])] == ["lpips"]
+    assert [measure.name for measure in load_perceptual_metrics(["lpips", "lpips"])] == ["lpips"]
 
 
 def test_a_picture_too_small_for_the_network_is_refused(untrained: Path) -> None:
-    (lpips,) = open_measures(["lpips"])
+    (lpips,) = load_perceptual_metrics(["lpips"])
     with pytest.raises(ValueError, match="at least 32x32 pixels after cropping; got 31x31"):
         lpips(photograph(side=31), photograph(side=31))
 
 
 def test_an_unknown_measure_is_refused_with_those_there_are() -> None:
     with pytest.raises(ValueError, match="measures=niqe is not known; beside PSNR and SSIM there are lpips, dists"):
-        open_measures(["niqe"])
+        load_perceptual_metrics(["niqe"])
 
 
-@pytest.mark.parametrize("name", MEASURES)
+@pytest.mark.parametrize("name", PERCEPTUAL_METRICS)
 def test_weights_that_cannot_be_had_are_refused_with_the_cure(
     name: str, hub: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -71,14 +71,14 @@ def test_weights_that_cannot_be_had_are_refused_with_the_cure(
 
     monkeypatch.setattr(torch.hub, "download_url_to_file", unreachable)
     with pytest.raises(ValueError, match=rf"needs https://.*no route to host.*put it at {hub}"):
-        open_measures([name])
+        load_perceptual_metrics([name])
 
 
 def test_weights_that_were_damaged_are_refused_with_the_cure(hub: Path) -> None:
     hub.mkdir(parents=True)
     (hub / "alexnet-owt-7be5be79.pth").write_bytes(b"not these")
     with pytest.raises(ValueError, match=r"is damaged or another file.*not with 7be5be79; delete it"):
-        open_measures(["lpips"])
+        load_perceptual_metrics(["lpips"])
 
 
 def test_a_file_of_other_content_under_the_right_name_is_refused(hub: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,7 +86,7 @@ def test_a_file_of_other_content_under_the_right_name_is_refused(hub: Path, monk
     torch.save({"features.0.weight": torch.zeros(3)}, hub / "alexnet-owt-7be5be79.pth")
     monkeypatch.setattr(base, "check_weights", lambda path, name: "untrained")
     with pytest.raises(ValueError, match="doesn't hold the weights it should"):
-        open_measures(["lpips"])
+        load_perceptual_metrics(["lpips"])
 
 
 def test_a_missing_library_is_refused_with_the_cure(hub: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,4 +97,4 @@ def test_a_missing_library_is_refused_with_the_cure(hub: Path, monkeypatch: pyte
     with pytest.raises(
         ValueError, match=r"needs torchmetrics, which is not installed: pip install -e '\.\[perceptual\]'"
     ):
-        open_measures(["dists"])
+        load_perceptual_metrics(["dists"])

@@ -20,7 +20,7 @@ from upnet.evaluation.scoring import by_baseline
 from upnet.imaging.colour import rounded_luma
 from upnet.imaging.imresize import imresize
 from upnet.inference.enlarge import enlarge
-from upnet.metrics import Protocol
+from upnet.metrics import EvaluationProtocol
 from upnet.models import EncoderDecoder
 from upnet.study.diagnostics import diagnostics, measure, measure_method
 from upnet.study.diagnostics.measure import number, plain
@@ -57,7 +57,7 @@ def test_a_picture_diagnostic_is_the_mean_over_pictures(network: Network, pairs:
 
 def test_y_float_makes_its_own_lr_and_compares_planes(network: Network, pairs: Pairs) -> None:
     net = network(*EDSR, "model.channels=1")
-    (lr, hr), protocol = pairs[0], Protocol("y-float")
+    (lr, hr), protocol = pairs[0], EvaluationProtocol("y-float")
     small, _ = protocol.degrade(hr, 2)
     expected = PhaseBias().of_picture(enlarge(net, small), rounded_luma(hr) / 255, small, 2)
     found = measure(net, [(lr, hr)], protocol, only=["phase_bias"])
@@ -90,7 +90,7 @@ def test_mistakes_are_told(network: Network, pairs: Pairs) -> None:
     with pytest.raises(ValueError, match=r"picture 1: diagnostics: a spectrum at scale 2 needs 16 pixels"):
         measure(net, [(lr[:, :8, :8], hr[:, :16, :16]) for lr, hr in pairs], only=["comb_ratio"])
     with pytest.raises(ValueError, match="protocol=rgb8"):
-        measure(net, pairs, Protocol("y-float"))
+        measure(net, pairs, EvaluationProtocol("y-float"))
 
 
 @pytest.fixture

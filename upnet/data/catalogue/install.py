@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from upnet.data.catalogue.base import Archive, DownloadSource, PublishedSet
 from upnet.data.catalogue.download import DownloadError, fetch
 from upnet.data.catalogue.unpack import unpack
-from upnet.imaging.reading import is_picture
+from upnet.imaging.reading import is_image_file
 from upnet.utils.lock import locked
 
 ASIDE = ".download"
@@ -114,7 +114,7 @@ def _there(archive: Archive, target: Path) -> bool:
     """Whether the archive has been unpacked before. Raises ValueError where something else is in its place."""
     if not target.exists():
         return False
-    held = sum(is_picture(path) for path in target.rglob("*")) if target.is_dir() else 0
+    held = sum(is_image_file(path) for path in target.rglob("*")) if target.is_dir() else 0
     if held and held == (archive.count or held):
         return True
     raise ValueError(

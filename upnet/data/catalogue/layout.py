@@ -7,7 +7,7 @@ from upnet.data.sources.files import find_images
 from upnet.data.sources.pair_folders import reject_lr_images
 from upnet.data.sources.paired import Paired
 from upnet.imaging.listing import list_images
-from upnet.imaging.reading import is_picture
+from upnet.imaging.reading import is_image_file
 
 Pairs = dict[str, tuple[Path, Path | None]]
 """An image's name -> its HR file, and its LR file where there is one."""
@@ -85,7 +85,7 @@ def child(folder: Path, *names: str) -> Path:
 
 
 def _holds_images(folder: Path, below: bool = False) -> bool:
-    return bool(list_images(folder).images) if below else any(is_picture(path) for path in folder.iterdir())
+    return bool(list_images(folder).images) if below else any(is_image_file(path) for path in folder.iterdir())
 
 
 def _images(folder: Path, title: str) -> dict[str, Path]:
@@ -94,7 +94,7 @@ def _images(folder: Path, title: str) -> dict[str, Path]:
 
 def _marked(folder: Path, hr_mark: str, lr_mark: str) -> Pairs:
     """NAME_SRF_2_HR.png with NAME_SRF_2_LR.png. Raises ValueError where one of the two is missing."""
-    files = {path.stem: path for path in sorted(folder.iterdir()) if is_picture(path)}
+    files = {path.stem: path for path in sorted(folder.iterdir()) if is_image_file(path)}
     hr = {stem.removesuffix(hr_mark): path for stem, path in files.items() if stem.endswith(hr_mark)}
     lr = {stem.removesuffix(lr_mark): path for stem, path in files.items() if stem.endswith(lr_mark)}
     alone = sorted(hr.keys() ^ lr.keys())

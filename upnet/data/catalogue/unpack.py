@@ -17,7 +17,7 @@ from typing import IO
 from tqdm import tqdm
 
 from upnet.data.catalogue.download import DownloadError
-from upnet.imaging.reading import is_picture
+from upnet.imaging.reading import is_image_file
 
 EXPANSION = 20
 """How many times as large as its archive the content may be; images are compressed already, and come to about 1."""
@@ -157,7 +157,7 @@ def _checked(archive: Path, members: Iterator[Member]) -> Iterator[Member]:
 
 def _wanted(paths: list[PurePosixPath], part: str) -> dict[PurePosixPath, PurePosixPath]:
     """The path in the archive of each image below the part -> its path below the target."""
-    images = [path for path in paths if is_picture(Path(path.name)) and not _hidden(path)]
+    images = [path for path in paths if is_image_file(Path(path.name)) and not _hidden(path)]
     if part:
         below = {path: _below(path.parts, PurePosixPath(part).parts) for path in images}
         return {path: PurePosixPath(*rest) for path, rest in below.items() if rest}

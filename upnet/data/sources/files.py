@@ -8,8 +8,8 @@ import numpy as np
 
 from upnet.data.sources.base import ImageEntry, file_sha256
 from upnet.data.sources.pair_folders import is_hr
-from upnet.imaging.listing import list_images, say_once
-from upnet.imaging.reading import SUFFIXES, BrokenPictureError, read_rgb
+from upnet.imaging.listing import list_images, warn_once
+from upnet.imaging.reading import SUFFIXES, BrokenImageError, read_rgb
 from upnet.utils.paths import expand_user
 from upnet.utils.printable import printable_name
 
@@ -22,7 +22,7 @@ class FileEntry(ImageEntry):
         self.path = path
 
     def compute_digest(self) -> str:
-        """SHA-256 of the file. Raises BrokenPictureError, a ValueError, where it cannot be read."""
+        """SHA-256 of the file. Raises BrokenImageError, a ValueError, where it cannot be read."""
         return image_file_sha256(self.path)
 
     def read(self, max_pixels: int | None = None) -> np.ndarray:
@@ -31,11 +31,11 @@ class FileEntry(ImageEntry):
 
 
 def image_file_sha256(path: Path) -> str:
-    """SHA-256 of an image file. Raises BrokenPictureError, a ValueError, where it cannot be read."""
+    """SHA-256 of an image file. Raises BrokenImageError, a ValueError, where it cannot be read."""
     try:
         return file_sha256(path)
     except OSError as error:
-        raise BrokenPictureError(f"{path} cannot be read: {error.strerror or error}") from error
+        raise BrokenImageError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
 def existing_folder(folder: str | Path, what: str) -> Path:
@@ -58,14 +58,14 @@ def find_images(folder: Path, what: str) -> dict[str, Path]:
     Raises ValueError where there is no image.
     """
     listing = list_images(folder)
-    remark = listing.remark()
+    remark = listing.summary()
     if not listing.images:
         raise ValueError(
             f"{what}: there is no image in {folder}; images end in {', '.join(SUFFIXES)}"
             + (f". {remark}" if remark else "")
         )
     if remark:
-        say_once(remark)
+        warn_once(remark)
     stems = [path.relative_to(folder).with_suffix("").as_posix() for path in listing.images]
     counts = Counter(stems)
     found = {

@@ -7,7 +7,7 @@ from pathlib import Path
 from upnet.data.sources.base import ImageEntry, Source
 from upnet.data.sources.files import entries, existing_folder, find_images, folder_set_name
 from upnet.data.sources.pair_folders import hr_inside, pair_folders, reject_lr_images
-from upnet.imaging.listing import say_once
+from upnet.imaging.listing import warn_once
 
 
 class Folder(Source):
@@ -36,7 +36,7 @@ class Folder(Source):
         found = find_images(self._hr, "Folder")
         reject_lr_images(self._hr, list(found.values()), "Folder")
         for lr in self._unused:
-            say_once(f"{self.root}: the LR images in {lr} are not used, LR is made from HR; data=paired uses them")
+            warn_once(f"{self.root}: the LR images in {lr} are not used, LR is made from HR; data=paired uses them")
         return found
 
     def images(self) -> Sequence[ImageEntry]:

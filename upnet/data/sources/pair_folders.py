@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from upnet.imaging.reading import BrokenPictureError, opened
+from upnet.imaging.reading import BrokenImageError, open_image
 
 _ROLE = re.compile(
     r"(?P<stem>.*[ _.-]|)"
@@ -166,13 +166,13 @@ def _ordered(paths: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
                 yield pair
             elif _is_reduction(*reversed(pair)):
                 yield pair[1], pair[0]
-        except BrokenPictureError:
+        except BrokenImageError:
             continue  # reported where it is decoded
 
 
 def _is_reduction(large: Path, small: Path) -> bool:
     """Whether the second image has a whole fraction of the first one's size, rounded, and shows the same."""
-    with opened(large) as one, opened(small) as other:
+    with open_image(large) as one, open_image(small) as other:
         scale = round(one.width / other.width)
         if scale < 2 or any(abs(a / scale - b) >= 1 for a, b in zip(one.size, other.size, strict=True)):
             return False

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from upnet.data.sources.base import ImageEntry, Source
 from upnet.data.sources.files import FileEntry
-from upnet.imaging.reading import is_picture
+from upnet.imaging.reading import is_image_file
 
 VALIDATION = ("astronaut", "chelsea", "coffee", "rocket")
 """The four that upnet validates on where no other images are given."""
@@ -43,6 +43,6 @@ def _held() -> dict[str, Path]:
     """Name -> file of the images inside the installed scikit-image, found without importing it (it is slow to)."""
     spec = find_spec("skimage")
     folder = Path((spec.origin if spec else None) or "").parent / "data"
-    files = sorted(path for path in folder.iterdir() if is_picture(path))
+    files = sorted(path for path in folder.iterdir() if is_image_file(path))
     # The multi-page stacks are test data for readers of TIFF, no photographs.
     return {path.stem: path for path in files if not path.stem.startswith("multipage")}

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from upnet.utils.device import no_tf32
 
 
-class Measure(ABC):
+class PerceptualMetric(ABC):
     """A distance between an output and its target: 0 for identical pictures, and the lower the better.
 
     name:     in settings and files; title: in tables.

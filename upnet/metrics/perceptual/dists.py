@@ -2,10 +2,10 @@
 
 from torch import Tensor, nn
 
-from upnet.metrics.perceptual.base import Measure
+from upnet.metrics.perceptual.base import PerceptualMetric
 
 
-class DISTS(Measure):
+class DISTS(PerceptualMetric):
     """From 0 to 1: Ding, Ma, Wang and Simoncelli, "Image Quality Assessment: Unifying Structure and Texture
     Similarity", https://arxiv.org/abs/2004.07728
     """

@@ -2,10 +2,10 @@
 
 from torch import Tensor, nn
 
-from upnet.metrics.perceptual.base import Measure
+from upnet.metrics.perceptual.base import PerceptualMetric
 
 
-class LPIPS(Measure):
+class LPIPS(PerceptualMetric):
     """Version 0.1 on AlexNet, from 0 to about 1: Zhang, Isola, Efros, Shechtman and Wang, "The Unreasonable
     Effectiveness of Deep Features as a Perceptual Metric", https://arxiv.org/abs/1801.03924
     """

@@ -17,7 +17,7 @@ from upnet.data.datasets import StoreDataset
 from upnet.evaluation.scoring import Method, check_protocol, prepare
 from upnet.imaging.colour import rounded_luma
 from upnet.inference.tiling import Tiling
-from upnet.metrics import Protocol
+from upnet.metrics import EvaluationProtocol
 from upnet.models import EncoderDecoder
 from upnet.models.complexity import OUTPUT
 from upnet.study.diagnostics.base import Case, Diagnostic, Sample, diagnostics
@@ -33,7 +33,7 @@ Values = dict[str, float | list]
 def measure(
     net: EncoderDecoder,
     pictures: Pairs,
-    protocol: Protocol | None = None,
+    protocol: EvaluationProtocol | None = None,
     size: tuple[int, int] = OUTPUT,
     only: Collection[str] | None = None,
     tile: Tiling = "auto",
@@ -42,8 +42,8 @@ def measure(
 
     pictures: those over which the diagnostics that look at pictures are averaged. Infinite values, which pictures
               without any difference have, are left out of the mean, unless all are.
-    protocol: which LR and which Y, see `upnet.metrics.Protocol`; rgb8 where nothing is said. The crop is always the
-              scale, and grey pictures are colour ones of three equal channels.
+    protocol: which LR and which Y, see `upnet.metrics.EvaluationProtocol`; None is rgb8. The crop is always the scale,
+              and grey pictures are colour ones of three equal channels.
     size:     (H, W) of the output that costs are told for, in pixels.
     only:     names of diagnostics, where not all of them are wanted: latency belongs on an idle machine.
     tile:     see `upnet.inference.enlarge`; costs are those of the whole picture.
@@ -51,7 +51,7 @@ def measure(
     Raises ValueError for names that no diagnostic has, for a protocol that the network can't be scored by, for no
     pictures where some are needed, and for pictures that are too small.
     """
-    protocol = protocol or Protocol()
+    protocol = protocol or EvaluationProtocol()
     check_protocol(net, protocol)
     device, trains = next(net.parameters()).device, net.training
     net.eval()
@@ -63,12 +63,16 @@ def measure(
 
 
 def measure_method(
-    method: Method, scale: int, pictures: Pairs, protocol: Protocol | None = None, only: Collection[str] | None = None
+    method: Method,
+    scale: int,
+    pictures: Pairs,
+    protocol: EvaluationProtocol | None = None,
+    only: Collection[str] | None = None,
 ) -> Values:
     """The same for any other method, such as an interpolation, which has no costs; see `by_baseline`."""
     case = Case(Subject(method, scale))
     wanted = [diagnostic for diagnostic in chosen(only) if not diagnostic.needs_net]
-    return _measure(case, wanted, pictures, protocol or Protocol(), torch.device("cpu"))
+    return _measure(case, wanted, pictures, protocol or EvaluationProtocol(), torch.device("cpu"))
 
 
 def describe(names: Iterable[str] | None = None) -> dict[str, dict[str, Any]]:
@@ -91,7 +95,7 @@ def chosen(names: Iterable[str] | None) -> list[Diagnostic]:
 
 
 def _measure(
-    case: Case, wanted: Collection[Diagnostic], pictures: Pairs, protocol: Protocol, device: torch.device
+    case: Case, wanted: Collection[Diagnostic], pictures: Pairs, protocol: EvaluationProtocol, device: torch.device
 ) -> Values:
     found: dict[str, Any] = {one.name: one.of(case) for one in wanted if not one.per_picture}
     each = [one for one in wanted if one.per_picture]
@@ -122,7 +126,7 @@ def _triples(pictures: Pairs) -> Iterator[tuple[str, Tensor, Tensor]]:
 
 
 @torch.no_grad()
-def _sample(subject: Subject, lr: Tensor, hr: Tensor, protocol: Protocol) -> Sample:
+def _sample(subject: Subject, lr: Tensor, hr: Tensor, protocol: EvaluationProtocol) -> Sample:
     small, target = prepare(lr, hr, False, subject.scale, protocol)
     if protocol.name == "y-float":
         target = rounded_luma(target) / 255

@@ -15,8 +15,8 @@ from tqdm import tqdm
 from upnet.data import DeadLeaves, Source, Store, build_store, open_sources
 from upnet.data.datasets import StoreDataset
 from upnet.imaging.colour import luma, rounded_luma
-from upnet.metrics import Protocol, Score, mean
-from upnet.metrics.protocol import CAPPED_MEAN
+from upnet.metrics import EvaluationProtocol, Score, mean
+from upnet.metrics.protocol import CAPPED_PSNR_MEAN
 from upnet.study.oracle.moments import Moments
 from upnet.study.oracle.structures import STRUCTURES, Response, Structure, measure
 from upnet.upsample import Upsampler
@@ -52,7 +52,7 @@ class Question:
               zeros there: where they reach farther than the crop, that costs more than the support is worth.
     """
 
-    protocol: Protocol
+    protocol: EvaluationProtocol
     train: Sequence[str] | None = None
     test: Sequence[str] | None = None
     pictures: int | None = None
@@ -84,7 +84,7 @@ def answer(question: Question, scale: int) -> dict[str, Any]:
     margin = moments.reach if question.borders == "repeated" else 0
     scores = {name: _score(fitted, store, question.protocol, margin) for name, store in tests.items()}
     return {
-        "protocol": {**question.protocol.describe(scale), "precision": "float64", "psnr": CAPPED_MEAN},
+        "protocol": {**question.protocol.describe(scale), "precision": "float64", "psnr": CAPPED_PSNR_MEAN},
         "borders": question.borders,
         "train": {name: _pictures(store) for name, store in stores.items()},
         "trained_on": used,
@@ -106,7 +106,7 @@ def gather(stores: Sequence[Store], scale: int, question: Question) -> tuple[Mom
     return moments, count
 
 
-def planes(lr: Tensor, hr: Tensor, protocol: Protocol, scale: int) -> tuple[Tensor, Tensor]:
+def planes(lr: Tensor, hr: Tensor, protocol: EvaluationProtocol, scale: int) -> tuple[Tensor, Tensor]:
     """The luma that is fitted, (h, w) and (s·h, s·w) float64 in [0, 1], of (3, h, w) and (3, s·h, s·w) uint8."""
     if protocol.name == "y-float":
         small, target = protocol.degrade(hr, scale)
@@ -126,7 +126,9 @@ def _pictures(store: Store) -> dict[str, int | str]:
     return {"digest": store.digest, "pictures": len(store), "lr_from": store.lr_from}
 
 
-def _score(fitted: Sequence[Fitted], store: Store, protocol: Protocol, margin: int) -> dict[str, dict[str, Score]]:
+def _score(
+    fitted: Sequence[Fitted], store: Store, protocol: EvaluationProtocol, margin: int
+) -> dict[str, dict[str, Score]]:
     """By structure, then by picture."""
     scale = store.scale
     scores: dict[str, dict[str, Score]] = {one.name: {} for one in fitted}
@@ -137,7 +139,7 @@ def _score(fitted: Sequence[Fitted], store: Store, protocol: Protocol, margin: i
         if protocol.name == "y-float":
             small, target = protocol.degrade(target, scale)
         for one in fitted:
-            scores[one.name][item["name"]] = protocol.score(enlarge(one.operator, small, margin), target, scale)
+            scores[one.name][item["name"]] = protocol.evaluate(enlarge(one.operator, small, margin), target, scale)
     return scores
 
 

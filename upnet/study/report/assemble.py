@@ -12,7 +12,7 @@ from upnet.checkpoint import load_network
 from upnet.data import Store
 from upnet.evaluation.optional_output import illustrating
 from upnet.inference.enlarge import enlarge
-from upnet.metrics import Protocol
+from upnet.metrics import EvaluationProtocol
 from upnet.models import EncoderDecoder
 from upnet.study.matching import places
 from upnet.study.matching import taps as taps_of
@@ -134,9 +134,9 @@ def _lead(study: Planned) -> str:
     )
 
 
-def _protocol(results: Mapping[str, Any]) -> Protocol:
+def _protocol(results: Mapping[str, Any]) -> EvaluationProtocol:
     told = results["protocol"]
-    return Protocol(**{key: told[key] for key in ("name", "channel", "grey") if key in told})
+    return EvaluationProtocol(**{key: told[key] for key in ("name", "channel", "grey") if key in told})
 
 
 def _same(results: Mapping[str, Any], name: str, store: Store) -> bool:

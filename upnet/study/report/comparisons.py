@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from upnet.metrics import capped
+from upnet.metrics import cap_psnr
 from upnet.study.report.arms import Entry, Planned
 from upnet.study.run_table import Arm
 from upnet.study.statistics import Comparison, compare
@@ -55,7 +55,7 @@ def scores(arm: Arm, dataset: str) -> dict[int, dict[str, float]]:
     """PSNR in dB by seed and picture, of the pictures that the means are over, as they count there."""
     told = {int(run.results["seed"]): run.results["datasets"][dataset] for run in arm.runs}
     return {
-        seed: {name: capped(score["psnr"]) for name, score in one["images"].items() if name not in one["left_out"]}
+        seed: {name: cap_psnr(score["psnr"]) for name, score in one["images"].items() if name not in one["left_out"]}
         for seed, one in told.items()
     }
 

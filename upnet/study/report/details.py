@@ -9,7 +9,7 @@ import torch
 from upnet.data import Store
 from upnet.evaluation.figures import DETAIL, Detail, busiest, to_uint8
 from upnet.inference.enlarge import enlarge
-from upnet.metrics import capped
+from upnet.metrics import cap_psnr
 from upnet.models import EncoderDecoder
 from upnet.study.report.arms import Entry
 from upnet.study.report.images import data_uri
@@ -104,7 +104,7 @@ def _difference(made: np.ndarray, hr: np.ndarray) -> str:
 
 
 def _spread(entries: Sequence[Entry], dataset: str, name: str) -> float:
-    scores = [capped(_score(entry, dataset, name)["psnr"]) for entry in entries]
+    scores = [cap_psnr(_score(entry, dataset, name)["psnr"]) for entry in entries]
     return max(scores) - min(scores)
 
 

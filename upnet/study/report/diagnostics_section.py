@@ -9,7 +9,7 @@ import torch
 
 from upnet.data import Store
 from upnet.evaluation.optional_output import illustrating
-from upnet.metrics import BASELINES, Protocol
+from upnet.metrics import BASELINES, EvaluationProtocol
 from upnet.models import EncoderDecoder
 from upnet.study.diagnostics import Subject, describe, diagnostics, measure, measure_method
 from upnet.study.diagnostics.base import Cost
@@ -47,7 +47,7 @@ class Behaviour:
     spectrum: tuple[np.ndarray, np.ndarray] | None
 
 
-def behaviour(net: EncoderDecoder, store: Store | None, protocol: Protocol) -> Behaviour:
+def behaviour(net: EncoderDecoder, store: Store | None, protocol: EvaluationProtocol) -> Behaviour:
     """All of it, with the pictures of a store or, where there is none, without what needs them."""
     pictures = pairs(store)
     wanted = [one.name for one in diagnostics().values() if not isinstance(one, Cost)]
@@ -120,7 +120,9 @@ class Behaving:
     sources: Mapping[str, str] = field(default_factory=dict)
 
 
-def behaving(study: Planned, nets: Sequence[EncoderDecoder], store: Store | None, protocol: Protocol) -> Behaving:
+def behaving(
+    study: Planned, nets: Sequence[EncoderDecoder], store: Store | None, protocol: EvaluationProtocol
+) -> Behaving:
     """Of the first seed of every arm, with the first pictures of a store where there is one."""
     names = [entry.name for entry in study.entries]
     found = {name: behaviour(net, store, protocol) for name, net in zip(names, nets, strict=True)}
