@@ -159,7 +159,7 @@ def _conditions(config: DictConfig) -> tuple[EvaluationProtocol, torch.device, l
     # Pictures of all sizes come one after the other, and each would pay for touching its memory anew.
     retain_malloc_blocks()
     limit_onednn_cache(INFERENCE_KERNELS)
-    protocol, device = Protocol(**config.protocol), pick_device(config.device)
+    protocol, device = EvaluationProtocol(**config.protocol), pick_device(config.device)
     names = as_list(config.measures)
     if names and protocol.name == "y-float":
         raise ValueError(
