@@ -17,7 +17,6 @@ from upnet.checkpoint import load_network
 from upnet.cli.app import InterruptedRunError
 from upnet.data import build_store, open_sources
 from upnet.evaluation.scoring import score_sets
-from upnet.metrics import EvaluationProtocol
 from upnet.training import train
 from upnet.training.callbacks import Checkpoints
 
