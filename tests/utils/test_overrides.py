@@ -17,7 +17,7 @@ from support import ROOT, Compose
 from upnet.cli.app import expand_home
 from upnet.config.schema import EvaluateSettings, TrainSettings
 from upnet.data import SRData
-from upnet.utils.overrides import PATH_SETTINGS, format_override, quote_for_shell, quote_path_overrides, script_command
+from upnet.utils.overrides import PATH_SETTINGS, format_override, quote_for_shell, quote_path_overrides, upnet_command
 from upnet.utils.paths import expand_user
 
 NAMES = [
@@ -175,6 +175,6 @@ def test_numbers_and_null_are_printed_by_hydras_grammar() -> None:
 
 def test_a_script_is_named_as_it_is_seen_from_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(ROOT)
-    assert script_command("evaluate.py") == "python evaluate.py"
+    assert upnet_command("evaluate") == "python evaluate.py"
     monkeypatch.chdir(tmp_path)
-    assert script_command("evaluate.py") == f"python {quote_for_shell(ROOT / 'evaluate.py')}"
+    assert upnet_command("evaluate") == f"python {quote_for_shell(ROOT / 'evaluate.py')}"

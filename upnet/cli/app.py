@@ -16,7 +16,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 
-from upnet.cli.errors import CONFIGS, as_user_error, reject_unknown_options
+from upnet.cli.errors import as_user_error, reject_unknown_options
 from upnet.cli.startup import (
     FAILED,
     INTERRUPTED_MESSAGE,
@@ -28,7 +28,7 @@ from upnet.cli.startup import (
 )
 from upnet.utils.errors import UserError
 from upnet.utils.overrides import PATH_SETTINGS, quote_path_overrides
-from upnet.utils.paths import expand_user
+from upnet.utils.paths import CONFIGS, expand_user
 from upnet.utils.printable import escape_unencodable_output
 from upnet.utils.run_dirs import config_subdir, create_run_dir, create_sweep_dir, resolve_run_dir
 

@@ -14,7 +14,7 @@ from upnet.data.catalogue.base import PublishedSet, data_folder, published_sets
 from upnet.data.catalogue.download import DownloadError
 from upnet.data.catalogue.install import complete, get
 from upnet.data.catalogue.layout import SCALES
-from upnet.utils.overrides import format_override, script_command
+from upnet.utils.overrides import format_override, upnet_command
 from upnet.utils.paths import expand_user
 
 EXAMPLES = """\
@@ -81,8 +81,8 @@ def run(options: argparse.Namespace) -> int:
 def _next(name: str, chosen: type[PublishedSet], root: Path | None) -> str:
     where = f" {format_override('data.root', root)}" if root is not None else ""
     if chosen.training:
-        return f"{script_command('train.py')} data={name}{where}"
-    return f"{script_command('evaluate.py')} checkpoint=PATH data={name}{where}"
+        return f"{upnet_command('train')} data={name}{where}"
+    return f"{upnet_command('evaluate')} checkpoint=PATH data={name}{where}"
 
 
 def _address(text: str) -> str:

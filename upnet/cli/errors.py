@@ -11,10 +11,7 @@ from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 
 from upnet.utils.errors import UserError, did_you_mean
-
-_PACKAGE = Path(__file__).resolve().parents[1]
-CONFIGS = _PACKAGE / "configs" if (_PACKAGE / "configs").is_dir() else _PACKAGE.parent / "configs"
-"""The folder of the configs: in a wheel it is part of the package, in a checkout it is beside it."""
+from upnet.utils.paths import CONFIGS
 
 _BAD_CHOICE = "Config group override must be"  # of a ValueError, where Hydra's other errors are HydraException
 _UNKNOWN_KEY = re.compile(r"Could not override '([^']+)'")

@@ -26,7 +26,7 @@ from upnet.study.report import gather, write
 from upnet.study.run_table import comparable_arms, print_study, read_study, study_content
 from upnet.utils.allocator import INFERENCE_KERNELS, limit_onednn_cache, retain_malloc_blocks
 from upnet.utils.device import device_name, pick_device
-from upnet.utils.overrides import format_override, quote_for_shell, script_command
+from upnet.utils.overrides import format_override, quote_for_shell, upnet_command
 from upnet.utils.paths import as_list, expand_user
 from upnet.utils.printable import escape_unprintable
 from upnet.utils.provenance import versions
@@ -75,7 +75,7 @@ def export_checkpoint(config: DictConfig) -> None:
     export(loaded, target)
     print(
         f"Written to {quote_for_shell(shorten(target))}, {target.stat().st_size / 1e6:.2f} MB\n"
-        f"Score it                {script_command('evaluate.py')} {format_override('checkpoint', shorten(target))}"
+        f"Score it                {upnet_command('evaluate')} {format_override('checkpoint', shorten(target))}"
     )
 
 

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from upnet.evaluation.compatibility import brief, footings, footnote, footnote_with_remark, marked
 from upnet.metrics import EvaluationProtocol, gain
-from upnet.utils.overrides import format_override, quote_for_shell, script_command
+from upnet.utils.overrides import format_override, quote_for_shell, upnet_command
 
 
 def print_results(content: Mapping[str, Any]) -> None:
@@ -79,7 +79,7 @@ def next_commands(folder: Path, config: DictConfig) -> None:
     )
     if not path.is_file():
         return
-    evaluate = [script_command("evaluate.py"), format_override("checkpoint", shorten(path))]
+    evaluate = [upnet_command("evaluate"), format_override("checkpoint", shorten(path))]
     trust = _trust(config)
     larger = ["input=photo.png", f"output=photo_x{config.scale}.png"]
     print(

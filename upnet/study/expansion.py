@@ -12,7 +12,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from upnet.audit.leakage import warn_of_copies
-from upnet.cli.app import CONFIGS, apply_target_overrides
+from upnet.cli.app import apply_target_overrides
 from upnet.config import build, check
 from upnet.config.schema import TrainSettings
 from upnet.data import SRData
@@ -25,6 +25,7 @@ from upnet.study.matching import match, places, taps
 from upnet.study.plan import Plan, Row
 from upnet.training.factory import build_task, training_settings
 from upnet.utils.overrides import quote_path_overrides
+from upnet.utils.paths import CONFIGS
 
 
 class Planner:

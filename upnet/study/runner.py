@@ -21,7 +21,7 @@ from upnet.study.expansion import Planner
 from upnet.study.plan import Plan, Row, Seconds
 from upnet.study.progress import gather, read_plan
 from upnet.study.timing import rehearse
-from upnet.utils.overrides import format_override, script_command
+from upnet.utils.overrides import format_override, upnet_command
 
 
 class FailedCellsError(Exception):
@@ -167,7 +167,7 @@ def _conclude(plan: Plan) -> None:
         tell(f"\n{len(waiting)} of {len(plan.cells)} cells are at work in other processes; nothing is left for this")
         return
     tell(f"\nAll {len(plan.cells)} cells are through. Compare the arms by\n")
-    tell(f"{script_command('evaluate.py')} {format_override('study', shorten(plan.folder))}")
+    tell(f"{upnet_command('evaluate')} {format_override('study', shorten(plan.folder))}")
 
 
 @contextmanager

@@ -31,10 +31,19 @@ _PLAIN = re.compile(r"[A-Za-z0-9_./-]+")
 _KEYWORD = re.compile(r"null|true|false", re.IGNORECASE)
 
 
-def script_command(name: str) -> str:
-    """`python evaluate.py`, with the path of the script as it is seen from the current folder."""
-    path = Path(__file__).resolve().parents[2] / name
-    return f"python {quote_for_shell(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)}"
+def upnet_command(name: str) -> str:
+    """The shell command that runs `upnet NAME`, spelled in the way this process was started.
+
+    `python evaluate.py` from a checkout, with the path as seen from the current folder; `python -m upnet evaluate` and
+    `upnet evaluate` where these were used or where there is no checkout.
+    """
+    program = Path(sys.argv[0])
+    script = Path(__file__).resolve().parents[2] / f"{name}.py"
+    if program.name == "__main__.py" and program.parent.name == "upnet":
+        return f"python -m upnet {name}"
+    if program.stem == "upnet" or not script.is_file():
+        return f"upnet {name}"
+    return f"python {quote_for_shell(script.relative_to(Path.cwd()) if script.is_relative_to(Path.cwd()) else script)}"
 
 
 def quote_path_overrides(words: Sequence[str], multirun: bool = False) -> list[str]:

@@ -7,6 +7,10 @@ from typing import Any
 
 from upnet.utils.errors import UserError
 
+_PACKAGE = Path(__file__).resolve().parents[1]
+CONFIGS = _PACKAGE / "configs" if (_PACKAGE / "configs").is_dir() else _PACKAGE.parent / "configs"
+"""The folder of the configs: in a wheel it is part of the package, in a checkout it is beside it."""
+
 
 def expand_user(path: str | Path) -> Path:
     """Expand `~` and `~user` at the start of a path; unlike `Path.expanduser`, leave an unknown `~name` as it is.
