@@ -16,10 +16,10 @@ import numpy as np
 import torch
 from PIL import Image
 
-from upnet.audit.candidates import Album
-from upnet.audit.features import Features, describe
-from upnet.audit.near_duplicates import likenesses
-from upnet.audit.verification import ALIKE
+from upnet.audit.candidates import FeatureIndex
+from upnet.audit.features import Features, extract_features
+from upnet.audit.near_duplicates import find_matches
+from upnet.audit.verification import MATCH_THRESHOLD
 from upnet.data.sources.files import find_images
 from upnet.data.sources.photographs import Photographs
 from upnet.imaging.reading import read_rgb
@@ -114,17 +114,17 @@ def manipulated(picture: np.ndarray, changes: list[Change]) -> np.ndarray:
     return picture
 
 
-def detection(pictures: list[np.ndarray], album: Album, step: int) -> None:
+def detection(pictures: list[np.ndarray], index: FeatureIndex, step: int) -> None:
     """One line per manipulation: found, correlation of the copy, false alarms."""
     print(f"{'manipulation':36} {'found':>9} {'least':>6} {'median':>7} {'false alarms':>13} {'highest other':>14}")
     for name, changes in CHANGES.items():
         scores: list[float] = []
         others: list[float] = []
         for number in range(0, len(pictures), step):
-            found = likenesses(describe(manipulated(pictures[number], changes)), album)
-            scores.append(found[number].score if number in found else 0.0)
-            others += [one.score for other, one in found.items() if other != number]
-        hits, alarms = sum(score >= ALIKE for score in scores), sum(score >= ALIKE for score in others)
+            found = find_matches(extract_features(manipulated(pictures[number], changes)), index)
+            scores.append(found[number].correlation if number in found else 0.0)
+            others += [one.correlation for other, one in found.items() if other != number]
+        hits, alarms = (sum(score >= MATCH_THRESHOLD for score in values) for values in (scores, others))
         print(
             f"{name:36} {hits:4}/{len(scores):<4} {min(scores):6.2f} {np.median(scores):7.2f} {alarms:13} "
             f"{max(others, default=0.0):14.2f}",
@@ -136,18 +136,18 @@ def cross(title: str, sought: dict[str, Features], among: dict[str, Features] | 
     """All pairs as they are: those that are named, and the highest correlation of those that are not."""
     named: list[str] = []
     highest, pairs = 0.0, 0
-    album = Album(list((among or sought).values()))
+    index = FeatureIndex(list((among or sought).values()))
     names = list(among or sought)
     for number, (name, features) in enumerate(sought.items()):
         start = number + 1 if among is None else 0
         pairs += len(names) - start
         if start == len(names):
             continue
-        for other, one in likenesses(features, album, start).items():
-            if one.score >= ALIKE:
-                named.append(f"{name} and {names[other]} ({one.told()}, {one.score:.2f})")
+        for other, one in find_matches(features, index, start).items():
+            if one.correlation >= MATCH_THRESHOLD:
+                named.append(f"{name} and {names[other]} ({one.describe()}, {one.correlation:.2f})")
             else:
-                highest = max(highest, one.score)
+                highest = max(highest, one.correlation)
     print(f"{title:22} {pairs:6} pairs; highest correlation of those not named {highest:.2f}; named: {named or 'none'}")
 
 
@@ -168,16 +168,17 @@ def main() -> None:
     sets["scikit-image"] = {entry.name: entry.read() for entry in Photographs(PHOTOGRAPHS).images()}
     start = time.process_time()
     features = {
-        name: {stem: describe(picture) for stem, picture in pictures.items()} for name, pictures in sets.items()
+        name: {stem: extract_features(picture) for stem, picture in pictures.items()} for name, pictures in sets.items()
     }
     count = sum(map(len, features.values()))
     print(
-        f"features: {1000 * (time.process_time() - start) / count:.1f} ms of one core per picture; threshold {ALIKE}\n"
+        f"features: {1000 * (time.process_time() - start) / count:.1f} ms of one core per image; "
+        f"threshold {MATCH_THRESHOLD}\n"
     )
     pictures = {**sets.get("BSDS399", {}), **sets["scikit-image"]}
-    album = Album([*features.get("BSDS399", {}).values(), *features["scikit-image"].values()])
+    index = FeatureIndex([*features.get("BSDS399", {}).values(), *features["scikit-image"].values()])
     start = time.process_time()
-    detection(list(pictures.values()), album, arguments.step)
+    detection(list(pictures.values()), index, arguments.step)
     sought = len(CHANGES) * len(range(0, len(pictures), arguments.step))
     print(
         f"\n{1000 * (time.process_time() - start) / sought:.0f} ms of one core per picture sought, making it included\n"

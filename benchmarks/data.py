@@ -27,7 +27,7 @@ STEPS = 200
 
 def timed(pictures: Path, validation: Sequence[Path], cache: Path) -> tuple[float, float]:
     """Seconds until the stores are there, and until they are also checked and a first batch is cut."""
-    from upnet.audit.leakage import warn_of_copies
+    from upnet.audit.leakage import warn_of_leakage
     from upnet.data import Folder, SRData
 
     train, scored = Folder(str(pictures)), [str(path) for path in validation] or None
@@ -36,7 +36,7 @@ def timed(pictures: Path, validation: Sequence[Path], cache: Path) -> tuple[floa
     data.train_store()
     opened = time.perf_counter() - start
     data.prepare()
-    warn_of_copies(data.train_store(), data.val_sets(), data.copy_check)
+    warn_of_leakage(data.train_store(), data.val_sets(), data.copy_check)
     return opened, time.perf_counter() - start
 
 

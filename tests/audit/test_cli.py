@@ -1,6 +1,5 @@
 """The command: clean sets pass, every planted fault is named, wrong use says so."""
 
-import argparse
 import json
 from collections.abc import Callable
 from fractions import Fraction
@@ -10,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from upnet.cli.arguments import command_parser, run_parsed
 from upnet.cli.audit import add_parser
 from upnet.imaging.imresize import imresize
 
@@ -17,10 +17,9 @@ Save = Callable[[Path, np.ndarray], None]
 
 
 def audit(*arguments: object) -> int:
-    parser = argparse.ArgumentParser()
+    parser = command_parser("upnet data", "")
     add_parser(parser.add_subparsers())
-    options = parser.parse_args(["audit", *map(str, arguments)])
-    return options.run(options)
+    return run_parsed(parser, ["audit", *map(str, arguments)])
 
 
 @pytest.fixture
@@ -44,7 +43,7 @@ def _kinds(file: Path) -> list[str]:
 
 def test_a_set_without_faults_passes(paired: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert audit(paired, "--json", tmp_path / "r.json") == 0
-    assert "Nothing is wrong" in capsys.readouterr().out
+    assert "No defects found" in capsys.readouterr().out
     report = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))
     assert report["clean"]
     assert (report["pictures"], report["scales"]) == (4, [2])
@@ -66,7 +65,7 @@ def test_lr_made_by_something_else_is_named_with_what_made_it(
     save(paired / "LR_bicubic" / "X2" / "coffeex2.png", nearest)
     assert audit(paired) == 1
     told = capsys.readouterr().out
-    assert "1 of 4 LR pictures was not made by imresize with either border: coffee" in told
+    assert "1 of 4 LR images was not made by imresize with either border: coffee" in told
     assert "Pillow's Lanczos" in told
 
 
@@ -85,7 +84,7 @@ def test_shift_sizes_names_and_swapped_partners_are_all_found(
     assert set(_kinds(tmp_path / "r.json")) == {"unreadable", "pairs", "sizes", "resizing", "shift"}
     told = capsys.readouterr().out
     assert "lonely" in told
-    assert "The LR picture of astronaut" in told
+    assert "The LR image of astronaut" in told
     assert "chelsea (" in told
 
 
@@ -103,8 +102,8 @@ def test_copies_within_and_evaluation_pictures_are_named(
     assert _kinds(tmp_path / "r.json") == ["duplicates", "duplicates", "leakage"]
     told = capsys.readouterr().out
     assert "camera, same are equal in every pixel" in told
-    assert "again and coins show the same" in told
-    assert "cup of evaluation is among the pictures here: coffee (" in told
+    assert "again and coins show the same content" in told
+    assert "cup of evaluation is among the images of this folder: coffee (" in told
     assert "other" not in told
 
 
@@ -112,9 +111,9 @@ def test_copies_within_and_evaluation_pictures_are_named(
     ("arguments", "sentence"),
     [
         (["nowhere"], "there is no folder nowhere"),
-        (["{paired}", "--scale", "3"], "has no LR pictures of scale 3; it has those of scale 2"),
-        (["{paired}", "--scale", "0"], "--scale must be a whole number, 1 or larger; got 0"),
-        (["{paired}", "--patch", "0"], "--patch must be 1 or larger; got 0"),
+        (["{paired}", "--scale", "3"], "--scale=3: paired has no LR images of this scale. Allowed: 2"),
+        (["{paired}", "--scale", "0"], "--scale must be an integer of at least 1; got '0'"),
+        (["{paired}", "--patch", "0"], "--patch must be an integer of at least 1; got '0'"),
         (["{paired}", "--against", "nowhere"], "there is no folder nowhere"),
         (["{paired}", "--json", "no/such/folder/r.json"], "there is no folder no/such/folder"),
     ],
@@ -135,6 +134,6 @@ def test_the_benchmark_sets_were_made_with_the_replicate_border(benchmark_sets: 
 def test_set5_and_set14_share_a_face_and_a_butterfly(benchmark_sets: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert audit(benchmark_sets / "Set14", "--scale", "4", "--against", benchmark_sets / "Set5") == 1
     told = capsys.readouterr().out
-    assert "img_004 of Set5 is among the pictures here: img_006" in told
-    assert "img_003 of Set5 is among the pictures here: img_011" in told
+    assert "img_004 of Set5 is among the images of this folder: img_006" in told
+    assert "img_003 of Set5 is among the images of this folder: img_011" in told
     assert "2 findings." in told

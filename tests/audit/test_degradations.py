@@ -1,4 +1,4 @@
-"""Every way of making LR is recognised by its own product."""
+"""Every candidate degradation is recognised from its own LR image."""
 
 import io
 import math
@@ -8,56 +8,54 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from upnet.audit.degradations import examine, fit, fit_imresize, ways
+from upnet.audit.degradations import candidate_degradations, compare, fit_imresize, rank_degradations
 from upnet.imaging.imresize import imresize
 
 
 @pytest.mark.parametrize("scale", [2, 3])
-@pytest.mark.parametrize("way", ways(2))
-def test_the_product_of_a_way_is_best_explained_by_that_way(
-    way: str, scale: int, photographs: dict[str, np.ndarray]
-) -> None:
+@pytest.mark.parametrize("degradation", candidate_degradations(2))
+def test_a_degradation_fits_its_own_lr_best(degradation: str, scale: int, photographs: dict[str, np.ndarray]) -> None:
     hr = photographs["astronaut"][: 40 * 6, : 36 * 6]
-    names = dict(zip(ways(2), ways(scale), strict=True))
-    lr = ways(scale)[names[way]](hr)
-    best = examine(hr, lr, scale)[0]
+    names = dict(zip(candidate_degradations(2), candidate_degradations(scale), strict=True))
+    lr = candidate_degradations(scale)[names[degradation]](hr)
+    best = rank_degradations(hr, lr, scale)[0]
     assert best.psnr == math.inf
-    assert np.array_equal(ways(scale)[best.way](hr), lr)  # two ways may coincide, as for the middle of three pixels
+    assert np.array_equal(candidate_degradations(scale)[best.degradation](hr), lr)  # two degradations may coincide
 
 
-def test_a_part_of_a_large_picture_tells_as_much_as_the_whole() -> None:
+def test_a_large_image_is_compared_in_part() -> None:
     hr = np.random.default_rng(0).integers(0, 256, (800, 900, 3), np.uint8)
-    best = examine(hr, ways(2)["Pillow's Lanczos"](hr), 2)[0]
-    assert (best.way, best.differing) == ("Pillow's Lanczos", 0)
+    best = rank_degradations(hr, candidate_degradations(2)["Pillow's Lanczos"](hr), 2)[0]
+    assert (best.degradation, best.differing) == ("Pillow's Lanczos", 0)
 
 
-def test_jpeg_after_a_way_is_recognised_with_its_quality(photographs: dict[str, np.ndarray]) -> None:
+def test_jpeg_after_a_degradation_is_recognised_with_its_quality(photographs: dict[str, np.ndarray]) -> None:
     hr = photographs["chelsea"][:240, :360]
     file = io.BytesIO()
     Image.fromarray(imresize(hr, Fraction(1, 2))).save(file, "JPEG", quality=70)
-    best = examine(hr, np.asarray(Image.open(file)), 2)[0]
-    assert best.way == "imresize-symmetric, then JPEG of about quality 70"
+    best = rank_degradations(hr, np.asarray(Image.open(file)), 2)[0]
+    assert best.degradation == "imresize-symmetric, then JPEG of about quality 70"
     assert best.psnr == math.inf
 
 
-def test_the_border_that_made_a_picture_is_told() -> None:
+def test_the_border_mode_is_recognised() -> None:
     hr = np.random.default_rng(0).integers(0, 256, (48, 60, 3), np.uint8)
     for border in ("symmetric", "replicate"):
         best, other = fit_imresize(hr, imresize(hr, Fraction(1, 2), border), 2)
-        assert best.way == f"imresize-{border}"
+        assert best.degradation == f"imresize-{border}"
         assert best.differing == 0
         assert 0 < other.differing <= 2 * (24 + 30)  # nothing but the outermost pixels
 
 
 def test_where_both_borders_agree_neither_is_named() -> None:
     hr = np.full((24, 24, 3), 9, np.uint8)
-    assert [one.way for one in fit_imresize(hr, imresize(hr, Fraction(1, 2)), 2)] == ["imresize"]
+    assert [one.degradation for one in fit_imresize(hr, imresize(hr, Fraction(1, 2)), 2)] == ["imresize"]
 
 
 def test_a_fit_counts_pixels_and_not_values() -> None:
     a = np.zeros((4, 5, 3), np.uint8)
     b = a.copy()
     b[1, 2] = (3, 4, 0)
-    one = fit("way", a, b)
+    one = compare("area", a, b)
     assert (one.differing, one.pixels, one.largest) == (1, 20, 4)
     assert one.psnr == pytest.approx(10 * math.log10(255**2 / (25 / 60)))

@@ -1,4 +1,4 @@
-"""A training is warned of near copies of its validation pictures, and pays for looking only once."""
+"""The warning about validation images among the training images; the search runs only once."""
 
 import logging
 import os
@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from upnet.audit import feature_cache as budget
-from upnet.audit import leakage
+from upnet.audit import leakage, parallel
 from upnet.data import Folder, Store, build_store
 
 Save = Callable[[Path, np.ndarray], None]
@@ -30,7 +29,7 @@ def stores(tmp_path: Path, photographs: dict[str, np.ndarray], save: Save) -> tu
 
 def test_the_warning_names_both_pictures(stores: tuple[Store, Store], caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
-        told = leakage.warn_of_copies(stores[0], {"val": stores[1]})
+        told = leakage.warn_of_leakage(stores[0], {"val": stores[1]})
     assert len(told) == 1
     (record,) = caplog.records
     assert "cup of val is coffee of train (" in record.getMessage()
@@ -38,8 +37,8 @@ def test_the_warning_names_both_pictures(stores: tuple[Store, Store], caplog: py
 
 
 def test_apart_sets_are_not_warned_of(stores: tuple[Store, Store], caplog: pytest.LogCaptureFixture) -> None:
-    # The photographs are compared with each other in test_copies; here it is that nothing is logged.
-    assert leakage.warn_of_copies(stores[1], {}) == []
+    # test_near_duplicates compares the photographs with each other; this test checks the log.
+    assert leakage.warn_of_leakage(stores[1], {}) == []
     assert caplog.records == []
 
 
@@ -49,9 +48,9 @@ def test_a_second_look_reads_what_the_first_one_found(
     first = leakage.find_leaks(*stores)
 
     def refuse(picture: object) -> None:
-        raise AssertionError("a picture was looked at again")
+        raise AssertionError("features were extracted again")
 
-    monkeypatch.setattr(leakage, "describe", refuse)
+    monkeypatch.setattr(leakage, "extract_features", refuse)
     assert leakage.find_leaks(*stores) == first
     (stores[0].folder / f"copies-{leakage.VERSION}-{stores[1].digest[:24]}.json").unlink()
     assert leakage.find_leaks(*stores) == first  # from the features that both stores keep
@@ -71,30 +70,30 @@ def test_a_store_that_cannot_be_written_is_looked_at_all_the_same(
     def refuse(*rest: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "replace", refuse)
-    assert [leak.evaluated for leak in leakage.find_leaks(*stores)] == ["cup"]
-    assert not list(stores[0].folder.glob(".part*"))
+    monkeypatch.setattr(os, "replace", refuse)
+    assert [leak.evaluation_image for leak in leakage.find_leaks(*stores)] == ["cup"]
+    assert not list(stores[0].folder.glob(".upnet-*"))
 
 
 def test_the_warning_names_both_images(stores: tuple[Store, Store], caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
-        leakage.warn_of_copies(stores[0], {"val": stores[1]})
+        leakage.warn_of_leakage(stores[0], {"val": stores[1]})
     assert any("cup of val is coffee of train" in record.getMessage() for record in caplog.records)
 
 
 def _slow(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Let looking at a picture take a fifth of a second; the shapes of those looked at since."""
     seen: list[int] = []
-    real = leakage.describe
+    real = leakage.extract_features
 
-    def describe(picture: np.ndarray) -> object:
+    def extract_features(picture: np.ndarray) -> object:
         seen.append(len(picture))
         time.sleep(0.2)
         return real(picture)
 
-    monkeypatch.setattr(leakage, "describe", describe)
-    monkeypatch.setattr(budget, "_WARM_UP", 0.1)
-    monkeypatch.setattr(budget, "_WORTH_SAYING", 0.1)
+    monkeypatch.setattr(leakage, "extract_features", extract_features)
+    monkeypatch.setattr(parallel, "_WARM_UP_SECONDS", 0.1)
+    monkeypatch.setattr(parallel, "_MIN_LOGGED_SECONDS", 0.1)
     return seen
 
 
@@ -103,12 +102,12 @@ def test_a_search_that_takes_too_long_is_given_up_with_its_duration_and_the_way_
 ) -> None:
     seen = _slow(monkeypatch)
     with caplog.at_level(logging.WARNING, "upnet.audit"):
-        assert leakage.warn_of_copies(stores[0], {"val": stores[1]}, 0.15) == []
+        assert leakage.warn_of_leakage(stores[0], {"val": stores[1]}, 0.15) == []
     assert len(seen) <= 3  # the training pictures alone
     message = caplog.records[-1].getMessage()
-    assert "Near copies of validation images among the 3 images of train are not looked for" in message
-    assert "that takes about" in message
-    assert "data.copy_check=0.15 allows 0.15 s; data.copy_check=null looks for them" in message
+    assert "Near duplicates of validation images among the 3 images of train are not searched" in message
+    assert "the search takes about" in message
+    assert "data.copy_check=0.15 allows 0.15 s. Set data.copy_check=null to search without limit" in message
 
 
 def test_a_search_says_beforehand_how_long_it_will_take(
@@ -117,13 +116,13 @@ def test_a_search_says_beforehand_how_long_it_will_take(
     _slow(monkeypatch)
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0}, raising=False)
     with caplog.at_level(logging.INFO, "upnet.audit"):
-        assert len(leakage.warn_of_copies(stores[0], {"val": stores[1]}, 60)) == 1
-    assert re.search(r"Looking at train: 3 images, about \d+ s", caplog.text)
+        assert len(leakage.warn_of_leakage(stores[0], {"val": stores[1]}, 60)) == 1
+    assert re.search(r"Reading train: 3 images, about \d+ s", caplog.text)
 
 
 def test_zero_seconds_leave_the_search_out(stores: tuple[Store, Store], monkeypatch: pytest.MonkeyPatch) -> None:
     seen = _slow(monkeypatch)
-    assert leakage.warn_of_copies(stores[0], {"val": stores[1]}, 0) == []
+    assert leakage.warn_of_leakage(stores[0], {"val": stores[1]}, 0) == []
     assert seen == []
 
 
@@ -131,4 +130,4 @@ def test_zero_seconds_leave_the_search_out(stores: tuple[Store, Store], monkeypa
     ("seconds", "told"), [(0.4, "0 s"), (40, "40 s"), (175, "3 min"), (5400, "90 min"), (9000, "2 h")]
 )
 def test_durations_are_told_in_one_unit(seconds: float, told: str) -> None:
-    assert budget.duration(seconds) == told
+    assert parallel.format_duration(seconds) == told

@@ -1,4 +1,4 @@
-"""Copies are found however they were manipulated, and strangers are not."""
+"""Near duplicates are found after any manipulation; different images are not reported."""
 
 import io
 
@@ -6,18 +6,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from upnet.audit.candidates import Album
-from upnet.audit.features import describe
-from upnet.audit.image_ops import TURNS
-from upnet.audit.near_duplicates import likenesses, repeated, shared
-from upnet.audit.verification import ALIKE
+from upnet.audit.candidates import FeatureIndex
+from upnet.audit.features import extract_features
+from upnet.audit.image_ops import ORIENTATIONS
+from upnet.audit.near_duplicates import duplicates_between, duplicates_within, find_matches
+from upnet.audit.verification import MATCH_THRESHOLD
 
 NAMES = ("astronaut", "camera", "chelsea", "coffee", "coins", "rocket")
 
 
 @pytest.fixture(scope="module")
-def album(photographs: dict[str, np.ndarray]) -> Album:
-    return Album([describe(photographs[name]) for name in NAMES])
+def index(photographs: dict[str, np.ndarray]) -> FeatureIndex:
+    return FeatureIndex([extract_features(photographs[name]) for name in NAMES])
 
 
 def _resized(picture: np.ndarray, factor: float) -> np.ndarray:
@@ -55,21 +55,21 @@ CHANGES = {
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_manipulated_copy_is_found_and_nothing_else(
-    change: str, photographs: dict[str, np.ndarray], album: Album
+    change: str, photographs: dict[str, np.ndarray], index: FeatureIndex
 ) -> None:
     for number, name in enumerate(NAMES):
         if name == "rocket" and "cropped" in change:
             continue  # its middle is little but sky
-        found = likenesses(describe(np.ascontiguousarray(CHANGES[change](photographs[name]))), album)
-        assert [other for other, one in found.items() if one.score >= ALIKE] == [number], name
+        found = find_matches(extract_features(np.ascontiguousarray(CHANGES[change](photographs[name]))), index)
+        assert [other for other, one in found.items() if one.correlation >= MATCH_THRESHOLD] == [number], name
 
 
-def test_the_place_of_a_crop_is_told(photographs: dict[str, np.ndarray], album: Album) -> None:
+def test_the_box_of_a_crop_is_measured(photographs: dict[str, np.ndarray], index: FeatureIndex) -> None:
     picture = photographs["coffee"]
     height, width = picture.shape[:2]
     part = np.ascontiguousarray(picture[20:170, 60:280][:, ::-1])
-    one = likenesses(describe(part), album)[NAMES.index("coffee")]
-    assert TURNS[one.turn] == "mirrored"
+    one = find_matches(extract_features(part), index)[NAMES.index("coffee")]
+    assert ORIENTATIONS[one.orientation] == "mirrored"
     assert one.box == pytest.approx((60 / width, 20 / height, 280 / width, 170 / height), abs=0.005)
     assert one.shares == pytest.approx((1, 150 * 220 / height / width), abs=0.03)
 
@@ -77,25 +77,25 @@ def test_the_place_of_a_crop_is_told(photographs: dict[str, np.ndarray], album: 
 def test_two_overlapping_crops_of_one_photograph_are_found(photographs: dict[str, np.ndarray]) -> None:
     picture = photographs["astronaut"]
     left, right = (np.ascontiguousarray(part) for part in (picture[:, :170], picture[:, 80:]))
-    (copy,) = shared(Album([describe(left)]), Album([describe(right)]))
-    assert copy.likeness.shares == pytest.approx((90 / 170, 90 / 176), abs=0.04)
+    (copy,) = duplicates_between(FeatureIndex([extract_features(left)]), FeatureIndex([extract_features(right)]))
+    assert copy.match.shares == pytest.approx((90 / 170, 90 / 176), abs=0.04)
 
 
-def test_repeated_names_every_pair_once(photographs: dict[str, np.ndarray]) -> None:
+def test_duplicates_within_a_set_are_reported_once_per_pair(photographs: dict[str, np.ndarray]) -> None:
     pictures = [photographs["coffee"], photographs["chelsea"], photographs["coffee"][:, ::-1]]
-    album = Album([describe(np.ascontiguousarray(picture)) for picture in pictures])
-    assert [(copy.first, copy.second) for copy in repeated(album)] == [(0, 2)]
+    index = FeatureIndex([extract_features(np.ascontiguousarray(picture)) for picture in pictures])
+    assert [(copy.first, copy.second) for copy in duplicates_within(index)] == [(0, 2)]
 
 
 @pytest.mark.parametrize("size", [(1, 1), (5, 200), (16, 16), (30, 30)])
-def test_pictures_too_small_or_flat_for_features_are_no_copies(size: tuple[int, int], album: Album) -> None:
+def test_tiny_and_flat_images_are_no_duplicates(size: tuple[int, int], index: FeatureIndex) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
     for picture in (noise, np.full((*size, 3), 128, np.uint8)):
-        assert all(one.score < ALIKE for one in likenesses(describe(picture), album).values())
-    flats = Album([describe(np.full((*size, 3), grey, np.uint8)) for grey in (0, 0, 255)])
-    assert list(repeated(flats)) == []
+        assert all(one.correlation < MATCH_THRESHOLD for one in find_matches(extract_features(picture), index).values())
+    flats = FeatureIndex([extract_features(np.full((*size, 3), grey, np.uint8)) for grey in (0, 0, 255)])
+    assert list(duplicates_within(flats)) == []
 
 
-def test_an_album_of_nothing_holds_no_copies(album: Album) -> None:
-    assert list(shared(album, Album([]))) == []
-    assert list(shared(Album([]), album)) == []
+def test_an_empty_index_contains_no_duplicates(index: FeatureIndex) -> None:
+    assert list(duplicates_between(index, FeatureIndex([]))) == []
+    assert list(duplicates_between(FeatureIndex([]), index)) == []

@@ -1,4 +1,4 @@
-"""Names pair off as upnet.data.Paired has it; what doesn't is told, and a likely name with it."""
+"""Pairing by name agrees with upnet.data.Paired; unpaired images are reported, with the name that is probably meant."""
 
 import time
 from collections.abc import Callable
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from upnet.audit import sizes
-from upnet.audit.pairs import look, pair
+from upnet.audit.pairs import pair_by_name, read_layout
 from upnet.data.sources.paired import Paired
 
 
@@ -23,8 +23,8 @@ def test_pairs_are_those_of_the_source(
         save(tmp_path / "HR" / f"{name}.png", noise(8, 8))
     for name in ("ax2", "b", "picx2"):
         save(tmp_path / "LR_bicubic" / "X2" / f"{name}.png", noise(4, 4))
-    layout = look(str(tmp_path))
-    paired = pair(layout.hr, layout.lr[2], 2)
+    layout = read_layout(str(tmp_path))
+    paired = pair_by_name(layout.hr, layout.lr[2], 2)
     assert paired.findings == []
     assert paired.files == Paired(str(tmp_path)).lr_files(2)
 
@@ -35,49 +35,50 @@ def test_marks_behind_names_tell_the_scale_in_a_flat_folder(
     save(tmp_path / "HR" / "a.png", noise(12, 12))
     for scale in (2, 3):
         save(tmp_path / "LR" / f"ax{scale}.png", noise(12 // scale, 12 // scale))
-    assert {scale: list(found) for scale, found in look(str(tmp_path)).lr.items()} == {2: ["ax2"], 3: ["ax3"]}
+    assert {scale: list(found) for scale, found in read_layout(str(tmp_path)).lr.items()} == {2: ["ax2"], 3: ["ax3"]}
 
 
 @pytest.mark.parametrize(("wrong", "right"), [("img-1x2", "img_001"), ("IMG_001", "img_001"), ("img_001x3", "img_001")])
 def test_a_wrong_name_is_told_with_the_right_one(wrong: str, right: str) -> None:
-    (finding,) = pair(_paths(right, "b"), _paths(wrong, "bx2"), 2).findings
-    assert "wrong name" in finding.what
-    assert f"{wrong} for {right}" in finding.what
+    (finding,) = pair_by_name(_paths(right, "b"), _paths(wrong, "bx2"), 2).findings
+    assert "wrong name" in finding.problem
+    assert f"{wrong} for {right}" in finding.problem
 
 
 def test_widows_and_orphans_are_counted_apart() -> None:
-    findings = pair(_paths("sea", "hill", "tree"), _paths("seax2", "unrelatedx2"), 2).findings
-    assert [finding.what for finding in findings] == [
-        "2 HR pictures have no LR picture: hill, tree.",
-        "1 LR picture has no HR picture: unrelatedx2.",
+    findings = pair_by_name(_paths("sea", "hill", "tree"), _paths("seax2", "unrelatedx2"), 2).findings
+    assert [finding.problem for finding in findings] == [
+        "2 HR images have no LR image: hill, tree.",
+        "1 LR image has no HR image: unrelatedx2.",
     ]
 
 
 def test_thousands_of_names_without_a_partner_take_seconds() -> None:
     start = time.process_time()
-    findings = pair(_paths(*(f"sea{n}" for n in range(3000))), _paths(*(f"hill{n}x2" for n in range(3000))), 2).findings
+    hr, lr = _paths(*(f"sea{n}" for n in range(3000))), _paths(*(f"hill{n}x2" for n in range(3000)))
+    findings = pair_by_name(hr, lr, 2).findings
     assert time.process_time() - start < 5
-    assert findings[-1].what.startswith("3000 LR pictures have no HR picture")
+    assert findings[-1].problem.startswith("3000 LR images have no HR image")
 
 
 def test_a_second_partner_is_told() -> None:
-    (finding,) = pair(_paths("a"), _paths("a", "ax2"), 2).findings
-    assert "second LR" in finding.what
+    (finding,) = pair_by_name(_paths("a"), _paths("a", "ax2"), 2).findings
+    assert "second LR" in finding.problem
 
 
 def test_sizes_that_are_not_a_scaleth_are_told_with_the_scale_that_they_look_like() -> None:
     hr = {"a": (12, 24), "b": (13, 12)}
-    assert sizes.check_pairs(hr, {"a": (6, 12), "b": (6, 6)}, 2) == []
-    (finding,) = sizes.check_pairs(hr, {"a": (4, 8), "b": (4, 4)}, 2)
-    assert finding.pictures == ["a", "b"]
-    assert "look like scale 3" in finding.what
-    (finding,) = sizes.check_pairs(hr, {"b": (7, 6)}, 2)
-    assert "b (HR 13×12, LR 7×6)" in finding.what
-    assert "look like" not in finding.what
+    assert sizes.check_pair_sizes(hr, {"a": (6, 12), "b": (6, 6)}, 2) == []
+    (finding,) = sizes.check_pair_sizes(hr, {"a": (4, 8), "b": (4, 4)}, 2)
+    assert finding.images == ["a", "b"]
+    assert "fit scale 3" in finding.problem
+    (finding,) = sizes.check_pair_sizes(hr, {"b": (7, 6)}, 2)
+    assert "b (HR 13×12, LR 7×6)" in finding.problem
+    assert "fit scale" not in finding.problem
 
 
 def test_pictures_that_hold_no_crop_are_told() -> None:
-    assert sizes.check_patch({"a": (64, 65)}, 2, 32) == []
-    (finding,) = sizes.check_patch({"a": (63, 200)}, 2, 32)
-    assert finding.pictures == ["a"]
-    assert "64×64" in finding.what
+    assert sizes.check_crop_size({"a": (64, 65)}, 2, 32) == []
+    (finding,) = sizes.check_crop_size({"a": (63, 200)}, 2, 32)
+    assert finding.images == ["a"]
+    assert "64×64" in finding.problem

@@ -1,28 +1,28 @@
-"""A box that was moved and stretched is found again."""
+"""Alignment of boxes: a shifted and stretched box is found again."""
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from upnet.audit.verification import Box, common, cut, extended, misfit, moved
+from upnet.audit.verification import Box, crop_and_resize, estimate_shift, shared_region, shift_box, transform_box
 
 
 def _near(a: Box, b: Box, tolerance: float) -> bool:
     return bool(np.allclose(a, b, atol=tolerance))
 
 
-def test_extending_a_part_to_itself_and_back_is_the_identity() -> None:
+def test_transforming_a_box_there_and_back_is_the_identity() -> None:
     part, onto, whole = (2.0, 3.0, 10.0, 9.0), (5.0, 1.0, 21.0, 25.0), (0.0, 0.0, 20.0, 30.0)
-    there = extended(part, onto, whole)
-    assert _near(extended(whole, there, part), onto, 1e-9)
-    assert _near(extended(onto, part, there), whole, 1e-9)
+    mapped = transform_box(whole, source=part, target=onto)
+    assert _near(transform_box(part, source=whole, target=mapped), onto, 1e-9)
+    assert _near(transform_box(mapped, source=onto, target=part), whole, 1e-9)
 
 
-def test_what_two_pictures_have_in_common_is_the_same_place_of_both() -> None:
-    both = common((-10.0, 20.0, 30.0, 100.0), (40, 20), (60, 50))
-    assert both is not None
-    assert both == ((5.0, 0.0, 20.0, 20.0), (0.0, 20.0, 30.0, 60.0))
-    assert common((60.0, 0.0, 80.0, 10.0), (40, 20), (60, 50)) is None
+def test_the_shared_region_of_two_images() -> None:
+    regions = shared_region((-10.0, 20.0, 30.0, 100.0), (40, 20), (60, 50))
+    assert regions is not None
+    assert regions == ((5.0, 0.0, 20.0, 20.0), (0.0, 20.0, 30.0, 60.0))
+    assert shared_region((60.0, 0.0, 80.0, 10.0), (40, 20), (60, 50)) is None
 
 
 @pytest.mark.parametrize("off", [(0.3, -0.2, 0.3, -0.2), (1.2, 0.8, 1.2, 0.8), (-0.5, 0.25, 0.5, -0.25)])
@@ -30,8 +30,8 @@ def test_a_moved_box_comes_back_within_a_fiftieth_of_a_pixel(off: Box, photograp
     picture = Image.fromarray(photographs["coffee"]).convert("L")
     true = (40.0, 40.0, 240.0, 200.0)
     size = (80, 100)
-    fixed = cut(picture, true, size)
+    fixed = crop_and_resize(picture, true, size)
     box: Box = (true[0] + 2 * off[0], true[1] + 2 * off[1], true[2] + 2 * off[2], true[3] + 2 * off[3])
     for _ in range(5):
-        box = moved(box, misfit(fixed, cut(picture, box, size), 1.0), size)
+        box = shift_box(box, estimate_shift(fixed, crop_and_resize(picture, box, size), 1.0), size)
     assert _near(box, true, 2 * 0.02)

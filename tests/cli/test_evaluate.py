@@ -167,7 +167,7 @@ def test_pictures_are_kept_where_asked(evaluate: Evaluate, tmp_path: Path) -> No
     [
         (["measures=niqe"], "measures=niqe is not known"),
         (["measures=lpips", "protocol=y-float"], "take protocol=rgb8"),
-        (["device=tpu"], "device=tpu can't be used here"),
+        (["device=tpu"], "device=tpu: the device cannot be used here"),
         (["protocol.channel=rgb", "protocol=y-float"], "y-float scores the Y plane only"),
     ],
 )

@@ -19,7 +19,6 @@ from support import code, forked, stores
 from upnet.data import Folder, Paired, Store, build_store
 from upnet.data.sources.files import FileEntry
 from upnet.imaging.reading import BrokenImageError
-from upnet.utils.lock import _try_lock, locked
 
 Noise = Callable[..., np.ndarray]
 
@@ -152,19 +151,3 @@ def test_a_source_that_is_refused_leaves_nothing_and_takes_nothing_away(hr_folde
     assert (tmp_path / "standing").is_dir()
     assert not list((tmp_path / "standing").iterdir())
     assert not (tmp_path / "new").exists()
-
-
-def test_a_lock_whose_file_was_removed_is_taken_anew(tmp_path: Path) -> None:
-    """Else two processes would hold a lock each: one on the file that is gone, one on the next of that name."""
-    path, waits = tmp_path / "a.lock", []
-    with path.open("a+b") as gone:
-        assert _try_lock(gone)
-
-        def replaced() -> None:
-            waits.append(1)
-            path.unlink()
-            gone.close()
-
-        with locked(path, replaced), path.open("a+b") as other:
-            assert waits == [1]
-            assert not _try_lock(other)

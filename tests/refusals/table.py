@@ -106,7 +106,7 @@ SETTINGS = [
     ("evaluate", "checkpoint=good.ckpt scale=4 export=x.safetensors", "scale=4 is not the scale of", "2 times"),
     ("evaluate", "baseline=bicubic measures=vmaf", "measures=vmaf", "lpips, dists"),
     ("evaluate", "baseline=bicubic measures=lpips protocol=y-float", "measures=lpips", "take protocol=rgb8"),
-    ("evaluate", "baseline=bicubic device=abacus", "device=abacus", "take auto or cpu"),
+    ("evaluate", "baseline=bicubic device=abacus", "device=abacus", "auto or cpu"),
     ("evaluate", "baseline=bicubic protocol=rgb9", "protocol=rgb9", "did you mean rgb8?"),
     ("evaluate", "baseline=bicubic mixed=2", "mixed: 2", "true or false"),
     ("evaluate", "checkpoint=[]", "checkpoint: []", "a list of at least 1"),

@@ -50,7 +50,7 @@ def test_a_run_searches_once_for_near_copies_within_the_time_of_the_setting(
     tiny, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seconds: list[float | None] = []
-    monkeypatch.setattr(runner, "warn_of_copies", lambda train, sets, limit: seconds.append(limit))
+    monkeypatch.setattr(runner, "warn_of_leakage", lambda train, sets, limit: seconds.append(limit))
     for run, value in (("a", "60"), ("b", "0"), ("c", "null")):
         train(tiny("steps=1", "validations=1", f"data.copy_check={value}", run=run))
     assert seconds == [60, 0, None]

@@ -1,10 +1,12 @@
-"""Who holds a lock, and until when."""
+"""Locks between processes: freed with their holder, also if it is killed or removes the file."""
 
 import os
 import signal
 import time
 from pathlib import Path
 
+import pytest
+from filelock import FileLock, Timeout
 from support import code, forked
 
 from upnet.utils.lock import locked
@@ -52,3 +54,36 @@ def test_a_process_that_dies_frees_its_lock(tmp_path: Path) -> None:
     assert code(forked(hold)) == 7
     with locked(tmp_path / "lock", on_wait=lambda: os._exit(1)):
         pass
+
+
+def test_a_lock_whose_file_was_removed_is_taken_on_the_new_file(tmp_path: Path) -> None:
+    """Otherwise two processes would hold a lock each, on the removed file and on the new one of that name."""
+    path, waits = tmp_path / "a.lock", []
+    holder = FileLock(path, fallback_to_soft=False)
+    holder.acquire()
+
+    def remove() -> None:
+        waits.append(1)
+        path.unlink()
+        holder.release()
+
+    with locked(path, remove):
+        assert waits == [1]
+        with pytest.raises(Timeout):
+            FileLock(path).acquire(timeout=0)
+
+
+def test_a_refused_wait_leaves_the_lock_with_its_holder(tmp_path: Path) -> None:
+    def refuse() -> None:
+        raise RuntimeError("busy")
+
+    with locked(tmp_path / "lock", refuse):
+        with pytest.raises(RuntimeError, match="busy"), locked(tmp_path / "lock", refuse):
+            pass
+        with pytest.raises(Timeout):
+            FileLock(tmp_path / "lock").acquire(timeout=0)
+
+
+def test_the_folder_of_a_lock_is_created(tmp_path: Path) -> None:
+    with locked(tmp_path / "new/deep/lock", lambda: None):
+        assert (tmp_path / "new/deep/lock").exists()

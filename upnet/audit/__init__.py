@@ -1,4 +1,1 @@
-"""The audit: what is wrong with a set of pictures, found before it costs a day.
-
-Letters: E is the picture that is looked for and T the one it is looked for in; h, w are the sides of a thumbnail.
-"""
+"""Audit of a data set: pairs, sizes, degradation, sub-pixel shift, duplicates and train–test leakage."""

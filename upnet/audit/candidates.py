@@ -1,7 +1,8 @@
-"""Which pictures may be copies of which, and where one lies in the other: quick, and with more hits than there are.
+"""Candidate matches between images: fast, with false positives that `upnet.audit.verification` rejects.
 
-Patches that look alike vote for the place of E in T; what many agree on is a candidate. Whole pictures that look alike
-are candidates as well, for those with too little structure for points, and for those squeezed along one axis.
+Similar patches vote for the position of the query image inside a target image (a Hough transform over position and
+scale); a position with enough votes is a candidate. Images whose global descriptors are similar are candidates as well:
+this finds images with few keypoints, and images that are scaled along one axis only.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,165 +11,179 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from upnet.audit.features import SIDE, WHOLE, Features
-from upnet.audit.image_ops import turned_points, turned_square
+from upnet.audit.features import GLOBAL_SIDE, PATCH_SIDE, Features
+from upnet.audit.image_ops import reorient_points, reorient_tensor
 
 Box = tuple[float, float, float, float]
 """Left, top, right, bottom."""
 
-_ALIKE = 0.88
-_LEAST_VOTES = 3
-_MOST = 8
-_WHOLES = 3
-_WHOLES_ALIKE = 0.5
-_CHUNK = 2048
-_OCTAVES, _PART, _HALF = 0.5, 0.3, 128
+_MIN_PATCH_SIMILARITY = 0.88
+_MIN_VOTES = 3
+_MAX_CANDIDATES = 8
+_MAX_GLOBAL_CANDIDATES = 3
+_MIN_GLOBAL_SIMILARITY = 0.5
+_KEYPOINTS_PER_CHUNK = 2048
+# Size of a cell of the accumulator: scale in octaves, position as a fraction of the query's shorter side. Cell indices
+# are clamped to -_HALF_CELLS … _HALF_CELLS - 1.
+_CELL_OCTAVES, _CELL_POSITION, _HALF_CELLS = 0.5, 0.3, 128
 
 
 class Candidate(NamedTuple):
-    """E, turned, may fill this box of T; the box is in parts of T's sides and may reach beyond T.
+    """A hypothesis: the query image, reoriented, covers a box of a target image.
 
-    number: of T in its album; turn: see plane.TURNS; votes: how many patches agree, 0 for a whole picture.
+    index:       of the target image in its FeatureIndex.
+    orientation: of the query image, see `image_ops.ORIENTATIONS`.
+    box:         as fractions of the target's width and height; it may extend beyond the target.
+    votes:       number of keypoints that agree; 0 for a match of global descriptors.
     """
 
-    number: int
-    turn: int
+    index: int
+    orientation: int
     box: Box
     votes: int
 
 
-Parts = tuple[Tensor, Tensor, Tensor, Tensor]
-"""Patches by their even and odd frequencies along y and x: even even, even odd, odd even, odd odd; (K, 16) each."""
+FrequencyParts = tuple[Tensor, Tensor, Tensor, Tensor]
+"""Descriptors split by even and odd frequencies along y and x: even-even, even-odd, odd-even, odd-odd; (K, 16) each."""
 
 
-def _parts(patches: Tensor) -> Parts:
-    squares = patches.reshape(-1, SIDE, SIDE)
-    ee, eo, oe, oo = (squares[:, y::2, x::2].flatten(1).contiguous() for y in (0, 1) for x in (0, 1))
+def split_frequencies(descriptors: Tensor) -> FrequencyParts:
+    """Split (K, PATCH_SIDE²) descriptors into their even and odd frequencies."""
+    patches = descriptors.reshape(-1, PATCH_SIDE, PATCH_SIDE)
+    ee, eo, oe, oo = (patches[:, y::2, x::2].flatten(1).contiguous() for y in (0, 1) for x in (0, 1))
     return ee, eo, oe, oo
 
 
-def _turned_products(patches: Tensor, theirs: Parts) -> Iterator[tuple[int, Tensor]]:
-    """Each turn, and the products of all patches, so turned, with all of theirs: (K, M).
+def oriented_products(descriptors: Tensor, targets: FrequencyParts) -> Iterator[tuple[int, Tensor]]:
+    """For each of the eight orientations of K descriptors: the orientation and the (K, M) products with M targets.
 
-    A flip changes the signs of the odd frequencies along its axis, so the products of even and odd parts serve all.
+    A flip changes the sign of the odd frequencies along its axis. Four products of even and odd parts therefore give
+    the products of all four flips.
     """
-    swapped = patches.reshape(-1, SIDE, SIDE).transpose(1, 2).flatten(1)
-    for swap, ours in ((0, patches), (4, swapped)):
-        even, across, along, neither = (a @ b.T for a, b in zip(_parts(ours), theirs, strict=True))
-        same, other = even + neither, even.sub_(neither)
-        odd, odder = across + along, across.sub_(along)
-        yield swap, same + odd
-        yield swap + 3, same.sub_(odd)
-        yield swap + 1, other - odder
-        yield swap + 2, other.add_(odder)
+    transposed = descriptors.reshape(-1, PATCH_SIDE, PATCH_SIDE).transpose(1, 2).flatten(1)
+    for transpose, oriented in ((0, descriptors), (4, transposed)):
+        even_even, even_odd, odd_even, odd_odd = (
+            a @ b.T for a, b in zip(split_frequencies(oriented), targets, strict=True)
+        )
+        same_sign, opposite_sign = even_even + odd_odd, even_even.sub_(odd_odd)
+        mixed_sum, mixed_difference = even_odd + odd_even, even_odd.sub_(odd_even)
+        yield transpose, same_sign + mixed_sum
+        yield transpose + 3, same_sign.sub_(mixed_sum)
+        yield transpose + 1, opposite_sign - mixed_difference
+        yield transpose + 2, opposite_sign.add_(mixed_difference)
 
 
-class Album:
-    """The features of many pictures, side by side."""
+class FeatureIndex:
+    """The features of many images, concatenated for fast search."""
 
-    def __init__(self, pictures: Sequence[Features]) -> None:
-        self.pictures = list(pictures)
-        counts = [len(picture.points) for picture in self.pictures]
+    def __init__(self, features: Sequence[Features]) -> None:
+        self.features = list(features)
+        counts = [len(image.keypoints) for image in self.features]
         self.owner = torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts, dtype=torch.int64))
-        self.points = torch.cat([torch.zeros(0, 3), *[picture.points for picture in self.pictures]])
-        patches = torch.cat([torch.zeros(0, SIDE * SIDE), *[picture.patches for picture in self.pictures]])
-        self.parts = _parts(patches)
-        self.wholes = torch.stack([picture.whole for picture in self.pictures]) if counts else torch.zeros(0, WHOLE**2)
-        self.sizes = torch.tensor([picture.size for picture in self.pictures], dtype=torch.float32).reshape(-1, 2)
+        self.keypoints = torch.cat([torch.zeros(0, 3), *[image.keypoints for image in self.features]])
+        descriptors = torch.cat([torch.zeros(0, PATCH_SIDE**2), *[image.descriptors for image in self.features]])
+        self.parts = split_frequencies(descriptors)
+        self.global_descriptors = torch.cat(
+            [torch.zeros(0, GLOBAL_SIDE**2), *[image.global_descriptor[None] for image in self.features]]
+        )
 
     def __len__(self) -> int:
-        return len(self.pictures)
+        return len(self.features)
 
-    def candidates(self, picture: Features, start: int = 0) -> list[Candidate]:
-        """The likeliest places of a picture among those from number `start` on, the likeliest first."""
-        return [*self._by_patches(picture, start), *self._by_wholes(picture, start)]
+    def candidates(self, query: Features, start: int = 0) -> list[Candidate]:
+        """Candidate matches of a query image with the images from index `start` on, most likely first."""
+        return [*self._match_patches(query, start), *self._match_globally(query, start)]
 
-    def _by_wholes(self, picture: Features, start: int) -> list[Candidate]:
-        square = picture.whole.reshape(WHOLE, WHOLE)
-        turns = torch.stack([turned_square(square, turn).reshape(-1) for turn in range(8)])
-        alike = (turns @ self.wholes[start:].T).reshape(-1)
-        likeness, order = alike.topk(min(_WHOLES, len(alike)))
+    def _match_globally(self, query: Features, start: int) -> list[Candidate]:
+        square = query.global_descriptor.reshape(GLOBAL_SIDE, GLOBAL_SIDE)
+        oriented = torch.stack([reorient_tensor(square, orientation).reshape(-1) for orientation in range(8)])
+        similarity = (oriented @ self.global_descriptors[start:].T).reshape(-1)
+        highest, position = similarity.topk(min(_MAX_GLOBAL_CANDIDATES, len(similarity)))
         count = len(self) - start
         return [
-            Candidate(start + place % count, place // count, (0.0, 0.0, 1.0, 1.0), 0)
-            for value, place in zip(likeness.tolist(), order.tolist(), strict=True)
-            if value > _WHOLES_ALIKE
+            Candidate(start + index % count, index // count, (0.0, 0.0, 1.0, 1.0), 0)
+            for value, index in zip(highest.tolist(), position.tolist(), strict=True)
+            if value > _MIN_GLOBAL_SIMILARITY
         ]
 
-    def _by_patches(self, picture: Features, start: int) -> list[Candidate]:
+    def _match_patches(self, query: Features, start: int) -> list[Candidate]:
         first = int(torch.searchsorted(self.owner, start))
-        points, turns, columns = [], [], []
-        for begin in range(first, len(self.points), _CHUNK):
-            ee, eo, oe, oo = (part[begin : begin + _CHUNK] for part in self.parts)
-            for turn, alike in _turned_products(picture.patches, (ee, eo, oe, oo)):
-                point, column = (alike > _ALIKE).nonzero(as_tuple=True)
+        points, orientations, targets = [], [], []
+        for begin in range(first, len(self.keypoints), _KEYPOINTS_PER_CHUNK):
+            ee, eo, oe, oo = (part[begin : begin + _KEYPOINTS_PER_CHUNK] for part in self.parts)
+            for orientation, similarity in oriented_products(query.descriptors, (ee, eo, oe, oo)):
+                point, target = (similarity > _MIN_PATCH_SIMILARITY).nonzero(as_tuple=True)
                 points.append(point)
-                turns.append(torch.full_like(point, turn))
-                columns.append(column + begin)
+                orientations.append(torch.full_like(point, orientation))
+                targets.append(target + begin)
         if not any(len(point) for point in points):
             return []
-        return self._vote(picture, torch.cat(points), torch.cat(turns), torch.cat(columns))
+        return self._vote(query, torch.cat(points), torch.cat(orientations), torch.cat(targets))
 
-    def _vote(self, picture: Features, point: Tensor, turn: Tensor, columns: Tensor) -> list[Candidate]:
-        """Matches between the picture's points, turned, and the album's (columns) -> what they agree on."""
-        # A patch that is everywhere tells little.
-        rarity = torch.bincount(point, minlength=len(picture.points)).clamp_min(1).rsqrt()
-        group = self.owner[columns] * 8 + turn
-        often = torch.bincount(group)[group] >= _LEAST_VOTES
-        point, turn, columns, group = point[often], turn[often], columns[often], group[often]
-        centre, ratio = self._places(picture, turn, point, columns)
-        # A cell is half an octave of size and a part of E's side wide, and a match votes for the two nearest along each
-        # axis, so that no border between cells can part those that agree.
-        octave, side = torch.log2(ratio), _PART * ratio * min(picture.size)
-        exact = torch.stack((octave / _OCTAVES, centre[:, 0] / side, centre[:, 1] / side), dim=1)
-        low = torch.floor(exact - 0.5).to(torch.int64).clamp(-_HALF, _HALF - 2) + _HALF
+    def _vote(self, query: Features, point: Tensor, orientation: Tensor, target: Tensor) -> list[Candidate]:
+        """Accumulate matches of keypoints and return the cells with the most votes.
+
+        point, orientation, target: (M,) int64: query keypoint, its orientation, and keypoint of this index.
+        """
+        # A keypoint that matches many targets carries little information.
+        weight = torch.bincount(point, minlength=len(query.keypoints)).clamp_min(1).rsqrt()
+        group = self.owner[target] * 8 + orientation
+        frequent = torch.bincount(group)[group] >= _MIN_VOTES
+        point, orientation, target, group = point[frequent], orientation[frequent], target[frequent], group[frequent]
+        centre, scale = self._positions(query, orientation, point, target)
+        # A match votes for the two nearest cells along each axis: a cell's edge cannot separate matches that agree.
+        octave, side = torch.log2(scale), _CELL_POSITION * scale * min(query.size)
+        exact = torch.stack((octave / _CELL_OCTAVES, centre[:, 0] / side, centre[:, 1] / side), dim=1)
+        lower = torch.floor(exact - 0.5).to(torch.int64).clamp(-_HALF_CELLS, _HALF_CELLS - 2) + _HALF_CELLS
         keys = []
         for corner in range(8):
-            cell = low + torch.tensor([corner & 1, corner >> 1 & 1, corner >> 2 & 1])
-            keys.append(((group * 2 * _HALF + cell[:, 0]) * 2 * _HALF + cell[:, 1]) * 2 * _HALF + cell[:, 2])
-        return self._agreed(picture, torch.cat(keys), point.repeat(8), rarity, centre.repeat(8, 1), ratio.repeat(8))
+            cell = lower + torch.tensor([corner & 1, corner >> 1 & 1, corner >> 2 & 1])
+            keys.append(
+                ((group * 2 * _HALF_CELLS + cell[:, 0]) * 2 * _HALF_CELLS + cell[:, 1]) * 2 * _HALF_CELLS + cell[:, 2]
+            )
+        return self._best_cells(query, torch.cat(keys), point.repeat(8), weight, centre.repeat(8, 1), scale.repeat(8))
 
-    def _places(self, picture: Features, turn: Tensor, point: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
-        """Per match: where the picture's centre would lie in T, (M, 2), and T's pixels per pixel of it, (M,)."""
-        x, y = picture.points[:, 0], picture.points[:, 1]
+    def _positions(self, query: Features, orientation: Tensor, point: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """Per match: position of the query's centre in the target, (M, 2), and target pixels per query pixel, (M,)."""
+        x, y = query.keypoints[:, 0], query.keypoints[:, 1]
         offsets = []
-        for way in range(8):
-            px, py, (height, width) = turned_points(x, y, picture.size, way)
-            offsets.append(torch.stack((width / 2 - px, height / 2 - py), dim=1))
-        ratio = self.points[columns, 2] / picture.points[point, 2]
-        return self.points[columns, :2] + ratio[:, None] * torch.stack(offsets)[turn, point], ratio
+        for index in range(8):
+            oriented_x, oriented_y, (height, width) = reorient_points(x, y, query.size, index)
+            offsets.append(torch.stack((width / 2 - oriented_x, height / 2 - oriented_y), dim=1))
+        scale = self.keypoints[target, 2] / query.keypoints[point, 2]
+        return self.keypoints[target, :2] + scale[:, None] * torch.stack(offsets)[orientation, point], scale
 
-    def _agreed(
-        self, picture: Features, keys: Tensor, point: Tensor, rarity: Tensor, centre: Tensor, ratio: Tensor
+    def _best_cells(
+        self, query: Features, keys: Tensor, point: Tensor, weight: Tensor, centre: Tensor, scale: Tensor
     ) -> list[Candidate]:
-        """The cells with the most, and the rarest, different points of the picture, one for each T and turn."""
+        """The cells with the highest weighted number of distinct keypoints, at most one per target and orientation."""
         cells, inverse = torch.unique(keys, return_inverse=True)
-        pairs = torch.unique(inverse * len(picture.points) + point)
-        cell_of, point_of = pairs // len(picture.points), pairs % len(picture.points)
+        cell_and_point = torch.unique(inverse * len(query.keypoints) + point)
+        cell_of, point_of = cell_and_point // len(query.keypoints), cell_and_point % len(query.keypoints)
         votes = torch.bincount(cell_of, minlength=len(cells))
-        weight = torch.bincount(cell_of, rarity[point_of], minlength=len(cells))
-        weight[votes < _LEAST_VOTES] = 0
-        found: list[Candidate] = []
+        total = torch.bincount(cell_of, weight[point_of], minlength=len(cells))
+        total[votes < _MIN_VOTES] = 0
+        candidates: list[Candidate] = []
         seen: set[int] = set()
-        for cell in weight.argsort(descending=True, stable=True).tolist():
-            group = int(cells[cell]) // (2 * _HALF) ** 3
-            if votes[cell] < _LEAST_VOTES or len(found) == _MOST:
+        for cell in total.argsort(descending=True, stable=True).tolist():
+            group = int(cells[cell]) // (2 * _HALF_CELLS) ** 3
+            if votes[cell] < _MIN_VOTES or len(candidates) == _MAX_CANDIDATES:
                 break
             if group in seen:
                 continue
             seen.add(group)
             members = inverse == cell
-            box = self._box(picture, group // 8, group % 8, centre[members], ratio[members])
-            found.append(Candidate(group // 8, group % 8, box, int(votes[cell])))
-        return found
+            box = self._median_box(query, group // 8, group % 8, centre[members], scale[members])
+            candidates.append(Candidate(group // 8, group % 8, box, int(votes[cell])))
+        return candidates
 
-    def _box(self, picture: Features, owner: int, turn: int, centre: Tensor, ratio: Tensor) -> Box:
-        """Where the picture lies in T by the median of the matches, in parts of T's sides."""
-        height, width = picture.size[::-1] if turn & 4 else picture.size
-        scale = float(torch.exp(torch.log(ratio).median()))
+    def _median_box(self, query: Features, owner: int, orientation: int, centre: Tensor, scale: Tensor) -> Box:
+        """The box of the query in the target by the median of the matches, as fractions of the target's sides."""
+        height, width = query.size[::-1] if orientation & 4 else query.size
+        factor = float(torch.exp(torch.log(scale).median()))
         x, y = (float(value) for value in centre.median(dim=0).values)
-        rows, columns = self.pictures[owner].size
-        half_width, half_height = scale * width / 2, scale * height / 2
+        rows, columns = self.features[owner].size
+        half_width, half_height = factor * width / 2, factor * height / 2
         return (
             (x - half_width) / columns,
             (y - half_height) / rows,

@@ -1,10 +1,10 @@
-"""What is remembered of a picture to find its copies: patches around corners and blobs of all sizes, and a small whole.
+"""Features of an image for near-duplicate search: keypoints with descriptors, and one descriptor of the full image.
 
-Points are the maxima, over place and size, of the determinant of the Hessian (Lindeberg, "Feature detection with
-automatic scale selection", 1998, https://doi.org/10.1023/A:1008045108935), their descriptors small patches that are
-freed of brightness and contrast (Brown, Szeliski and Winder, "Multi-image matching using multi-scale oriented patches",
-2005, https://doi.org/10.1109/CVPR.2005.235). Pictures are copied mirrored and by quarter turns, not at odd angles, so a
-patch is kept upright, and its eight symmetries are compared.
+Keypoints are the maxima over position and scale of the determinant of the Hessian (Lindeberg, "Feature detection with
+automatic scale selection", 1998, https://doi.org/10.1023/A:1008045108935). Their descriptors are small patches with
+normalised brightness and contrast (Brown, Szeliski and Winder, "Multi-image matching using multi-scale oriented
+patches", 2005, https://doi.org/10.1109/CVPR.2005.235). Copies of an image are mirrored or rotated by multiples of 90°,
+not by arbitrary angles, so patches stay upright and all eight orientations are compared.
 """
 
 import math
@@ -16,104 +16,114 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from upnet.audit.image_ops import Size, as_plane, blurred, grey_image, structure
+from upnet.audit.image_ops import Size, gaussian_blur, normalise_contrast, to_grey, to_tensor
 
 VERSION = 2
-"""Counted up whenever the features of a picture change; part of the name of every file that keeps them."""
+"""Version of the features: part of the name of every file that stores them. Increase it when features change."""
 
-SIDE = 8
+PATCH_SIDE = 8
 """Samples along a side of a patch."""
-WHOLE = 16
-"""Side of the small whole picture."""
+GLOBAL_SIDE = 16
+"""Side of the reduced image that is the global descriptor."""
 
-_AREA = 52_000
-_LARGEST_ENLARGEMENT = 2.0
-_SIGMA = 1.6
+_THUMBNAIL_PIXELS = 52_000
+_MAX_ENLARGEMENT = 2.0
+_BASE_SIGMA = 1.6
 _LEVELS = 5
-_SPACING = 1.5
-_SMALLEST_OCTAVE = 24
-_QUOTAS = (64, 44, 24, 12, 6)
-_FAINTEST = 1.0
-_HIGHEST = 6.0
+_SAMPLE_SPACING = 1.5
+_MIN_OCTAVE_SIDE = 24
+_KEYPOINTS_PER_OCTAVE = (64, 44, 24, 12, 6)
+_MIN_RESPONSE = 1.0
+_MAX_FREQUENCY = 6.0
 
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """Of one picture, in the pixels of its thumbnail.
+    """Features of one image, in pixel coordinates of its thumbnail.
 
-    thumb:   (h, w) uint8, grey, of about 52 000 pixels.
-    points:  (K, 3) float32: x, y and sigma, with the thumbnail's corner at 0, 0.
-    patches: (K, SIDE * SIDE) float32 of length 1: cosine transforms, the frequencies along y first, without the mean.
-    whole:   (WHOLE * WHOLE) float32 of length 1, or all 0 for a picture without structure.
+    thumbnail:         (h, w) uint8, greyscale, about 52 000 pixels.
+    keypoints:         (K, 3) float32: x, y and sigma; the thumbnail's top left corner is (0, 0).
+    descriptors:       (K, PATCH_SIDE²) float32, unit length: whitened cosine transforms, vertical frequencies first,
+                       without the mean.
+    global_descriptor: (GLOBAL_SIDE²,) float32 of unit length, or zeros for an image without structure.
     """
 
-    thumb: np.ndarray
-    points: Tensor
-    patches: Tensor
-    whole: Tensor
+    thumbnail: np.ndarray
+    keypoints: Tensor
+    descriptors: Tensor
+    global_descriptor: Tensor
 
     @property
     def size(self) -> Size:
         """(h, w) of the thumbnail."""
-        return self.thumb.shape[0], self.thumb.shape[1]
+        return self.thumbnail.shape[0], self.thumbnail.shape[1]
 
 
-def describe(rgb: np.ndarray) -> Features:
-    """The features of a picture (H, W, 3) uint8, in about 20 ms."""
+def extract_features(rgb: np.ndarray) -> Features:
+    """Extract the features of an image, (H, W, 3) uint8.
+
+    >>> features = extract_features(np.random.default_rng(0).integers(0, 256, (64, 96, 3), np.uint8))
+    >>> features.size, features.descriptors.shape[1]
+    ((128, 192), 64)
+    """
     image = _thumbnail(rgb)
-    plane = as_plane(image)
-    small = structure(as_plane(image.resize((WHOLE + 8, WHOLE + 8), Image.Resampling.BOX)), sigma=4.0)[4:-4, 4:-4]
-    points, patches = [torch.zeros(0, 3)], [torch.zeros(0, SIDE * SIDE)]
-    base = blurred(plane, math.sqrt(_SIGMA**2 - 0.5**2)) if min(plane.shape) >= _SMALLEST_OCTAVE else plane
-    for octave, quota in enumerate(_QUOTAS):
-        if min(base.shape) < _SMALLEST_OCTAVE:
+    grey = to_tensor(image)
+    reduced = image.resize((GLOBAL_SIDE + 8, GLOBAL_SIDE + 8), Image.Resampling.BOX)
+    reduced = normalise_contrast(to_tensor(reduced), sigma=4.0)[4:-4, 4:-4]
+    keypoints, descriptors = [torch.zeros(0, 3)], [torch.zeros(0, PATCH_SIDE**2)]
+    is_large = min(grey.shape) >= _MIN_OCTAVE_SIDE
+    base = gaussian_blur(grey, math.sqrt(_BASE_SIGMA**2 - 0.5**2)) if is_large else grey
+    for octave, count in enumerate(_KEYPOINTS_PER_OCTAVE):
+        if min(base.shape) < _MIN_OCTAVE_SIDE:
             break
-        levels = _levels(base)
-        found = _strongest(levels, quota)
-        patches.append(_patches(levels, found))
-        # Every other pixel is kept, the first one included: pixel centres stay where they were.
-        points.append(torch.cat(((found[:, :2] - 0.5) * 2**octave + 0.5, found[:, 2:] * 2**octave), dim=1))
+        levels = _scale_space(base)
+        points = _detect(levels, count)
+        descriptors.append(_describe(levels, points))
+        # Subsampling keeps the first pixel: pixel centres stay where they were.
+        keypoints.append(torch.cat(((points[:, :2] - 0.5) * 2**octave + 0.5, points[:, 2:] * 2**octave), dim=1))
         base = levels[3, ::2, ::2]
-    return Features(np.array(image), torch.cat(points), torch.cat(patches), _unit(small.reshape(1, -1))[0])
+    return Features(
+        np.array(image), torch.cat(keypoints), torch.cat(descriptors), _standardise(reduced.reshape(1, -1))[0]
+    )
 
 
 def _thumbnail(rgb: np.ndarray) -> Image.Image:
-    """Grey, of one area whatever the picture's; small pictures are enlarged, though not by much."""
+    """Greyscale image of constant area; small images are enlarged by at most _MAX_ENLARGEMENT."""
     height, width = rgb.shape[:2]
-    factor = min(math.sqrt(_AREA / (height * width)), _LARGEST_ENLARGEMENT)
+    factor = min(math.sqrt(_THUMBNAIL_PIXELS / (height * width)), _MAX_ENLARGEMENT)
     size = max(1, round(width * factor)), max(1, round(height * factor))
-    return grey_image(rgb, 2 * max(size)).resize(size, Image.Resampling.BICUBIC)
+    return to_grey(rgb, 2 * max(size)).resize(size, Image.Resampling.BICUBIC)
 
 
-def _levels(base: Tensor) -> Tensor:
-    """(5, h, w): blurred to sigma 1.6 times 2^(0, 1/3, 2/3, 1, 4/3) of the octave's pixels."""
+def _scale_space(base: Tensor) -> Tensor:
+    """(h, w) of blur _BASE_SIGMA -> (5, h, w) with blurs 1.6 · 2^(0, 1/3, 2/3, 1, 4/3) in pixels of the octave."""
     levels = [base]
     for step in range(1, _LEVELS):
-        before, after = (_SIGMA * 2 ** (s / 3) for s in (step - 1, step))
-        levels.append(blurred(levels[-1], math.sqrt(after**2 - before**2)))
+        previous, target = (_BASE_SIGMA * 2 ** (index / 3) for index in (step - 1, step))
+        levels.append(gaussian_blur(levels[-1], math.sqrt(target**2 - previous**2)))
     return torch.stack(levels)
 
 
-def _strongest(levels: Tensor, quota: int) -> Tensor:
-    """(K, 3): x, y, sigma of the strongest maxima whose patch lies inside, K <= quota."""
-    sigmas = _SIGMA * 2 ** (torch.arange(_LEVELS) / 3)
-    response = F.pad(_determinant(levels).mul_(sigmas.view(-1, 1, 1) ** 4), (1, 1, 1, 1))
-    peak = (_highest_around(response) == response) & (response > _FAINTEST)
-    peak[0] = peak[-1] = False
-    level, y, x = peak.nonzero(as_tuple=True)
+def _detect(levels: Tensor, count: int) -> Tensor:
+    """(K, 3): x, y, sigma of the strongest maxima whose patch is inside the image, K <= count."""
+    sigmas = _BASE_SIGMA * 2 ** (torch.arange(_LEVELS) / 3)
+    response = F.pad(_hessian_determinant(levels).mul_(sigmas.view(-1, 1, 1) ** 4), (1, 1, 1, 1))
+    is_peak = (_max_filter(response) == response) & (response > _MIN_RESPONSE)
+    is_peak[0] = is_peak[-1] = False
+    level, y, x = is_peak.nonzero(as_tuple=True)
     height, width = levels.shape[1:]
-    margin = _SPACING * (SIDE - 1) / 2 * sigmas[level]
-    inside = (torch.minimum(x, width - 1 - x) >= margin) & (torch.minimum(y, height - 1 - y) >= margin)
-    level, y, x = level[inside], y[inside], x[inside]
-    best = response[level, y, x].argsort(descending=True, stable=True)[:quota]
-    level, y, x = level[best], y[best], x[best]
-    offsets = [_summit(response, level, y, x, axis) for axis in range(3)]
-    sigma = _SIGMA * 2 ** ((level + offsets[0]) / 3)
+    margin = _SAMPLE_SPACING * (PATCH_SIDE - 1) / 2 * sigmas[level]
+    fits = (torch.minimum(x, width - 1 - x) >= margin) & (torch.minimum(y, height - 1 - y) >= margin)
+    level, y, x = level[fits], y[fits], x[fits]
+    strongest = response[level, y, x].argsort(descending=True, stable=True)[:count]
+    level, y, x = level[strongest], y[strongest], x[strongest]
+    offsets = [_subsample_offset(response, level, y, x, axis) for axis in range(3)]
+    sigma = _BASE_SIGMA * 2 ** ((level + offsets[0]) / 3)
     return torch.stack((x + offsets[2] + 0.5, y + offsets[1] + 0.5, sigma), dim=1)
 
 
-def _determinant(levels: Tensor) -> Tensor:
-    """(5, h - 2, w - 2): of the Hessian. In place, because fresh memory takes longer than the sums do."""
+def _hessian_determinant(levels: Tensor) -> Tensor:
+    """(5, h, w) -> (5, h - 2, w - 2). In place: new memory costs more time than the arithmetic."""
     twice = levels[:, 1:-1, 1:-1] * 2
     xx = (levels[:, 1:-1, 2:] + levels[:, 1:-1, :-2]).sub_(twice)
     yy = twice.neg_().add_(levels[:, 2:, 1:-1]).add_(levels[:, :-2, 1:-1])
@@ -121,61 +131,60 @@ def _determinant(levels: Tensor) -> Tensor:
     return xx.mul_(yy).sub_(xy.square_())
 
 
-def _highest_around(response: Tensor) -> Tensor:
-    """The maximum over each value and its 26 neighbours, axis by axis; max_pool3d takes forty times as long."""
+def _max_filter(response: Tensor) -> Tensor:
+    """The maximum over each value and its 26 neighbours, one axis at a time (faster than max_pool3d)."""
     for axis in range(3):
         length = response.shape[axis] - 1
         front, back = response.narrow(axis, 0, length), response.narrow(axis, 1, length)
         response = response.clone()
-        for part, other in ((response.narrow(axis, 0, length), back), (response.narrow(axis, 1, length), front)):
-            torch.maximum(part, other, out=part)
+        for part, neighbour in ((response.narrow(axis, 0, length), back), (response.narrow(axis, 1, length), front)):
+            torch.maximum(part, neighbour, out=part)
     return response
 
 
-def _summit(response: Tensor, level: Tensor, y: Tensor, x: Tensor, axis: int) -> Tensor:
-    """How far from the sample the parabola through it and its two neighbours along an axis peaks, within ±1/2."""
-    step = [int(axis == a) for a in range(3)]
+def _subsample_offset(response: Tensor, level: Tensor, y: Tensor, x: Tensor, axis: int) -> Tensor:
+    """Offset, -1/2 to 1/2, of the peak of the parabola through a sample and its two neighbours along an axis."""
+    step = [int(axis == index) for index in range(3)]
     before = response[level - step[0], y - step[1], x - step[2]]
     after = response[level + step[0], y + step[1], x + step[2]]
     curvature = (before + after - 2 * response[level, y, x]).clamp_max(-1e-6)
     return ((before - after) / (2 * curvature)).clamp(-0.5, 0.5)
 
 
-def _patches(levels: Tensor, points: Tensor) -> Tensor:
-    """(K, SIDE * SIDE): transforms of grids of samples 1.5 sigma apart around each point, at the blur of its sigma."""
+def _describe(levels: Tensor, points: Tensor) -> Tensor:
+    """(K, PATCH_SIDE²) descriptors of keypoints: grids of samples 1.5 sigma apart, at the blur of the keypoint."""
     count, height, width = levels.shape
-    grid = (torch.arange(SIDE) - (SIDE - 1) / 2) * _SPACING
+    grid = (torch.arange(PATCH_SIDE) - (PATCH_SIDE - 1) / 2) * _SAMPLE_SPACING
     x = points[:, 0, None, None] + grid[None, None, :] * points[:, 2, None, None]
     y = points[:, 1, None, None] + grid[None, :, None] * points[:, 2, None, None]
-    level = 3 * torch.log2(points[:, 2] / _SIGMA)[:, None, None]
-    # grid_sample counts -1 to 1 from edge to edge; levels, unlike x and y, are counted from the first one's centre.
-    edges = (2 * x / width - 1, 2 * y / height - 1, (2 * level + 1) / count - 1)
-    x, y, level = torch.broadcast_tensors(*edges)
-    where = torch.stack((x, y, level), dim=-1)[None]
-    sampled = F.grid_sample(levels[None, None], where, padding_mode="border", align_corners=False)
-    return _normal(_levelled(sampled.reshape(-1, SIDE, SIDE)).reshape(-1, SIDE * SIDE))
+    level = 3 * torch.log2(points[:, 2] / _BASE_SIGMA)[:, None, None]
+    # grid_sample expects -1 to 1 from edge to edge. Level 0 is at the centre of the first sample, unlike x and y.
+    x, y, level = torch.broadcast_tensors(2 * x / width - 1, 2 * y / height - 1, (2 * level + 1) / count - 1)
+    positions = torch.stack((x, y, level), dim=-1)[None]
+    samples = F.grid_sample(levels[None, None], positions, padding_mode="border", align_corners=False)
+    return _normalise(_whiten(samples.reshape(-1, PATCH_SIDE, PATCH_SIDE)).reshape(-1, PATCH_SIDE**2))
 
 
-def _levelled(squares: Tensor) -> Tensor:
-    """(K, SIDE, SIDE) samples -> their cosine transform, each frequency divided by its strength in photographs, 1/f.
+def _whiten(patches: Tensor) -> Tensor:
+    """(K, PATCH_SIDE, PATCH_SIDE) samples -> cosine transforms, each coefficient divided by its mean amplitude, 1/f.
 
-    What is common to all photographs then counts as little as it tells: of unrelated patches 60 times fewer correlate
-    by more than 0.8 than without, and as many related ones. The highest frequencies, where JPEG errs, are left out.
+    Without whitening, unrelated patches correlate because all photographs have a 1/f spectrum. The highest frequencies
+    are set to zero because JPEG compression changes them.
     """
-    k = torch.arange(SIDE, dtype=torch.float32)
-    cosines = torch.cos(math.pi * (k + 0.5) * k[:, None] / SIDE) * math.sqrt(2 / SIDE)
+    k = torch.arange(PATCH_SIDE, dtype=torch.float32)
+    cosines = torch.cos(math.pi * (k + 0.5) * k[:, None] / PATCH_SIDE) * math.sqrt(2 / PATCH_SIDE)
     cosines[0] /= math.sqrt(2)
     frequency = torch.hypot(k, k[:, None])
-    weights = torch.where(frequency < _HIGHEST, frequency, torch.zeros(()))
-    return weights * (cosines @ squares @ cosines.T)
+    weights = torch.where(frequency < _MAX_FREQUENCY, frequency, torch.zeros(()))
+    return weights * (cosines @ patches @ cosines.T)
 
 
-def _unit(rows: Tensor) -> Tensor:
-    """Rows of mean 0 and length 1; flat ones become 0."""
-    return _normal(rows - rows.mean(dim=1, keepdim=True))
+def _standardise(rows: Tensor) -> Tensor:
+    """Rows of zero mean and unit length; constant rows become zero."""
+    return _normalise(rows - rows.mean(dim=1, keepdim=True))
 
 
-def _normal(rows: Tensor) -> Tensor:
-    """Rows of length 1; those of nearly none become 0."""
+def _normalise(rows: Tensor) -> Tensor:
+    """Rows of unit length; rows shorter than 0.001 become zero."""
     length = rows.norm(dim=1, keepdim=True)
     return torch.where(length > 1e-3, rows / length.clamp_min(1e-3), torch.zeros_like(rows))

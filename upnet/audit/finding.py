@@ -1,77 +1,118 @@
-"""What the audit has to say."""
+"""Findings of an audit, and the report that collects them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Kind = Literal["unreadable", "pairs", "sizes", "resizing", "shift", "duplicates", "leakage"]
 
 TITLES: dict[Kind, str] = {
-    "unreadable": "Pictures that cannot be read",
-    "pairs": "HR and LR that don't belong together",
-    "sizes": "Sizes",
-    "resizing": "How LR was made",
+    "unreadable": "Unreadable images",
+    "pairs": "Pairing of HR and LR",
+    "sizes": "Image sizes",
+    "resizing": "Degradation of LR",
     "shift": "Shift between LR and HR",
-    "duplicates": "The same picture more than once",
-    "leakage": "Evaluation pictures among the training pictures",
+    "duplicates": "Duplicates",
+    "leakage": "Leakage of evaluation images",
 }
 """The sections of a report, in order."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is wrong.
+    """One defect of a data set.
 
-    kind:     of what.
-    what:     one sentence with the names of the pictures.
-    means:    what it does to a training or a score.
-    cure:     what to do about it.
-    pictures: the names concerned.
-    scale:    of the LR pictures concerned; None where it concerns no LR.
-    figures:  what was measured.
+    kind:         the section of the report.
+    problem:      one sentence with the names of the images.
+    consequence:  the effect on training or on scores.
+    cure:         what to do.
+    images:       names of the images concerned.
+    scale:        of the LR images concerned; None if it concerns no LR image.
+    measurements: values for the JSON report.
     """
 
     kind: Kind
-    what: str
-    means: str
+    problem: str
+    consequence: str
     cure: str
-    pictures: Sequence[str]
+    images: Sequence[str]
     scale: int | None = None
-    figures: Mapping[str, Any] = field(default_factory=dict)
+    measurements: Mapping[str, Any] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        """The finding as plain data, in format 1 of the report."""
+        return {
+            "kind": self.kind,
+            "what": self.problem,
+            "means": self.consequence,
+            "cure": self.cure,
+            "pictures": list(self.images),
+            "scale": self.scale,
+            "figures": dict(self.measurements),
+        }
 
 
 @dataclass
 class Report:
-    """What an audit found in one folder.
+    """The result of an audit of one folder.
 
-    folder:   that was looked at.
-    pictures: how many HR pictures it holds.
-    scales:   of the LR pictures that were looked at; empty where there are none.
-    against:  the evaluation sets it was compared with, and how many pictures they hold.
-    findings: what is wrong.
-    remarks:  what is worth knowing and not wrong.
-    figures:  what was measured, per check.
+    folder:          the folder.
+    image_count:     number of HR images.
+    scales:          of the LR images that were examined; empty if there are none.
+    evaluation_sets: name -> number of images of each set that was searched for in the folder.
+    findings:        defects.
+    remarks:         facts that are no defects.
+    measurements:    values for the JSON report.
+
+    >>> report = Report("Set5", 5)
+    >>> report.findings.append(Finding("sizes", "1 HR image is too small.", "", "", ["baby"]))
+    >>> report.is_clean, report.as_json()["pictures"]
+    (False, 5)
     """
 
     folder: str
-    pictures: int = 0
+    image_count: int = 0
     scales: list[int] = field(default_factory=list)
-    against: dict[str, int] = field(default_factory=dict)
+    evaluation_sets: dict[str, int] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
-    figures: dict[str, Any] = field(default_factory=dict)
+    measurements: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def clean(self) -> bool:
-        """Whether nothing is wrong."""
+    def is_clean(self) -> bool:
+        """Whether there are no findings."""
         return not self.findings
 
     def as_json(self) -> dict[str, Any]:
-        """Plain data."""
-        return {**asdict(self), "clean": self.clean, "format": 1}
+        """The report as plain data."""
+        return {
+            "folder": self.folder,
+            "pictures": self.image_count,
+            "scales": self.scales,
+            "against": self.evaluation_sets,
+            "findings": [finding.as_json() for finding in self.findings],
+            "remarks": self.remarks,
+            "figures": self.measurements,
+            "clean": self.is_clean,
+            "format": 1,
+        }
 
 
-def some(names: Sequence[str], most: int = 4) -> str:
-    """The first few names, and how many more there are."""
-    rest = len(names) - most
-    return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")
+def join_some(names: Sequence[str], limit: int = 4) -> str:
+    """The first `limit` names, and the number of the others.
+
+    >>> join_some(["a", "b", "c"], 2)
+    'a, b and 1 more'
+    """
+    rest = len(names) - limit
+    return ", ".join(names[:limit]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def count_noun(count: int, noun: str, verbs: tuple[str, str] = ("", "")) -> str:
+    """A count with its noun and, if given, the verb in singular or plural.
+
+    >>> count_noun(1, "LR image", ("has", "have")), count_noun(3, "finding")
+    ('1 LR image has', '3 findings')
+    """
+    plural = count != 1
+    return f"{count} {noun}{'s' * plural} {verbs[plural]}".rstrip()

@@ -1,107 +1,95 @@
-"""The audit of one folder: every picture is read once, measured and forgotten; figures and features are left."""
+"""Audit of one folder of images: all checks, one after the other."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-import torch
-
-from upnet.audit import degradations as ways
-from upnet.audit import leakage, pairs, resizing, sizes
-from upnet.audit import near_duplicates as duplicates
-from upnet.audit import shift as shifts
-from upnet.audit.candidates import Album
-from upnet.audit.feature_cache import by_all_cores
-from upnet.audit.features import Features, describe
-from upnet.audit.finding import Finding, Report, some
-from upnet.audit.image_ops import as_plane, correlation, grey_image
-from upnet.audit.near_duplicates import likenesses, repeated, shared
-from upnet.audit.verification import ALIKE
-from upnet.imaging.imresize import imresize
-from upnet.imaging.reading import BrokenImageError, read_rgb
+from upnet.audit.candidates import FeatureIndex
+from upnet.audit.degradations import Fit, rank_degradations
+from upnet.audit.features import Features, extract_features
+from upnet.audit.finding import Finding, Report, join_some
+from upnet.audit.leakage import name_leaks, report_leaks
+from upnet.audit.measurement import HrMeasurement, measure_images
+from upnet.audit.near_duplicates import duplicates_between, duplicates_within, find_matches, report_duplicates
+from upnet.audit.pairs import Layout, Pairs, pair_by_name, read_layout
+from upnet.audit.parallel import parallel_map
+from upnet.audit.resizing import MAX_RANKED_IMAGES, StatedResizing, differs_from_stated, report_resizing
+from upnet.audit.shift import report_shifts
+from upnet.audit.sizes import check_crop_size, check_pair_sizes, crop_remark
+from upnet.audit.verification import MATCH_THRESHOLD
+from upnet.imaging.reading import read_rgb
+from upnet.utils.errors import UserError, join_or
 
 DEFAULT_SCALE = 2
-_RELATED = 0.8
+_MIN_PAIR_SIMILARITY = 0.8
+_MIN_FULL_SHARE = 0.9
+
+Measurements = Mapping[str, HrMeasurement]
 
 
-@dataclass(frozen=True, slots=True)
-class MeasuredLr:
-    """An LR picture beside its HR picture; what could not be measured is empty."""
-
-    size: tuple[int, int]
-    fits: Sequence[ways.Fit] = ()
-    shift: shifts.Shift | None = None
-    related: float = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """An HR picture: its size, a hash of its pixels, its features, its LR pictures by scale, what was unreadable."""
-
-    size: tuple[int, int] | None = None
-    digest: str = ""
-    features: Features | None = None
-    lr: Mapping[int, MeasuredLr] = field(default_factory=dict)
-    broken: Sequence[str] = ()
-
-
-def audit(
+def audit_folder(
     folder: str,
     scales: Sequence[int] = (),
-    against: Sequence[str] = (),
-    stated: resizing.Stated = "imresize",
+    evaluation_folders: Sequence[str] = (),
+    stated: StatedResizing = "imresize",
     patch: int = 32,
 ) -> Report:
-    """Look at every picture of a folder, and compare them with each other and with those of other folders.
+    """Examine every image of a folder, compare the images with each other and with those of evaluation sets.
 
-    scales:  of the LR pictures to look at; none means all that the folder holds.
-    against: folders of evaluation pictures that may not be among these.
-    stated:  how LR is said to be made.
-    patch:   side in LR pixels of the crops that a training would take.
+    scales:             of the LR images to examine; none means all that the folder contains.
+    evaluation_folders: evaluation sets whose images must not be in the folder.
+    stated:             how LR is said to be made.
+    patch:              side in LR pixels of a training crop.
 
-    Raises ValueError for folders that are missing, empty or hold several sets, and for scales that they don't hold.
+    Raises UserError if a folder is missing, empty or contains several sets, or if it has no LR images of a scale.
     """
-    layout = pairs.look(folder)
-    others = {_unlike(pairs.look(other).name, other, against): pairs.look(other) for other in against}
-    chosen = _scales(layout, scales)
-    paired = {scale: pairs.pair(layout.hr, files, scale) for scale, files in chosen.items()}
-    report = Report(folder, len(layout.hr), sorted(chosen), {name: len(other.hr) for name, other in others.items()})
-    measured = _measure(layout, {scale: one.files for scale, one in paired.items()})
-    _say_broken(report, measured)
-    for scale in chosen or scales or [DEFAULT_SCALE]:
-        _judge_sizes(report, measured, scale, patch)
-    for one in paired.values():
-        report.findings += one.findings
-        _judge_lr(report, layout, one, measured, stated)
-    if not chosen:
-        report.remarks.append("There is no LR here: upnet makes it from HR, by imresize with the symmetric border.")
-    _judge_copies(report, layout, measured, others)
+    layout = read_layout(folder)
+    evaluation_sets = _read_evaluation_sets(evaluation_folders)
+    lr_files = _select_scales(layout, scales)
+    pairs = {scale: pair_by_name(layout.hr, files, scale) for scale, files in lr_files.items()}
+    set_sizes = {name: len(evaluation_set.hr) for name, evaluation_set in evaluation_sets.items()}
+    report = Report(folder, len(layout.hr), sorted(lr_files), set_sizes)
+    measured = measure_images(layout, {scale: scale_pairs.files for scale, scale_pairs in pairs.items()})
+    report.findings += [_unreadable(name, reason) for name, image in measured.items() for reason in image.errors]
+    for scale in lr_files or scales or [DEFAULT_SCALE]:
+        _check_sizes(report, measured, scale, patch)
+    for scale_pairs in pairs.values():
+        report.findings += scale_pairs.findings
+        _check_lr(report, layout, scale_pairs, measured, stated)
+    if not lr_files:
+        report.remarks.append(
+            "The folder has no LR images: upnet makes them from HR by imresize with the symmetric border."
+        )
+    _check_duplicates(report, layout, measured, evaluation_sets)
     return report
 
 
-def _unlike(name: str, folder: str, all_folders: Sequence[str]) -> str:
-    """The set's name, or its folder where another set is called the same."""
-    return folder if [pairs.look(other).name for other in all_folders].count(name) > 1 else name
+def _read_evaluation_sets(folders: Sequence[str]) -> dict[str, Layout]:
+    """Name -> layout; sets of the same name are named after their folders."""
+    layouts = {folder: read_layout(folder) for folder in folders}
+    names = [layout.name for layout in layouts.values()]
+    return {folder if names.count(layout.name) > 1 else layout.name: layout for folder, layout in layouts.items()}
 
 
-def _scales(layout: pairs.Layout, wanted: Sequence[int]) -> dict[int, Mapping[str, Path]]:
-    """The LR files of each scale that is to be looked at."""
-    held = dict(layout.lr)
-    if 0 in held:  # names without a mark tell no scale
-        plain = held.pop(0)
-        scale = wanted[0] if len(wanted) == 1 else _guess(layout, plain)
-        held[scale] = {**plain, **held.get(scale, {})}
-    missing = [scale for scale in wanted if scale not in held]
-    if missing and held:
-        told = ", ".join(str(scale) for scale in held)
-        raise ValueError(f"Audit: {layout.name} has no LR pictures of scale {missing[0]}; it has those of scale {told}")
-    return {scale: held[scale] for scale in (dict.fromkeys(wanted) if wanted and held else held)}
+def _select_scales(layout: Layout, scales: Sequence[int]) -> dict[int, Mapping[str, Path]]:
+    """Scale -> LR files, for the scales that are to be examined."""
+    available = dict(layout.lr)
+    if 0 in available:  # names without a suffix do not tell their scale
+        unnamed = available.pop(0)
+        scale = scales[0] if len(scales) == 1 else _measure_scale(layout, unnamed)
+        available[scale] = {**unnamed, **available.get(scale, {})}
+    missing = [scale for scale in scales if scale not in available]
+    if missing and available:
+        raise UserError(
+            f"{layout.name} has no LR images of this scale",
+            setting="--scale",
+            value=missing[0],
+            allowed=join_or(map(str, available)),
+        )
+    return {scale: available[scale] for scale in (dict.fromkeys(scales) if scales and available else available)}
 
 
-def _guess(layout: pairs.Layout, lr: Mapping[str, Path]) -> int:
-    """The scale of the first pair of names that fits."""
+def _measure_scale(layout: Layout, lr: Mapping[str, Path]) -> int:
+    """The scale of the first LR image that has an HR image."""
     for name, path in lr.items():
         if name in layout.hr:
             large, small = read_rgb(layout.hr[name]), read_rgb(path)
@@ -109,143 +97,111 @@ def _guess(layout: pairs.Layout, lr: Mapping[str, Path]) -> int:
     return DEFAULT_SCALE
 
 
-def _measure(layout: pairs.Layout, lr: Mapping[int, Mapping[str, Path]]) -> dict[str, Measured]:
-    names = list(layout.hr)
-
-    def make(number: int) -> Measured:
-        name = names[number]
-        with torch.no_grad():
-            return _measured(layout.hr[name], {scale: files[name] for scale, files in lr.items() if name in files})
-
-    return dict(zip(names, by_all_cores(make, len(names), f"Looking at {layout.name}"), strict=True))
-
-
-def _measured(path: Path, lr: Mapping[int, Path]) -> Measured:
-    broken: list[str] = []
-    small: dict[int, MeasuredLr] = {}
-    try:
-        hr = read_rgb(path)
-    except BrokenImageError as error:
-        return Measured(broken=[str(error)])
-    for scale, file in lr.items():
-        try:
-            small[scale] = _beside(hr, read_rgb(file), scale)
-        except BrokenImageError as error:
-            broken.append(str(error))
-    digest = hashlib.sha256(repr(hr.shape).encode() + hr.tobytes()).hexdigest()
-    return Measured((hr.shape[0], hr.shape[1]), digest, describe(hr), small, broken)
-
-
-def _beside(hr: np.ndarray, lr: np.ndarray, scale: int) -> MeasuredLr:
-    height, width = lr.shape[:2]
-    if (height, width) != (hr.shape[0] // scale, hr.shape[1] // scale):
-        return MeasuredLr((height, width))
-    hr = hr[: scale * height, : scale * width]
-    fits = ways.fit_imresize(hr, lr, scale)
-    if not fits[0].differing:
-        return MeasuredLr((height, width), fits, shifts.Shift((0.0, 0.0, 0.0, 0.0), 0.0))
-    reduced, small = (as_plane(grey_image(one)) for one in (imresize(hr, 1 / scale), lr))
-    related = correlation(reduced - reduced.mean(), small - small.mean())
-    return MeasuredLr((height, width), fits, shifts.measure(hr, lr, scale), related)
-
-
-def _say_broken(report: Report, measured: Mapping[str, Measured]) -> None:
-    for name, one in measured.items():
-        for reason in one.broken:
-            report.findings.append(_broken(name, reason))
-
-
-def _broken(name: str, reason: str) -> Finding:
+def _unreadable(name: str, reason: str) -> Finding:
     return Finding(
         "unreadable",
-        f"{reason}.",
-        "upnet stops at it, or leaves it out by data.skip_broken=true.",
-        "Fetch or save it again.",
+        f"{reason.rstrip('.')}.",
+        "upnet stops at this image, or leaves it out if data.skip_broken=true.",
+        "Download it or save it again.",
         [name],
     )
 
 
-def _judge_sizes(report: Report, measured: Mapping[str, Measured], scale: int, patch: int) -> None:
-    hr = {name: one.size for name, one in measured.items() if one.size is not None}
-    lr = {name: one.lr[scale].size for name, one in measured.items() if scale in one.lr}
-    report.findings += sizes.check_pairs(hr, lr, scale)
-    report.findings += sizes.check_patch(hr, scale, patch)
-    if (remark := sizes.odd(hr, scale)) is not None:
+def _check_sizes(report: Report, measured: Measurements, scale: int, patch: int) -> None:
+    hr = {name: image.size for name, image in measured.items() if image.size is not None}
+    lr = {name: image.lr[scale].size for name, image in measured.items() if scale in image.lr}
+    report.findings += check_pair_sizes(hr, lr, scale)
+    report.findings += check_crop_size(hr, scale, patch)
+    if (remark := crop_remark(hr, scale)) is not None:
         report.remarks.append(remark)
 
 
-def _judge_lr(
-    report: Report,
-    layout: pairs.Layout,
-    paired: pairs.Pairs,
-    measured: Mapping[str, Measured],
-    stated: resizing.Stated,
-) -> None:
-    """How LR was made, whether it is shifted, and whether it shows another picture."""
-    scale = paired.scale
-    beside = {name: one.lr[scale] for name, one in measured.items() if scale in one.lr and one.lr[scale].fits}
-    strangers = [name for name, one in beside.items() if one.related < _RELATED]
-    report.findings += _judge_strangers(strangers, paired, measured)
-    fits = {name: one.fits for name, one in beside.items() if name not in strangers}
-    apart = [name for name, one in fits.items() if one[0].differing or resizing.departs(one, stated)]
-    step = max(len(apart) / resizing.EXAMINED, 1.0)
-    some_apart = [apart[int(number * step)] for number in range(min(len(apart), resizing.EXAMINED))]
-
-    def examine(number: int) -> list[ways.Fit]:
-        hr, lr = read_rgb(layout.hr[some_apart[number]]), read_rgb(paired.files[some_apart[number]])
-        return ways.examine(hr[: scale * lr.shape[0], : scale * lr.shape[1]], lr, scale)
-
-    told = f"Asking how ×{scale} was made"
-    examined = dict(zip(some_apart, by_all_cores(examine, len(some_apart), told), strict=True))
-    findings, remarks = resizing.judge(fits, examined, scale, stated)
-    beside_hr = {name: found for name in fits if (found := beside[name].shift) is not None}
-    shifted, figures = shifts.judge(beside_hr, scale)
-    report.findings += [*findings, *shifted]
+def _check_lr(report: Report, layout: Layout, pairs: Pairs, measured: Measurements, stated: StatedResizing) -> None:
+    """Check the pairing by content, the degradation and the shift of the LR images of one scale."""
+    scale = pairs.scale
+    lr = {name: image.lr[scale] for name, image in measured.items() if scale in image.lr and image.lr[scale].fits}
+    mismatched = [name for name, image in lr.items() if image.similarity < _MIN_PAIR_SIMILARITY]
+    report.findings += _report_mismatched(mismatched, pairs, measured)
+    lr = {name: image for name, image in lr.items() if name not in mismatched}
+    fits = {name: image.fits for name, image in lr.items()}
+    ranked = _rank_some(layout, pairs, fits, stated)
+    findings, remarks = report_resizing(fits, ranked, scale, stated)
+    shifts = {name: image.shift for name, image in lr.items() if image.shift is not None}
+    shift_findings, measurements = report_shifts(shifts, scale)
+    report.findings += [*findings, *shift_findings]
     report.remarks += remarks
-    if figures:
-        report.figures[f"shift x{scale}, LR pixels"] = figures
+    if measurements:
+        report.measurements[f"shift x{scale}, LR pixels"] = measurements
 
 
-def _judge_strangers(strangers: Sequence[str], paired: pairs.Pairs, measured: Mapping[str, Measured]) -> list[Finding]:
-    """LR pictures that don't look like their HR picture: whose are they?"""
-    names = [name for name, one in measured.items() if one.features is not None]
-    album = Album([features for one in measured.values() if (features := one.features) is not None])
+def _rank_some(
+    layout: Layout, pairs: Pairs, fits: Mapping[str, Sequence[Fit]], stated: StatedResizing
+) -> dict[str, list[Fit]]:
+    """Rank the candidate degradations for a sample of the images that imresize does not reproduce as stated."""
+    scale = pairs.scale
+    differing = [
+        name for name, image_fits in fits.items() if image_fits[0].differing or differs_from_stated(image_fits, stated)
+    ]
+    step = max(len(differing) / MAX_RANKED_IMAGES, 1.0)
+    sample = [differing[int(number * step)] for number in range(min(len(differing), MAX_RANKED_IMAGES))]
+
+    def rank(index: int) -> list[Fit]:
+        hr, lr = read_rgb(layout.hr[sample[index]]), read_rgb(pairs.files[sample[index]])
+        return rank_degradations(hr[: scale * lr.shape[0], : scale * lr.shape[1]], lr, scale)
+
+    results = parallel_map(rank, len(sample), f"Comparing degradations ×{scale}")
+    return dict(zip(sample, results, strict=True))
+
+
+def _report_mismatched(names: Sequence[str], pairs: Pairs, measured: Measurements) -> list[Finding]:
+    """Findings on LR images that do not show their HR image, with the HR images that they do show."""
+    features = _features(measured)
+    hr_names, index = list(features), FeatureIndex(list(features.values()))
     findings = []
-    for name in strangers:
-        found = likenesses(describe(read_rgb(paired.files[name])), album)
-        alike = [names[index] for index, one in found.items() if one.score >= ALIKE]
-        if name in alike and any(found[names.index(name)].shares[side] < 0.9 for side in (0, 1)):
-            told = f"shows a part of {name}, or {name} a part of it"
-        elif name in alike:
-            continue  # the same picture with other brightness or much noise; the resizing says so
+    for name in names:
+        matches = find_matches(extract_features(read_rgb(pairs.files[name])), index)
+        shown = [hr_names[number] for number, match in matches.items() if match.correlation >= MATCH_THRESHOLD]
+        if name in shown and min(matches[hr_names.index(name)].shares) < _MIN_FULL_SHARE:
+            content = f"shows a part of {name}, or {name} shows a part of it"
+        elif name in shown:
+            continue  # the same image with other brightness or strong noise, which the degradation check reports
         else:
-            told = f"shows {some(alike)}" if alike else "shows something else"
+            content = f"shows {join_some(shown)}" if shown else "shows another image"
         findings.append(
             Finding(
                 "pairs",
-                f"The LR picture of {name}, {paired.files[name].name}, {told}.",
-                "A network cannot learn from a pair that doesn't belong together.",
-                "Rename the files so that they pair off, or take the pair out.",
+                f"The LR image of {name}, {pairs.files[name].name}, {content}.",
+                "A network cannot learn from a pair of different images.",
+                "Correct the file names, or remove the pair.",
                 [name],
-                paired.scale,
+                pairs.scale,
             )
         )
     return findings
 
 
-def _judge_copies(
-    report: Report, layout: pairs.Layout, measured: Mapping[str, Measured], others: Mapping[str, pairs.Layout]
+def _check_duplicates(
+    report: Report, layout: Layout, measured: Measurements, evaluation_sets: Mapping[str, Layout]
 ) -> None:
-    """Duplicates within, and leakage from the evaluation sets."""
-    names = [name for name, one in measured.items() if one.features is not None]
-    album = Album([features for one in measured.values() if (features := one.features) is not None])
+    """Search duplicates within the folder, and images of the evaluation sets in it."""
+    features = _features(measured)
+    names, index = list(features), FeatureIndex(list(features.values()))
     digests = {name: measured[name].digest for name in names}
-    report.findings += duplicates.judge(names, digests, list(repeated(album, f"Comparing {layout.name} with itself")))
-    for name, other in others.items():
-        theirs = _measure(other, {})
-        for picture, one in theirs.items():
-            report.findings += [_broken(f"{picture} of {name}", reason) for reason in one.broken]
-        sought = [picture for picture, one in theirs.items() if one.features is not None]
-        evaluated = Album([features for one in theirs.values() if (features := one.features) is not None])
-        found = leakage.leaks(shared(evaluated, album, f"Looking for {name}"), sought, names)
-        report.findings += leakage.judge(found, name)
+    duplicates = duplicates_within(index, f"Searching duplicates in {layout.name}")
+    report.findings += report_duplicates(names, digests, list(duplicates))
+    for set_name, evaluation_set in evaluation_sets.items():
+        evaluation_images = measure_images(evaluation_set, {})
+        report.findings += [
+            _unreadable(f"{name} of {set_name}", reason)
+            for name, image in evaluation_images.items()
+            for reason in image.errors
+        ]
+        evaluation_features = _features(evaluation_images)
+        evaluation_index = FeatureIndex(list(evaluation_features.values()))
+        duplicates = duplicates_between(evaluation_index, index, f"Searching {set_name} in {layout.name}")
+        report.findings += report_leaks(name_leaks(duplicates, list(evaluation_features), names), set_name)
+
+
+def _features(measured: Measurements) -> dict[str, Features]:
+    """Name -> features of the readable images."""
+    return {name: image.features for name, image in measured.items() if image.features is not None}

@@ -1,4 +1,4 @@
-"""Grey planes: reduced for looking, blurred, freed of brightness and contrast, turned and mirrored."""
+"""Operations on greyscale images: conversion, blur, local contrast normalisation, rotations and reflections."""
 
 import math
 from functools import lru_cache
@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-TURNS = (
+ORIENTATIONS = (
     "",
     "mirrored",
     "upside down and mirrored",
@@ -19,88 +19,107 @@ TURNS = (
     "turned by 270°",
     "mirrored and turned by 270°",
 )
-"""What the eight symmetries of a rectangle are called; bit 4 swaps the axes first, then 2 flips rows and 1 columns."""
+"""The eight rotations and reflections of an image. Bit 4 of the index transposes, bit 2 flips rows, bit 1 columns."""
 
 Size = tuple[int, int]
+"""Height and width in pixels."""
 
 
-def grey_image(rgb: np.ndarray, largest: int | None = None) -> Image.Image:
-    """Rec. 601 grey of (H, W, 3) uint8 as a Pillow image of mode L, reduced by a whole factor towards `largest` sides.
+def to_grey(rgb: np.ndarray, min_side: int | None = None) -> Image.Image:
+    """Convert (H, W, 3) uint8 to a Pillow image of mode L (Rec. 601 luma).
 
-    The reduction by boxes keeps at least `largest` pixels on the longer side.
+    min_side: if given, large images are first reduced by an integer factor (box filter) that leaves at least this many
+              pixels on the longer side.
+
+    >>> to_grey(np.zeros((4, 6, 3), np.uint8)).size
+    (6, 4)
     """
     image = Image.fromarray(rgb)
-    if largest is not None and (factor := max(rgb.shape[:2]) // largest) > 1 and min(rgb.shape[:2]) >= 2 * factor:
+    if min_side is not None and (factor := max(rgb.shape[:2]) // min_side) > 1 and min(rgb.shape[:2]) >= 2 * factor:
         image = image.reduce(factor)
     return image.convert("L")
 
 
-def turned(image: Image.Image, turn: int) -> Image.Image:
-    """One of the eight symmetries of a picture."""
-    if turn & 4:
+def to_tensor(image: Image.Image) -> Tensor:
+    """Convert a Pillow image of one channel to (h, w) float32; values keep their range, 0 to 255."""
+    return torch.from_numpy(np.array(image, dtype=np.float32))
+
+
+def reorient_image(image: Image.Image, orientation: int) -> Image.Image:
+    """Rotate or reflect an image; `orientation` is an index of ORIENTATIONS."""
+    if orientation & 4:
         image = image.transpose(Image.Transpose.TRANSPOSE)
-    if turn & 2:
+    if orientation & 2:
         image = image.transpose(Image.Transpose.FLIP_TOP_BOTTOM)
-    if turn & 1:
+    if orientation & 1:
         image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     return image
 
 
-def turned_square(squares: Tensor, turn: int) -> Tensor:
-    """The same symmetry of (..., n, n)."""
-    if turn & 4:
-        squares = squares.transpose(-1, -2)
-    flips = [axis for bit, axis in ((2, -2), (1, -1)) if turn & bit]
-    return squares.flip(flips) if flips else squares
+def reorient_tensor(x: Tensor, orientation: int) -> Tensor:
+    """Rotate or reflect (..., h, w) as `reorient_image` does.
+
+    >>> reorient_tensor(torch.tensor([[1, 2], [3, 4]]), 4)
+    tensor([[1, 3],
+            [2, 4]])
+    """
+    if orientation & 4:
+        x = x.transpose(-1, -2)
+    flips = [axis for bit, axis in ((2, -2), (1, -1)) if orientation & bit]
+    return x.flip(flips) if flips else x
 
 
-def turned_points(x: Tensor, y: Tensor, size: Size, turn: int) -> tuple[Tensor, Tensor, Size]:
-    """Where points of a picture of size (h, w) lie after it is turned, and its size then."""
+def reorient_points(x: Tensor, y: Tensor, size: Size, orientation: int) -> tuple[Tensor, Tensor, Size]:
+    """Coordinates of points, and the size (h, w) of their image, after `reorient_image`."""
     height, width = size
-    if turn & 4:
+    if orientation & 4:
         x, y, height, width = y, x, width, height
-    return (width - x if turn & 1 else x), (height - y if turn & 2 else y), (height, width)
+    return (width - x if orientation & 1 else x), (height - y if orientation & 2 else y), (height, width)
 
 
-def blurred(plane: Tensor, sigma: float) -> Tensor:
-    """Gaussian blur of (..., h, w), mirrored at the border; sigma in pixels."""
-    x = plane.reshape(1, -1, *plane.shape[-2:])
-    # Sums of shifted planes take a fraction of the time of a convolution with a single channel.
+def gaussian_blur(image: Tensor, sigma: float) -> Tensor:
+    """Gaussian blur of (..., h, w) with reflected borders; the kernel ends at 3 sigma (in pixels).
+
+    >>> round(float(gaussian_blur(torch.ones(5, 5), 1.0).mean()), 4)
+    1.0
+    """
+    x = image.reshape(1, -1, *image.shape[-2:])
+    # Sums of shifted images are faster than a convolution of a single channel.
     for axis in (2, 3):
         length = x.shape[axis]
-        taps = _taps(min(math.ceil(3 * sigma), length - 1), sigma)
-        radius = len(taps) - 1
-        wide = F.pad(x, (0, 0, radius, radius) if axis == 2 else (radius, radius, 0, 0), mode="reflect")
-        x = wide.narrow(axis, radius, length) * taps[0]
-        for off in range(1, radius + 1):
-            both = wide.narrow(axis, radius - off, length) + wide.narrow(axis, radius + off, length)
-            x.add_(both, alpha=taps[off])
-    return x.reshape(plane.shape)
+        weights = _gaussian_weights(min(math.ceil(3 * sigma), length - 1), sigma)
+        radius = len(weights) - 1
+        padded = F.pad(x, (0, 0, radius, radius) if axis == 2 else (radius, radius, 0, 0), mode="reflect")
+        x = padded.narrow(axis, radius, length) * weights[0]
+        for offset in range(1, radius + 1):
+            neighbours = padded.narrow(axis, radius - offset, length) + padded.narrow(axis, radius + offset, length)
+            x.add_(neighbours, alpha=weights[offset])
+    return x.reshape(image.shape)
 
 
 @lru_cache(maxsize=256)
-def _taps(radius: int, sigma: float) -> list[float]:
-    """The middle of a Gaussian, and its one side."""
-    side = [math.exp(-0.5 * (off / sigma) ** 2) for off in range(radius + 1)]
-    whole = 2 * sum(side) - side[0]
-    return [value / whole for value in side]
+def _gaussian_weights(radius: int, sigma: float) -> list[float]:
+    """Weights of a normalised Gaussian at distance 0, 1, …, radius from its centre."""
+    side = [math.exp(-0.5 * (offset / sigma) ** 2) for offset in range(radius + 1)]
+    total = 2 * sum(side) - side[0]
+    return [weight / total for weight in side]
 
 
-def structure(plane: Tensor, sigma: float = 3.0, floor: float = 3.0) -> Tensor:
-    """(h, w) in 0..255 without local brightness and contrast: less its blur, divided by the local deviation.
+def normalise_contrast(image: Tensor, sigma: float = 3.0, floor: float = 3.0) -> Tensor:
+    """Subtract the local mean of (h, w), values 0 to 255, and divide by the local standard deviation.
 
-    floor: grey levels added to the deviation, so that the noise of a flat sky stays small.
+    sigma: of the Gaussian window, in pixels.
+    floor: added to the standard deviation, in grey levels, so that noise in flat areas is not amplified.
     """
-    detail = plane - blurred(plane, sigma)
-    return detail / (blurred(detail * detail, sigma).clamp_min(0).sqrt() + floor)
+    detail = image - gaussian_blur(image, sigma)
+    return detail / (gaussian_blur(detail * detail, sigma).clamp_min(0).sqrt() + floor)
 
 
-def correlation(a: Tensor, b: Tensor) -> float:
-    """Cosine of two planes of one size, -1..1; 0 where one of them is flat."""
+def cosine_similarity(a: Tensor, b: Tensor) -> float:
+    """Cosine similarity of two tensors of one shape, -1 to 1; 0 if one of them is zero.
+
+    >>> cosine_similarity(torch.tensor([1.0, 0.0]), torch.tensor([2.0, 0.0]))
+    1.0
+    """
     norm = float(a.norm() * b.norm())
     return float((a * b).sum()) / norm if norm > 0 else 0.0
-
-
-def as_plane(image: Image.Image) -> Tensor:
-    """(h, w) float32 of a Pillow image of one channel."""
-    return torch.from_numpy(np.array(image, dtype=np.float32))

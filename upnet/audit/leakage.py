@@ -1,4 +1,4 @@
-"""Evaluation pictures among the training pictures: what an audit finds, and what a training is warned of."""
+"""Leakage: evaluation images among the training images, for the audit and for the warning at the start of training."""
 
 import json
 import logging
@@ -8,124 +8,146 @@ from typing import NamedTuple
 
 import torch
 
-from upnet.audit import feature_cache as gallery
-from upnet.audit.candidates import Album
-from upnet.audit.feature_cache import Budget, OutOfTimeError, duration
-from upnet.audit.features import VERSION, Features, describe
+from upnet.audit.candidates import FeatureIndex
+from upnet.audit.feature_cache import load_features, save_features, try_write
+from upnet.audit.features import VERSION, Features, extract_features
 from upnet.audit.finding import Finding
-from upnet.audit.near_duplicates import Copy, shared
-from upnet.audit.verification import ALIKE
+from upnet.audit.near_duplicates import NearDuplicate, duplicates_between
+from upnet.audit.parallel import TimeBudget, TimeBudgetError, format_duration, parallel_map
+from upnet.audit.verification import MATCH_THRESHOLD
 from upnet.data.store import Store
 
 log = logging.getLogger(__name__)
 
-_TOLD = 20
+_MAX_NAMED = 20
 
 
 class Leak(NamedTuple):
-    """An evaluation picture that shows what a training picture shows: their names, how, and the correlation."""
+    """An evaluation image that shows the content of a training image.
 
-    evaluated: str
-    trained: str
-    how: str
-    score: float
+    evaluation_image, training_image: their names.
+    relation:                         how they relate, for example "the full image, mirrored".
+    correlation:                      of the content they share, MATCH_THRESHOLD to 1.
+    """
+
+    evaluation_image: str
+    training_image: str
+    relation: str
+    correlation: float
 
 
-def find_leaks(train: Store, evaluation: Store, budget: Budget | None = None) -> list[Leak]:
-    """The pictures of an evaluation set that are among the training pictures, near copies included.
+def find_leaks(train: Store, evaluation: Store, budget: TimeBudget | None = None) -> list[Leak]:
+    """Find the images of an evaluation set that are near duplicates of training images.
 
-    What was found is kept in the training pictures' store, and the features in both stores, so that a second call costs
-    milliseconds. Raises OutOfTimeError where it would take longer than the budget allows.
+    The result is stored in the folder of the training store, and the features in both stores. A second call reads them.
+
+    Raises TimeBudgetError if the search would exceed the budget.
     """
     file = train.folder / f"copies-{VERSION}-{evaluation.digest[:24]}.json"
-    known = _known(file)
-    if known is None:
-        albums = album_of(train, budget), album_of(evaluation, budget)
-        copies = shared(albums[1], albums[0], f"Looking for {evaluation.name} in {train.name}", budget)
-        known = leaks(copies, evaluation.names, train.names)
-        gallery.write(file, lambda part: part.write_text(json.dumps([ALIKE, known]), encoding="utf-8"))
-    return known
+    leaks = _load_leaks(file)
+    if leaks is None:
+        train_index, evaluation_index = index_store(train, budget), index_store(evaluation, budget)
+        stage = f"Searching {evaluation.name} in {train.name}"
+        duplicates = duplicates_between(evaluation_index, train_index, stage, budget)
+        leaks = name_leaks(duplicates, evaluation.names, train.names)
+        content = json.dumps([MATCH_THRESHOLD, leaks])
+        try_write(file, lambda stream: stream.write(content.encode()))
+    return leaks
 
 
-def leaks(copies: Iterable[Copy], evaluated: Sequence[str], trained: Sequence[str]) -> list[Leak]:
-    """Copies by name."""
-    return [Leak(evaluated[one.first], trained[one.second], one.likeness.told(), one.likeness.score) for one in copies]
+def name_leaks(
+    duplicates: Iterable[NearDuplicate], evaluation_names: Sequence[str], training_names: Sequence[str]
+) -> list[Leak]:
+    """Near duplicates, the evaluation image first, as leaks with the names of their images."""
+    return [
+        Leak(evaluation_names[first], training_names[second], match.describe(), match.correlation)
+        for first, second, match in duplicates
+    ]
 
 
-def warn_of_copies(train: Store, sets: Mapping[str, Store], seconds: float | None = None) -> list[str]:
-    """Log one warning that names the sets' pictures that are among the training pictures; return what it names.
+def warn_of_leakage(train: Store, sets: Mapping[str, Store], seconds: float | None = None) -> list[str]:
+    """Log one warning that names the validation images which are near duplicates of training images; return the names.
 
-    seconds: that the search may take; 0 leaves it out, None sets no limit. What would take longer is given up, after
-             about a second, with a warning.
+    seconds: time limit of the search: 0 skips it, None sets no limit. A search that would exceed the limit is given up
+             after about a second, with a warning.
 
-    Pictures that are equal in every pixel are no matter of warning: the SRData refuses them.
+    Images that are equal in every pixel are not searched for here: upnet.data.SRData rejects them.
     """
     if seconds == 0:
         return []
-    budget, told = Budget(seconds), []
+    budget, leaks = TimeBudget(seconds), []
     try:
         for name, store in sets.items():
-            leaked = find_leaks(train, store, budget)
-            told += [f"{leak.evaluated} of {name} is {leak.trained} of {train.name} ({leak.how})" for leak in leaked]
-    except OutOfTimeError as fault:
+            leaks += [
+                f"{leak.evaluation_image} of {name} is {leak.training_image} of {train.name} ({leak.relation})"
+                for leak in find_leaks(train, store, budget)
+            ]
+    except TimeBudgetError as error:
         log.warning(
-            "Near copies of validation images among the %d images of %s are not looked for: that takes about %s once, "
-            "and data.copy_check=%g allows %g s; data.copy_check=null looks for them, data.copy_check=0 never does",
+            "Near duplicates of validation images among the %d images of %s are not searched: the search takes about "
+            "%s once, and data.copy_check=%g allows %g s. Set data.copy_check=null to search without limit, "
+            "data.copy_check=0 never to search",
             len(train),
             train.name,
-            duration(fault.seconds),
+            format_duration(error.seconds),
             seconds,
             seconds,
         )
-    if told:
+    if leaks:
         log.warning(
-            "Validation pictures are among the training pictures, and scores on them flatter the network: %s; "
-            "take them out of one of the two",
-            "; ".join(told[:_TOLD]) + (f"; and {len(told) - _TOLD} more" if len(told) > _TOLD else ""),
+            "Validation images are among the training images, and their scores are too high: %s. Remove them from one "
+            "of the two sets",
+            "; ".join(leaks[:_MAX_NAMED])
+            + (f"; and {len(leaks) - _MAX_NAMED} more" if len(leaks) > _MAX_NAMED else ""),
         )
-    return told
+    return leaks
 
 
-def album_of(store: Store, budget: Budget | None = None) -> Album:
-    """The features of a store's HR pictures, kept inside the store. Raises OutOfTimeError as by_all_cores does."""
+def index_store(store: Store, budget: TimeBudget | None = None) -> FeatureIndex:
+    """Index the HR images of a store; their features are stored in its folder.
+
+    Raises TimeBudgetError if the extraction would exceed the budget.
+    """
     file = store.folder / f"features-{VERSION}.npz"
-    features = gallery.load(file, len(store))
+    features = load_features(file, len(store))
     if features is None:
 
-        def make(number: int) -> Features:
+        def extract(index: int) -> Features:
             with torch.no_grad():
-                return describe(store.hr(number))
+                return extract_features(store.hr(index))
 
-        features = list(gallery.by_all_cores(make, len(store), f"Looking at {store.name}", budget))
-        gallery.save(file, features)
-    return Album(features)
+        features = list(parallel_map(extract, len(store), f"Reading {store.name}", budget))
+        save_features(file, features)
+    return FeatureIndex(features)
 
 
-def judge(found: Sequence[Leak], name: str) -> list[Finding]:
-    """Findings on one evaluation set, one per picture of it."""
+def report_leaks(leaks: Sequence[Leak], set_name: str) -> list[Finding]:
+    """Findings on one evaluation set, one per evaluation image."""
     findings = []
-    for evaluated in dict.fromkeys(leak.evaluated for leak in found):
-        mine = [leak for leak in found if leak.evaluated == evaluated]
-        told = "; ".join(f"{leak.trained} ({leak.how}, correlation {leak.score:.2f})" for leak in mine)
+    for evaluation_image in dict.fromkeys(leak.evaluation_image for leak in leaks):
+        matches = [leak for leak in leaks if leak.evaluation_image == evaluation_image]
+        names = "; ".join(
+            f"{leak.training_image} ({leak.relation}, correlation {leak.correlation:.2f})" for leak in matches
+        )
         findings.append(
             Finding(
                 "leakage",
-                f"{evaluated} of {name} is among the pictures here: {told}.",
-                "A network trained on it has seen the answer: its score on this picture means nothing.",
-                f"Take {'it' if len(mine) == 1 else 'them'} out of the training pictures.",
-                [evaluated, *[leak.trained for leak in mine]],
-                figures={"set": name, "correlation": [round(leak.score, 3) for leak in mine]},
+                f"{evaluation_image} of {set_name} is among the images of this folder: {names}.",
+                "A network trained on this folder has seen the evaluation image; its score there is invalid.",
+                f"Remove {'it' if len(matches) == 1 else 'them'} from the training images.",
+                [evaluation_image, *[leak.training_image for leak in matches]],
+                measurements={"set": set_name, "correlation": [round(leak.correlation, 3) for leak in matches]},
             )
         )
     return findings
 
 
-def _known(file: Path) -> list[Leak] | None:
+def _load_leaks(file: Path) -> list[Leak] | None:
     try:
-        threshold, found = json.loads(file.read_text(encoding="utf-8"))
-        return [Leak(*leak) for leak in found] if threshold == ALIKE else None
+        threshold, leaks = json.loads(file.read_text(encoding="utf-8"))
+        return [Leak(*leak) for leak in leaks] if threshold == MATCH_THRESHOLD else None
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError) as error:
-        log.info("%s cannot be used and is made again: %s", file, error)
+        log.info("%s cannot be read and is computed again: %s", file, error)
         return None

@@ -1,91 +1,104 @@
-"""Copies: pictures of one set that show what pictures of another, or of the same set, show."""
+"""Search for near duplicates: images that show the same content, even resized, cropped, mirrored or recompressed."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
 
-from upnet.audit.candidates import Album
-from upnet.audit.feature_cache import Budget, by_all_cores
+from upnet.audit.candidates import FeatureIndex
 from upnet.audit.features import Features
-from upnet.audit.finding import Finding, some
-from upnet.audit.verification import ALIKE, Likeness, compare
+from upnet.audit.finding import Finding, join_some
+from upnet.audit.parallel import TimeBudget, parallel_map
+from upnet.audit.verification import MATCH_THRESHOLD, Match, verify
 
 
-class Copy(NamedTuple):
-    """Picture number `first` of one album shows what number `second` of the other does."""
+class NearDuplicate(NamedTuple):
+    """Image `first` of one index matches image `second` of another index, or of the same one."""
 
     first: int
     second: int
-    likeness: Likeness
+    match: Match
 
 
-def likenesses(picture: Features, album: Album, start: int = 0) -> dict[int, Likeness]:
-    """Number -> how a picture resembles that one of the album, from `start` on; for all that are worth a look."""
-    found: dict[int, Likeness] = {}
-    with torch.no_grad():
-        for candidate in album.candidates(picture, start):
-            if candidate.number in found and found[candidate.number].score >= ALIKE:
-                continue
-            likeness = compare(picture, album.pictures[candidate.number], candidate)
-            known = found.get(candidate.number)
-            if likeness is not None and (known is None or likeness.score > known.score):
-                found[candidate.number] = likeness
-    return found
+def find_matches(query: Features, index: FeatureIndex, start: int = 0) -> dict[int, Match]:
+    """Align a query with all its candidates from number `start` on: number of the image -> its best match.
 
-
-def shared(
-    sought: Album, among: Album, told: str = "Looking for copies", budget: Budget | None = None
-) -> Iterator[Copy]:
-    """Every picture of `sought` that shows what a picture of `among` shows; a bar says what is `told`.
-
-    Raises OutOfTimeError where that would take longer than the budget allows.
+    Correlations below MATCH_THRESHOLD are included.
     """
-    found = by_all_cores(lambda number: likenesses(sought.pictures[number], among), len(sought), told, budget)
-    for first, alike in enumerate(found):
-        yield from _alike(first, alike)
+    matches: dict[int, Match] = {}
+    with torch.no_grad():
+        for candidate in index.candidates(query, start):
+            best = matches.get(candidate.index)
+            if best is not None and best.correlation >= MATCH_THRESHOLD:
+                continue
+            match = verify(query, index.features[candidate.index], candidate)
+            if match is not None and (best is None or match.correlation > best.correlation):
+                matches[candidate.index] = match
+    return matches
 
 
-def repeated(album: Album, told: str = "Looking for copies") -> Iterator[Copy]:
-    """Every pair of pictures of one album that show the same."""
-    found = by_all_cores(lambda number: likenesses(album.pictures[number], album, number + 1), len(album) - 1, told)
-    for first, alike in enumerate(found):
-        yield from _alike(first, alike)
+def duplicates_between(
+    queries: FeatureIndex,
+    targets: FeatureIndex,
+    stage: str = "Searching near duplicates",
+    budget: TimeBudget | None = None,
+) -> Iterator[NearDuplicate]:
+    """Yield every image of `queries` that is a near duplicate of an image of `targets`.
+
+    Raises TimeBudgetError if the search would exceed the budget.
+    """
+    results = parallel_map(lambda number: find_matches(queries.features[number], targets), len(queries), stage, budget)
+    for first, matches in enumerate(results):
+        yield from _above_threshold(first, matches)
 
 
-def _alike(first: int, found: dict[int, Likeness]) -> Iterator[Copy]:
-    return (Copy(first, second, one) for second, one in sorted(found.items()) if one.score >= ALIKE)
+def duplicates_within(index: FeatureIndex, stage: str = "Searching near duplicates") -> Iterator[NearDuplicate]:
+    """Yield every pair of near duplicates of one set of images once."""
+    results = parallel_map(
+        lambda number: find_matches(index.features[number], index, number + 1), len(index) - 1, stage
+    )
+    for first, matches in enumerate(results):
+        yield from _above_threshold(first, matches)
 
 
-_MEANS = "The picture counts more than once: in training it is drawn more often, in scoring it has more than one vote."
+def _above_threshold(first: int, matches: dict[int, Match]) -> Iterator[NearDuplicate]:
+    for second, match in sorted(matches.items()):
+        if match.correlation >= MATCH_THRESHOLD:
+            yield NearDuplicate(first, second, match)
 
 
-def judge(names: Sequence[str], digests: Mapping[str, str], copies: Sequence[Copy]) -> list[Finding]:
-    """Findings on pictures with equal pixels, one for each group, and on near copies, one for each pair.
+_CONSEQUENCE = "The image counts more than once, in training and in the mean score."
 
-    digests: name -> hash of the pixels.
-    copies:  between the pictures by their number in `names`.
+
+def report_duplicates(
+    names: Sequence[str], digests: Mapping[str, str], near_duplicates: Sequence[NearDuplicate]
+) -> list[Finding]:
+    """Findings on images with equal pixels, one per group, and on near duplicates, one per pair.
+
+    names:           of the images; near duplicates refer to them by position.
+    digests:         name -> hash of the pixels.
     """
     groups: dict[str, list[str]] = {}
     for name, digest in digests.items():
         groups.setdefault(digest, []).append(name)
     findings = [
-        Finding("duplicates", f"{some(group)} are equal in every pixel.", _MEANS, "Keep one of them.", group)
+        Finding("duplicates", f"{join_some(group)} are equal in every pixel.", _CONSEQUENCE, "Keep one of them.", group)
         for group in groups.values()
         if len(group) > 1
     ]
-    for copy in copies:
-        first, second = names[copy.first], names[copy.second]
+    for duplicate in near_duplicates:
+        first, second, match = names[duplicate.first], names[duplicate.second], duplicate.match
         if digests.get(first) is not None and digests.get(first) == digests.get(second):
             continue
         findings.append(
             Finding(
                 "duplicates",
-                f"{first} and {second} show the same ({copy.likeness.told()}, correlation {copy.likeness.score:.2f}).",
-                _MEANS,
+                f"{first} and {second} show the same content "
+                f"({match.describe()}, correlation {match.correlation:.2f}).",
+                _CONSEQUENCE,
                 "Keep the better one, unless you want both.",
                 [first, second],
-                figures={"correlation": round(copy.likeness.score, 3)},
+                measurements={"correlation": round(match.correlation, 3)},
             )
         )
     return findings

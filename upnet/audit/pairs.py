@@ -1,4 +1,4 @@
-"""Which LR file belongs to which HR picture, and which are left alone."""
+"""Pairing of LR and HR images by name, and images that have no partner."""
 
 import difflib
 import re
@@ -6,24 +6,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from upnet.audit.finding import Finding, some
+from upnet.audit.finding import Finding, count_noun, join_some
 from upnet.data.sources.files import existing_folder, find_images, folder_set_name
 from upnet.data.sources.folder import Folder
 from upnet.data.sources.pair_folders import PairFolders, hr_inside, pair_folders, reject_lr_images
+from upnet.utils.errors import UserError
 
-_MARK = re.compile(r"[xX](\d+)$")
-_GUESSED = 100
-"""Names without a partner that are compared with each other; among thousands that would take hours."""
+_SCALE_SUFFIX = re.compile(r"[xX](\d+)$")
+_MAX_COMPARED_NAMES = 100
+"""Limit for the comparison of names without partner, whose time grows with the square of their number."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """A folder as the audit sees it.
+    """The images of a folder.
 
     name: of the set.
     hr:   HR name -> file.
-    lr:   scale -> LR name -> file, by the folders X2, X3, … or by the marks behind the names, 0 for names without one;
-          empty where there is no LR.
+    lr:   scale -> LR name -> file. The scale comes from folders X2, X3, … or from suffixes of the names; names without
+          suffix are under 0. Empty if there is no LR.
     """
 
     name: str
@@ -33,111 +34,118 @@ class Layout:
 
 @dataclass(frozen=True)
 class Pairs:
-    """HR name -> LR file of one scale, and what did not pair off."""
+    """HR name -> LR file of one scale, and findings on images without partner."""
 
     scale: int
     files: Mapping[str, Path]
     findings: Sequence[Finding]
 
 
-def look(folder: str) -> Layout:
-    """What lies in a folder: HR pictures, nested or not, with LR pictures in one of the layouts of data/README.md.
+def read_layout(folder: str) -> Layout:
+    """List the images of a folder: HR images, and LR images in one of the layouts of data/README.md.
 
-    Raises ValueError where the folder is missing, holds no picture, or holds several sets.
+    Raises UserError if the folder is missing, contains no image, or contains several sets.
     """
     root = existing_folder(folder, "Audit")
     pairs = pair_folders(root)
     if len(pairs) > 1:
-        told = ", ".join(pair.hr.name for pair in pairs)
-        raise ValueError(f"Audit: {root} holds several sets ({told}); put each into a folder of its own")
+        names = ", ".join(pair.hr.name for pair in pairs)
+        raise UserError(f"Audit: {root} contains several sets ({names})", cure="Put each set into its own folder")
     if not pairs:
         source = Folder(str(root))
-        below = hr_inside(root) or root
-        found = find_images(below, "Audit")
-        reject_lr_images(below, list(found.values()), "Audit")
-        return Layout(source.name, found)
-    found = find_images(pairs[0].hr, "Audit, HR")
-    return Layout(folder_set_name(root), found, _by_scale(pairs[0], found))
+        hr_folder = hr_inside(root) or root
+        hr = find_images(hr_folder, "Audit")
+        reject_lr_images(hr_folder, list(hr.values()), "Audit")
+        return Layout(source.name, hr)
+    hr = find_images(pairs[0].hr, "Audit, HR")
+    return Layout(folder_set_name(root), hr, _lr_by_scale(pairs[0], hr))
 
 
-def _by_scale(pair: PairFolders, hr: Mapping[str, Path]) -> dict[int, Mapping[str, Path]]:
-    if pair.by_scale:
-        return {scale: _pictures(path) for scale, path in sorted(pair.by_scale.items())}
+def _lr_by_scale(folders: PairFolders, hr: Mapping[str, Path]) -> dict[int, Mapping[str, Path]]:
+    if folders.by_scale:
+        return {scale: _images(path) for scale, path in sorted(folders.by_scale.items())}
     by_scale: dict[int, dict[str, Path]] = {}
-    for name, path in _pictures(pair.lr).items():
-        mark = None if name in hr else _MARK.search(name)
-        by_scale.setdefault(int(mark[1]) if mark else 0, {})[name] = path
-    # A mark that stands behind no name tells no scale: 0 is for the sizes to tell.
+    for name, path in _images(folders.lr).items():
+        suffix = None if name in hr else _SCALE_SUFFIX.search(name)
+        by_scale.setdefault(int(suffix[1]) if suffix else 0, {})[name] = path
     return dict(sorted(by_scale.items()))
 
 
-def _pictures(folder: Path) -> dict[str, Path]:
-    """An empty folder holds no picture, which is a finding here and no mistake."""
+def _images(folder: Path) -> dict[str, Path]:
+    """The images of an LR folder. An empty one is a finding rather than an error."""
     try:
         return find_images(folder, "Audit, LR")
     except ValueError:
         return {}
 
 
-def pair(hr: Mapping[str, Path], lr: Mapping[str, Path], scale: int) -> Pairs:
-    """Pair off by name: the LR picture of NAME is called NAMEx2 or NAME, as upnet.data.Paired has it."""
+def pair_by_name(hr: Mapping[str, Path], lr: Mapping[str, Path], scale: int) -> Pairs:
+    """Pair images by name as upnet.data.Paired does: the LR image of NAME is NAMEx2 or NAME.
+
+    >>> pair_by_name({"a": Path("a.png")}, {"ax2": Path("ax2.png")}, scale=2).files["a"].name
+    'ax2.png'
+    """
     files: dict[str, Path] = {}
-    orphans: list[str] = []
-    twice: list[str] = []
+    lr_only: list[str] = []
+    repeated: list[str] = []
     for name, path in lr.items():
-        owner = name if name in hr else name.removesuffix(f"x{scale}")
-        if owner not in hr:
-            orphans.append(name)
-        elif owner in files:
-            twice.append(name)
+        hr_name = name if name in hr else name.removesuffix(f"x{scale}")
+        if hr_name not in hr:
+            lr_only.append(name)
+        elif hr_name in files:
+            repeated.append(name)
         else:
-            files[owner] = path
-    widows = [name for name in hr if name not in files]
-    return Pairs(scale, files, [*_misnamed(widows, orphans, scale), *_twice(twice, scale)])
+            files[hr_name] = path
+    hr_only = [name for name in hr if name not in files]
+    findings = _report_unpaired(hr_only, lr_only, scale)
+    if repeated:
+        problem = f"HR images with a second LR image: {join_some(repeated)}."
+        findings.append(_finding(problem, "Keep one of them.", repeated, scale))
+    return Pairs(scale, files, findings)
 
 
-def _misnamed(widows: list[str], orphans: list[str], scale: int) -> list[Finding]:
-    """HR without LR and LR without HR: where the names are close, it is a wrong name."""
-    meant: dict[str, str] = {}
-    plain = {_plain(name): name for name in widows}
-    few, named = list(plain)[:_GUESSED], set[str]()
-    for orphan in orphans[:_GUESSED]:
-        close = difflib.get_close_matches(_plain(_MARK.sub("", orphan)), few, n=1, cutoff=0.8)
-        if close and plain[close[0]] not in named:
-            meant[orphan] = plain[close[0]]
-            named.add(plain[close[0]])
+def _report_unpaired(hr_only: list[str], lr_only: list[str], scale: int) -> list[Finding]:
+    """Findings on images without partner; similar names are reported as probably misspelt."""
+    misspelt = _similar_names(hr_only, lr_only)
     findings = []
-    if meant:
-        told = some([f"{orphan} for {hr}" for orphan, hr in meant.items()])
+    if misspelt:
+        names = join_some([f"{lr_name} for {hr_name}" for lr_name, hr_name in misspelt.items()])
         findings.append(
             _finding(
-                f"{len(meant)} LR picture{'s' * (len(meant) > 1)} may have a wrong name: {told}.",
-                f"Rename them: the LR picture of NAME is called NAMEx{scale} or NAME.",
-                [*meant, *meant.values()],
+                f"{count_noun(len(misspelt), 'LR image')} may have a wrong name: {names}.",
+                f"Rename them: the LR image of NAME is NAMEx{scale} or NAME.",
+                [*misspelt, *misspelt.values()],
                 scale,
             )
         )
-    for kind, names in (
-        ("HR picture has no LR picture", [name for name in widows if name not in named]),
-        ("LR picture has no HR picture", [name for name in orphans if name not in meant]),
+    for present, absent, names in (
+        ("HR", "LR", [name for name in hr_only if name not in misspelt.values()]),
+        ("LR", "HR", [name for name in lr_only if name not in misspelt]),
     ):
         if names:
-            told = kind if len(names) == 1 else kind.replace("picture has", "pictures have", 1)
-            cure = "Add the missing ones, or take these out."
-            findings.append(_finding(f"{len(names)} {told}: {some(names)}.", cure, names, scale))
+            count = count_noun(len(names), f"{present} image", ("has", "have"))
+            cure = "Add the missing images, or remove these."
+            findings.append(_finding(f"{count} no {absent} image: {join_some(names)}.", cure, names, scale))
     return findings
 
 
-def _twice(names: list[str], scale: int) -> list[Finding]:
-    if not names:
-        return []
-    return [_finding(f"A second LR picture for one HR picture: {some(names)}.", "Keep one of them.", names, scale)]
+def _similar_names(hr_only: list[str], lr_only: list[str]) -> dict[str, str]:
+    """LR name -> the HR name that is probably meant."""
+    normalised = {_normalise(name): name for name in hr_only}
+    choices = list(normalised)[:_MAX_COMPARED_NAMES]
+    meant: dict[str, str] = {}
+    for lr_name in lr_only[:_MAX_COMPARED_NAMES]:
+        plain = _normalise(_SCALE_SUFFIX.sub("", lr_name))
+        close = difflib.get_close_matches(plain, choices, n=1, cutoff=0.8)
+        if close and normalised[close[0]] not in meant.values():
+            meant[lr_name] = normalised[close[0]]
+    return meant
 
 
-def _finding(what: str, cure: str, pictures: Sequence[str], scale: int) -> Finding:
-    return Finding("pairs", what, "upnet refuses a set whose names don't pair off.", cure, pictures, scale)
+def _finding(problem: str, cure: str, images: Sequence[str], scale: int) -> Finding:
+    return Finding("pairs", problem, "upnet rejects a set with images that have no partner.", cure, images, scale)
 
 
-def _plain(name: str) -> str:
-    """The name without what people vary: case, separators and leading zeros."""
+def _normalise(name: str) -> str:
+    """A name without its usual variations: case, separators and leading zeros."""
     return re.sub(r"[^a-z0-9]|(?<![0-9])0+(?=[0-9])", "", name.lower())

@@ -1,4 +1,4 @@
-"""Whether LR was made as stated: by upnet.imaging.imresize, pixel by pixel, or else by what."""
+"""Check of the degradation: LR must equal upnet.imaging.imresize of HR in every pixel, or what was stated instead."""
 
 import math
 from collections import Counter
@@ -7,104 +7,116 @@ from statistics import median
 from typing import Literal
 
 from upnet.audit.degradations import Fit
-from upnet.audit.finding import Finding, some
+from upnet.audit.finding import Finding, join_some
 
-Stated = Literal["imresize", "imresize-symmetric", "imresize-replicate", "any"]
-"""What a set is said to be made by; "imresize" is with either border, the same for all pictures."""
+StatedResizing = Literal["imresize", "imresize-symmetric", "imresize-replicate", "any"]
+"""How LR is said to be made. "imresize": with either border, the same for all images. "any": no statement."""
 
-EXAMINED = 8
-"""Pictures of a set that are compared with every way of resizing, where imresize fits them not."""
+MAX_RANKED_IMAGES = 8
+"""Images per scale that are compared with all candidate degradations if imresize does not reproduce them."""
 
-_FITS = 45.0
+_MIN_GOOD_PSNR = 45.0
 
 
-def departs(fits: Sequence[Fit], stated: Stated) -> bool:
-    """Whether a picture's LR is not what was stated."""
+def differs_from_stated(fits: Sequence[Fit], stated: StatedResizing) -> bool:
+    """Whether an LR image was not made as stated, by its fits of `fit_imresize`.
+
+    >>> differs_from_stated([Fit("imresize-replicate", 0, 100, 0, math.inf)], "imresize-symmetric")
+    True
+    """
     if stated == "any":
         return False
-    wanted = ("imresize-symmetric", "imresize-replicate") if stated == "imresize" else (stated,)
-    return not any(not one.differing and one.way in (*wanted, "imresize") for one in fits)
+    accepted = ("imresize-symmetric", "imresize-replicate") if stated == "imresize" else (stated,)
+    return not any(not fit.differing and fit.degradation in (*accepted, "imresize") for fit in fits)
 
 
-def judge(
-    fits: Mapping[str, Sequence[Fit]], examined: Mapping[str, Sequence[Fit]], scale: int, stated: Stated
+def report_resizing(
+    fits: Mapping[str, Sequence[Fit]], ranked: Mapping[str, Sequence[Fit]], scale: int, stated: StatedResizing
 ) -> tuple[list[Finding], list[str]]:
     """Findings and remarks on one scale of a set.
 
-    fits:     HR name -> what fit_imresize found.
-    examined: HR name -> what examine found, for some of those that depart from what was stated.
+    fits:   HR name -> result of fit_imresize.
+    ranked: HR name -> result of rank_degradations, for some of the images that differ from the statement.
     """
-    apart = {name: one for name, one in fits.items() if departs(one, stated)}
-    exact = Counter(one[0].way for one in fits.values() if not one[0].differing)
+    differing = {name: image_fits for name, image_fits in fits.items() if differs_from_stated(image_fits, stated)}
+    exact = Counter(image_fits[0].degradation for image_fits in fits.values() if not image_fits[0].differing)
     findings, remarks = [], []
-    if apart:
-        findings.append(_departing(apart, examined, len(fits), scale, stated))
-    borders = [way for way in ("imresize-symmetric", "imresize-replicate") if exact[way]]
+    if differing:
+        findings.append(_report_differing(differing, ranked, len(fits), scale, stated))
+    borders = [name for name in ("imresize-symmetric", "imresize-replicate") if exact[name]]
     if len(borders) == 2:
-        names = [name for name, one in fits.items() if one[0].way == min(borders, key=lambda way: exact[way])]
-        findings += [] if stated in borders else [_mixed(names, exact, scale)]
-    elif sum(exact.values()):
-        way = borders[0] if borders else "imresize"
-        remarks.append(f"×{scale}: {sum(exact.values())} of {len(fits)} LR pictures equal {way} in every pixel.")
-    if stated == "any" and examined:
-        best = Counter(one[0].way for one in examined.values()).most_common(1)[0][0]
-        remarks.append(f"×{scale}: of all ways of resizing, {best} fits best ({_median(examined, best):.1f} dB).")
+        rarer = min(borders, key=lambda name: exact[name])
+        names = [name for name, image_fits in fits.items() if image_fits[0].degradation == rarer]
+        findings += [] if stated in borders else [_report_mixed_borders(names, exact, scale)]
+    elif exact:
+        name = borders[0] if borders else "imresize"
+        remarks.append(f"×{scale}: {sum(exact.values())} of {len(fits)} LR images equal {name} in every pixel.")
+    if stated == "any" and ranked:
+        best = _most_frequent_best(ranked)[0]
+        remarks.append(
+            f"×{scale}: of all candidate degradations, {best} fits best ({_median_psnr(ranked, best):.1f} dB)."
+        )
     return findings, remarks
 
 
-def _departing(
-    apart: Mapping[str, Sequence[Fit]],
-    examined: Mapping[str, Sequence[Fit]],
+def _report_differing(
+    differing: Mapping[str, Sequence[Fit]],
+    ranked: Mapping[str, Sequence[Fit]],
     count: int,
     scale: int,
-    stated: Stated,
+    stated: StatedResizing,
 ) -> Finding:
-    name, fits = max(apart.items(), key=lambda one: one[1][0].differing)
-    wanted = next((one for one in fits if one.way == stated), fits[0])
-    figures: dict[str, object] = {"departing": {one: near[0].figures() for one, near in apart.items()}}
-    told = ""
-    if examined:
-        best, often = Counter(one[0].way for one in examined.values()).most_common(1)[0]
-        value = _median(examined, best)
-        figures["best"] = {"way": best, "psnr": value, "pictures": often}
-        if value >= _FITS or "JPEG" in best:
-            told = f" What fits {'them' if len(apart) > 1 else 'it'} best: {best} ({_db(value)})."
+    worst, worst_fits = max(differing.items(), key=lambda item: item[1][0].differing)
+    worst_fit = next((fit for fit in worst_fits if fit.degradation == stated), worst_fits[0])
+    measurements: dict[str, object] = {"departing": {name: fits[0].as_json() for name, fits in differing.items()}}
+    explanation = ""
+    if ranked:
+        best, images = _most_frequent_best(ranked)
+        psnr = _median_psnr(ranked, best)
+        measurements["best"] = {"way": best, "psnr": psnr, "pictures": images}
+        if psnr >= _MIN_GOOD_PSNR or "JPEG" in best:
+            explanation = f" The best fit is {best} ({_format_psnr(psnr)})."
         else:
-            told = f" No way of resizing that upnet knows fits; {best} comes nearest ({_db(value)})."
-    were = "were" if len(apart) > 1 else "was"
+            explanation = f" No candidate degradation fits; the nearest is {best} ({_format_psnr(psnr)})."
+    verb = "were" if len(differing) > 1 else "was"
     return Finding(
         "resizing",
-        f"{len(apart)} of {count} LR pictures {were} not made by {_spoken(stated)}: {some(list(apart))}. "
-        f"The worst is {name}: {wanted.told()}.{told}",
-        "A network learns to undo the very way in which LR was made; scores on LR made otherwise are not comparable "
-        "with print.",
-        "Make LR again from HR with imresize (data=folder does it), or state what you mean by --resizing.",
-        list(apart),
+        f"{len(differing)} of {count} LR images {verb} not made by {_describe(stated)}: {join_some(list(differing))}. "
+        f"The largest difference is in {worst}: {worst_fit.describe()}.{explanation}",
+        "A network learns to invert the degradation of its training data. Scores on LR of another degradation are not "
+        "comparable with published ones.",
+        "Make LR again from HR by imresize (data=folder does so), or state the degradation by --resizing.",
+        list(differing),
         scale,
-        figures,
+        measurements,
     )
 
 
-def _mixed(names: list[str], exact: Mapping[str, int], scale: int) -> Finding:
+def _report_mixed_borders(names: list[str], exact: Mapping[str, int], scale: int) -> Finding:
     return Finding(
         "resizing",
-        f"LR pictures of two kinds are mixed: {exact['imresize-symmetric']} have imresize's symmetric border and "
-        f"{exact['imresize-replicate']} the replicate one; the fewer are {some(names)}.",
-        "The pictures come from different sources; near their borders they are reduced differently.",
-        "Take all LR pictures from one source, or make them again with upnet.imaging.imresize.",
+        f"Two border modes are mixed: {exact['imresize-symmetric']} LR images have imresize's symmetric border and "
+        f"{exact['imresize-replicate']} its replicate border. The rarer mode: {join_some(names)}.",
+        "The LR images come from different sources and differ near their borders.",
+        "Take all LR images from one source, or make them again by upnet.imaging.imresize.",
         names,
         scale,
     )
 
 
-def _median(examined: Mapping[str, Sequence[Fit]], way: str) -> float:
-    return median(next((one.psnr for one in fits if one.way == way), 0.0) for fits in examined.values())
+def _most_frequent_best(ranked: Mapping[str, Sequence[Fit]]) -> tuple[str, int]:
+    """The degradation that fits best most often, and for how many images."""
+    return Counter(fits[0].degradation for fits in ranked.values()).most_common(1)[0]
 
 
-def _db(value: float) -> str:
-    return "equal in every pixel" if math.isinf(value) else f"{value:.1f} dB"
+def _median_psnr(ranked: Mapping[str, Sequence[Fit]], degradation: str) -> float:
+    return median(next((fit.psnr for fit in fits if fit.degradation == degradation), 0.0) for fits in ranked.values())
 
 
-def _spoken(stated: Stated) -> str:
+def _format_psnr(psnr: float) -> str:
+    return "equal in every pixel" if math.isinf(psnr) else f"{psnr:.1f} dB"
+
+
+def _describe(stated: StatedResizing) -> str:
     border = stated.partition("-")[2]
     return f"imresize with the {border} border" if border else "imresize with either border"

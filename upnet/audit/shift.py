@@ -1,4 +1,4 @@
-"""Sub-pixel shift between LR and HR: LR that was sampled off the half-pixel grid."""
+"""Sub-pixel shift between LR and HR: the error of LR that was not sampled on the half-pixel grid."""
 
 from collections.abc import Mapping
 from statistics import median
@@ -8,134 +8,138 @@ import numpy as np
 import torch
 from PIL import Image
 
-from upnet.audit.finding import Finding, some
-from upnet.audit.image_ops import as_plane
-from upnet.audit.verification import Box, cut, extended, misfit, moved
+from upnet.audit.finding import Finding, count_noun, join_some
+from upnet.audit.image_ops import to_tensor
+from upnet.audit.verification import Box, crop_and_resize, estimate_shift, shift_box, transform_box
 
-TOLERATED = 0.05
-"""LR pixels."""
+TOLERANCE = 0.05
+"""Shift in LR pixels up to which LR counts as aligned."""
 
 _ROUNDS = 3
 _MARGIN = 3
-_LEAST = 24
+_MIN_SIDE = 24
 _BLUR = 1.0
-_MANY = 5
+_MIN_IMAGES_FOR_SPREAD = 5
 
 
 class Shift(NamedTuple):
-    """Of LR against HR reduced on the half-pixel grid, in LR pixels.
+    """Shift of LR against HR reduced on the half-pixel grid, in LR pixels.
 
-    sides: at the left, top, right and bottom edge: along x at left and right, along y at top and bottom; positive where
-           LR shows what lies further right or below.
-    noise: how far the parts of the picture disagree, as the standard deviation of a side.
+    sides: at the left, top, right and bottom edge: along x at left and right, along y at top and bottom. A positive
+           value means that LR shows content from further right or further down.
+    noise: standard deviation of a side, estimated from the four quarters of the image.
     """
 
     sides: tuple[float, float, float, float]
     noise: float
 
 
-def measure(hr: np.ndarray, lr: np.ndarray, scale: int) -> Shift | None:
-    """hr (s·h, s·w, 3) and lr (h, w, 3) uint8; None for pictures too small or too flat to tell."""
+def measure_shift(hr: np.ndarray, lr: np.ndarray, scale: int) -> Shift | None:
+    """Measure the shift of an LR image; None for images that are too small or too flat.
+
+    hr: (s·h, s·w, 3) uint8.
+    lr: (h, w, 3) uint8.
+    """
     height, width = lr.shape[:2]
-    if min(height, width) < _LEAST:
+    if min(height, width) < _MIN_SIDE:
         return None
-    small = as_plane(Image.fromarray(lr).convert("L"))
-    large = Image.fromarray(hr).convert("L")
-    part: Box = (_MARGIN, _MARGIN, width - _MARGIN, height - _MARGIN)
-    fixed = small[_MARGIN : height - _MARGIN, _MARGIN : width - _MARGIN]
+    lr_grey = to_tensor(Image.fromarray(lr).convert("L"))
+    hr_grey = Image.fromarray(hr).convert("L")
+    fixed = lr_grey[_MARGIN : height - _MARGIN, _MARGIN : width - _MARGIN]
     size = fixed.shape[0], fixed.shape[1]
     if float(fixed.std()) < 1.0:
         return None
-    start: Box = (scale * part[0], scale * part[1], scale * part[2], scale * part[3])
-    box, bounds = start, (0.0, 0.0, float(hr.shape[1]), float(hr.shape[0]))
-    moving = cut(large, box, size)
+    lr_box: Box = (_MARGIN, _MARGIN, width - _MARGIN, height - _MARGIN)
+    hr_box: Box = (scale * lr_box[0], scale * lr_box[1], scale * lr_box[2], scale * lr_box[3])
+    moving = crop_and_resize(hr_grey, hr_box, size)
     for _ in range(_ROUNDS):
-        box = moved(box, misfit(fixed, moving, _BLUR), size)
-        if box[0] < bounds[0] or box[1] < bounds[1] or box[2] > bounds[2] or box[3] > bounds[3]:
-            return None  # shifted by more than the margin: these are two pictures, which is found elsewhere
-        moving = cut(large, box, size)
-    whole = extended(part, box, (0.0, 0.0, float(width), float(height)))
+        hr_box = shift_box(hr_box, estimate_shift(fixed, moving, _BLUR), size)
+        if min(hr_box[:2]) < 0 or hr_box[2] > hr.shape[1] or hr_box[3] > hr.shape[0]:
+            return None  # the shift exceeds the margin: the images differ, which the pairing check reports
+        moving = crop_and_resize(hr_grey, hr_box, size)
+    measured = transform_box((0.0, 0.0, float(width), float(height)), source=lr_box, target=hr_box)
     expected = (0.0, 0.0, scale * width, scale * height)
-    sides = tuple((found - due) / scale for found, due in zip(whole, expected, strict=True))
-    return Shift((sides[0], sides[1], sides[2], sides[3]), _noise(fixed, moving))
+    left, top, right, bottom = ((position - grid) / scale for position, grid in zip(measured, expected, strict=True))
+    return Shift((left, top, right, bottom), _noise(fixed, moving))
 
 
 def _noise(fixed: torch.Tensor, moving: torch.Tensor) -> float:
-    """What is left of the shift in the four quarters, which is noise; the whole has four times as many pixels."""
+    """Standard deviation of a side: that of the quarters' residual shifts, halved since they have 1/4 of the pixels."""
     rows, columns = fixed.shape[0] // 2, fixed.shape[1] // 2
-    left = [
+    residuals = [
         value
         for row in (slice(0, rows), slice(rows, None))
         for column in (slice(0, columns), slice(columns, None))
-        for value in misfit(fixed[row, column], moving[row, column], _BLUR)
+        for value in estimate_shift(fixed[row, column], moving[row, column], _BLUR)
     ]
-    return float(np.sqrt(np.mean(np.square(left)))) / 2
+    return float(np.sqrt(np.mean(np.square(residuals)))) / 2
 
 
-def judge(shifts: Mapping[str, Shift], scale: int) -> tuple[list[Finding], dict[str, object]]:
-    """Findings on one scale of a set, by HR name, and the figures: the median at each side, and its noise."""
+def report_shifts(shifts: Mapping[str, Shift], scale: int) -> tuple[list[Finding], dict[str, object]]:
+    """Findings on one scale of a set, and the measurements: the median at each side with its noise.
+
+    shifts: HR name -> shift of its LR image.
+    """
     if not shifts:
         return [], {}
     sides = np.array([shift.sides for shift in shifts.values()])
-    middle = np.median(sides, axis=0)
-    spread = 1.4826 * np.median(np.abs(sides - middle), axis=0)
-    own = median(shift.noise for shift in shifts.values())
-    noise = np.maximum(spread, own) / np.sqrt(len(shifts))
-    figures: dict[str, object] = {
-        "left, top, right, bottom": [round(float(value), 4) for value in middle],
+    centre = np.median(sides, axis=0)
+    spread = 1.4826 * np.median(np.abs(sides - centre), axis=0)  # robust standard deviation between images
+    noise = np.maximum(spread, median(shift.noise for shift in shifts.values())) / np.sqrt(len(shifts))
+    measurements: dict[str, object] = {
+        "left, top, right, bottom": [round(float(value), 4) for value in centre],
         "noise": [round(float(value), 4) for value in noise],
         "pictures": len(shifts),
     }
-    if bool(((np.abs(middle) > TOLERATED) & (np.abs(middle) > 3 * noise)).any()):
-        return [_common(middle, noise, list(shifts), scale, figures)], figures
-    # What is common among many is no exception; of a few it cannot be told.
-    usual = float(spread.max()) if len(shifts) >= _MANY else 0.0
-    odd = {
+    if bool(((np.abs(centre) > TOLERANCE) & (np.abs(centre) > 3 * noise)).any()):
+        return [_common_shift(centre, noise, list(shifts), scale, measurements)], measurements
+    # With few images the spread is unreliable, and each image is compared with its own noise alone.
+    spread_limit = 5 * float(spread.max()) if len(shifts) >= _MIN_IMAGES_FOR_SPREAD else 0.0
+    outliers = {
         name: max(shift.sides, key=abs)
         for name, shift in shifts.items()
-        if max(map(abs, shift.sides)) > max(TOLERATED, 5 * shift.noise, 5 * usual)
+        if max(map(abs, shift.sides)) > max(TOLERANCE, 5 * shift.noise, spread_limit)
     }
-    return ([_single(odd, scale)] if odd else []), figures
+    return ([_outliers(outliers, scale)] if outliers else []), measurements
 
 
-def _common(
-    middle: np.ndarray, noise: np.ndarray, names: list[str], scale: int, figures: Mapping[str, object]
+def _common_shift(
+    centre: np.ndarray, noise: np.ndarray, names: list[str], scale: int, measurements: Mapping[str, object]
 ) -> Finding:
-    left, top, right, bottom = middle.tolist()
+    left, top, right, bottom = centre.tolist()
     error = f"± {float(noise.max()):.3f}"
     if abs(right - left) > abs(right + left) and abs(bottom - top) > abs(bottom + top):
-        how = (
-            f"LR is stretched against HR: shifted by {left:+.3f} LR pixels at the left edge and {right:+.3f} at the "
-            f"right, {top:+.3f} at the top and {bottom:+.3f} at the bottom ({error}), as corner-aligned resizing "
-            "does it."
+        problem = (
+            f"LR is stretched against HR, as by corner-aligned resizing: it is shifted by {left:+.3f} LR pixels at the "
+            f"left edge, {right:+.3f} at the right, {top:+.3f} at the top and {bottom:+.3f} at the bottom ({error})."
         )
     else:
         x, y = (left + right) / 2, (top + bottom) / 2
-        how = (
-            f"LR is shifted against HR by {x:+.3f} LR pixels along the rows and {y:+.3f} down the columns ({error}), "
-            f"that is {scale * x:+.2f} and {scale * y:+.2f} HR pixels."
+        problem = (
+            f"LR is shifted against HR by {x:+.3f} LR pixels horizontally and {y:+.3f} vertically ({error}), "
+            f"which is {scale * x:+.2f} and {scale * y:+.2f} HR pixels."
         )
     return Finding(
         "shift",
-        how,
-        "A network learns to undo the shift; on LR without it its output is shifted, which costs decibels.",
-        "Make LR on the half-pixel grid (align_corners=False, or upnet.imaging.imresize); taking every "
-        f"{scale}th pixel shifts by {(1 - scale) / 2 / scale:+.3f} LR pixels.",
+        problem,
+        "A network learns to undo the shift. On LR without shift its output is shifted, which lowers PSNR.",
+        "Make LR on the half-pixel grid (align_corners=False, or upnet.imaging.imresize). Subsampling by "
+        f"{scale} from the first pixel shifts by {(1 - scale) / 2 / scale:+.3f} LR pixels.",
         names,
         scale,
-        figures,
+        measurements,
     )
 
 
-def _single(odd: Mapping[str, float], scale: int) -> Finding:
-    told = some([f"{name} ({value:+.2f})" for name, value in odd.items()])
+def _outliers(shifts: Mapping[str, float], scale: int) -> Finding:
+    values = join_some([f"{name} ({value:+.2f})" for name, value in shifts.items()])
+    count = count_noun(len(shifts), "LR image", ("is", "are"))
     return Finding(
         "shift",
-        f"{len(odd)} LR picture{'s are' if len(odd) > 1 else ' is'} shifted against HR, unlike the others, "
-        f"by so many LR pixels: {told}.",
-        "What such a picture teaches contradicts the others.",
-        "Make its LR again from its HR, or take the pair out.",
-        list(odd),
+        f"{count} shifted against HR, unlike the others (shift in LR pixels): {values}.",
+        "These images contradict the others in training.",
+        "Make their LR again from HR, or remove the pairs.",
+        list(shifts),
         scale,
-        {"shifts": dict(odd)},
+        {"shifts": dict(shifts)},
     )

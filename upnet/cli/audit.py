@@ -3,64 +3,69 @@
 import argparse
 import json
 from collections import Counter
+from itertools import zip_longest
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from upnet.audit.finding import TITLES, Report
+from upnet.audit.finding import TITLES, Report, count_noun
 from upnet.cli.arguments import check_output_file, integer_from
 from upnet.cli.startup import FAILED, OK, ctrl_c_raises
 from upnet.utils.paths import expand_user
 
-_CLEAN = {
-    "unreadable": "all can be read",
-    "pairs": "every HR picture has its LR picture",
-    "sizes": "LR is HR / scale, and nothing is too small",
+_NO_FINDINGS = {
+    "unreadable": "none",
+    "pairs": "every HR image has its LR image",
+    "sizes": "LR is HR / scale, and no image is too small",
     "resizing": "LR was made as stated",
     "shift": "less than 0.05 LR pixels",
-    "duplicates": "no picture twice",
-    "leakage": "no evaluation picture is here",
+    "duplicates": "none",
+    "leakage": "none",
 }
 
 
 def show(report: Report, console: Console) -> None:
-    """Print a table of what was looked at, then each finding: what it is, what it means, what to do."""
+    """Print a table of the checks, then each finding with its consequence and cure."""
     scales = ", ".join(f"×{scale}" for scale in report.scales)
     lr = f", LR {scales}" if scales else ""
-    console.print(f"\n[bold]{escape(report.folder)}[/bold]: {report.pictures} HR pictures{lr}")
+    console.print(f"\n[bold]{escape(report.folder)}[/bold]: {count_noun(report.image_count, 'HR image')}{lr}")
+    console.print(_table(report))
+    for kind, title in TITLES.items():
+        findings = [finding for finding in report.findings if finding.kind == kind]
+        if findings:
+            console.print(f"\n[bold]{title}[/bold]")
+        for finding, following in zip_longest(findings, findings[1:]):
+            scale = f"×{finding.scale}: " if finding.scale else ""
+            console.print(f"  [red]•[/red] {scale}{escape(finding.problem)}", soft_wrap=True)
+            # Findings with the same consequence and cure share one explanation, after the last of them.
+            if following is None or (following.consequence, following.cure) != (finding.consequence, finding.cure):
+                console.print(f"    [dim]{escape(finding.consequence)}[/dim]", soft_wrap=True)
+                console.print(f"    [green]→[/green] {escape(finding.cure)}", soft_wrap=True)
+    if report.remarks:
+        console.print("\n[bold]Remarks[/bold]")
+        for remark in report.remarks:
+            console.print(f"  • {escape(remark)}", soft_wrap=True)
+    summary = "No defects found." if report.is_clean else f"{count_noun(len(report.findings), 'finding')}."
+    console.print(f"\n[bold]{summary}[/bold]")
+
+
+def _table(report: Report) -> Table:
+    """One row per check: its title and its result."""
     counts = Counter(finding.kind for finding in report.findings)
     table = Table(box=None, pad_edge=False, show_header=False)
     for kind, title in TITLES.items():
         if kind in ("pairs", "resizing", "shift") and not report.scales:
-            result = "[dim]no LR to look at[/dim]"
-        elif kind == "leakage" and not report.against:
-            result = "[dim]not asked: name the evaluation sets by --against FOLDER[/dim]"
+            result = "[dim]no LR images[/dim]"
+        elif kind == "leakage" and not report.evaluation_sets:
+            result = "[dim]not checked: name the evaluation sets by --against FOLDER[/dim]"
         elif counts[kind]:
-            result = f"[red]{counts[kind]} finding{'s' * (counts[kind] > 1)}[/red]"
+            result = f"[red]{count_noun(counts[kind], 'finding')}[/red]"
         else:
-            result = f"[green]{_CLEAN[kind]}[/green]"
+            result = f"[green]{_NO_FINDINGS[kind]}[/green]"
         table.add_row(f"  {title}", result)
-    console.print(table)
-    for kind, title in TITLES.items():
-        mine = [finding for finding in report.findings if finding.kind == kind]
-        if mine:
-            console.print(f"\n[bold]{title}[/bold]")
-        for number, finding in enumerate(mine):
-            scale = f"×{finding.scale}: " if finding.scale else ""
-            console.print(f"  [red]•[/red] {scale}{escape(finding.what)}", soft_wrap=True)
-            following = mine[number + 1] if number + 1 < len(mine) else None
-            if following is None or (following.means, following.cure) != (finding.means, finding.cure):
-                console.print(f"    [dim]{escape(finding.means)}[/dim]", soft_wrap=True)
-                console.print(f"    [green]→[/green] {escape(finding.cure)}", soft_wrap=True)
-    if report.remarks:
-        console.print("\n[bold]Worth knowing[/bold]")
-        for remark in report.remarks:
-            console.print(f"  • {escape(remark)}", soft_wrap=True)
-    count = len(report.findings)
-    told = "Nothing is wrong." if report.clean else f"{count} finding{'s' * (count > 1)}."
-    console.print(f"\n[bold]{told}[/bold]")
+    return table
 
 
 _STATED = ("imresize-symmetric", "imresize-replicate", "any")
@@ -69,9 +74,9 @@ _EPILOG = """\
 examples:
   upnet data audit DIV2K --scale 2 --against Set5 Set14
   upnet data audit Set5 --resizing imresize-replicate
-  upnet data audit PICTURES --json report.json
+  upnet data audit IMAGES --json report.json
 
-exit code: 0 nothing is wrong, 1 something was found, 2 the command was used wrongly
+exit code: 0 no findings, 1 findings, 2 wrong arguments
 """
 
 
@@ -79,20 +84,20 @@ def add_parser(subparsers: Any) -> None:
     """Add `audit` to the subcommands of an argparse parser; its `run` takes the arguments and returns the exit code."""
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "audit",
-        help="look at a set of pictures before it costs a day",
-        description="Look at a set of pictures: pairs, sizes, how LR was made, shifts between LR and HR, pictures\n"
-        "that are there twice, and evaluation pictures among them, also resized, cropped, mirrored or recompressed.",
+        help="check a set of images for defects",
+        description="Check a set of images: pairs, sizes, degradation of LR, shift between LR and HR, duplicates, and\n"
+        "evaluation images among them, also if they are resized, cropped, mirrored or recompressed.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("folder", metavar="FOLDER", help="what data.root takes: HR pictures, or HR and LR in a layout")
+    parser.add_argument("folder", metavar="FOLDER", help="as data.root: HR images, or HR and LR images in folders")
     parser.add_argument(
         "--scale",
         type=integer_from(1, "--scale"),
         nargs="+",
         default=[],
         metavar="N",
-        help="scales of LR to look at (default: all there are)",
+        help="scales of LR to check (default: all)",
     )
     parser.add_argument(
         "--against",
@@ -100,22 +105,22 @@ def add_parser(subparsers: Any) -> None:
         default=[],
         action="extend",
         metavar="FOLDER",
-        help="evaluation sets whose pictures may not be among these",
+        help="evaluation sets whose images must not be in FOLDER",
     )
     parser.add_argument(
         "--resizing",
         choices=_STATED,
-        help="how LR was made (default: by upnet.imaging.imresize with either border, the same for all pictures); "
-        "any: only tell what fits best",
+        help="how LR was made (default: by upnet.imaging.imresize with either border, the same for all images); "
+        "any: report the best fit only",
     )
     parser.add_argument(
         "--patch",
         type=integer_from(1, "--patch"),
         default=32,
         metavar="N",
-        help="data.patch of the training that is planned (default: 32)",
+        help="data.patch of the planned training (default: 32)",
     )
-    parser.add_argument("--json", type=expand_user, metavar="FILE", help="write the findings there as well")
+    parser.add_argument("--json", type=expand_user, metavar="FILE", help="also write the findings to FILE")
     parser.set_defaults(run=run)
 
 
@@ -125,12 +130,12 @@ def run(options: argparse.Namespace) -> int:
     Raises UserError for folders that can't be audited and a JSON file that can't be written.
     """
     check_output_file(options.json)
-    # torch is imported only now: the help doesn't wait for it.
-    from upnet.audit.folder_audit import audit
+    # Imported here because --help must not wait for torch.
+    from upnet.audit.folder_audit import audit_folder
     from upnet.utils.atomic_io import atomic_write
 
     ctrl_c_raises()
-    report = audit(
+    report = audit_folder(
         options.folder,
         sorted(set(options.scale)),
         list(dict.fromkeys(options.against)),
@@ -140,4 +145,4 @@ def run(options: argparse.Namespace) -> int:
     show(report, Console(highlight=False))
     if options.json is not None:
         atomic_write(json.dumps(report.as_json(), indent=2, ensure_ascii=False, default=str) + "\n", options.json)
-    return OK if report.clean else FAILED
+    return OK if report.is_clean else FAILED

@@ -11,7 +11,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from upnet.audit.leakage import warn_of_copies
+from upnet.audit.leakage import warn_of_leakage
 from upnet.cli.app import apply_target_overrides
 from upnet.config import build, check
 from upnet.config.schema import TrainSettings
@@ -160,7 +160,7 @@ class Planner:
             data = build(config.data)
             assert isinstance(data, SRData)
             data.prepare()
-            warn_of_copies(data.train_store(), data.val_sets(), data.copy_check)
+            warn_of_leakage(data.train_store(), data.val_sets(), data.copy_check)
             sets = {f"validation {name}": store.digest for name, store in data.val_sets().items()}
             self._pictures[key] = {"train": data.train_store().digest, **sets}
         return self._pictures[key]

@@ -13,7 +13,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import Logger, TensorBoardLogger
 
-from upnet.audit.leakage import warn_of_copies
+from upnet.audit.leakage import warn_of_leakage
 from upnet.cli.app import InterruptedRunError
 from upnet.config import build
 from upnet.data import SRData, SRDataModule
@@ -75,7 +75,7 @@ def train(config: DictConfig) -> dict[str, Any]:
     task.recorder.check_device(trainer.strategy.root_device)
     data.prepare(trainer.world_size)
     if trainer.is_global_zero:
-        warn_of_copies(data.train_store(), data.val_sets(), data.copy_check)
+        warn_of_leakage(data.train_store(), data.val_sets(), data.copy_check)
     check_sizes(data.val_sets(), task.net.scale, task.protocol)
     if resume is None:
         task.net.warm_start()

@@ -1,22 +1,61 @@
-"""Files that are whole or not there, and that stay in their folder."""
+"""Atomic writes: a file appears under its name only when it is complete and on disk."""
 
 import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
+
+
+@contextmanager
+def open_atomic(path: Path) -> Iterator[BinaryIO]:
+    """Open a hidden temporary file for writing; when the block ends, sync it and rename it to `path`.
+
+    If the block raises, the temporary file is removed and `path` keeps its content. A symbolic link at `path` is
+    replaced rather than followed: a folder from an untrusted source may contain links to other files.
+
+    Raises OSError if the file cannot be written.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "weights.bin"
+    >>> with open_atomic(path) as file:
+    ...     _ = file.write(b"123")
+    ...     path.exists()
+    False
+    >>> path.read_bytes()
+    b'123'
+    """
+    # The name is random: processes that write the same file must not share a temporary file.
+    temporary = path.with_name(f".upnet-{os.getpid()}-{secrets.token_hex(4)}.part")
+    try:
+        with temporary.open("xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        with suppress(FileNotFoundError):
+            temporary.unlink()
+    sync_folder(path.parent)
 
 
 def atomic_write(content: str | bytes, path: Path) -> None:
-    """Write a file aside, sync it and rename it; text as UTF-8, with surrogates escaped, as JSON escapes them too.
+    """Write a file atomically, see `open_atomic`. Text is written as UTF-8, with surrogates as backslash escapes.
 
-    A link under its name is replaced, and none is followed: a folder may come from a stranger, whose links lead to
-    files that aren't to be written over. Raises OSError where it can't be written; then it is as it was.
+    Raises OSError if the file cannot be written.
     """
-    aside = path.with_name(path.name + ".part")
-    aside.unlink(missing_ok=True)
-    try:
-        with aside.open("xb") as file:
-            file.write(content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
+    with open_atomic(path) as file:
+        file.write(content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a renaming in the folder durable. No effect where folders cannot be synced, as on Windows."""
+    if os.name != "posix":
+        return
+    with suppress(OSError):  # some network file systems reject it
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

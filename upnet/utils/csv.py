@@ -1,29 +1,33 @@
-"""Comma-separated values that pandas reads and no spreadsheet runs."""
+"""Comma-separated values that spreadsheets open without running formulas."""
 
 import csv
 import io
 from collections.abc import Iterable
 
-_COMMANDS = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA_PREFIXES = ("=", "+", "-", "@", "\t", "\r")
 
 
 def format_csv(rows: Iterable[Iterable[object]]) -> str:
-    """A line per row. Text that a spreadsheet would take for a formula gets an apostrophe before it; numbers don't.
+    r"""Format a table as CSV, one line per row.
 
-    Pictures, arms and checkpoints are named by whoever made them, and a table of them is opened by somebody else. Lines
-    end with both of the characters that end lines: Python quotes only those in what lies between.
+    Text that a spreadsheet would run as a formula gets an apostrophe in front; numbers do not. Names of images, arms
+    and checkpoints may come from an untrusted source. Lines end with CR LF: Python quotes a line feed inside a cell
+    only if it is part of the line ending.
 
     Source: OWASP, "CSV Injection", https://owasp.org/www-community/attacks/CSV_Injection
+
+    >>> format_csv([["name", "PSNR"], ["=1+1", -0.5]])
+    "name,PSNR\r\n'=1+1,-0.5\r\n"
     """
     file = io.StringIO(newline="")
-    csv.writer(file).writerows([_plain(cell) for cell in row] for row in rows)
+    csv.writer(file).writerows([_escape_formula(cell) for cell in row] for row in rows)
     return file.getvalue()
 
 
-def _plain(cell: object) -> object:
-    """A sign that stands alone is a gap in a table."""
-    formula = isinstance(cell, str) and len(cell) > 1 and cell.startswith(_COMMANDS) and not _is_number(cell)
-    return f"'{cell}" if formula else cell
+def _escape_formula(cell: object) -> object:
+    # A single sign is a placeholder for a missing value.
+    is_formula = isinstance(cell, str) and len(cell) > 1 and cell.startswith(_FORMULA_PREFIXES) and not _is_number(cell)
+    return f"'{cell}" if is_formula else cell
 
 
 def _is_number(text: str) -> bool:

@@ -1,66 +1,105 @@
-"""Where to compute."""
+"""The device and the floating-point precision of a computation."""
 
 from contextlib import AbstractContextManager
 from typing import Literal
 
 import torch
 
+from upnet.utils.errors import UserError
+
 Precision = Literal["auto", "32", "bf16", "16"]
+LightningPrecision = Literal["32-true", "bf16-mixed", "16-mixed"]
+
+_GPU = ("gpu", "cuda")
 
 
-def lightning_precision(precision: Precision, accelerator: str) -> Literal["32-true", "bf16-mixed", "16-mixed"]:
-    """What Lightning calls it. `auto` is bf16 where the hardware multiplies in it, and float32 otherwise.
+def auto_device() -> Literal["cuda", "mps", "cpu"]:
+    """The type of the fastest device: a CUDA GPU, else Apple's GPU (MPS), else the CPU."""
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
 
-    accelerator: the trainer's: cpu or gpu.
 
-    Raises ValueError for float16 on a CPU, which has no such arithmetic to be faster by.
+def pick_device(name: str) -> torch.device:
+    """The device of that name; "auto" is the fastest one. Raises UserError if the device cannot be used here.
+
+    >>> pick_device("cpu")
+    device(type='cpu')
     """
-    on_gpu = accelerator in ("gpu", "cuda")
+    if name == "auto":
+        return torch.device(auto_device())
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise UserError(
+            f"the device cannot be used here ({reason})", setting="device", value=name, allowed=_usable_devices()
+        ) from error
+    return device
+
+
+def _usable_devices() -> str:
+    return "auto or cpu" if auto_device() == "cpu" else f"auto, {auto_device()} or cpu"
+
+
+def device_name(device: torch.device) -> str:
+    """The name of a device in results: that of the GPU model, else the device type.
+
+    >>> device_name(torch.device("cpu"))
+    'cpu'
+    """
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
+def lightning_precision(precision: Precision, accelerator: str) -> LightningPrecision:
+    """Lightning's name of a precision. "auto" is bf16 if the hardware computes in it, else float32.
+
+    accelerator: of the trainer: cpu, gpu, cuda or mps.
+
+    Raises UserError for float16 without a CUDA GPU.
+
+    >>> lightning_precision("32", "cpu")
+    '32-true'
+    """
     match precision:
         case "32":
             return "32-true"
         case "bf16":
             return "bf16-mixed"
         case "16":
-            if not on_gpu:
-                raise ValueError("precision=16 is for GPUs; take precision=auto, bf16 or 32 on a CPU")
+            if accelerator not in _GPU:
+                raise UserError(
+                    "float16 needs a CUDA GPU",
+                    setting="precision",
+                    value="16",
+                    allowed="auto, bf16 or 32 on this device",
+                )
             return "16-mixed"
         case "auto":
-            return "bf16-mixed" if (gpu_has_bf16() if on_gpu else cpu_has_bf16()) else "32-true"
-    raise ValueError(f"precision is auto, 32, bf16 or 16; got {precision!r}")
+            return "bf16-mixed" if _has_bf16(accelerator) else "32-true"
+    raise UserError("is no precision", setting="precision", value=precision, allowed="auto, 32, bf16 or 16")
+
+
+def _has_bf16(accelerator: str) -> bool:
+    """Whether the hardware computes in bf16. Some of Apple's GPUs emulate it, therefore MPS counts as without."""
+    if accelerator in _GPU:
+        return gpu_has_bf16()
+    return accelerator == "cpu" and cpu_has_bf16()
 
 
 def gpu_has_bf16() -> bool:
-    """Whether the current GPU multiplies bf16 in hardware, which it does from Ampere on."""
+    """Whether the current CUDA GPU computes in bf16 (Ampere or newer)."""
     return torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
 
 
 def cpu_has_bf16() -> bool:
-    """Whether this CPU is an x86 that multiplies bf16 in hardware, by AVX-512 BF16 or AMX."""
+    """Whether this CPU is an x86 that multiplies bf16 in hardware (AVX-512 BF16 or AMX)."""
     probes = (getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
     return any(probe() for probe in probes if probe is not None)
 
 
 def no_tf32() -> AbstractContextManager[None]:
-    """Convolutions in the whole of float32, which cuDNN's round to 10 bits on GPUs from Ampere on."""
+    """Context in which cuDNN convolves in full float32. By default GPUs since Ampere round inputs to 10 bits (TF32)."""
     cudnn = torch.backends.cudnn
     return cudnn.flags(enabled=True, benchmark=cudnn.benchmark, deterministic=cudnn.deterministic, allow_tf32=False)
-
-
-def pick_device(name: str) -> torch.device:
-    """The device of that name; auto is a GPU where there is one. Raises ValueError where there is no such device."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as fault:
-        raise ValueError(
-            f"device={name} can't be used here ({str(fault).splitlines()[0]}); take auto or cpu"
-        ) from fault
-    return device
-
-
-def device_name(device: torch.device) -> str:
-    """What results call it: the GPU's own name, or cpu."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type

@@ -1,4 +1,4 @@
-"""Paths that users name: expansion of `~`, and names that must stay inside a folder."""
+"""Paths that users give: expansion of `~`, and names that must stay inside a folder."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ CONFIGS = _PACKAGE / "configs" if (_PACKAGE / "configs").is_dir() else _PACKAGE.
 
 
 def expand_user(path: str | Path) -> Path:
-    """Expand `~` and `~user` at the start of a path; unlike `Path.expanduser`, leave an unknown `~name` as it is.
+    """Expand `~` and `~user` at the start of a path. Unlike `Path.expanduser`, keep an unknown `~name` as it is.
 
     >>> expand_user("~no-such-user/image.png").parts
     ('~no-such-user', 'image.png')
@@ -29,9 +29,7 @@ def resolve_inside(folder: Path, name: str) -> Path:
     """
     path = folder / name
     if not path.resolve().is_relative_to(folder.resolve()):
-        raise UserError(
-            f"{path} leads out of {folder}", cure="Remove that name or link: files must be inside the folder"
-        )
+        raise UserError(f"{path} leads out of {folder}", cure="Remove that name or link")
     return path
 
 

@@ -1,35 +1,39 @@
-"""Names of files and folders as text that every file, figure and terminal can hold."""
+"""Names and messages as text that files, figures and terminals of any encoding accept."""
 
 import os
 import sys
 from contextlib import suppress
 from io import TextIOWrapper
 
-_RAW_BYTE = range(0xDC80, 0xDD00)
-"""What Python makes of a byte of a file's name that isn't UTF-8, see PEP 383: 0xDC00 + byte."""
+_ESCAPED_BYTES = range(0xDC80, 0xDD00)
+"""Surrogates by which Python represents bytes of a file name that are not UTF-8 (PEP 383): 0xDC00 + byte."""
 
 
 def escape_unprintable(text: str) -> str:
-    """Text with escapes, "caf\\xe9" and "a\\nb", for bytes that aren't UTF-8 and characters that can't be printed."""
-    with suppress(UnicodeEncodeError):  # of a surrogate that stands for no byte, which JSON may hold
-        # Under a locale that isn't UTF-8, a name that is UTF-8 arrives as single bytes.
+    r"""Replace bytes that are not UTF-8, and characters that are not printable, by escapes.
+
+    >>> print(escape_unprintable("caf\udce9 a\nb"))
+    caf\xe9 a\nb
+    """
+    with suppress(UnicodeEncodeError):  # raised by surrogates that represent no byte, which JSON may contain
+        # In a locale that is not UTF-8, a UTF-8 name arrives as single bytes.
         text = text.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
-    return "".join(letter if letter.isprintable() else _escaped(letter) for letter in text)
+    return "".join(character if character.isprintable() else _escape(character) for character in text)
 
 
 def printable_name(name: str) -> str:
-    """The name of a file or folder as readable text. No two names become one, since backslashes are doubled."""
+    """The name of a file or folder as printable text. Backslashes are doubled to keep different names different."""
     return escape_unprintable(name if os.sep == "\\" else name.replace("\\", "\\\\"))
 
 
 def escape_unencodable_output() -> None:
-    """Escape what the encoding of the terminal, or of the file behind it, can't hold, instead of raising an error."""
+    """Make stdout and stderr escape characters that their encoding lacks, instead of raising UnicodeEncodeError."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
 
-def _escaped(letter: str) -> str:
-    if ord(letter) in _RAW_BYTE:
-        return f"\\x{ord(letter) - 0xDC00:02x}"
-    return letter.encode("unicode_escape").decode("ascii")
+def _escape(character: str) -> str:
+    if ord(character) in _ESCAPED_BYTES:
+        return f"\\x{ord(character) - 0xDC00:02x}"
+    return character.encode("unicode_escape").decode("ascii")

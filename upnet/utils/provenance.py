@@ -1,4 +1,4 @@
-"""What a number was made with."""
+"""Versions of the software that produced a result."""
 
 import platform
 import subprocess
@@ -8,32 +8,35 @@ from typing import Any
 
 VERSION = "0.1.0"
 
-
 PACKAGES = ("torch", "torchvision", "pytorch-lightning", "hydra-core", "tensorboard", "numpy", "pillow", "scikit-image")
+"""Distributions whose versions are recorded."""
 
 
 def versions() -> dict[str, Any]:
-    """Packages, Python, machine and git revision, as plain data."""
-    told = {name: metadata.version(name) for name in PACKAGES}
+    """Versions of upnet, its git revision, Python, the machine and packages, as plain data.
+
+    >>> versions()["upnet"] == VERSION
+    True
+    """
     return {
         "upnet": VERSION,
         "revision": git_revision(),
         "python": platform.python_version(),
         "machine": f"{platform.system()} {platform.machine()}",
-        **told,
+        **{name: metadata.version(name) for name in PACKAGES},
     }
 
 
 def git_revision() -> str | None:
-    """The git commit of this code, with a + where files differ from it; None outside of a checkout."""
-    where = Path(__file__).parent
+    """The git commit of this code, with a `+` if files are modified; None outside a checkout."""
+    folder = Path(__file__).parent
     try:
-        commit = _git(where, "rev-parse", "HEAD")
-        return commit + ("+" if _git(where, "status", "--porcelain", "--untracked-files=no") else "")
+        commit = _git(folder, "rev-parse", "HEAD")
+        return commit + ("+" if _git(folder, "status", "--porcelain", "--untracked-files=no") else "")
     except (OSError, subprocess.SubprocessError):
         return None
 
 
-def _git(folder: Path, *words: str) -> str:
-    done = subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, check=True, timeout=10)
-    return done.stdout.strip()
+def _git(folder: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(folder), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
