@@ -63,7 +63,7 @@ def measure(folder: Path, cache: Path) -> dict[str, float]:
     import torch
 
     from upnet.data import CropSampler, Folder, build_store
-    from upnet.evaluation.scoring import by_baseline, score_method
+    from upnet.evaluation.scoring import baseline_method, evaluate_method
     from upnet.metrics import EvaluationProtocol
 
     memory = Watch()
@@ -82,7 +82,7 @@ def measure(folder: Path, cache: Path) -> dict[str, float]:
         times.append(time.perf_counter() - start)
     row["batch_ms"], row["MiB_cutting"] = 1000 * statistics.median(times), memory.most()
     start = time.perf_counter()
-    list(score_method(by_baseline("nearest", 2), 2, torch.device("cpu"), {"noise": store}, EvaluationProtocol()))
+    list(evaluate_method(baseline_method("nearest", 2), 2, torch.device("cpu"), {"noise": store}, EvaluationProtocol()))
     row["score_s"], row["MiB_scoring"] = time.perf_counter() - start, memory.most()
     return row
 

@@ -44,7 +44,7 @@ import upnet
 from upnet.config import check
 from upnet.config.schema import TrainSettings
 from upnet.data import Folder, build_store
-from upnet.evaluation.scoring import score_sets
+from upnet.evaluation.scoring import evaluate_network
 from upnet.inference.upscaler import Upscaler
 from upnet.metrics import EvaluationProtocol
 from upnet.training import train
@@ -207,7 +207,9 @@ def work(root: Path, number: int, steps: int) -> None:
         name: build_store(Folder(str(root / name)), model.scale)
         for name in ("train", "validation", "validation", "train")
     }
-    tallies = list(score_sets(model.net, {"validation": stores["validation"]}, EvaluationProtocol(), tile=model.tile))
+    tallies = list(
+        evaluate_network(model.net, {"validation": stores["validation"]}, EvaluationProtocol(), tile=model.tile)
+    )
     assert all(np.isfinite(mean.psnr) for tally in tallies for mean in tally.means())
     shutil.rmtree(root / "run")
 

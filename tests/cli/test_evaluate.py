@@ -17,8 +17,8 @@ from support import ROOT, Compose
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from upnet.checkpoint import describe
-from upnet.cli import evaluate as evaluating
-from upnet.cli.evaluate import compare_results, compare_study, export_checkpoint, score_baseline, score_checkpoints
+from upnet.cli import evaluate as evaluate_module
+from upnet.cli.evaluate import compare_results, evaluate_baseline, evaluate_checkpoints, export_checkpoint, report_study
 from upnet.config import ConfigError, build, check
 from upnet.config.schema import EvaluateSettings
 from upnet.metrics.perceptual import base
@@ -67,7 +67,7 @@ def written(tmp_path: Path, folder: str = "evaluation") -> dict[str, Any]:
 def test_a_baseline_needs_no_checkpoint_and_leaves_the_same_files(
     protocol: str, evaluate: Evaluate, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    score_baseline(evaluate("baseline=lanczos", "scale=3", f"protocol={protocol}", "protocol.crop=4"))
+    evaluate_baseline(evaluate("baseline=lanczos", "scale=3", f"protocol={protocol}", "protocol.crop=4"))
     told = written(tmp_path)
     assert told["method"] == {"kind": "baseline", "name": "lanczos", "precision": "float64"}
     assert (told["protocol"]["name"], told["protocol"]["crop"], told["protocol"]["scale"]) == (protocol, 4, 3)
@@ -95,7 +95,7 @@ def test_bicubic_on_set5_is_the_printed_number(
     if not set5.is_dir():
         pytest.skip("Set5 is not in ../shared/images")
     places = ("data=folder", f"data.root={set5}", f"data.cache_dir={tmp_path}/cache")
-    score_baseline(evaluate(*places, "baseline=bicubic", f"scale={scale}", f"protocol={protocol}"))
+    evaluate_baseline(evaluate(*places, "baseline=bicubic", f"scale={scale}", f"protocol={protocol}"))
     told = written(tmp_path)["datasets"]["Set5"]
     assert f"{told['psnr']:.2f}/{told['ssim']:.4f}" == printed
     assert told["lr_from"] == ("imresize" if protocol == "y-float" else "files")
@@ -110,8 +110,8 @@ def test_lr_sizes_that_are_rounded_up_are_scored_on_request_and_told_below_the_t
         Image.fromarray(rng.integers(0, 256, (*size, 3), np.uint8)).save(tmp_path / "odd" / folder / "a.png")
     words = ("data=folder", f"data.root={tmp_path}/odd", f"data.cache_dir={tmp_path}/cache", "baseline=bicubic")
     with pytest.raises(ValueError, match=r"rounded up; data\.lr_rounded_up=true"):
-        score_baseline(evaluate(*words))
-    score_baseline(evaluate(*words, "data.lr_rounded_up=true"))
+        evaluate_baseline(evaluate(*words))
+    evaluate_baseline(evaluate(*words, "data.lr_rounded_up=true"))
     assert written(tmp_path)["datasets"]["odd"]["lr_from"] == "files, rounded up"
     printed = " ".join(capsys.readouterr().out.split())
     assert "LR as its files have it (sizes rounded up: LR and HR cropped to whole LR pixels)" in printed
@@ -120,8 +120,8 @@ def test_lr_sizes_that_are_rounded_up_are_scored_on_request_and_told_below_the_t
 def test_an_ensemble_is_told_apart_from_a_plain_score(
     evaluate: Evaluate, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    score_checkpoints(evaluate(f"checkpoint={checkpoint}", folder="plain"))
-    score_checkpoints(evaluate(f"checkpoint={checkpoint}", "ensemble=x8", "tile=16", folder="turned"))
+    evaluate_checkpoints(evaluate(f"checkpoint={checkpoint}", folder="plain"))
+    evaluate_checkpoints(evaluate(f"checkpoint={checkpoint}", "ensemble=x8", "tile=16", folder="turned"))
     plain, turned = written(tmp_path, "plain"), written(tmp_path, "turned")
     assert turned["protocol"] == {**plain["protocol"], "ensemble": "x8"}
     assert (plain["tile"], turned["tile"]) == ("auto", 16)
@@ -131,9 +131,9 @@ def test_an_ensemble_is_told_apart_from_a_plain_score(
     assert one["psnr"] != other["psnr"]
     assert "ensemble x8" in capsys.readouterr().out
     paths = f"results=[{tmp_path}/plain,{tmp_path}/turned]"
-    with pytest.raises(ValueError, match=r"plain and turned were scored by.*ensemble none and x8.*mixed=true"):
+    with pytest.raises(ValueError, match=r"plain and turned were scored by.*ensemble none and x8.*allow_mixed=true"):
         compare_results(evaluate(paths))
-    compare_results(evaluate(paths, "mixed=true"))
+    compare_results(evaluate(paths, "allow_mixed=true"))
     shown = capsys.readouterr().out
     for part in ("plain [1]", "turned [2]", f"{one['psnr']:.2f} / {one['ssim']:.4f}", "ensemble x8"):
         assert part in shown, part
@@ -148,7 +148,7 @@ def test_a_measure_stands_in_tables_and_files(
 
     monkeypatch.setattr(LPIPS, "load", lambda self: torch.nn.Identity())
     monkeypatch.setattr(LPIPS, "distance", lambda self, output, target: (output - target).abs().mean())
-    score_baseline(evaluate("baseline=nearest", "measures=[lpips]"))
+    evaluate_baseline(evaluate("baseline=nearest", "perceptual=[lpips]"))
     told = written(tmp_path)
     assert "1234" in told["measures"]["lpips"]["weights"]
     assert all(0 < image["lpips"] < 1 for image in told["datasets"]["pictures"]["images"].values())
@@ -157,7 +157,7 @@ def test_a_measure_stands_in_tables_and_files(
 
 
 def test_pictures_are_kept_where_asked(evaluate: Evaluate, tmp_path: Path) -> None:
-    score_baseline(evaluate("baseline=nearest", "save_images=true", "protocol=y-float"))
+    evaluate_baseline(evaluate("baseline=nearest", "save_images=true", "protocol=y-float"))
     kept = sorted(path.name for path in (tmp_path / "evaluation/images/pictures").iterdir())
     assert kept == ["picture0.png", "picture1.png", "picture2.png"]
 
@@ -165,8 +165,8 @@ def test_pictures_are_kept_where_asked(evaluate: Evaluate, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["measures=niqe"], "measures=niqe is not known"),
-        (["measures=lpips", "protocol=y-float"], "take protocol=rgb8"),
+        (["perceptual=niqe"], "perceptual=niqe is not known"),
+        (["perceptual=lpips", "protocol=y-float"], "take protocol=rgb8"),
         (["device=tpu"], "device=tpu: the device cannot be used here"),
         (["protocol.channel=rgb", "protocol=y-float"], "y-float scores the Y plane only"),
     ],
@@ -176,7 +176,7 @@ def test_what_cannot_be_scored_is_refused_before_anything_is_written(
 ) -> None:
     config = evaluate("baseline=nearest", *words)
     with pytest.raises(ValueError, match=told):
-        score_baseline(config)
+        evaluate_baseline(config)
     assert not (tmp_path / "evaluation").exists()
 
 
@@ -184,7 +184,7 @@ class AskedError(Exception):
     """What a function was given, instead of what it does."""
 
 
-@pytest.mark.parametrize("use", [score_checkpoints, export_checkpoint, compare_study])
+@pytest.mark.parametrize("use", [evaluate_checkpoints, export_checkpoint, report_study])
 def test_whose_code_is_trusted_and_which_weights_are_taken_is_handed_on(
     use: Callable[[DictConfig], None], evaluate: Evaluate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -192,11 +192,11 @@ def test_whose_code_is_trusted_and_which_weights_are_taken_is_handed_on(
         raise AskedError(*given)
 
     for name in ("load_network", "read_study"):
-        monkeypatch.setattr(evaluating, name, asked)
-    words = ("export=a.safetensors", "study=runs") if use is compare_study else ("export=a.safetensors",)
+        monkeypatch.setattr(evaluate_module, name, asked)
+    words = ("export=a.safetensors", "study=runs") if use is report_study else ("export=a.safetensors",)
     with pytest.raises(AskedError) as told:
         use(evaluate("checkpoint=a.ckpt", "weights=raw", "trust=[mine,yours]", *words))
-    weights = () if use is compare_study else ("raw",)
+    weights = () if use is report_study else ("raw",)
     assert told.value.args[1 : 2 + len(weights)] == (*weights, ["mine", "yours"])
 
 
@@ -205,7 +205,7 @@ def test_few_kernels_are_kept_where_pictures_of_all_sizes_are_scored(
 ) -> None:
     monkeypatch.delenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", raising=False)
     with pytest.raises(ValueError, match="device=tpu"):
-        score_baseline(evaluate("baseline=nearest", "device=tpu"))
+        evaluate_baseline(evaluate("baseline=nearest", "device=tpu"))
     assert os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] == str(INFERENCE_KERNELS)
 
 
@@ -227,9 +227,9 @@ def test_networks_of_different_scales_share_a_table_only_where_asked(
     other.parent.mkdir(parents=True)
     torch.save(held, other)
     words = (f"checkpoint=[{checkpoint},{other}]",)
-    with pytest.raises(ValueError, match=r"scales \[2, 3\].*mixed=true"):
-        score_checkpoints(evaluate(*words))
-    score_checkpoints(evaluate(*words, "mixed=true"))
+    with pytest.raises(ValueError, match=r"scales \[2, 3\].*allow_mixed=true"):
+        evaluate_checkpoints(evaluate(*words))
+    evaluate_checkpoints(evaluate(*words, "allow_mixed=true"))
     shown = capsys.readouterr().out
     for part in ("run [1]", "other [2]", "run: ×2", "other: ×3"):
         assert part in shown, part
@@ -247,7 +247,7 @@ def test_names_are_text_in_everything_that_an_evaluation_leaves(
             shutil.copy(pictures / "picture0.png", os.fsdecode(os.fsencode(pictures) + b"/" + name + b".png"))
         except OSError as fault:
             pytest.skip(f"a file can't be called {name!r} here: {fault.strerror}")
-    score_checkpoints(evaluate(f"checkpoint={checkpoint}", "save_images=true"))
+    evaluate_checkpoints(evaluate(f"checkpoint={checkpoint}", "save_images=true"))
     told = written(tmp_path)["datasets"]["pictures"]
     assert set(NAMES.values()) < set(told["images"])
     with (tmp_path / "evaluation/results.csv").open(newline="", encoding="utf-8") as file:
@@ -272,11 +272,11 @@ def test_no_failure_of_an_illustration_loses_a_score(
     def broken(*arguments: object, **settings: object) -> None:
         raise RuntimeError("out of fonts")
 
-    score_checkpoints(evaluate(f"checkpoint={checkpoint}", folder="whole"))
-    monkeypatch.setattr(evaluating, "print_results", broken)
-    monkeypatch.setattr(evaluating, "beside_run", broken)
+    evaluate_checkpoints(evaluate(f"checkpoint={checkpoint}", folder="whole"))
+    monkeypatch.setattr(evaluate_module, "print_results", broken)
+    monkeypatch.setattr(evaluate_module, "log_to_run", broken)
     monkeypatch.setattr(Image.Image, "save", broken)
-    score_checkpoints(evaluate(f"checkpoint={checkpoint}", "save_images=true"))
+    evaluate_checkpoints(evaluate(f"checkpoint={checkpoint}", "save_images=true"))
     assert written(tmp_path)["datasets"] == written(tmp_path, "whole")["datasets"]
     assert (tmp_path / "evaluation/results.csv").is_file()
     told = [record.getMessage() for record in caplog.records]
@@ -285,5 +285,5 @@ def test_no_failure_of_an_illustration_loses_a_score(
         "the printed table",
         "TensorBoard's log of the evaluation",
     ]
-    score_baseline(evaluate("baseline=nearest", folder="baseline"))
+    evaluate_baseline(evaluate("baseline=nearest", folder="baseline"))
     assert written(tmp_path, "baseline")["datasets"]

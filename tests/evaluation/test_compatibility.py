@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from upnet.evaluation.compatibility import brief, footings, footnote
-from upnet.evaluation.results import Tally, results
+from upnet.evaluation.compatibility import footnote, protocol_groups, protocol_label
+from upnet.evaluation.results import DatasetScores, results_content
 from upnet.metrics import EvaluationProtocol, Score
 
 
@@ -20,15 +20,15 @@ def content(
 ) -> dict[str, Any]:
     tallies = []
     for name in datasets:
-        tally = Tally(name, pictures, "imresize")
+        tally = DatasetScores(name, pictures, "imresize")
         tally.add("baby", Score(38.0, 0.97), Score(37.0, 0.96))
         tallies.append(tally)
     told = {"device": "cpu", "versions": {"upnet": "0.1", "torch": "2.9"}, **extra}
-    return results(tallies, (protocol or EvaluationProtocol()).describe(scale, ensemble), told)
+    return results_content(tallies, (protocol or EvaluationProtocol()).describe(scale, ensemble), told)
 
 
 def test_numbers_of_one_protocol_on_the_same_pictures_stand_on_one_footing() -> None:
-    assert footings(["a", "b"], [content(), content(device="other", versions={})], False) == {"Set5": [0, 0]}
+    assert protocol_groups(["a", "b"], [content(), content(device="other", versions={})], False) == {"Set5": [0, 0]}
 
 
 @pytest.mark.parametrize(
@@ -46,23 +46,23 @@ def test_numbers_of_one_protocol_on_the_same_pictures_stand_on_one_footing() -> 
     ],
 )
 def test_others_are_refused_with_what_differs_unless_mixed(other: dict[str, Any], named: str) -> None:
-    with pytest.raises(ValueError, match=rf"a and b were scored by different protocols.*{named}.*add mixed=true"):
-        footings(["a", "b"], [content(), other], False)
-    grouped = footings(["a", "b", "c"], [content(), other, copy.deepcopy(content())], True)
+    with pytest.raises(ValueError, match=rf"a and b were scored by different protocols.*{named}.*add allow_mixed=true"):
+        protocol_groups(["a", "b"], [content(), other], False)
+    grouped = protocol_groups(["a", "b", "c"], [content(), other, copy.deepcopy(content())], True)
     assert all(groups[0] == groups[2] for groups in grouped.values())
     assert any(groups[1] != groups[0] for groups in grouped.values())
 
 
 def test_a_measure_counts_only_where_both_have_it() -> None:
     mine, other = content(measures={"lpips": {"weights": "1"}}), content(measures={"lpips": {"weights": "2"}})
-    assert footings(["a", "b"], [mine, content()], False) == {"Set5": [0, 0]}
+    assert protocol_groups(["a", "b"], [mine, content()], False) == {"Set5": [0, 0]}
     with pytest.raises(ValueError, match="other weights or versions of lpips"):
-        footings(["a", "b"], [mine, other], False)
+        protocol_groups(["a", "b"], [mine, other], False)
 
 
 def test_a_title_names_whatever_is_unusual() -> None:
-    assert brief(content()) == "×2, rgb8, channel y, crop 2"
-    told = brief(content(EvaluationProtocol("y-float", grey="full"), 3, "x8"))
+    assert protocol_label(content()) == "×2, rgb8, channel y, crop 2"
+    told = protocol_label(content(EvaluationProtocol("y-float", grey="full"), 3, "x8"))
     assert told == "×3, y-float, channel y, crop 3, grey full, ensemble x8"
 
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 
 from upnet.evaluation import figure_text as lettering
-from upnet.evaluation.figure_text import drawable, letter, plain_figure
+from upnet.evaluation.figure_text import apply_fallback_fonts, escape_missing_glyphs, no_math_text
 
 ONLY_IN_STIX = "\u1d81"  # a letter of Latin that DejaVu Sans, the default font, lacks
 
@@ -19,11 +19,11 @@ def drawn(text: str) -> np.ndarray:
     """A figure with nothing but a text in it, as pixels; a warning is an error."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        with plain_figure():
+        with no_math_text():
             figure = Figure(figsize=(4, 1))
             canvas = FigureCanvasAgg(figure)
             figure.suptitle(text)
-        letter(figure)
+        apply_fallback_fonts(figure)
         figure.savefig(io.BytesIO(), format="png")
         canvas.draw()
         return np.asarray(canvas.buffer_rgba()).copy()
@@ -47,15 +47,15 @@ def test_no_name_raises_or_warns(text: str) -> None:
 
 def test_a_letter_that_the_default_font_lacks_is_drawn_by_one_that_has_it() -> None:
     assert not get_font(findfont(FontProperties())).get_char_index(ord(ONLY_IN_STIX))
-    assert drawable(ONLY_IN_STIX) == ONLY_IN_STIX
-    with plain_figure():
+    assert escape_missing_glyphs(ONLY_IN_STIX) == ONLY_IN_STIX
+    with no_math_text():
         figure = Figure()
         text = figure.suptitle(ONLY_IN_STIX)
-    letter(figure)
+    apply_fallback_fonts(figure)
     fonts = [get_font(findfont(FontProperties(family=[name]))) for name in text.get_fontfamily()]
     assert any(font.get_char_index(ord(ONLY_IN_STIX)) for font in fonts)
 
 
 def test_a_letter_that_no_font_has_is_escaped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lettering, "_found", {"照": None})
-    assert drawable("a照b") == "a\\u7167b"
+    assert escape_missing_glyphs("a照b") == "a\\u7167b"

@@ -4,11 +4,11 @@ import logging
 
 import pytest
 
-from upnet.evaluation.optional_output import illustrating
+from upnet.evaluation.optional_output import optional_output
 
 
 def test_a_failure_is_one_line_of_warning(caplog: pytest.LogCaptureFixture) -> None:
-    with illustrating("the comparison image") as drawn:
+    with optional_output("the comparison image") as drawn:
         raise ValueError("no\nfont for caf\udce9")
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
@@ -19,9 +19,9 @@ def test_a_failure_is_one_line_of_warning(caplog: pytest.LogCaptureFixture) -> N
 
 
 def test_what_works_is_not_mentioned_and_an_interrupt_passes(caplog: pytest.LogCaptureFixture) -> None:
-    with illustrating("the table") as drawn:
+    with optional_output("the table") as drawn:
         pass
     assert drawn.failure is None
-    with pytest.raises(KeyboardInterrupt), illustrating("the table"):
+    with pytest.raises(KeyboardInterrupt), optional_output("the table"):
         raise KeyboardInterrupt
     assert not caplog.records

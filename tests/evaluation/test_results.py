@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from support import code, forked
 
-from upnet.evaluation.results import SCHEMA, Tally, read_json, results, write_csv, write_json
+from upnet.evaluation.results import SCHEMA, DatasetScores, read_results, results_content, write_csv, write_json
 from upnet.metrics import EvaluationProtocol, Score
 
 
 @pytest.fixture
 def content() -> dict[str, Any]:
-    tally = Tally("Set5", "a" * 64, "files")
+    tally = DatasetScores("Set5", "a" * 64, "files")
     tally.add("baby", Score(38.1234567, 0.97, perceptual={"lpips": 0.1}), Score(37.0, 0.96, perceptual={"lpips": 0.2}))
     tally.add("bird", Score(math.inf, 1.0, perceptual={"lpips": 0.0}), Score(36.0, 0.95, perceptual={"lpips": 0.3}))
     extra = {
@@ -26,12 +26,12 @@ def content() -> dict[str, Any]:
         "tile": "auto",
         "versions": {"upnet": "1", "revision": "abc", "torch": "2"},
     }
-    return results([tally], EvaluationProtocol(channel="rgb").describe(2, "x8"), extra)
+    return results_content([tally], EvaluationProtocol(channel="rgb").describe(2, "x8"), extra)
 
 
 def test_what_was_written_is_read_again(content: dict[str, Any], tmp_path: Path) -> None:
     write_json(content, tmp_path / "results.json")
-    assert read_json(tmp_path / "results.json") == content
+    assert read_results(tmp_path / "results.json") == content
     assert [path.name for path in tmp_path.iterdir()] == ["results.json"]
 
 
@@ -72,23 +72,23 @@ def test_results_of_the_first_schema_are_read_as_what_they_were(content: dict[st
     del old["protocol"]["ensemble"], old["datasets"]["Set5"]["lr_from"]
     path = tmp_path / "results.json"
     path.write_text(json.dumps({**old, "schema": 1}))
-    read = read_json(path)
+    read = read_results(path)
     assert read["schema"] == SCHEMA
     assert read["protocol"] == {**content["protocol"], "ensemble": "none"}
     assert read["method"]["kind"] == "network"
     assert (read["measures"], read["device"], read["datasets"]["Set5"]["lr_from"]) == ({}, None, None)
 
 
-def scored(**images: tuple[float, float]) -> Tally:
+def scored(**images: tuple[float, float]) -> DatasetScores:
     """A data set of images by name, with the PSNR of a network and of bicubic; SSIM is a hundredth of it."""
-    tally = Tally("set", "a" * 64, "files")
+    tally = DatasetScores("set", "a" * 64, "files")
     for name, (network, baseline) in images.items():
         tally.add(name, *(Score(psnr, min(psnr, 100.0) / 100) for psnr in (network, baseline)))
     return tally
 
 
 def test_both_columns_and_ssim_are_means_over_the_same_images_and_what_is_left_out_is_named() -> None:
-    told = scored(black=(65.0, math.inf), one=(32.0, 31.0), two=(30.0, 29.5)).plain()
+    told = scored(black=(65.0, math.inf), one=(32.0, 31.0), two=(30.0, 29.5)).to_dict()
     assert (told["psnr"], told["baseline"]["psnr"]) == (31.0, 30.25)
     assert (told["ssim"], told["baseline"]["ssim"]) == (0.31, 0.3025)
     assert (told["left_out"], told["exact"]) == (["black"], [])
@@ -100,7 +100,7 @@ def test_whether_an_image_counts_does_not_depend_on_the_network() -> None:
     means = []
     for psnr in (45.0, 65.0, math.inf):
         tally = scored(black=(psnr, math.inf), exact=(psnr, 40.0), one=(32.0, 31.0))
-        assert tally.counted == ["exact", "one"]
+        assert tally.counted_images == ["exact", "one"]
         means.append(tally.means())
     assert [baseline.psnr for _, baseline in means] == [35.5] * 3
     assert [network.psnr for network, _ in means] == [38.5, 48.5, 66.0]
@@ -110,26 +110,26 @@ def test_where_bicubic_is_exact_in_every_image_all_of_them_count_and_the_gain_is
     tally = scored(black=(60.0, math.inf), white=(math.inf, math.inf))
     network, baseline = tally.means()
     assert (network.psnr, baseline.psnr) == (80.0, 100.0)
-    told = tally.plain()
+    told = tally.to_dict()
     assert told["left_out"] == []
     assert "Bicubic equals the target in every image" in told["remark"]
 
 
 def test_the_names_of_many_images_are_cut_short_in_the_remark_alone() -> None:
-    told = scored(one=(30.0, 29.0), **{f"black{number}": (60.0, math.inf) for number in range(9)}).plain()
+    told = scored(one=(30.0, 29.0), **{f"black{number}": (60.0, math.inf) for number in range(9)}).to_dict()
     assert len(told["left_out"]) == 9
     assert told["remark"].endswith("black3, black4 and 4 more.")
 
 
 def test_results_csv_says_which_images_count(tmp_path: Path) -> None:
     tally = scored(black=(65.0, math.inf), one=(32.0, 31.0))
-    write_csv(results([tally], EvaluationProtocol().describe(2), {}), tmp_path / "results.csv")
+    write_csv(results_content([tally], EvaluationProtocol().describe(2), {}), tmp_path / "results.csv")
     with (tmp_path / "results.csv").open(newline="", encoding="utf-8") as file:
         assert [(row["image"], row["in_means"]) for row in csv.DictReader(file)] == [("black", "no"), ("one", "yes")]
 
 
 def test_means_over_different_images_in_an_older_file_are_taken_again(tmp_path: Path) -> None:
-    new = results([scored(black=(65.0, math.inf), one=(32.0, 31.0))], EvaluationProtocol().describe(2), {})
+    new = results_content([scored(black=(65.0, math.inf), one=(32.0, 31.0))], EvaluationProtocol().describe(2), {})
     old = json.loads(json.dumps(new))
     old["protocol"]["psnr"] = "peak 255, mean of the pictures' dB, identical pictures left out"
     dataset = old["datasets"]["set"]
@@ -138,19 +138,19 @@ def test_means_over_different_images_in_an_older_file_are_taken_again(tmp_path: 
     dataset["psnr"] = 48.5  # over both images, while the mean of bicubic is over one
     path = tmp_path / "results.json"
     path.write_text(json.dumps(old))
-    assert read_json(path) == new
+    assert read_results(path) == new
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"schema": 3}', '{"psnr": 40}'])
 def test_what_is_no_results_json_is_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "results.json").write_text(text)
     with pytest.raises(ValueError, match=r"results\.json"):
-        read_json(tmp_path / "results.json")
+        read_results(tmp_path / "results.json")
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"nowhere\.json can't be read as results"):
-        read_json(tmp_path / "nowhere.json")
+        read_results(tmp_path / "nowhere.json")
 
 
 def test_results_that_find_no_room_leave_the_earlier_ones_as_they_were(tmp_path: Path) -> None:

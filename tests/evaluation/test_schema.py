@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from upnet.evaluation.results import read_json
-from upnet.evaluation.tables import print_results, print_side_by_side
+from upnet.evaluation.results import read_results
+from upnet.evaluation.tables import print_comparison, print_results
 from upnet.study.progress import planned_runs
 
 SCORES = {"psnr": 30.0, "ssim": 0.9}
@@ -67,9 +67,9 @@ def test_every_part_of_a_results_json_may_be_anything(tmp_path: Path, capsys: py
         for value in ODD:
             file.write_text(json.dumps(mutated(RESULTS, path, value)))
             try:
-                content = read_json(file)
+                content = read_results(file)
                 print_results(content)
-                print_side_by_side(["a", "b"], [content, copy.deepcopy(content)], False)
+                print_comparison(["a", "b"], [content, copy.deepcopy(content)], False)
                 read += 1
             except ValueError as fault:
                 refused += 1
@@ -109,4 +109,4 @@ def test_a_plan_leads_nowhere_else(tmp_path: Path, folder: str) -> None:
 def test_what_is_no_mapping_or_nested_without_end_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "results.json").write_text(text)
     with pytest.raises(ValueError, match=r"results\.json can't be read as results"):
-        read_json(tmp_path / "results.json")
+        read_results(tmp_path / "results.json")

@@ -10,7 +10,14 @@ from support import Compose
 
 from upnet.config import build
 from upnet.data import Folder, Store, build_store
-from upnet.evaluation.scoring import begin, by_baseline, by_network, prepare, score_method, score_sets
+from upnet.evaluation.scoring import (
+    baseline_method,
+    empty_scores,
+    evaluate_method,
+    evaluate_network,
+    network_method,
+    prepare_pair,
+)
 from upnet.inference.enlarge import enlarge
 from upnet.metrics import BASELINES, EvaluationProtocol, bicubic, downscale
 from upnet.models import EncoderDecoder
@@ -45,11 +52,11 @@ def test_the_store_knows_which_pictures_are_grey_and_where_lr_came_from(store: S
 
 
 def test_studio_grey_changes_no_number_and_full_those_of_grey_pictures_alone(store: Store) -> None:
-    method = by_baseline("bilinear", 2)
+    method = baseline_method("bilinear", 2)
     scores = {}
     for grey in ("studio", "full"):
-        (tally,) = score_method(method, 2, CPU, {"set": store}, EvaluationProtocol(grey=grey))
-        scores[grey] = {**{f"{name} network": one for name, one in tally.network.items()}, **tally.baseline}
+        (tally,) = evaluate_method(method, 2, CPU, {"set": store}, EvaluationProtocol(grey=grey))
+        scores[grey] = {**{f"{name} network": one for name, one in tally.method.items()}, **tally.baseline}
     for index, name in enumerate(store.names):
         lr, hr = (torch.from_numpy(np.array(getattr(store, side)(index))).movedim(-1, 0) for side in ("lr", "hr"))
         assert scores["studio"][name] == EvaluationProtocol().evaluate(bicubic(lr, 2), hr, 2)
@@ -62,11 +69,11 @@ def test_studio_grey_changes_no_number_and_full_those_of_grey_pictures_alone(sto
 
 def test_under_y_float_a_full_grey_picture_is_its_own_plane(store: Store) -> None:
     hr = torch.from_numpy(np.array(store.hr(store.names.index("grey")))).movedim(-1, 0)
-    small, target = prepare(torch.empty(0), hr, True, 2, EvaluationProtocol("y-float", grey="full"))
+    small, target = prepare_pair(torch.empty(0), hr, True, 2, EvaluationProtocol("y-float", grey="full"))
     assert torch.equal(target, hr[:1])
     assert small.shape == (1, hr.shape[1] // 2, hr.shape[2] // 2)
     torch.testing.assert_close(small, downscale(hr[:1].to(torch.float64) / 255, 2)[0], rtol=0, atol=1e-12)
-    studio, whole = prepare(torch.empty(0), hr, True, 2, EvaluationProtocol("y-float"))
+    studio, whole = prepare_pair(torch.empty(0), hr, True, 2, EvaluationProtocol("y-float"))
     assert torch.equal(whole, hr)
     torch.testing.assert_close(studio, (16 + 219 * small) / 255, rtol=0, atol=0.7 / 255)
 
@@ -74,27 +81,29 @@ def test_under_y_float_a_full_grey_picture_is_its_own_plane(store: Store) -> Non
 @pytest.mark.parametrize("name", BASELINES)
 @pytest.mark.parametrize("protocol", [EvaluationProtocol(), EvaluationProtocol("y-float")])
 def test_a_baseline_is_scored_beside_bicubic(name: str, protocol: EvaluationProtocol, store: Store) -> None:
-    (tally,) = score_method(by_baseline(name, 2), 2, CPU, {"set": store}, protocol)
+    (tally,) = evaluate_method(baseline_method(name, 2), 2, CPU, {"set": store}, protocol)
     network, baseline = tally.means()
     if name == "bicubic":
         assert network == baseline
     else:
         assert network.psnr != baseline.psnr
-    assert list(tally.network) == store.names
+    assert list(tally.method) == store.names
 
 
 def test_a_network_is_its_whole_picture_whatever_the_tiles_and_its_turns_where_asked(net: EncoderDecoder) -> None:
     small = torch.randint(0, 256, (3, 24, 20), dtype=torch.uint8)
-    whole = by_network(net)(small)
+    whole = network_method(net)(small)
     assert torch.equal(whole, enlarge(net, small / 255))
-    torch.testing.assert_close(by_network(net, tile=16)(small), whole, rtol=0, atol=1e-5)
-    turned = by_network(net, ensemble="x8")
+    torch.testing.assert_close(network_method(net, tile=16)(small), whole, rtol=0, atol=1e-5)
+    turned = network_method(net, ensemble="x8")
     torch.testing.assert_close(turned(small.flip(2)).flip(2), turned(small), rtol=0, atol=1e-5)
     assert (turned(small) - whole).abs().max() > 1e-4
 
 
 def test_pictures_are_told_apart_by_what_their_score_depends_on(store: Store) -> None:
-    tallies = [begin("set", store, protocol) for protocol in (EvaluationProtocol(), EvaluationProtocol("y-float"))]
+    tallies = [
+        empty_scores("set", store, protocol) for protocol in (EvaluationProtocol(), EvaluationProtocol("y-float"))
+    ]
     assert tallies[0].pictures == store.digest
     assert tallies[1].pictures not in ("", store.digest)
     assert [tally.lr_from for tally in tallies] == ["imresize", "imresize"]
@@ -103,7 +112,7 @@ def test_pictures_are_told_apart_by_what_their_score_depends_on(store: Store) ->
 def test_a_network_of_three_channels_is_not_scored_by_the_y_plane(net: EncoderDecoder, store: Store, compose) -> None:
     colour = build(compose("model=edsr", "model.encoder.width=4", "model.encoder.depth=0").model)
     with pytest.raises(ValueError, match="protocol=y-float scores networks on luma"):
-        list(score_sets(colour, {"set": store}, EvaluationProtocol("y-float")))
+        list(evaluate_network(colour, {"set": store}, EvaluationProtocol("y-float")))
 
 
 def test_what_a_measure_says_stands_beside_psnr(store: Store) -> None:
@@ -124,8 +133,10 @@ def test_what_a_measure_says_stands_beside_psnr(store: Store) -> None:
         def distance(self, output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
             return (output != target).float().mean()
 
-    (tally,) = score_method(by_baseline("nearest", 2), 2, CPU, {"set": store}, EvaluationProtocol(), measures=[Share()])
-    plain = tally.plain()
+    (tally,) = evaluate_method(
+        baseline_method("nearest", 2), 2, CPU, {"set": store}, EvaluationProtocol(), measures=[Share()]
+    )
+    plain = tally.to_dict()
     assert 0 < plain["share"] <= 1
     assert 0 < plain["baseline"]["share"] <= 1
     assert all("share" in image and "share" in image["baseline"] for image in plain["images"].values())

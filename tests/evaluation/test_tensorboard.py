@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from upnet.evaluation.tensorboard import beside_run, keep_pictures
+from upnet.evaluation.tensorboard import keep_pictures, log_to_run
 
 SCORES = {"psnr": 30.0, "ssim": 0.9}
 CONTENT: dict[str, Any] = {
@@ -36,13 +36,13 @@ def test_a_link_beside_a_checkpoint_is_not_followed(tmp_path: Path, link: str) -
     (tmp_path / "run/checkpoints").mkdir(parents=True)
     (tmp_path / "run" / link).parent.mkdir(exist_ok=True)
     (tmp_path / "run" / link).symlink_to(tmp_path / "victim")
-    beside_run(tmp_path / "run/checkpoints/last.ckpt", CONTENT, [], tmp_path / "own")
+    log_to_run(tmp_path / "run/checkpoints/last.ckpt", CONTENT, [], tmp_path / "own")
     assert not list((tmp_path / "victim").iterdir())
     assert list((tmp_path / "own/tensorboard/evaluation").iterdir())
 
 
 def test_what_stands_beside_a_checkpoint_that_lies_in_no_run_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "tensorboard").mkdir()
-    beside_run(tmp_path / "some/last.ckpt", CONTENT, [], tmp_path / "own")
+    log_to_run(tmp_path / "some/last.ckpt", CONTENT, [], tmp_path / "own")
     assert not list((tmp_path / "tensorboard").iterdir())
     assert list((tmp_path / "own/tensorboard/evaluation").iterdir())

@@ -44,13 +44,13 @@ def test_the_commands_that_are_printed_run_when_they_are_pasted(
     monkeypatch.setattr(sys, "argv", [*typed, "protocol.channel=rgb", "data.cache_dir=a cache"])
     main(["train", *sys.argv[1:]])
     printed = dict(re.findall(r"^(\S.*?\S) {2,}(\S.*)$", capfd.readouterr().out, re.MULTILINE))
-    assert shlex.split(printed["Look at the training"]) == ["tensorboard", "--logdir", FOLDER]
-    assert shlex.split(printed["Pictures side by side"]) == [f"{FOLDER}/comparison.png"]
-    ended(f"{printed['Score the checkpoint']} hydra.run.dir=scored", place)
+    assert shlex.split(printed["Show the training"]) == ["tensorboard", "--logdir", FOLDER]
+    assert shlex.split(printed["Comparison image"]) == [f"{FOLDER}/comparison.png"]
+    ended(f"{printed['Evaluate the checkpoint']} hydra.run.dir=scored", place)
     ours, theirs = (json.loads((place / run / "results.json").read_text()) for run in ("scored", FOLDER))
     assert ours["datasets"] == theirs["datasets"]
     assert ours["protocol"] == theirs["protocol"]
-    ended(printed["Upscale a picture"], place)
+    ended(printed["Upscale an image"], place)
     assert Image.open(place / "photo_x2.png").size == (100, 96)
 
     assert main(["train", *sys.argv[1:]]) == 2

@@ -117,7 +117,7 @@ def test_mixed_numbers_are_arms_of_different_footings_and_marked(run, capsys: py
     run("b", seed=1, psnr=31.0)
     study = run("c", seed=0, psnr=40.0, protocol="y-float")
     arms, _ = read_study(study, mixed=True)
-    assert [(arm.footing, len(arm.runs)) for arm in arms] == [(0, 2), (1, 1)]
+    assert [(arm.protocol_group, len(arm.runs)) for arm in arms] == [(0, 2), (1, 1)]
     assert comparable_arms(arms) == arms[:1]
     print_study(arms, [])
     told = capsys.readouterr().out

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from support import code, command, scalars
 
-from upnet.evaluation.results import read_json
+from upnet.evaluation.results import read_results
 from upnet.training import runner as training
 from upnet.training import train
 from upnet.training.callbacks import image_grid
@@ -48,7 +48,7 @@ def test_names_are_text_in_everything_that_a_training_leaves(named: list[str], t
         warnings.filterwarnings("error", message=".*(Glyph|glyph|findfont).*")
         content = train(tiny("steps=2", "validations=1"))
     run = tmp_path / "run"
-    assert read_json(run / "results.json") == content
+    assert read_results(run / "results.json") == content
     assert set(content["datasets"]["validation"]["images"]) == set(NAMES.values())
     with Image.open(run / "comparison.png") as image:
         assert image.format == "PNG"
@@ -79,7 +79,7 @@ def test_a_validation_folder_that_is_not_utf8_is_scored_and_found_again(tiny, tm
     config = tiny("steps=1", "validations=1")
     config.data.val_root = folder
     train(config)
-    told = read_json(tmp_path / "run/results.json")
+    told = read_results(tmp_path / "run/results.json")
     assert list(told["datasets"]) == ["r\\xe9el"]
     assert Path(told["val_root"]).is_dir()
 

@@ -16,7 +16,7 @@ from support import interrupt_at, scalars, score_by, state
 from upnet.checkpoint import load_network
 from upnet.cli.app import InterruptedRunError
 from upnet.data import build_store, open_sources
-from upnet.evaluation.scoring import score_sets
+from upnet.evaluation.scoring import evaluate_network
 from upnet.metrics import EvaluationProtocol
 from upnet.training import train
 from upnet.training.callbacks import Checkpoints
@@ -33,7 +33,8 @@ def check_last(run: Path, content: dict[str, Any], step: int) -> None:
     assert written["step"] == step
     stores = {name: build_store(source, 2) for name, source in open_sources(content["val_root"], 2).items()}
     scores = {
-        tally.name: tally.means()[0].psnr for tally in score_sets(load_network(last).net, stores, EvaluationProtocol())
+        tally.name: tally.means()[0].psnr
+        for tally in evaluate_network(load_network(last).net, stores, EvaluationProtocol())
     }
     assert scores == pytest.approx({name: told["psnr"] for name, told in written["datasets"].items()}, abs=1e-6)
 

@@ -143,7 +143,7 @@ def test_an_operator_from_outside_trains_and_its_checkpoint_needs_trust(
 @pytest.mark.gpu
 def test_a_gpu_trains_and_its_checkpoint_scores_the_same_on_the_cpu(tiny, tmp_path: Path) -> None:
     from upnet.data import build_store, open_sources
-    from upnet.evaluation.scoring import score_sets
+    from upnet.evaluation.scoring import evaluate_network
     from upnet.metrics import EvaluationProtocol
 
     content = train(tiny("trainer=gpu"))
@@ -151,7 +151,7 @@ def test_a_gpu_trains_and_its_checkpoint_scores_the_same_on_the_cpu(tiny, tmp_pa
     loaded = load_network(tmp_path / "run/checkpoints/last.ckpt")
     sources = open_sources(content["val_root"], 2)
     stores = {name: build_store(source, 2) for name, source in sources.items()}
-    for tally in score_sets(loaded.net, stores, EvaluationProtocol()):
+    for tally in evaluate_network(loaded.net, stores, EvaluationProtocol()):
         assert tally.means()[0].psnr == pytest.approx(content["datasets"][tally.name]["psnr"], abs=0.01)
 
 

@@ -40,13 +40,27 @@ def evaluate(config: "DictConfig") -> None:
     # Evaluation reads the test sets; what a data set is trained on is not looked at.
     config.data.train = None
     check(config, EvaluateSettings)
-    from upnet.cli.evaluate import compare_results, compare_study, export_checkpoint, score_baseline, score_checkpoints
+    from upnet.cli.evaluate import (
+        compare_results,
+        evaluate_baseline,
+        evaluate_checkpoints,
+        export_checkpoint,
+        report_study,
+    )
     from upnet.inference.files import upscale
 
     ctrl_c_raises()
-    further = {"input": upscale, "export": export_checkpoint}
-    scored = next((further[word] for word in further if config[word] is not None), score_checkpoints)
-    {"checkpoint": scored, "study": compare_study, "results": compare_results, "baseline": score_baseline}[use](config)
+    checkpoint_uses = {"input": upscale, "export": export_checkpoint}
+    by_checkpoint = next(
+        (run for name, run in checkpoint_uses.items() if config[name] is not None), evaluate_checkpoints
+    )
+    runs = {
+        "checkpoint": by_checkpoint,
+        "study": report_study,
+        "results": compare_results,
+        "baseline": evaluate_baseline,
+    }
+    runs[use](config)
 
 
 def requested_use(config: Mapping[str, Any], uses: Collection[str], given: Collection[str] = ()) -> str:

@@ -12,27 +12,27 @@ from upnet.checkpoint import Loaded, export, load_network
 from upnet.cli.app import refuse_other_scale
 from upnet.config import build
 from upnet.data import SRData, Store, build_store, open_sources
-from upnet.evaluation.optional_output import illustrating
-from upnet.evaluation.results import Tally, read_json, results, write_csv, write_json
-from upnet.evaluation.scoring import by_baseline, check_protocol, score_method, score_sets
-from upnet.evaluation.tables import print_results, print_side_by_side, shorten
-from upnet.evaluation.tensorboard import Kept, beside_run, keep_pictures
+from upnet.evaluation.optional_output import optional_output
+from upnet.evaluation.results import DatasetScores, read_results, results_content, write_csv, write_json
+from upnet.evaluation.scoring import baseline_method, check_protocol, evaluate_method, evaluate_network
+from upnet.evaluation.tables import print_comparison, print_results
+from upnet.evaluation.tensorboard import Kept, keep_pictures, log_to_run
 from upnet.inference.tiling import Tiling
 from upnet.metrics import EvaluationProtocol
 from upnet.metrics.perceptual import PerceptualMetric, load_perceptual_metrics
 from upnet.models.complexity import parameters
 from upnet.study.detail_figure import draw_study
-from upnet.study.report import gather, write
+from upnet.study.report import assemble_report, write_report
 from upnet.study.run_table import comparable_arms, print_study, read_study, study_content
 from upnet.utils.allocator import INFERENCE_KERNELS, limit_onednn_cache, retain_malloc_blocks
 from upnet.utils.device import device_name, pick_device
 from upnet.utils.overrides import format_override, quote_for_shell, upnet_command
-from upnet.utils.paths import as_list, expand_user
+from upnet.utils.paths import as_list, display_path, expand_user
 from upnet.utils.printable import escape_unprintable
 from upnet.utils.provenance import versions
 
 
-def score_checkpoints(config: DictConfig) -> None:
+def evaluate_checkpoints(config: DictConfig) -> None:
     """PSNR and SSIM of one or several checkpoints on the test sets of `data`: tables, results.json, results.csv."""
     folder = Path(config.run_dir)
     protocol, device, measures = _conditions(config)
@@ -41,10 +41,10 @@ def score_checkpoints(config: DictConfig) -> None:
         refuse_other_scale(config, loaded.net.scale, loaded.path)
         check_protocol(loaded.net, protocol)
     scales = sorted({loaded.net.scale for loaded in checkpoints})
-    if len(scales) > 1 and not config.mixed:
+    if len(scales) > 1 and not config.allow_mixed:
         raise ValueError(
             f"checkpoint= lists networks of the scales {scales}, which have no pictures in common; "
-            "evaluate them one by one, or add mixed=true to have their numbers marked"
+            "evaluate them one by one, or add allow_mixed=true to have their numbers marked"
         )
     names = run_names([loaded.path for loaded in checkpoints])
     contents: list[dict[str, Any]] = []
@@ -53,14 +53,14 @@ def score_checkpoints(config: DictConfig) -> None:
         own = folder if len(checkpoints) == 1 else folder / f"{number}-{names[number].replace('/', '-')}"
         kept.append([])
         contents.append(_score_checkpoint(config, loaded, names[number], protocol, device, measures, own, kept[-1]))
-    with illustrating("the printed table"):
+    with optional_output("the printed table"):
         if len(contents) == 1:
             print_results(contents[0])
         else:
-            print_side_by_side(names, contents, config.mixed)
+            print_comparison(names, contents, config.allow_mixed)
     for loaded, content, pictures in zip(checkpoints, contents, kept, strict=True):
-        with illustrating("TensorBoard's log of the evaluation"):
-            beside_run(loaded.path, content, pictures, folder)
+        with optional_output("TensorBoard's log of the evaluation"):
+            log_to_run(loaded.path, content, pictures, folder)
     _written_to(folder)
 
 
@@ -73,22 +73,21 @@ def export_checkpoint(config: DictConfig) -> None:
     loaded = load_network(checkpoints[0], config.weights, as_list(config.trust))
     refuse_other_scale(config, loaded.net.scale, loaded.path)
     export(loaded, target)
-    print(
-        f"Written to {quote_for_shell(shorten(target))}, {target.stat().st_size / 1e6:.2f} MB\n"
-        f"Score it                {upnet_command('evaluate')} {format_override('checkpoint', shorten(target))}"
-    )
+    command = f"{upnet_command('evaluate')} {format_override('checkpoint', display_path(target))}"
+    print(f"Written to {quote_for_shell(display_path(target))}, {target.stat().st_size / 1e6:.2f} MB")
+    print(f"Evaluate it              {command}")
 
 
-def score_baseline(config: DictConfig) -> None:
+def evaluate_baseline(config: DictConfig) -> None:
     """PSNR and SSIM of an interpolation on the test sets of `data`: tables, results.json, results.csv."""
     folder = Path(config.run_dir)
     protocol, device, measures = _conditions(config)
     look = keep_pictures(folder / "images" if config.save_images else None, [])
-    method = by_baseline(config.baseline, config.scale)
-    tallies = score_method(method, config.scale, device, _test_sets(config), protocol, look, measures)
+    method = baseline_method(config.baseline, config.scale)
+    tallies = evaluate_method(method, config.scale, device, _test_sets(config), protocol, look, measures)
     extra = {"method": {"kind": "baseline", "name": config.baseline, "precision": "float64"}, "scale": config.scale}
     content = _write(folder, list(tallies), protocol.describe(config.scale), extra, measures, device, None)
-    with illustrating("the printed table"):
+    with optional_output("the printed table"):
         print_results(content)
     _written_to(folder)
 
@@ -97,19 +96,19 @@ def compare_results(config: DictConfig) -> None:
     """One table of numbers that were taken before, or the table of a single results.json as it was printed then."""
     paths = [Path(path) for path in as_list(config.results)]
     paths = [path / "results.json" if path.is_dir() else path for path in paths]
-    contents = [read_json(path) for path in paths]
+    contents = [read_results(path) for path in paths]
     if len(contents) == 1:
         print_results(contents[0])
     else:
-        print_side_by_side(_folder_names(paths), contents, config.mixed)
+        print_comparison(_folder_names(paths), contents, config.allow_mixed)
 
 
-def compare_study(config: DictConfig) -> None:
+def report_study(config: DictConfig) -> None:
     """A table across the runs of a study, the same details from every operator, and the report on all of it."""
     folder, trust = Path(config.study), as_list(config.trust)
-    arms, unfinished = read_study(folder, trust, config.mixed)
+    arms, unfinished = read_study(folder, trust, config.allow_mixed)
     write_json(study_content(arms), folder / "study.json")
-    with illustrating("the printed table"):
+    with optional_output("the printed table"):
         print_study(arms, unfinished)
     console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
     console.print()
@@ -120,13 +119,13 @@ def compare_study(config: DictConfig) -> None:
         console.print(f"The report has no pictures: {fault}")
         stores = {}
     if stores:
-        with illustrating("the comparison image"):
+        with optional_output("the comparison image"):
             draw_study(comparable_arms(arms), stores, folder / "comparison.png", trust)
-            console.print(f"Pictures side by side   {shorten(folder / 'comparison.png')}")
-    write(gather(folder, arms, unfinished, stores, trust, pick_device(config.device)), folder)
+            console.print(f"Comparison image         {display_path(folder / 'comparison.png')}")
+    write_report(assemble_report(folder, arms, unfinished, stores, trust, pick_device(config.device)), folder)
     console.print(
-        f"The table as data       {shorten(folder / 'study.json')}\n"
-        f"The report              {shorten(folder / 'report.html')}, and its tables in report.md and report.tex"
+        f"The table as data       {display_path(folder / 'study.json')}\n"
+        f"The report              {display_path(folder / 'report.html')}, and its tables in report.md and report.tex"
     )
 
 
@@ -160,10 +159,10 @@ def _conditions(config: DictConfig) -> tuple[EvaluationProtocol, torch.device, l
     retain_malloc_blocks()
     limit_onednn_cache(INFERENCE_KERNELS)
     protocol, device = EvaluationProtocol(**config.protocol), pick_device(config.device)
-    names = as_list(config.measures)
+    names = as_list(config.perceptual)
     if names and protocol.name == "y-float":
         raise ValueError(
-            f"measures={','.join(names)} are of colour pictures, and protocol=y-float has the Y plane only; "
+            f"perceptual={','.join(names)} are of colour pictures, and protocol=y-float has the Y plane only; "
             "take protocol=rgb8"
         )
     return protocol, device, load_perceptual_metrics(names, device)
@@ -183,7 +182,7 @@ def _score_checkpoint(
     look = keep_pictures(folder / "images" if config.save_images else None, kept)
     net = loaded.net.to(device).to(memory_format=torch.channels_last)
     tile: Tiling = config.tile
-    tallies = list(score_sets(net, _test_sets(config), protocol, look, tile, config.ensemble, measures))
+    tallies = list(evaluate_network(net, _test_sets(config), protocol, look, tile, config.ensemble, measures))
     extra = {
         "method": {"kind": "network", "name": name},
         "checkpoint": str(loaded.path),
@@ -200,7 +199,7 @@ def _score_checkpoint(
 
 def _write(
     folder: Path,
-    tallies: Sequence[Tally],
+    tallies: Sequence[DatasetScores],
     protocol: dict[str, Any],
     extra: dict[str, Any],
     measures: Sequence[PerceptualMetric],
@@ -214,7 +213,7 @@ def _write(
         "tile": tile,
         "versions": versions(),
     }
-    content = results(tallies, protocol, {**extra, **told})
+    content = results_content(tallies, protocol, {**extra, **told})
     folder.mkdir(parents=True, exist_ok=True)
     write_json(content, folder / "results.json")
     write_csv(content, folder / "results.csv")
@@ -238,5 +237,7 @@ def _folder_names(paths: Sequence[Path]) -> list[str]:
 
 
 def _written_to(folder: Path) -> None:
-    with illustrating("the last line"):
-        Console(highlight=False, soft_wrap=True, markup=False, emoji=False).print(f"\nWritten to {shorten(folder)}")
+    with optional_output("the last line"):
+        Console(highlight=False, soft_wrap=True, markup=False, emoji=False).print(
+            f"\nWritten to {display_path(folder)}"
+        )

@@ -81,8 +81,8 @@ class EvaluateSettings:
     ensemble: Literal["none", "x8"]
     alpha: Literal["bicubic", "network"]
     max_pixels: Annotated[int, Ge(1)] | None
-    measures: str | list[str] | None
-    mixed: bool
+    perceptual: str | list[str] | None
+    allow_mixed: bool
     weights: Literal["ema", "raw"]
     trust: str | list[str] | None
     save_images: bool

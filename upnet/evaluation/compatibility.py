@@ -8,7 +8,7 @@ Content = Mapping[str, Any]
 """What a results.json holds, see `upnet.evaluation.results`."""
 
 
-def brief(content: Content) -> str:
+def protocol_label(content: Content) -> str:
     """The protocol in a few words, for a title: "×2, rgb8, channel y, crop 2"."""
     protocol = content["protocol"]
     told = f"×{protocol['scale']}, {protocol['name']}, channel {protocol['channel']}, crop {protocol['crop']}"
@@ -45,7 +45,7 @@ def footnote_with_remark(content: Content, dataset: str) -> str:
     return f"{footnote(content, dataset)}. {remark}" if remark else footnote(content, dataset)
 
 
-def footings(names: Sequence[str], contents: Sequence[Content], mixed: bool) -> dict[str, list[int | None]]:
+def protocol_groups(names: Sequence[str], contents: Sequence[Content], mixed: bool) -> dict[str, list[int | None]]:
     """By data set, on which footing each content's numbers stand: equal numbers from 0 on may be compared.
 
     Two are on the same footing where protocol, pictures and the versions of common measures agree; None stands for a
@@ -72,7 +72,7 @@ def footings(names: Sequence[str], contents: Sequence[Content], mixed: bool) -> 
     return grouped
 
 
-def marked(text: str, footing: int | None, several: bool) -> str:
+def group_label(text: str, footing: int | None, several: bool) -> str:
     """A heading with the number of its footing, where a table has more than one."""
     return f"{text} [{footing + 1}]" if several and footing is not None else text
 
@@ -87,7 +87,9 @@ def _footing(content: Content, dataset: str, measured: Sequence[str]) -> dict[st
 
 def _refusal(name: str, other: str, one: Content, two: Content, dataset: str) -> str:
     what = "were scored by different protocols or on different pictures"
-    cure = "their numbers don't belong into one table; show them one by one, or add mixed=true to have them marked"
+    cure = (
+        "their numbers don't belong into one table; show them one by one, or add allow_mixed=true to have them marked"
+    )
     lacking = [label for label, content in ((name, one), (other, two)) if dataset not in content["datasets"]]
     if lacking:
         return f"{name} and {other} {what} ({lacking[0]} has no {dataset}), and {cure}"

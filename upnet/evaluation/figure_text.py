@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-PLAIN: dict[Any, Any] = {"text.parse_math": False, "text.usetex": False}
+NO_MATH_TEXT: dict[Any, Any] = {"text.parse_math": False, "text.usetex": False}
 """Settings under which a dollar sign in a name begins no formula."""
 
 _PLACEHOLDERS = "Last Resort"
@@ -15,15 +15,15 @@ _PLACEHOLDERS = "Last Resort"
 
 
 @contextmanager
-def plain_figure() -> Iterator[None]:
+def no_math_text() -> Iterator[None]:
     """Make a figure whose texts are names, not formulas; `letter` chooses their fonts before the figure is saved."""
     import matplotlib as mpl
 
-    with mpl.rc_context(PLAIN):
+    with mpl.rc_context(NO_MATH_TEXT):
         yield
 
 
-def drawable(text: str) -> str:
+def escape_missing_glyphs(text: str) -> str:
     """The text with each letter escaped that no installed font has: "\\u7167\\u7247" without a Chinese font."""
     families = _families(text)
     return "".join(
@@ -31,7 +31,7 @@ def drawable(text: str) -> str:
     )
 
 
-def letter(figure: "Figure") -> None:
+def apply_fallback_fonts(figure: "Figure") -> None:
     """Give every text of a figure fonts that have its letters, and escape letters that none has.
 
     Tick labels that were set to names have to be `drawable` already, since an axis sets them again when it is drawn.
@@ -45,7 +45,7 @@ def letter(figure: "Figure") -> None:
     for text in figure.findobj(Text):
         if families := _families(text.get_text()):
             further = dict.fromkeys(family for family in families.values() if family is not None)
-            text.set_text(drawable(text.get_text()))
+            text.set_text(escape_missing_glyphs(text.get_text()))
             text.set_fontfamily([*rcParams["font.family"], *further])
 
 

@@ -11,21 +11,21 @@ log = logging.getLogger(__name__)
 
 
 @dataclass
-class Illustration:
+class OutputStatus:
     """How an illustration turned out: `failure` is the sentence that was logged where it failed, else None."""
 
     failure: str | None = None
 
 
 @contextmanager
-def illustrating(what: str) -> Iterator[Illustration]:
+def optional_output(what: str) -> Iterator[OutputStatus]:
     """Log whatever fails inside as one line of warning, and go on after it; at level DEBUG, with its traceback.
 
     what: the illustration, as the subject of a sentence: "the comparison image".
 
     An illustration depends on fonts, names, libraries and memory that the numbers don't depend on. Interrupts pass.
     """
-    outcome = Illustration()
+    outcome = OutputStatus()
     try:
         yield outcome
     except Exception as fault:

@@ -37,7 +37,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from upnet.evaluation.schema import Results, hold, read_stored
+from upnet.evaluation.schema import Results, read_json_object, validate
 from upnet.metrics import PSNR_CAP, MeanScore, Score, mean
 from upnet.metrics.protocol import PSNR_MEAN
 from upnet.utils.atomic_io import atomic_write
@@ -51,7 +51,7 @@ _FORMER_MEANS = "peak 255, mean of the pictures' dB, identical pictures left out
 
 
 @dataclass
-class Tally:
+class DatasetScores:
     """The scores of one data set: by picture name, the method's and the baseline's."""
 
     name: str
@@ -59,30 +59,30 @@ class Tally:
     """A hash of the data set's pixels."""
     lr_from: str | None = None
     """Where its LR pictures came from: "files", "imresize" or "both"; see the schema."""
-    network: dict[str, Score] = field(default_factory=dict)
+    method: dict[str, Score] = field(default_factory=dict)
     baseline: dict[str, Score] = field(default_factory=dict)
 
     def add(self, picture: str, network: Score, baseline: Score) -> None:
         """Take in one picture."""
-        self.network[picture] = network
+        self.method[picture] = network
         self.baseline[picture] = baseline
 
     @property
-    def counted(self) -> list[str]:
+    def counted_images(self) -> list[str]:
         """The images that the means are over: those that the baseline doesn't reproduce, or all where there is none."""
         lossy = [name for name, score in self.baseline.items() if not math.isinf(score.psnr)]
         return lossy or list(self.baseline)
 
     def means(self) -> tuple[MeanScore, MeanScore]:
         """The method's mean and the baseline's, over the same images."""
-        names = self.counted
-        return mean([self.network[name] for name in names]), mean([self.baseline[name] for name in names])
+        names = self.counted_images
+        return mean([self.method[name] for name in names]), mean([self.baseline[name] for name in names])
 
-    def plain(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """As the schema has it."""
         network, baseline = self.means()
-        left_out = sorted(self.network.keys() - self.counted)
-        exact = [name for name in self.counted if math.isinf(self.network[name].psnr)]
+        left_out = sorted(self.method.keys() - self.counted_images)
+        exact = [name for name in self.counted_images if math.isinf(self.method[name].psnr)]
         plain: dict[str, Any] = {
             **_plain(network),
             "left_out": left_out,
@@ -91,10 +91,10 @@ class Tally:
             "lr_from": self.lr_from,
             "baseline": {"name": "bicubic", **_plain(baseline)},
             "images": {
-                name: {**_plain(score), "baseline": _plain(self.baseline[name])} for name, score in self.network.items()
+                name: {**_plain(score), "baseline": _plain(self.baseline[name])} for name, score in self.method.items()
             },
         }
-        parts = [remark_on(LEFT_OUT, left_out), remark_on(EXACT.format("the output"), exact)]
+        parts = [format_remark(LEFT_OUT, left_out), format_remark(EXACT.format("the output"), exact)]
         parts += [EVERY] if baseline.exact else []
         if remark := " ".join(filter(None, parts)):
             plain["remark"] = remark
@@ -106,7 +106,7 @@ EXACT = f"Counted as {PSNR_CAP:g} dB, because {{}} equals the target"
 EVERY = f"Bicubic equals the target in every image, and its PSNR counts as {PSNR_CAP:g} dB."
 
 
-def remark_on(what: str, names: Sequence[str], most: int = 5) -> str:
+def format_remark(what: str, names: Sequence[str], most: int = 5) -> str:
     """A sentence that names images, or how many more there are; empty where there are none."""
     if not names:
         return ""
@@ -114,13 +114,15 @@ def remark_on(what: str, names: Sequence[str], most: int = 5) -> str:
     return f"{what}: {', '.join(names[:most])}{more}."
 
 
-def results(tallies: Iterable[Tally], protocol: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
+def results_content(
+    tallies: Iterable[DatasetScores], protocol: Mapping[str, Any], extra: Mapping[str, Any]
+) -> dict[str, Any]:
     """What results.json holds; extra is all that it has beside protocol and data sets. Untold, a network is scored."""
     return _filled(
         {
             "schema": SCHEMA,
             "protocol": dict(protocol),
-            "datasets": {tally.name: tally.plain() for tally in tallies},
+            "datasets": {tally.name: tally.to_dict() for tally in tallies},
             **extra,
         }
     )
@@ -137,14 +139,14 @@ def write_csv(content: Mapping[str, Any], path: Path) -> None:
     atomic_write(format_csv([*rows[:1], *(row.values() for row in rows)]), path)
 
 
-def read_json(path: Path) -> dict[str, Any]:
+def read_results(path: Path) -> dict[str, Any]:
     """Read results.json. Raises ValueError where it is none, or of a schema this version doesn't know."""
-    content = read_stored(path, "results")
+    content = read_json_object(path, "results")
     if content.get("schema") not in (1, SCHEMA):
         raise ValueError(
             f"{path} is not a results.json of schema 1 to {SCHEMA}; evaluate the checkpoint again to write one"
         )
-    hold(content, Results, path, "results.json")
+    validate(content, Results, path, "results.json")
     return _filled(content)
 
 
@@ -170,10 +172,10 @@ def _averaged_again(told: Mapping[str, Any], measures: Iterable[str]) -> dict[st
     if not any("inf" in (score["psnr"], baseline["psnr"]) for score, baseline in pairs.values()):
         return {}
     common = [name for name in measures if all(name in one for pair in pairs.values() for one in pair)]
-    tally = Tally("")
+    tally = DatasetScores("")
     for name, pair in pairs.items():
         tally.add(name, *(_score(one, common) for one in pair))
-    again = tally.plain()
+    again = tally.to_dict()
     kept = {key: again[key] for key in again if key not in ("pictures", "lr_from", "images", "baseline")}
     return {**kept, "baseline": {**told["baseline"], **again["baseline"], "name": told["baseline"]["name"]}}
 

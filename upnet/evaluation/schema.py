@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from typing_extensions import NotRequired, TypedDict
 
-Figure = float | Literal["inf"]
+Number = float | Literal["inf"]
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _DEEPEST = 50
 
@@ -23,8 +23,8 @@ class _Open(TypedDict):
 class Scores(_Open):
     """PSNR in dB, SSIM, and further measures."""
 
-    psnr: Figure
-    ssim: Figure
+    psnr: Number
+    ssim: Number
 
 
 class Image(Scores):
@@ -121,7 +121,7 @@ class Plan(_Open):
     overrides: NotRequired[list[str]]
 
 
-def read_stored(path: Path, what: str) -> dict[str, Any]:
+def read_json_object(path: Path, what: str) -> dict[str, Any]:
     """The mapping in a JSON file. Raises ValueError where it is none, or has a control character in a text.
 
     what: the word for it in a refusal.
@@ -143,7 +143,7 @@ def read_stored(path: Path, what: str) -> dict[str, Any]:
     return content
 
 
-def hold(content: dict[str, Any], schema: Any, path: Path, what: str) -> None:
+def validate(content: dict[str, Any], schema: Any, path: Path, what: str) -> None:
     """Hold what was read against a schema. Raises ValueError that names the first place at which it differs."""
     try:
         TypeAdapter(schema).validate_python(content, strict=True)

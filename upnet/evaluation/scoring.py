@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from upnet.data import Store
 from upnet.data.datasets import StoreDataset
-from upnet.evaluation.results import Tally
+from upnet.evaluation.results import DatasetScores
 from upnet.inference.enlarge import enlarge, x8
 from upnet.inference.tiling import Tiling
 from upnet.metrics import BASELINES, EvaluationProtocol, Score
@@ -23,7 +23,7 @@ Method = Callable[[Tensor], Tensor]
 
 Ensemble = Literal["none", "x8"]
 
-Look = Callable[[str, str, Tensor], None]
+OutputHook = Callable[[str, str, Tensor], None]
 """Called with the data set's name, the picture's name and the output, (3 or 1, H, W) about [0, 1]."""
 
 
@@ -35,7 +35,7 @@ def check_protocol(net: EncoderDecoder, protocol: EvaluationProtocol) -> None:
         )
 
 
-def by_network(net: EncoderDecoder, tile: Tiling = "auto", ensemble: Ensemble = "none") -> Method:
+def network_method(net: EncoderDecoder, tile: Tiling = "auto", ensemble: Ensemble = "none") -> Method:
     """A network as a method, in float32 on its own device; see `upnet.inference.enlarge`."""
 
     def method(small: Tensor) -> Tensor:
@@ -46,7 +46,7 @@ def by_network(net: EncoderDecoder, tile: Tiling = "auto", ensemble: Ensemble = 
     return method
 
 
-def by_baseline(name: str, scale: int) -> Method:
+def baseline_method(name: str, scale: int) -> Method:
     """An interpolation as a method, in float64: one of `upnet.metrics.BASELINES`."""
     return lambda small: BASELINES[name](small, scale)
 
@@ -58,7 +58,7 @@ def check_sizes(sets: Mapping[str, Store], scale: int, protocol: EvaluationProto
             protocol.check_size(f"{name} of {dataset}", size, scale)
 
 
-def prepare(lr: Tensor, hr: Tensor, grey: bool, scale: int, protocol: EvaluationProtocol) -> tuple[Tensor, Tensor]:
+def prepare_pair(lr: Tensor, hr: Tensor, grey: bool, scale: int, protocol: EvaluationProtocol) -> tuple[Tensor, Tensor]:
     """What a method is given, and what its output is held against.
 
     lr, hr: (3, h, w) and (3, H, W) uint8. Under y-float LR is made anew from HR, in floating point.
@@ -68,7 +68,7 @@ def prepare(lr: Tensor, hr: Tensor, grey: bool, scale: int, protocol: Evaluation
     return protocol.degrade(target, scale) if protocol.name == "y-float" else (lr, target)
 
 
-def score(
+def score_image(
     method: Method,
     small: Tensor,
     target: Tensor,
@@ -85,50 +85,50 @@ def score(
     return output, Score(told.psnr, told.ssim, perceptual={measure.name: measure(*pictures) for measure in measures})
 
 
-def begin(name: str, store: Store, protocol: EvaluationProtocol) -> Tally:
+def empty_scores(name: str, store: Store, protocol: EvaluationProtocol) -> DatasetScores:
     """The empty tally of a data set, with what tells its pictures from others."""
     if protocol.name == "y-float":
         # LR is made from HR, so that LR pictures, which a store has as well, are none of the score's business.
-        return Tally(name, hashlib.sha256("\n".join(store.digests).encode()).hexdigest(), "imresize")
-    return Tally(name, store.digest, store.lr_from + ", rounded up" * store.lr_rounded_up)
+        return DatasetScores(name, hashlib.sha256("\n".join(store.digests).encode()).hexdigest(), "imresize")
+    return DatasetScores(name, store.digest, store.lr_from + ", rounded up" * store.lr_rounded_up)
 
 
-def score_sets(
+def evaluate_network(
     net: EncoderDecoder,
     sets: Mapping[str, Store],
     protocol: EvaluationProtocol,
-    look: Look | None = None,
+    look: OutputHook | None = None,
     tile: Tiling = "auto",
     ensemble: Ensemble = "none",
     measures: Sequence[PerceptualMetric] = (),
-) -> Iterable[Tally]:
+) -> Iterable[DatasetScores]:
     """A network's Tally per set. Raises ValueError where the network can't be scored by the protocol."""
     check_protocol(net, protocol)
     device = next(net.parameters()).device
-    return score_method(by_network(net, tile, ensemble), net.scale, device, sets, protocol, look, measures)
+    return evaluate_method(network_method(net, tile, ensemble), net.scale, device, sets, protocol, look, measures)
 
 
-def score_method(
+def evaluate_method(
     method: Method,
     scale: int,
     device: torch.device,
     sets: Mapping[str, Store],
     protocol: EvaluationProtocol,
-    look: Look | None = None,
+    look: OutputHook | None = None,
     measures: Sequence[PerceptualMetric] = (),
-) -> Iterable[Tally]:
+) -> Iterable[DatasetScores]:
     """A Tally per set of any method, which is given pictures on `device`, beside bicubic."""
     check_sizes(sets, scale, protocol)
-    bicubic = by_baseline("bicubic", scale)
+    bicubic = baseline_method("bicubic", scale)
     for dataset, store in sets.items():
-        tally = begin(dataset, store, protocol)
+        tally = empty_scores(dataset, store, protocol)
         pictures = StoreDataset(store)
         bar = tqdm(range(len(pictures)), desc=dataset, unit="picture", leave=False, disable=None)
         for item in (pictures[index] for index in bar):
             lr, hr = item["lr"].to(device), item["hr"].to(device)
-            small, target = prepare(lr, hr, item["grey"], scale, protocol)
-            output, scored = score(method, small, target, scale, protocol, measures)
-            tally.add(item["name"], scored, score(bicubic, small, target, scale, protocol, measures)[1])
+            small, target = prepare_pair(lr, hr, item["grey"], scale, protocol)
+            output, scored = score_image(method, small, target, scale, protocol, measures)
+            tally.add(item["name"], scored, score_image(bicubic, small, target, scale, protocol, measures)[1])
             if look is not None:
                 look(dataset, item["name"], output)
         yield tally

@@ -1,17 +1,13 @@
-"""What a run tells its user: tables, and what to do next."""
+"""Tables of evaluation results, printed to the terminal."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table
 
-from upnet.evaluation.compatibility import brief, footings, footnote, footnote_with_remark, marked
-from upnet.metrics import EvaluationProtocol, gain
-from upnet.utils.overrides import format_override, quote_for_shell, upnet_command
+from upnet.evaluation.compatibility import footnote, footnote_with_remark, group_label, protocol_groups, protocol_label
+from upnet.metrics import gain
 
 
 def print_results(content: Mapping[str, Any]) -> None:
@@ -27,7 +23,7 @@ def print_results(content: Mapping[str, Any]) -> None:
     for name, dataset in content["datasets"].items():
         baseline = dataset["baseline"]["name"]
         alone = method == baseline
-        table = Table(title=f"{name}  ({brief(content)})", title_justify="left", title_style="bold")
+        table = Table(title=f"{name}  ({protocol_label(content)})", title_justify="left", title_style="bold")
         table.add_column("picture", overflow="fold")
         for what in measured:
             for heading in [baseline] if alone else [baseline, method]:
@@ -44,123 +40,30 @@ def print_results(content: Mapping[str, Any]) -> None:
         console.print(footnote(content, name), style="dim", highlight=False)
 
 
-def print_side_by_side(names: Sequence[str], contents: Sequence[Mapping[str, Any]], mixed: bool = False) -> None:
+def print_comparison(names: Sequence[str], contents: Sequence[Mapping[str, Any]], mixed: bool = False) -> None:
     """A table per data set, a column per content beside bicubic: PSNR in dB / SSIM, and further measures.
 
     Raises ValueError where protocols or pictures differ, unless they may be `mixed`: then every column is marked with
     the number of its footing, which is told below the table.
     """
-    grouped = footings(names, contents, mixed)
+    grouped = protocol_groups(names, contents, mixed)
     measured = list(dict.fromkeys(name for content in contents for name in content["measures"]))
     wide = max(120, (20 + 9 * len(measured)) * (len(names) + 2))
     console = Console(width=None if Console().is_terminal else wide, markup=False, emoji=False)
     for dataset, groups in grouped.items():
         several = len({group for group in groups if group is not None}) > 1
         columns = _columns(dataset, names, contents, groups, several)
-        title = "mixed protocols or pictures" if several else brief(contents[groups.index(0)])
+        title = "mixed protocols or pictures" if several else protocol_label(contents[groups.index(0)])
         console.print(_side_by_side(dataset, columns, measured, title))
         notes: dict[tuple[str, str], list[str]] = {}
         for name, content, group in zip(names, contents, groups, strict=True):
             if group is not None:
                 told = footnote_with_remark(content, dataset)
-                told = f"{brief(content)}; {told}" if several else told
+                told = f"{protocol_label(content)}; {told}" if several else told
                 notes.setdefault((f"[{group + 1}] " if several else "", told), []).append(name)
         for (mark, told), owners in notes.items():
             text = told if len(notes) == 1 else f"{mark}{', '.join(owners)}: {told}"
             console.print(text, style="dim", highlight=False)
-
-
-def next_commands(folder: Path, config: DictConfig) -> None:
-    """How to look at a run in TensorBoard, evaluate its checkpoint, and upscale a picture."""
-    path = folder / "checkpoints" / "last.ckpt"
-    print(
-        f"\nPictures side by side   {quote_for_shell(shorten(folder / 'comparison.png'))}\n"
-        f"Look at the training    tensorboard --logdir {quote_for_shell(shorten(folder))}"
-    )
-    if not path.is_file():
-        return
-    evaluate = [upnet_command("evaluate"), format_override("checkpoint", shorten(path))]
-    trust = _trust(config)
-    larger = ["input=photo.png", f"output=photo_x{config.scale}.png"]
-    print(
-        f"Score the checkpoint    {' '.join([*evaluate, *_pictures(config), *_protocol(config), *trust])}\n"
-        f"Upscale a picture       {' '.join([*evaluate, *larger, *trust])}"
-    )
-
-
-def _pictures(config: DictConfig) -> list[str]:
-    """The validation pictures, and how they are read, as arguments."""
-    given = {
-        "data.root": OmegaConf.select(config, "data.val_root"),
-        "data.cache_dir": OmegaConf.select(config, "data.cache_dir"),
-        "data.skip_broken": OmegaConf.select(config, "data.skip_broken") or None,
-        "data.lr_rounded_up": OmegaConf.select(config, "data.lr_rounded_up") or None,
-        "max_pixels": OmegaConf.select(config, "max_pixels"),
-    }
-    folder = ["data=folder"] if given["data.root"] is not None else []
-    return folder + [format_override(name, value) for name, value in given.items() if value is not None]
-
-
-def _trust(config: DictConfig) -> list[str]:
-    """What a checkpoint with operators from outside needs, beside its path."""
-    found: set[str] = set()
-
-    def walk(node: Any) -> None:
-        if isinstance(node, Mapping):
-            target = str(node.get("_target_", "upnet."))
-            if not target.startswith("upnet."):
-                found.add(target.rpartition(".")[0])
-            for child in node.values():
-                walk(child)
-        elif isinstance(node, list):
-            for child in node:
-                walk(child)
-
-    walk(OmegaConf.to_container(config.model, resolve=True))
-    modules = sorted(found)
-    return [format_override("trust", modules if len(modules) > 1 else modules[0])] if modules else []
-
-
-def _protocol(config: DictConfig) -> list[str]:
-    """The settings of the protocol that aren't the default ones, as arguments."""
-    default = asdict(EvaluationProtocol())
-    changed = {str(key): value for key, value in config.protocol.items() if value != default[str(key)]}
-    return [
-        format_override("protocol" if key == "name" else f"protocol.{key}", value) for key, value in changed.items()
-    ]
-
-
-def hyperparameters(config: DictConfig, parameters: int) -> dict[str, str | int | float | bool]:
-    """What distinguishes runs in TensorBoard's hparams table."""
-    plain = OmegaConf.to_container(config, resolve=True)
-    assert isinstance(plain, dict)
-    model, data, optimizer = plain["model"], plain["data"], plain["optimizer"]
-    upsamplers = model["upsampler"] if isinstance(model["upsampler"], list) else [model["upsampler"]]
-    return {
-        "upsampler": ", ".join(_short(one) for one in upsamplers),
-        "encoder": _short(model["encoder"]),
-        "input": model["input"],
-        "skip": model["skip"],
-        "residual": model["residual"],
-        "train": _short(data["train"]),
-        "optimizer": _short(optimizer),
-        "learning_rate": float(optimizer.get("lr", 0)),
-        "batch_size": int(data["batch_size"]),
-        "patch": int(data["patch"]),
-        "scale": int(plain["scale"]),
-        "steps": int(plain["steps"]),
-        "seed": int(plain["seed"]),
-        "parameters": parameters,
-    }
-
-
-def shorten(path: Path) -> Path:
-    """Relative to where the user stands, where it lies below."""
-    return path.relative_to(Path.cwd()) if path.is_absolute() and path.is_relative_to(Path.cwd()) else path
-
-
-def _short(node: Mapping[str, Any] | None) -> str:
-    return "none" if node is None else str(node["_target_"]).rsplit(".", 1)[-1]
 
 
 def _cells(
@@ -192,8 +95,8 @@ def _columns(
     for footing in sorted({group for _, _, group in present}):
         told = next(told for _, told, group in present if group == footing)
         baseline = {**told["baseline"], "images": {name: score["baseline"] for name, score in told["images"].items()}}
-        listed.append((marked(told["baseline"]["name"], footing, several), baseline))
-    return listed + [(marked(name, group, several), told) for name, told, group in present]
+        listed.append((group_label(told["baseline"]["name"], footing, several), baseline))
+    return listed + [(group_label(name, group, several), told) for name, told, group in present]
 
 
 def _side_by_side(

@@ -9,10 +9,10 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from upnet.evaluation.compatibility import brief, footnote_with_remark
+from upnet.evaluation.compatibility import footnote_with_remark, protocol_label
 from upnet.evaluation.figures import to_uint8
-from upnet.evaluation.optional_output import illustrating
-from upnet.evaluation.scoring import Look
+from upnet.evaluation.optional_output import optional_output
+from upnet.evaluation.scoring import OutputHook
 from upnet.utils.paths import resolve_inside
 
 SHOWN = 8
@@ -22,7 +22,7 @@ Kept = tuple[str, str, np.ndarray]
 """Data set, picture, and its output, (H, W, 3) uint8."""
 
 
-def keep_pictures(folder: Path | None, kept: list[Kept]) -> Look:
+def keep_pictures(folder: Path | None, kept: list[Kept]) -> OutputHook:
     """Save every output picture below the folder, if there is one; keep the first ones for TensorBoard.
 
     A picture that can't be saved is a warning, not an error. Raises ValueError where a name leads out of the folder.
@@ -34,14 +34,14 @@ def keep_pictures(folder: Path | None, kept: list[Kept]) -> Look:
             kept.append((dataset, name, picture))
         if folder is not None:
             path = resolve_inside(folder, f"{dataset}/{name}.png")
-            with illustrating(f"the output image {path}"):
+            with optional_output(f"the output image {path}"):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 Image.fromarray(picture).save(path)
 
     return keep
 
 
-def beside_run(checkpoint: Path, content: Mapping[str, Any], kept: Sequence[Kept], folder: Path) -> None:
+def log_to_run(checkpoint: Path, content: Mapping[str, Any], kept: Sequence[Kept], folder: Path) -> None:
     """Numbers and pictures into TensorBoard beside the run they belong to; in `folder` where there is no such run."""
     from torch.utils.tensorboard import SummaryWriter
 
@@ -54,8 +54,8 @@ def beside_run(checkpoint: Path, content: Mapping[str, Any], kept: Sequence[Kept
             for what in ("psnr", "ssim", *content["measures"]):
                 writer.add_scalar(f"evaluation/{name}/{what}", float(told[what]), step)
                 writer.add_scalar(f"evaluation/{name}/{what}_bicubic", float(told["baseline"][what]), step)
-            depends_on = f"{brief(content)}; {footnote_with_remark(content, name)}"
+            depends_on = f"{protocol_label(content)}; {footnote_with_remark(content, name)}"
             writer.add_text(f"evaluation/{name}/protocol", depends_on, step)
         for dataset, name, picture in kept:
-            with illustrating(f"TensorBoard's image of {name}"):
+            with optional_output(f"TensorBoard's image of {name}"):
                 writer.add_image(f"evaluation/{dataset}/{name}", picture, step, dataformats="HWC")

@@ -123,7 +123,7 @@ class EvaluationProtocol:
         Takes what `evaluate` takes. Raises ValueError under y-float, where there is no colour.
         """
         if self.name == "y-float":
-            raise ValueError("measures= are of colour pictures, and y-float has the Y plane only; take protocol=rgb8")
+            raise ValueError("perceptual= are of colour pictures, and y-float has the Y plane only; take protocol=rgb8")
         _check_picture(target, "pictures: target")
         self._check_output(output, target)
         crop = scale if self.crop is None else self.crop

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from upnet.evaluation.results import read_json, write_json
+from upnet.evaluation.results import read_results, write_json
 from upnet.utils.lock import locked
 
 LOCK = ".cell.lock"
@@ -64,7 +64,7 @@ class Cell:
         if "finished" not in self.told():
             return None
         try:
-            return read_json(self.folder / "results.json")
+            return read_results(self.folder / "results.json")
         except ValueError:
             return None  # removed, or damaged with the disk: to be made again
 
@@ -131,7 +131,7 @@ def end(cell: Cell, how: str) -> None:
     told["sessions"][-1]["ended"] = how
     if how == "finished":
         told["finished"] = time.time()
-        results = read_json(cell.folder / "results.json")
+        results = read_results(cell.folder / "results.json")
         results["minutes"] = round(float(results["minutes"]) + told["sessions"][-1]["minutes_before"], 3)
         write_json(results, cell.folder / "results.json")
         (cell.folder / "failed.json").unlink(missing_ok=True)

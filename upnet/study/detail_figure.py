@@ -10,9 +10,9 @@ import torch
 
 from upnet.checkpoint import load_network
 from upnet.data import Store
-from upnet.evaluation.compatibility import brief
-from upnet.evaluation.figure_text import letter, plain_figure
-from upnet.evaluation.figures import Detail
+from upnet.evaluation.compatibility import protocol_label
+from upnet.evaluation.figure_text import apply_fallback_fonts, no_math_text
+from upnet.evaluation.figures import Crop
 from upnet.metrics import cap_psnr
 from upnet.study.run_table import Arm
 from upnet.utils.atomic_io import atomic_write
@@ -32,19 +32,19 @@ def draw_study(arms: Sequence[Arm], sets: Mapping[str, Store], path: Path, trust
     index = _telling(arms, dataset, store)
     name = store.names[index]
     first = load_network(arms[0].runs[0].checkpoint, trust=trust).net
-    detail = Detail.busiest(store, index, first.scale)
+    detail = Crop.hardest_for_bicubic(store, index, first.scale)
     told = arms[0].runs[0].results["datasets"][dataset]["images"][name]["baseline"]
     tiles = [("HR", detail.hr), (f"interpolated by bicubic  {float(told['psnr']):.2f} dB", detail.bicubic)]
     for arm in arms:
         psnr = float(arm.runs[0].results["datasets"][dataset]["images"][name]["psnr"])
         with torch.no_grad():
             tiles.append(
-                (f"{arm.name}  {psnr:.2f} dB", detail.by(load_network(arm.runs[0].checkpoint, trust=trust).net))
+                (f"{arm.name}  {psnr:.2f} dB", detail.output_of(load_network(arm.runs[0].checkpoint, trust=trust).net))
             )
 
-    with plain_figure():
-        figure = _board(f"{dataset}: {name}   ({brief(arms[0].runs[0].results)})", tiles)
-    letter(figure)
+    with no_math_text():
+        figure = _board(f"{dataset}: {name}   ({protocol_label(arms[0].runs[0].results)})", tiles)
+    apply_fallback_fonts(figure)
     png = io.BytesIO()
     figure.savefig(png, format="png", dpi=130)
     atomic_write(png.getvalue(), path)

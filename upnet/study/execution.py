@@ -10,13 +10,13 @@ from omegaconf import DictConfig, OmegaConf
 
 from upnet.checkpoint import read
 from upnet.cli.app import InterruptedRunError
-from upnet.evaluation.tables import shorten
 from upnet.study.cells import LOCK, Cell, begin, end, fail
 from upnet.study.plan import Plan, duration
 from upnet.study.progress import gather, minutes_left
 from upnet.training.callbacks import earlier_paths
 from upnet.training.factory import training_settings
 from upnet.training.runner import train
+from upnet.utils.paths import display_path
 
 KEPT = {"cell.json", "failed.json", "output.txt", LOCK, ".lock"}
 """What stays in a cell's folder when it has to begin from nothing."""
@@ -42,7 +42,7 @@ def run_cell(config: DictConfig, plan: Plan, cell: Cell) -> None:
         end(cell, "interrupted")
         raise
     except Exception as fault:  # whatever it is, it is this cell's: recorded, told, and counted in the exit code
-        tell(f"  failed: {fail(cell, fault)}; see {shorten(cell.folder / 'failed.json')}")
+        tell(f"  failed: {fail(cell, fault)}; see {display_path(cell.folder / 'failed.json')}")
     else:
         end(cell, "finished")
         scores = ", ".join(f"{told['psnr']:.3f} dB on {name}" for name, told in content["datasets"].items())

@@ -14,7 +14,7 @@ from typing import Any
 
 from upnet.evaluation.results import write_json
 from upnet.evaluation.schema import Plan as PlanContent
-from upnet.evaluation.schema import hold, read_stored
+from upnet.evaluation.schema import read_json_object, validate
 from upnet.study.cells import Cell
 from upnet.study.design import Variant
 from upnet.study.plan import PLAN, SCHEMA, Plan, duration
@@ -25,10 +25,10 @@ from upnet.utils.paths import resolve_inside
 def read_plan(folder: Path) -> dict[str, Any]:
     """What plan.json of a study's folder says. Raises ValueError where it is none, or of another schema."""
     path = folder / PLAN
-    content = read_stored(path, "the plan of a study")
+    content = read_json_object(path, "the plan of a study")
     if content.get("schema") != SCHEMA:
         raise ValueError(f"{path} is not a plan of schema {SCHEMA}; starting the study again writes one")
-    hold(content, PlanContent, path, "plan")
+    validate(content, PlanContent, path, "plan")
     for cell in content["cells"]:
         resolve_inside(folder, cell["folder"])
     return content

@@ -12,10 +12,10 @@ from rich.table import Table
 
 from upnet.checkpoint import load_network
 from upnet.config import ConfigError, check_targets
-from upnet.evaluation.compatibility import brief, footings, footnote, marked
-from upnet.evaluation.results import EXACT, LEFT_OUT, read_json, remark_on
+from upnet.evaluation.compatibility import footnote, group_label, protocol_groups, protocol_label
+from upnet.evaluation.results import EXACT, LEFT_OUT, format_remark, read_results
 from upnet.evaluation.schema import Run as RunResults
-from upnet.evaluation.schema import hold
+from upnet.evaluation.schema import validate
 from upnet.metrics import gain
 from upnet.models.complexity import multiply_adds
 from upnet.study.progress import planned_runs
@@ -53,14 +53,14 @@ class Arm:
 
     name:          the operator, with whatever else distinguishes the arm from the others of its study.
     multiply_adds: for a 1280 × 720 output.
-    footing:       arms of the same number were scored by the same protocol on the same pictures.
+    protocol_group: arms of the same number were scored by the same protocol on the same pictures.
     """
 
     name: str
     runs: Sequence[Run]
     parameters: int
     multiply_adds: int
-    footing: int = 0
+    protocol_group: int = 0
 
     def scores(self, dataset: str, what: str) -> list[float]:
         """A value per seed: the data set's mean PSNR in dB, or SSIM."""
@@ -79,7 +79,7 @@ def read_study(folder: Path, trust: Sequence[str] = (), mixed: bool = False) -> 
     if not folders:
         folders = {path.parent.parent: None for path in sorted(folder.glob("**/config/hydra.yaml"))}
     unfinished = [path for path in folders if not (path / "results.json").is_file()]
-    runs = [Run(path, read_json(path / "results.json"), folders[path]) for path in folders if path not in unfinished]
+    runs = [Run(path, read_results(path / "results.json"), folders[path]) for path in folders if path not in unfinished]
     if not runs:
         raise ValueError(f"study={folder} holds no finished run: no folder below it has a results.json")
     for run in runs:
@@ -106,11 +106,11 @@ def print_study(arms: Sequence[Arm], unfinished: Sequence[Path]) -> None:
     console = Console(width=None if Console().is_terminal else 110, markup=False, emoji=False)
     for dataset in dict.fromkeys(dataset for arm in arms for dataset in arm.runs[0].results["datasets"]):
         told = [arm for arm in arms if dataset in arm.runs[0].results["datasets"]]
-        several = len({arm.footing for arm in told}) > 1
+        several = len({arm.protocol_group for arm in told}) > 1
         console.print(_table(told, dataset, several))
-        notes = {arm.footing: arm.runs[0].results for arm in reversed(told)}
+        notes = {arm.protocol_group: arm.runs[0].results for arm in reversed(told)}
         for footing, content in sorted(notes.items(), key=lambda pair: pair[0]):
-            note = f"{brief(content)}; {footnote(content, dataset)}" if several else footnote(content, dataset)
+            note = f"{protocol_label(content)}; {footnote(content, dataset)}" if several else footnote(content, dataset)
             console.print(f"[{footing + 1}] {note}" if several else note, style="dim", highlight=False)
         for remark in remarks(told, dataset):
             console.print(remark, highlight=False)
@@ -123,7 +123,7 @@ def print_study(arms: Sequence[Arm], unfinished: Sequence[Path]) -> None:
 def study_content(arms: Sequence[Arm]) -> dict[str, Any]:
     """The tables as plain data: by data set the rows of all arms, and by footing what their numbers depend on."""
     datasets = dict.fromkeys(dataset for arm in arms for dataset in arm.runs[0].results["datasets"])
-    footing_of = {arm.footing: arm.runs[0].results for arm in reversed(arms)}
+    footing_of = {arm.protocol_group: arm.runs[0].results for arm in reversed(arms)}
     return {
         "schema": SCHEMA,
         "footings": {
@@ -144,7 +144,7 @@ def study_content(arms: Sequence[Arm]) -> dict[str, Any]:
 
 def comparable_arms(arms: Sequence[Arm]) -> list[Arm]:
     """The arms on the footing of the first."""
-    return [arm for arm in arms if arm.footing == arms[0].footing]
+    return [arm for arm in arms if arm.protocol_group == arms[0].protocol_group]
 
 
 def rows(arms: Sequence[Arm], dataset: str) -> list[dict[str, str | float | int]]:
@@ -165,7 +165,7 @@ def rows(arms: Sequence[Arm], dataset: str) -> list[dict[str, str | float | int]
                 "ssim_sd": statistics.stdev(ssim) if len(ssim) > 1 else 0.0,
                 "gain": gain(baseline, statistics.fmean(psnr)),
                 "minutes": statistics.fmean(float(run.results.get("minutes", 0)) for run in arm.runs),
-                "footing": arm.footing + 1,
+                "footing": arm.protocol_group + 1,
             }
         )
     return listed
@@ -174,15 +174,15 @@ def rows(arms: Sequence[Arm], dataset: str) -> list[dict[str, str | float | int]
 def remarks(arms: Sequence[Arm], dataset: str) -> list[str]:
     """Which images are left out of the means, and which ones an arm reproduces, in a sentence each."""
     found = [run.results["datasets"][dataset] for arm in arms for run in arm.runs]
-    told = [remark_on(LEFT_OUT, one["left_out"]) for one in found]
+    told = [format_remark(LEFT_OUT, one["left_out"]) for one in found]
     for arm in arms:
         names = [name for run in arm.runs for name in run.results["datasets"][dataset]["exact"]]
-        told += [remark_on(EXACT.format(f"an output of {arm.name}"), sorted(set(names)))]
+        told += [format_remark(EXACT.format(f"an output of {arm.name}"), sorted(set(names)))]
     return [remark for remark in dict.fromkeys(told) if remark]
 
 
 def _table(arms: Sequence[Arm], dataset: str, several: bool) -> Table:
-    told = "mixed protocols or pictures" if several else brief(arms[0].runs[0].results)
+    told = "mixed protocols or pictures" if several else protocol_label(arms[0].runs[0].results)
     table = Table(title=f"{dataset}  ({told})", title_justify="left", title_style="bold")
     table.add_column("operator")
     for heading in ("seeds", "parameters", "mult-adds", "PSNR", "± sd", "SSIM", "± sd", "over bicubic", "minutes"):
@@ -190,7 +190,7 @@ def _table(arms: Sequence[Arm], dataset: str, several: bool) -> Table:
     for row in rows(arms, dataset):
         repeated = int(row["seeds"]) > 1
         table.add_row(
-            marked(str(row["arm"]), int(row["footing"]) - 1, several),
+            group_label(str(row["arm"]), int(row["footing"]) - 1, several),
             str(row["seeds"]),
             f"{row['parameters']:,}".replace(",", " "),
             f"{float(row['multiply_adds']) / 1e9:.2f} G",
@@ -213,7 +213,7 @@ def _arm(name: str, runs: Sequence[Run], trust: Sequence[str], footing: int) -> 
 def _check_run(run: Run, trust: Sequence[str]) -> None:
     """Raise ValueError where the results of a training don't say what arms are told apart by."""
     path = run.folder / "results.json"
-    hold(run.results, RunResults, path, "results.json of a training")
+    validate(run.results, RunResults, path, "results.json of a training")
     try:
         check_targets({"model": run.results["model"]}, trust)
     except ConfigError as fault:
@@ -222,7 +222,7 @@ def _check_run(run: Run, trust: Sequence[str]) -> None:
 
 def _standing(runs: Sequence[Run], mixed: bool) -> list[int]:
     """The footing of every run over all its data sets. Raises ValueError where there are several, unless `mixed`."""
-    grouped = footings([str(run.folder) for run in runs], [run.results for run in runs], mixed)
+    grouped = protocol_groups([str(run.folder) for run in runs], [run.results for run in runs], mixed)
     seen: list[tuple[int | None, ...]] = []
     standing: list[int] = []
     for own in zip(*grouped.values(), strict=True):

@@ -12,7 +12,6 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from upnet.cli.app import InterruptedRunError, in_multirun
-from upnet.evaluation.tables import shorten
 from upnet.study.cells import BusyError, held
 from upnet.study.code_version import differing
 from upnet.study.design import Design
@@ -22,6 +21,7 @@ from upnet.study.plan import Plan, Row, Seconds
 from upnet.study.progress import gather, read_plan
 from upnet.study.timing import rehearse
 from upnet.utils.overrides import format_override, upnet_command
+from upnet.utils.paths import display_path
 
 
 class FailedCellsError(Exception):
@@ -167,7 +167,7 @@ def _conclude(plan: Plan) -> None:
         tell(f"\n{len(waiting)} of {len(plan.cells)} cells are at work in other processes; nothing is left for this")
         return
     tell(f"\nAll {len(plan.cells)} cells are through. Compare the arms by\n")
-    tell(f"{upnet_command('evaluate')} {format_override('study', shorten(plan.folder))}")
+    tell(f"{upnet_command('evaluate')} {format_override('study', display_path(plan.folder))}")
 
 
 @contextmanager
@@ -183,5 +183,5 @@ def _interruptible(folder: Path) -> Iterator[None]:
     else:
         return
     raise InterruptedRunError(
-        f"interrupted; {saved}. The same command goes on where the study in {shorten(folder)} was", number
+        f"interrupted; {saved}. The same command goes on where the study in {display_path(folder)} was", number
     )

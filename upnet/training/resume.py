@@ -9,7 +9,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Timer
 
 from upnet.checkpoint import SUFFIX, read
-from upnet.evaluation.results import read_json
+from upnet.evaluation.results import read_results
 from upnet.training.callbacks import earlier_paths
 from upnet.training.task import Task
 from upnet.utils.run_dirs import LAST, resumable_checkpoint
@@ -162,7 +162,7 @@ def _concluded(path: Path, steps: int) -> bool:
     if path.parent.name != "checkpoints" or path.name != LAST:
         return True
     try:
-        return read_json(folder / "results.json").get("step") == steps and any(
+        return read_results(folder / "results.json").get("step") == steps and any(
             (folder / name).exists() for name in (CONCLUDED, NOT_DRAWN)
         )
     except ValueError:

@@ -18,15 +18,16 @@ from upnet.cli.app import InterruptedRunError
 from upnet.config import build
 from upnet.data import SRData, SRDataModule
 from upnet.evaluation.figures import draw_comparison
-from upnet.evaluation.optional_output import illustrating
-from upnet.evaluation.results import results, write_json
+from upnet.evaluation.optional_output import optional_output
+from upnet.evaluation.results import results_content, write_json
 from upnet.evaluation.scoring import check_sizes
-from upnet.evaluation.tables import hyperparameters, next_commands, print_results
+from upnet.evaluation.tables import print_results
 from upnet.models.complexity import parameters
 from upnet.training.callbacks import Checkpoints, SaveAtInterrupt
 from upnet.training.factory import build_task, build_trainer, training_settings
 from upnet.training.resume import CONCLUDED, NOT_DRAWN, find_checkpoint, first_step
 from upnet.training.run_files import forget_after, told_where_unwritable
+from upnet.training.run_summary import hyperparameters, print_next_commands
 from upnet.training.task import Task
 from upnet.training.trainer_arguments import refusals_of_lightning
 from upnet.utils.allocator import TRAINING_KERNELS, limit_onednn_cache, malloc_trim, retain_malloc_blocks
@@ -177,7 +178,7 @@ def conclude(config: DictConfig, task: Task, trainer: pl.Trainer, data: SRData, 
     what tells that nothing is missing; where it can't be drawn, `NOT_DRAWN` with the reason is there instead.
     """
     tallies = list(task.tallies["ema"].values())
-    assert min((len(tally.network) for tally in tallies), default=0) > 0, "a run ends with a validation"
+    assert min((len(tally.method) for tally in tallies), default=0) > 0, "a run ends with a validation"
     task.eval()
     folder = Path(config.run_dir)
     count = parameters(task.net)
@@ -195,31 +196,34 @@ def conclude(config: DictConfig, task: Task, trainer: pl.Trainer, data: SRData, 
         "minutes": round(minutes, 3),
         "device": device_name(device),
         "tile": "auto",
-        "raw": {name: tally.plain() for name, tally in task.tallies["raw"].items()},
+        "raw": {name: tally.to_dict() for name, tally in task.tallies["raw"].items()},
         "versions": versions(),
     }
-    content = results(tallies, task.protocol.describe(task.net.scale), extra)
+    content = results_content(tallies, task.protocol.describe(task.net.scale), extra)
     if not trainer.is_global_zero:
         return content
     write_json(content, folder / "results.json")
+    plain = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(plain, dict)
+    settings = {str(key): value for key, value in plain.items()}
     metrics = {
         f"final/{name}/{what}": float(told[what])
         for name, told in content["datasets"].items()
         for what in ("psnr", "ssim")
     }
     for logger in trainer.loggers:
-        with illustrating(f"the last entry of {type(logger).__name__}"):
+        with optional_output(f"the last entry of {type(logger).__name__}"):
             _log_remarks(logger, content, task.global_step)
             if isinstance(logger, TensorBoardLogger):
-                logger.log_hyperparams(hyperparameters(config, count), metrics)
+                logger.log_hyperparams(hyperparameters(settings, count), metrics)
             else:  # which take no metrics with them
-                logger.log_hyperparams(hyperparameters(config, count))
+                logger.log_hyperparams(hyperparameters(settings, count))
                 logger.log_metrics(metrics, task.global_step)
             logger.finalize("success")  # or its file and its thread would stay open
     _draw(task, data, content, folder)
-    with illustrating("the printed table"):
+    with optional_output("the printed table"):
         print_results(content)
-        next_commands(folder, config)
+        print_next_commands(folder, settings)
     return content
 
 
@@ -234,9 +238,9 @@ def _log_remarks(logger: Logger, content: Mapping[str, Any], step: int) -> None:
 def _draw(task: Task, data: SRData, content: Mapping[str, Any], folder: Path) -> None:
     """The comparison image, or the reason why there is none."""
     (folder / NOT_DRAWN).unlink(missing_ok=True)
-    with illustrating("the comparison image") as drawn, torch.no_grad():
+    with optional_output("the comparison image") as drawn, torch.no_grad():
         draw_comparison(task.ema.net, data.val_sets(), content, folder / ".comparison.png")
         os.replace(folder / ".comparison.png", folder / CONCLUDED)
     if drawn.failure is not None:
-        with illustrating(NOT_DRAWN):
+        with optional_output(NOT_DRAWN):
             atomic_write(f"{drawn.failure}\n", folder / NOT_DRAWN)

@@ -10,8 +10,15 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from upnet.checkpoint import describe
-from upnet.evaluation.results import Tally
-from upnet.evaluation.scoring import begin, by_baseline, by_network, check_protocol, prepare, score
+from upnet.evaluation.results import DatasetScores
+from upnet.evaluation.scoring import (
+    baseline_method,
+    check_protocol,
+    empty_scores,
+    network_method,
+    prepare_pair,
+    score_image,
+)
 from upnet.imaging.colour import luma
 from upnet.metrics import EvaluationProtocol, Score, gain
 from upnet.models import EncoderDecoder
@@ -66,7 +73,7 @@ class Task(pl.LightningModule):
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
         self.net = net.to(memory_format=self.memory_format)
         self.ema = EMA(self.net, ema)
-        self.tallies: dict[Weights, dict[str, Tally]] = {"ema": {}, "raw": {}}
+        self.tallies: dict[Weights, dict[str, DatasetScores]] = {"ema": {}, "raw": {}}
         self._baselines: dict[tuple[str, str], Score] = {}
         self._compile = compile
         self.recorder = StepRecorder(graph)
@@ -147,16 +154,16 @@ class Task(pl.LightningModule):
         """Begin the tallies of every set."""
         sets = self.trainer.datamodule.data.val_sets()  # pyright: ignore[reportAttributeAccessIssue]
         for weights in self.tallies:
-            self.tallies[weights] = {name: begin(name, store, self.protocol) for name, store in sets.items()}
+            self.tallies[weights] = {name: empty_scores(name, store, self.protocol) for name, store in sets.items()}
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int, dataloader_idx: int = 0) -> dict[str, Any]:
         """Score one picture by raw and averaged weights; what the averaged ones made of it is returned as "output"."""
         dataset = list(self.tallies["ema"])[dataloader_idx]
         name, scale = batch["name"], self.net.scale
-        small, target = prepare(batch["lr"], batch["hr"], batch["grey"], scale, self.protocol)
+        small, target = prepare_pair(batch["lr"], batch["hr"], batch["grey"], scale, self.protocol)
         baseline = self._baseline(dataset, name, small, target)
-        _, raw = score(by_network(self.net), small, target, scale, self.protocol)
-        output, averaged = score(by_network(self.ema.net), small, target, scale, self.protocol)
+        _, raw = score_image(network_method(self.net), small, target, scale, self.protocol)
+        output, averaged = score_image(network_method(self.ema.net), small, target, scale, self.protocol)
         self.tallies["raw"][dataset].add(name, raw, baseline)
         self.tallies["ema"][dataset].add(name, averaged, baseline)
         return {"dataset": dataset, "name": name, "output": output}
@@ -217,14 +224,14 @@ class Task(pl.LightningModule):
         sets = self.trainer.datamodule.data.val_sets()  # pyright: ignore[reportAttributeAccessIssue]
         for weights, tallies in self.tallies.items():
             for name, tally in tallies.items():
-                network = {key: score for part in parts for key, score in part[weights][name].network.items()}
+                network = {key: score for part in parts for key, score in part[weights][name].method.items()}
                 baseline = {key: score for part in parts for key, score in part[weights][name].baseline.items()}
-                tally.network = {picture: network[picture] for picture in sets[name].names}
+                tally.method = {picture: network[picture] for picture in sets[name].names}
                 tally.baseline = {picture: baseline[picture] for picture in sets[name].names}
 
     def _baseline(self, dataset: str, name: str, small: Tensor, target: Tensor) -> Score:
         """Bicubic's score of one picture: the same at every validation, so taken once."""
         if (dataset, name) not in self._baselines:
-            bicubic = by_baseline("bicubic", self.net.scale)
-            self._baselines[dataset, name] = score(bicubic, small, target, self.net.scale, self.protocol)[1]
+            bicubic = baseline_method("bicubic", self.net.scale)
+            self._baselines[dataset, name] = score_image(bicubic, small, target, self.net.scale, self.protocol)[1]
         return self._baselines[dataset, name]

@@ -49,3 +49,8 @@ def require_file(checkpoint: Path) -> None:
     if not checkpoint.is_file():
         cure = "A run writes checkpoints/last.ckpt and checkpoints/best.ckpt"
         raise UserError(f"there is no checkpoint at {checkpoint}", cure=cure)
+
+
+def display_path(path: Path) -> Path:
+    """The path relative to the current folder where it is inside it, else the path itself."""
+    return path.relative_to(Path.cwd()) if path.is_absolute() and path.is_relative_to(Path.cwd()) else path

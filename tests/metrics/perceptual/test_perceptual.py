@@ -58,7 +58,7 @@ def test_a_picture_too_small_for_the_network_is_refused(untrained: Path) -> None
 
 
 def test_an_unknown_measure_is_refused_with_those_there_are() -> None:
-    with pytest.raises(ValueError, match="measures=niqe is not known; beside PSNR and SSIM there are lpips, dists"):
+    with pytest.raises(ValueError, match="perceptual=niqe is not known; beside PSNR and SSIM there are lpips, dists"):
         load_perceptual_metrics(["niqe"])
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from upnet.checkpoint import describe as describe_checkpoint
 from upnet.cli.study import main
 from upnet.config import build
-from upnet.evaluation.scoring import by_baseline
+from upnet.evaluation.scoring import baseline_method
 from upnet.imaging.colour import rounded_luma
 from upnet.imaging.imresize import imresize
 from upnet.inference.enlarge import enlarge
@@ -65,7 +65,7 @@ def test_y_float_makes_its_own_lr_and_compares_planes(network: Network, pairs: P
 
 
 def test_an_interpolation_has_everything_but_costs(pairs: Pairs) -> None:
-    values = measure_method(by_baseline("bicubic", 2), 2, pairs)
+    values = measure_method(baseline_method("bicubic", 2), 2, pairs)
     assert set(diagnostics()) - set(values) == {
         "activations",
         "latency_p50",

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from upnet.evaluation.scoring import by_baseline
+from upnet.evaluation.scoring import baseline_method
 from upnet.models import EncoderDecoder
 from upnet.study.diagnostics import Subject
 from upnet.study.diagnostics.shift import ShiftFraction, ShiftWhole
@@ -48,7 +48,7 @@ def test_a_network_on_the_lr_grid_does_too_and_one_that_pools_does_not(
 def test_what_sticks_to_the_frame_is_told_in_decibels(lr: Tensor, hr: Tensor) -> None:
     def stuck(picture: Tensor) -> Tensor:
         """A ramp of 1/1000 per output pixel, wherever the picture is."""
-        output = by_baseline("nearest", 2)(picture)
+        output = baseline_method("nearest", 2)(picture)
         return output + torch.arange(output.shape[2]) / 1000
 
     found = ShiftWhole().of_subject(Subject(stuck, 2, reach=0), hr[:1], lr[:1])
@@ -75,14 +75,14 @@ def test_copied_pixels_jump_by_s_where_the_picture_moves_by_one(scale: int) -> N
         return amplitude * torch.cos(step * (scale * (o // scale) + (scale - 1) / 2 + moved))
 
     error = (enlarged(columns, 1) - enlarged(columns + 1, 0)).square().mean()
-    found = ShiftFraction().of_subject(Subject(by_baseline("nearest", scale), scale, reach=1), hr, hr)
+    found = ShiftFraction().of_subject(Subject(baseline_method("nearest", scale), scale, reach=1), hr, hr)
     assert found == pytest.approx(-10 * math.log10(float(error)), abs=0.1)
 
 
 def test_a_smoother_kernel_shimmers_less(noise: Tensor) -> None:
     smooth = torch.nn.functional.avg_pool2d(noise, 5, stride=1)[:, :180, :200]
     told = [
-        ShiftFraction().of_subject(Subject(by_baseline(name, 2), 2), smooth, smooth)
+        ShiftFraction().of_subject(Subject(baseline_method(name, 2), 2), smooth, smooth)
         for name in ("nearest", "bilinear", "bicubic")
     ]
     assert told[0] + 10 < told[1]

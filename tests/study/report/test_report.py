@@ -19,15 +19,15 @@ from upnet.checkpoint import describe
 from upnet.config import build
 from upnet.data import Folder, build_store
 from upnet.study.detail_figure import draw_study
-from upnet.study.report import assemble as gathering
-from upnet.study.report import gather, plots, write
-from upnet.study.report.arms import planned
-from upnet.study.report.commentary import unlearnt
-from upnet.study.report.comparisons import compared, picture_differences
+from upnet.study.report import assemble as assemble_module
+from upnet.study.report import assemble_report, plots, write_report
+from upnet.study.report.arms import reported_study
+from upnet.study.report.commentary import untrained_arms
+from upnet.study.report.comparisons import compare_with_reference, image_differences
 from upnet.study.report.curves import Curve
-from upnet.study.report.plots import learning, per_picture, quality
-from upnet.study.report.sections import section
-from upnet.study.report.tables import Cell, Table, comma_separated, latex, markdown
+from upnet.study.report.plots import cost_scatter, learning_curves, strip_plot
+from upnet.study.report.sections import dataset_section
+from upnet.study.report.tables import Cell, Table, to_csv, to_latex, to_markdown
 from upnet.study.run_table import read_study, study_content
 
 NASTY = "<b>50% & $x_1$</b>"
@@ -120,7 +120,7 @@ class _Page(HTMLParser):
 def written(study: tuple[Path, dict]) -> Path:
     folder, stores = study
     _plan(folder, "plain", failed="no <memory> left")
-    write(gather(folder, *read_study(folder), stores), folder)
+    write_report(assemble_report(folder, *read_study(folder), stores), folder)
     return folder
 
 
@@ -167,10 +167,10 @@ def test_latex_is_balanced_and_has_no_bare_special_character(written: Path) -> N
 def test_the_plan_names_arms_and_reference_and_a_multirun_takes_the_transposed_one(study: tuple[Path, dict]) -> None:
     folder, _ = study
     arms, unfinished = read_study(folder)
-    assert planned(folder, arms, unfinished).reference == "Transposed"
+    assert reported_study(folder, arms, unfinished).reference == "Transposed"
     _plan(folder, "plain")
-    told = planned(folder, arms, unfinished)
-    assert [(entry.name, entry.reference) for entry in told.entries] == [(NASTY, False), ("plain", True)]
+    told = reported_study(folder, arms, unfinished)
+    assert [(entry.name, entry.is_reference) for entry in told.entries] == [(NASTY, False), ("plain", True)]
     assert (told.reference, told.regime) == ("plain", "P")
 
 
@@ -180,7 +180,7 @@ def test_what_is_missing_is_told_once_per_arm_and_fate(study: tuple[Path, dict])
     plan = json.loads((folder / "plan.json").read_text())
     plan["cells"] += [{**plan["cells"][-1], "folder": f"{n}-run", "seed": n} for n in (5, 6)]
     (folder / "plan.json").write_text(json.dumps(plan))
-    assert planned(folder, read_study(folder)[0], []).missing == [
+    assert reported_study(folder, read_study(folder)[0], []).missing == [
         "wide, seed 0: failed: no memory left",
         "wide, seeds 5, 6: not finished",
     ]
@@ -188,7 +188,7 @@ def test_what_is_missing_is_told_once_per_arm_and_fate(study: tuple[Path, dict])
 
 def test_no_two_of_twenty_arms_are_drawn_alike() -> None:
     curves = {f"arm{n}": Curve(np.arange(2), *[np.full(2, 30.0 + n)] * 3, seeds=1) for n in range(20)}
-    svg = learning(curves, list(curves), "pictures")
+    svg = learning_curves(curves, list(curves), "pictures")
     legend = svg[svg.index('id="legend_1"') :]
     # By arm, what stands in its line of the legend: colour, dashes, and whether the marker is filled.
     looks = [
@@ -199,11 +199,11 @@ def test_no_two_of_twenty_arms_are_drawn_alike() -> None:
 
 
 def test_differences_are_those_of_the_scores(study: tuple[Path, dict]) -> None:
-    told = planned(study[0], *read_study(study[0]))
-    found = compared(told, "pictures").found["Nearest"]
+    told = reported_study(study[0], *read_study(study[0]))
+    found = compare_with_reference(told, "pictures").by_arm["Nearest"]
     assert found.difference == pytest.approx(1.0)
     assert found.verdict == "better"
-    assert list(picture_differences(told, "pictures")["Nearest"].values()) == pytest.approx([1.0] * 3)
+    assert list(image_differences(told, "pictures")["Nearest"].values()) == pytest.approx([1.0] * 3)
 
 
 def test_the_statistics_are_over_the_pictures_of_the_means_and_an_exact_output_counts(
@@ -218,46 +218,46 @@ def test_the_statistics_are_over_the_pictures_of_the_means_and_an_exact_output_c
             images["picture1"]["psnr"] = "inf"
         path.write_text(json.dumps(told))
     arms, unfinished = read_study(folder)
-    told = planned(folder, arms, unfinished)
-    found = compared(told, "pictures").found["Nearest"]
+    told = reported_study(folder, arms, unfinished)
+    found = compare_with_reference(told, "pictures").by_arm["Nearest"]
     assert found.pictures == 2
     assert found.difference == pytest.approx((100.0 - 30.1 + 3 * 1.0) / 4)
-    differences = picture_differences(told, "pictures")["Nearest"]
+    differences = image_differences(told, "pictures")["Nearest"]
     assert differences == pytest.approx({"picture1": (100.0 - 30.1 + 1.0) / 2, "picture2": 1.0})
     assert np.mean(list(differences.values())) == pytest.approx(found.difference)
     means = {row["arm"]: row["psnr"] for row in study_content(arms)["datasets"]["pictures"]}
     assert means["Nearest"] - means["Transposed"] == pytest.approx(found.difference)
-    said = section(told, "pictures", dict.fromkeys(means, "–"), dict.fromkeys(means, 1.0), "")
+    said = dataset_section(told, "pictures", dict.fromkeys(means, "–"), dict.fromkeys(means, 1.0), "")
     assert any("bicubic equals the target: picture0." in sentence for sentence in said.limits)
     assert any("an output of Nearest equals the target: picture1." in note for note in said.table.notes)
 
 
 def test_runs_that_learnt_nothing_are_told(study: tuple[Path, dict]) -> None:
     folder, _ = study
-    assert not unlearnt(planned(folder, *read_study(folder)), "pictures")
+    assert not untrained_arms(reported_study(folder, *read_study(folder)), "pictures")
     for run in (folder / "0-run", folder / "2-run", folder / "3-run"):
         told = json.loads((run / "results.json").read_text())
         for one in told["datasets"]["pictures"]["images"].values():
             one["psnr"] = one["baseline"]["psnr"] + 0.005
         (run / "results.json").write_text(json.dumps(told))
-    (sentence,) = unlearnt(planned(folder, *read_study(folder)), "pictures")
+    (sentence,) = untrained_arms(reported_study(folder, *read_study(folder)), "pictures")
     assert "Transposed (1 of 2 runs)" in sentence
     assert "Nearest (2 of 2 runs)" in sentence
     assert "the PSNR of bicubic within 0.01 dB" in sentence
 
 
 def test_without_its_pictures_a_study_is_reported_and_says_so(study: tuple[Path, dict]) -> None:
-    report = gather(study[0], *read_study(study[0]), stores={})
-    assert not report.looks
+    report = assemble_report(study[0], *read_study(study[0]), stores={})
+    assert not report.details
     assert any("not on this machine" in sentence for sentence in report.missing)
-    assert report.sections[0].found
+    assert report.sections[0].findings
 
 
 def test_a_row_of_csv_gives_back_the_value_and_markdown_keeps_its_columns() -> None:
     table = Table("t", "a|b", ["name", "x"], [[Cell('q,"|'), Cell("1.2", 1.23456)]], frozenset({1}))
-    assert list(csv.reader(comma_separated(table).splitlines()))[1] == ['q,"|', "1.23456"]
-    assert {len(re.findall(r"(?<!\\)\|", line)) for line in markdown(table).splitlines()[2:]} == {3}
-    assert latex(table).count("&") == 2
+    assert list(csv.reader(to_csv(table).splitlines()))[1] == ['q,"|', "1.23456"]
+    assert {len(re.findall(r"(?<!\\)\|", line)) for line in to_markdown(table).splitlines()[2:]} == {3}
+    assert to_latex(table).count("&") == 2
 
 
 def test_no_name_becomes_a_script_and_no_link_is_written_through(study: tuple[Path, dict], tmp_path: Path) -> None:
@@ -277,8 +277,8 @@ def test_no_name_becomes_a_script_and_no_link_is_written_through(study: tuple[Pa
     for name in ("report.html.part", "report.md", "report.tex.part"):
         (folder / name).symlink_to(victim)
     arms, unfinished = read_study(folder)
-    report = gather(folder, arms, unfinished, {})
-    write(report, folder)
+    report = assemble_report(folder, arms, unfinished, {})
+    write_report(report, folder)
     page = _Page((folder / "report.html").read_text(encoding="utf-8"))
     assert "script" not in page.tags
     assert page.tags.count("title") == 1
@@ -295,7 +295,7 @@ def test_no_name_becomes_a_script_and_no_link_is_written_through(study: tuple[Pa
     (folder / "report").rmdir()
     (folder / "report").symlink_to(tmp_path / "own")
     with pytest.raises(ValueError, match="leads out of"):
-        write(report, folder)
+        write_report(report, folder)
     assert (tmp_path / "own/a.csv").read_text() == "precious"
 
 
@@ -320,7 +320,7 @@ def test_names_of_pictures_are_text_in_every_form(request: pytest.FixtureRequest
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message=".*(Glyph|glyph|findfont).*")
         draw_study(arms, stores, folder / "comparison.png")
-        write(gather(folder, arms, unfinished, stores), folder)
+        write_report(assemble_report(folder, arms, unfinished, stores), folder)
     assert (folder / "comparison.png").stat().st_size > 0
     with (folder / "report/pictures-pictures.csv").open(encoding="utf-8") as file:
         assert {row["picture"] for row in csv.DictReader(file)} == {*NAMES.values(), "mean"}
@@ -340,15 +340,15 @@ def test_names_of_arms_and_sets_are_text_in_plots(study: tuple[Path, dict]) -> N
     curves = {name: Curve(np.arange(2), *[np.full(2, 30.0)] * 3, seeds=1) for name in ("$x_$", "照片", "😀", "_a")}
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        svg = learning(curves, list(curves), "A$x_$y 照片")
-        per_picture({name: {"one": 1.0} for name in curves}, list(curves), "照片")
+        svg = learning_curves(curves, list(curves), "A$x_$y 照片")
+        strip_plot({name: {"one": 1.0} for name in curves}, list(curves), "照片")
     legend = svg[svg.index('id="legend_1"') :]
     assert legend.count('<g id="text_') == len(curves)
 
 
 def test_no_formula_stands_at_an_axis() -> None:
     points = [{"name": f"{ms}", "psnr": 30.0, "psnr_sd": 0.1, "parameters": 5, "latency": ms} for ms in (0.5, 20.0)]
-    assert "mathdefault" not in quality(points, ["0.5", "20.0"], "latency", "latency in ms", "Set5")
+    assert "mathdefault" not in cost_scatter(points, ["0.5", "20.0"], "latency", "latency in ms", "Set5")
 
 
 def test_a_plot_or_image_that_fails_loses_no_table(
@@ -358,12 +358,12 @@ def test_a_plot_or_image_that_fails_loses_no_table(
         raise RuntimeError("out of fonts")
 
     folder, stores = study
-    write(gather(folder, *read_study(folder), stores), folder)
+    write_report(assemble_report(folder, *read_study(folder), stores), folder)
     whole = (folder / "report/main-pictures.csv").read_text().replace("latency", "")
-    monkeypatch.setattr(plots, "letter", broken)
-    for name in ("behaving", "looks"):
-        monkeypatch.setattr(gathering, name, broken)
-    write(gather(folder, *read_study(folder), stores), folder)
+    monkeypatch.setattr(plots, "apply_fallback_fonts", broken)
+    for name in ("diagnostics_section", "detail_views"):
+        monkeypatch.setattr(assemble_module, name, broken)
+    write_report(assemble_report(folder, *read_study(folder), stores), folder)
     assert not list((folder / "report").glob("*.svg"))
     assert {path.name for path in (folder / "report").iterdir()} >= {"main-pictures.csv", "pictures-pictures.csv"}
     columns = [
@@ -381,5 +381,5 @@ def test_a_data_set_with_a_long_name_has_files(study: tuple[Path, dict]) -> None
     name = "片" * 80
     for path in folder.glob("*/results.json"):
         path.write_text(path.read_text().replace('"pictures": {', f'"{name}": {{'), encoding="utf-8")
-    write(gather(folder, *read_study(folder), {}), folder)
+    write_report(assemble_report(folder, *read_study(folder), {}), folder)
     assert any(path.name.startswith("main-片") for path in (folder / "report").iterdir())

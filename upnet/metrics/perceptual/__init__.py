@@ -21,6 +21,6 @@ def load_perceptual_metrics(names: Sequence[str], device: torch.device | str = "
     for name in names:
         if name not in PERCEPTUAL_METRICS:
             raise ValueError(
-                f"measures={name} is not known; beside PSNR and SSIM there are {', '.join(PERCEPTUAL_METRICS)}"
+                f"perceptual={name} is not known; beside PSNR and SSIM there are {', '.join(PERCEPTUAL_METRICS)}"
             )
     return [PERCEPTUAL_METRICS[name](torch.device(device)) for name in dict.fromkeys(names)]

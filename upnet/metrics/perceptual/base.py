@@ -37,11 +37,11 @@ class PerceptualMetric(ABC):
             net = self.load()
         except ImportError as fault:
             raise ValueError(
-                f"measures={self.name} needs torchmetrics 1.7 or later ({fault}): pip install -e '.[perceptual]'"
+                f"perceptual={self.name} needs torchmetrics 1.7 or later ({fault}): pip install -e '.[perceptual]'"
             ) from fault
         except (RuntimeError, KeyError) as fault:
             raise ValueError(
-                f"measures={self.name}: {path} doesn't hold the weights it should ({str(fault).splitlines()[0]}); "
+                f"perceptual={self.name}: {path} doesn't hold the weights it should ({str(fault).splitlines()[0]}); "
                 "delete it, and it will be fetched again"
             ) from fault
         self.device = device
@@ -60,7 +60,7 @@ class PerceptualMetric(ABC):
         """The distance of two pictures, (3, H, W) uint8. Raises ValueError where they are too small."""
         if min(target.shape[1:]) < self.smallest:
             raise ValueError(
-                f"measures={self.name} needs pictures of at least {self.smallest}x{self.smallest} pixels after "
+                f"perceptual={self.name} needs pictures of at least {self.smallest}x{self.smallest} pixels after "
                 f"cropping; got {target.shape[1]}x{target.shape[2]}"
             )
         pair = [picture.to(self.device, torch.float32)[None] / 255 for picture in (output, target)]
@@ -84,7 +84,7 @@ def _check_library(name: str) -> None:
         metadata.version("torchmetrics")
     except metadata.PackageNotFoundError as fault:
         raise ValueError(
-            f"measures={name} needs torchmetrics, which is not installed: pip install -e '.[perceptual]'"
+            f"perceptual={name} needs torchmetrics, which is not installed: pip install -e '.[perceptual]'"
         ) from fault
 
 
@@ -101,7 +101,7 @@ def fetch(url: str, name: str) -> Path:
         torch.hub.download_url_to_file(url, str(path), hash_prefix=path.stem.rsplit("-", 1)[-1])
     except (OSError, RuntimeError) as fault:
         raise ValueError(
-            f"measures={name} needs {url}, which could not be downloaded ({fault}); fetch it elsewhere and put it at "
+            f"perceptual={name} needs {url}, which could not be downloaded ({fault}); fetch it elsewhere and put it at "
             f"{path}"
         ) from fault
     return path
@@ -116,7 +116,7 @@ def check_weights(path: Path, name: str) -> str:
     told = path.stem.rsplit("-", 1)[-1]
     if not digest.hexdigest().startswith(told):
         raise ValueError(
-            f"measures={name}: {path} is damaged or another file: its SHA-256 begins with {digest.hexdigest()[:8]}, "
+            f"perceptual={name}: {path} is damaged or another file: its SHA-256 begins with {digest.hexdigest()[:8]}, "
             f"not with {told}; delete it, and it will be fetched again"
         )
     return digest.hexdigest()

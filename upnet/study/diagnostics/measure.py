@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from upnet.data import Store
 from upnet.data.datasets import StoreDataset
-from upnet.evaluation.scoring import Method, check_protocol, prepare
+from upnet.evaluation.scoring import Method, check_protocol, prepare_pair
 from upnet.imaging.colour import rounded_luma
 from upnet.inference.tiling import Tiling
 from upnet.metrics import EvaluationProtocol
@@ -127,7 +127,7 @@ def _triples(pictures: Pairs) -> Iterator[tuple[str, Tensor, Tensor]]:
 
 @torch.no_grad()
 def _sample(subject: Subject, lr: Tensor, hr: Tensor, protocol: EvaluationProtocol) -> Sample:
-    small, target = prepare(lr, hr, False, subject.scale, protocol)
+    small, target = prepare_pair(lr, hr, False, subject.scale, protocol)
     if protocol.name == "y-float":
         target = rounded_luma(target) / 255
     return Sample(subject.method(small), target, small)

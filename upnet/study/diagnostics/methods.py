@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from upnet.evaluation.scoring import Method, by_network
+from upnet.evaluation.scoring import Method, network_method
 from upnet.imaging.colour import luma
 from upnet.inference.tiling import Tiling
 from upnet.models import EncoderDecoder
@@ -44,7 +44,7 @@ class Subject:
     @classmethod
     def of_network(cls, net: EncoderDecoder, tile: Tiling = "auto") -> "Subject":
         """A network in evaluation mode, in float32 on its own device."""
-        subject = cls(by_network(net, tile), net.scale, net.channels)
+        subject = cls(network_method(net, tile), net.scale, net.channels)
         try:
             margin = net.margin
         except UnknownReachError:

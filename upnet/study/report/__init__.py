@@ -1,11 +1,9 @@
-"""One page about a study: what was compared and how, what was found, what wasn't, and how sure that is.
+"""The report of a study: report.html, report.md and report.tex with findings, limits, tables, plots and images.
 
-`gather` makes the content out of the runs, `write` its files. What is said is plain data until then: `content` has its
-shape, `planned` the arms, `comparing` the statistics, `sections` tables and plots by data set, `behaving` the
-diagnostics, `looks` the details side by side, `words` the sentences, `tables` and `page` the forms they are given.
+`assemble_report` turns the runs of a study into a `Report` of plain data, `write_report` writes its files.
 """
 
-from upnet.study.report.assemble import gather
-from upnet.study.report.export import write
+from upnet.study.report.assemble import assemble_report
+from upnet.study.report.export import write_report
 
-__all__ = ["gather", "write"]
+__all__ = ["assemble_report", "write_report"]

@@ -16,24 +16,24 @@ UNPLANNED = "N"
 
 
 @dataclass(frozen=True)
-class Entry:
+class ArmEntry:
     """An arm of the report.
 
     name:      what it is called, levels of factors included.
     group:     the levels in words, `skip=with`; arms are compared within a group. Empty where there are no factors.
-    reference: whether the others of its group are compared with it.
+    is_reference: whether the others of its group are compared with it.
     changes:   what its regime changed, in words.
     """
 
     name: str
     arm: Arm
     group: str = ""
-    reference: bool = False
+    is_reference: bool = False
     changes: str = ""
 
 
 @dataclass(frozen=True)
-class Planned:
+class ReportedStudy:
     """The arms in the order in which they are shown, and what is known of the study as a whole.
 
     reference: the arm that the others are compared with, without levels.
@@ -42,44 +42,44 @@ class Planned:
     """
 
     name: str
-    entries: Sequence[Entry]
+    entries: Sequence[ArmEntry]
     reference: str
     regime: str
     missing: Sequence[str] = ()
     content: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def regime_in_words(self) -> str:
+    def regime_label(self) -> str:
         """`N, native: every arm as it stands`."""
         told = {str(key): words for key, words in REGIMES.items()}.get(self.regime)
         return self.regime if told is None else f"{self.regime}, {told}"
 
 
-def planned(folder: Path, arms: Sequence[Arm], unfinished: Sequence[Path]) -> Planned:
+def reported_study(folder: Path, arms: Sequence[Arm], unfinished: Sequence[Path]) -> ReportedStudy:
     """The study of a folder, whether a plan made it or a multirun.
 
     Of a multirun the reference is the transposed convolution where it is an arm, or else the first arm. Arms on another
     footing than the first are left out, and told among what is missing: their numbers don't compare.
     """
-    shown = [arm for arm in arms if arm.footing == arms[0].footing]
+    shown = [arm for arm in arms if arm.protocol_group == arms[0].protocol_group]
     missing = [
         f"{arm.name} was scored by another protocol or on other pictures, and is left out"
         for arm in arms
-        if arm.footing != arms[0].footing
+        if arm.protocol_group != arms[0].protocol_group
     ]
     path = folder / PLAN
     if path.is_file():
         return _by_plan(folder, read_plan(path.parent), shown, missing)
     missing += [f"{path.name} did not finish" for path in unfinished]
     reference = next((arm for arm in shown if _operators(arm) == {"Transposed"}), shown[0])
-    entries = [Entry(arm.name, arm, reference=arm is reference) for arm in shown]
-    return Planned(folder.resolve().name, entries, reference.name, UNPLANNED, missing)
+    entries = [ArmEntry(arm.name, arm, is_reference=arm is reference) for arm in shown]
+    return ReportedStudy(folder.resolve().name, entries, reference.name, UNPLANNED, missing)
 
 
-def _by_plan(folder: Path, plan: dict[str, Any], arms: Sequence[Arm], missing: list[str]) -> Planned:
+def _by_plan(folder: Path, plan: dict[str, Any], arms: Sequence[Arm], missing: list[str]) -> ReportedStudy:
     cells = {(folder / cell["folder"]).resolve(): cell for cell in plan["cells"]}
     variants = {_key(variant): variant for variant in plan["variants"]}
-    found: dict[str, Entry] = {}
+    found: dict[str, ArmEntry] = {}
     for arm in arms:
         cell = next((cells[run.folder.resolve()] for run in arm.runs if run.folder.resolve() in cells), None)
         if cell is None:
@@ -89,7 +89,7 @@ def _by_plan(folder: Path, plan: dict[str, Any], arms: Sequence[Arm], missing: l
         name = ", ".join(part for part in (cell["arm"], levels) if part)
         changes = variants.get(_key(cell), {}).get("changes") or {}
         told = ", ".join(f"{path}={value}" for path, value in changes.items())
-        found[_key(cell)] = Entry(name, arm, levels, cell["arm"] == plan["reference"], told)
+        found[_key(cell)] = ArmEntry(name, arm, levels, cell["arm"] == plan["reference"], told)
     missing += [
         f"{_label(variant)} was refused: {variant['refused']}" for variant in plan["variants"] if variant["refused"]
     ]
@@ -98,7 +98,7 @@ def _by_plan(folder: Path, plan: dict[str, Any], arms: Sequence[Arm], missing: l
     if not found:
         raise ValueError(f"study={folder}: no cell of its plan is finished yet; start the study again to go on with it")
     entries = [found[key] for key in variants if key in found]
-    return Planned(plan["study"], entries, plan["reference"], plan["regime"], missing, plan)
+    return ReportedStudy(plan["study"], entries, plan["reference"], plan["regime"], missing, plan)
 
 
 def _open(cells: Mapping[Path, Mapping[str, Any]]) -> list[str]:

@@ -10,19 +10,19 @@ import torch
 
 from upnet.checkpoint import load_network
 from upnet.data import Store
-from upnet.evaluation.optional_output import illustrating
+from upnet.evaluation.optional_output import optional_output
 from upnet.inference.enlarge import enlarge
 from upnet.metrics import EvaluationProtocol
 from upnet.models import EncoderDecoder
 from upnet.study.matching import places
 from upnet.study.matching import taps as taps_of
-from upnet.study.report.arms import Planned, planned
-from upnet.study.report.commentary import study_limits
+from upnet.study.report.arms import ReportedStudy, reported_study
+from upnet.study.report.commentary import study_limitations
 from upnet.study.report.content import Report
-from upnet.study.report.details import looks
-from upnet.study.report.diagnostics_section import Behaving, behaving
-from upnet.study.report.sections import section
-from upnet.study.report.summary import facts, plan_table, settings_table
+from upnet.study.report.details import detail_views
+from upnet.study.report.diagnostics_section import DiagnosticsSection, diagnostics_section
+from upnet.study.report.sections import dataset_section
+from upnet.study.report.summary import plan_table, settings_table, study_facts
 from upnet.study.run_table import Arm
 
 INPUT = (120, 160)
@@ -31,7 +31,7 @@ INPUT = (120, 160)
 WARM_UP, PASSES = 2, 7
 
 
-def latencies(nets: Sequence[EncoderDecoder]) -> list[float]:
+def measure_latencies(nets: Sequence[EncoderDecoder]) -> list[float]:
     """The median milliseconds of each network for one LR picture of `INPUT`, on the device where it lies, in float32.
 
     The networks take turns, so that whatever else the machine does slows all of them.
@@ -45,7 +45,7 @@ def latencies(nets: Sequence[EncoderDecoder]) -> list[float]:
     return [1000 * statistics.median(own) for own in times]
 
 
-def conditions(device: torch.device) -> str:
+def latency_conditions(device: torch.device) -> str:
     """What such a figure depends on, in words."""
     height, width = INPUT
     where = torch.cuda.get_device_name(device) if device.type == "cuda" else _threads()
@@ -69,7 +69,7 @@ def _seconds(net: EncoderDecoder) -> float:
     return time.perf_counter() - start
 
 
-def gather(
+def assemble_report(
     folder: Path,
     arms: Sequence[Arm],
     unfinished: Sequence[Path],
@@ -85,51 +85,51 @@ def gather(
     device: where networks are timed and looked at, the CPU where nothing is said.
     """
     device = device or torch.device("cpu")
-    study = planned(folder, arms, unfinished)
+    study = reported_study(folder, arms, unfinished)
     loaded = [load_network(entry.arm.runs[0].checkpoint, trust=trust) for entry in study.entries]
     nets = [one.net.to(device).to(memory_format=torch.channels_last) for one in loaded]
-    taps = {entry.name: taps_in_words(net) for entry, net in zip(study.entries, nets, strict=True)}
-    timed = dict(zip([entry.name for entry in study.entries], latencies(nets), strict=True))
+    taps = {entry.name: tap_counts_label(net) for entry, net in zip(study.entries, nets, strict=True)}
+    timed = dict(zip([entry.name for entry in study.entries], measure_latencies(nets), strict=True))
     first = study.entries[0].arm.runs[0].results
     sets = {name: store for name, store in stores.items() if _same(first, name, store)}
     missing = [*study.missing, *_unseen(first, stores, sets)]
-    told, shown = Behaving(), []
-    with illustrating("the report's diagnostics"):
-        told = behaving(study, nets, next(iter(sets.values()), None), _protocol(first))
+    told, shown = DiagnosticsSection(), []
+    with optional_output("the report's diagnostics"):
+        told = diagnostics_section(study, nets, next(iter(sets.values()), None), _protocol(first))
     if first["protocol"]["name"] == "rgb8":
-        with illustrating("the report's details side by side"):
-            shown = looks(study.entries, nets, sets)
+        with optional_output("the report's details side by side"):
+            shown = detail_views(study.entries, nets, sets)
     return Report(
         title=study.name,
         lead=_lead(study),
-        facts=facts(study, conditions(device)),
+        facts=study_facts(study, latency_conditions(device)),
         plan=plan_table(study, taps),
         settings=settings_table(study),
-        sections=[section(study, name, taps, timed, conditions(device)) for name in first["datasets"]],
-        limits=study_limits(study),
+        sections=[dataset_section(study, name, taps, timed, latency_conditions(device)) for name in first["datasets"]],
+        limits=study_limitations(study),
         missing=missing,
-        looks=shown,
+        details=shown,
         galleries=told.galleries,
-        behaviour=told.table,
-        behaviour_plots=told.plots,
-        sources=told.sources,
+        diagnostics=told.table,
+        diagnostic_plots=told.plots,
+        definitions=told.definitions,
     )
 
 
-def taps_in_words(net: EncoderDecoder) -> str:
+def tap_counts_label(net: EncoderDecoder) -> str:
     """LR taps per output phase, `9`, or place by place where they differ, `4, 9`."""
     counts = [count for operators in places(net).values() for count in taps_of(operators)]
     told = ["–" if count is None else str(count) for count in counts]
     return told[0] if len(set(told)) == 1 else ", ".join(told) or "–"
 
 
-def _lead(study: Planned) -> str:
+def _lead(study: ReportedStudy) -> str:
     runs = sum(len(entry.arm.runs) for entry in study.entries)
     seeds = sorted({len(entry.arm.runs) for entry in study.entries})
     each = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
     plural = "seed" if each == "1" else "seeds"
     return (
-        f"{len(study.entries)} arms, {each} {plural} each, {runs} trainings. Regime {study.regime_in_words}. "
+        f"{len(study.entries)} arms, {each} {plural} each, {runs} trainings. Regime {study.regime_label}. "
         f"The reference is {study.reference}."
     )
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from upnet.metrics import gain
-from upnet.study.report.arms import Planned
+from upnet.study.report.arms import ReportedStudy
 from upnet.study.statistics import Comparison
 from upnet.study.statistics.verdicts import figures, findings
 
@@ -13,7 +13,7 @@ UNMOVED = 0.01
 """By how many dB at the most a network differs on every picture from an interpolation that it added nothing to."""
 
 
-def summary(dataset: str, found: Mapping[str, Comparison], means: Mapping[str, float]) -> list[str]:
+def comparison_summary(dataset: str, found: Mapping[str, Comparison], means: Mapping[str, float]) -> list[str]:
     """Who has the highest mean, whether that says anything, and how the arms stand to the reference."""
     if not found:
         return []
@@ -36,7 +36,7 @@ def summary(dataset: str, found: Mapping[str, Comparison], means: Mapping[str, f
     return [told, f"Of {len(found)} {_arms(len(found))} beside the reference, {_joined(parts)}."]
 
 
-def unlearnt(planned: Planned, dataset: str) -> list[str]:
+def untrained_arms(planned: ReportedStudy, dataset: str) -> list[str]:
     """A sentence on the runs that score what the interpolation beside them scores, where there are any."""
     told = []
     for entry in planned.entries:
@@ -56,13 +56,13 @@ def _unmoved(images: Mapping[str, Mapping[str, Any]]) -> bool:
     return all(abs(gain(one["baseline"]["psnr"], one["psnr"])) < UNMOVED for one in images.values())
 
 
-def told_by(family: Sequence[Comparison]) -> list[str]:
+def comparison_sentences(family: Sequence[Comparison]) -> list[str]:
     """A sentence per arm; what a single seed leaves unknown is said once, among the limits."""
     bare = [one if one.decided else replace(one, remark=None) for one in family]
     return [f"{sentence}." for sentence in findings(bare)]
 
 
-def study_limits(planned: Planned) -> list[str]:
+def study_limitations(planned: ReportedStudy) -> list[str]:
     """What holds for the study as a whole, whatever its figures are."""
     told = [
         "Only the comparisons with the reference are tested. That two arms have different verdicts does not mean that "
@@ -88,7 +88,7 @@ def study_limits(planned: Planned) -> list[str]:
     return told
 
 
-def _steps(planned: Planned) -> str:
+def _steps(planned: ReportedStudy) -> str:
     steps = sorted({int(entry.arm.runs[0].results.get("step", 0)) for entry in planned.entries})
     return " to ".join(dict.fromkeys(str(step) for step in (steps[0], steps[-1])))
 

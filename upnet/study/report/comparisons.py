@@ -6,31 +6,31 @@ from dataclasses import dataclass
 import numpy as np
 
 from upnet.metrics import cap_psnr
-from upnet.study.report.arms import Entry, Planned
+from upnet.study.report.arms import ArmEntry, ReportedStudy
 from upnet.study.run_table import Arm
 from upnet.study.statistics import Comparison, compare
 
 
 @dataclass(frozen=True)
-class Compared:
+class DatasetComparisons:
     """On one data set: by arm, what the comparison says; families are those that Holm's correction was made over.
 
     remarks: why some arm could not be compared.
     """
 
-    found: Mapping[str, Comparison]
+    by_arm: Mapping[str, Comparison]
     families: Sequence[Sequence[Comparison]]
     remarks: Sequence[str]
 
 
-def compared(planned: Planned, dataset: str) -> Compared:
+def compare_with_reference(planned: ReportedStudy, dataset: str) -> DatasetComparisons:
     """Every arm but the references."""
     found: dict[str, Comparison] = {}
     families: list[list[Comparison]] = []
     remarks: list[str] = []
     for group in dict.fromkeys(entry.group for entry in planned.entries):
         entries = [entry for entry in planned.entries if entry.group == group]
-        reference = next((entry for entry in entries if entry.reference), None)
+        reference = next((entry for entry in entries if entry.is_reference), None)
         where = f" at {group}" if group else ""
         if reference is None:
             remarks.append(f"{planned.reference}, the reference, has no results{where}, so nothing is compared there.")
@@ -42,16 +42,16 @@ def compared(planned: Planned, dataset: str) -> Compared:
             if entry not in fit
         ]
         try:
-            family = compare({entry.name: scores(entry.arm, dataset) for entry in fit}, reference.name)
+            family = compare({entry.name: psnr_by_seed(entry.arm, dataset) for entry in fit}, reference.name)
         except ValueError as fault:
             remarks.append(f"On {dataset} nothing is compared{where}: {fault}.")
             continue
         families.append(family)
         found |= {one.arm: one for one in family}
-    return Compared(found, families, remarks)
+    return DatasetComparisons(found, families, remarks)
 
 
-def scores(arm: Arm, dataset: str) -> dict[int, dict[str, float]]:
+def psnr_by_seed(arm: Arm, dataset: str) -> dict[int, dict[str, float]]:
     """PSNR in dB by seed and picture, of the pictures that the means are over, as they count there."""
     told = {int(run.results["seed"]): run.results["datasets"][dataset] for run in arm.runs}
     return {
@@ -60,14 +60,14 @@ def scores(arm: Arm, dataset: str) -> dict[int, dict[str, float]]:
     }
 
 
-def picture_differences(planned: Planned, dataset: str) -> dict[str, dict[str, float]]:
+def image_differences(planned: ReportedStudy, dataset: str) -> dict[str, dict[str, float]]:
     """By arm and picture, arm − reference in dB, the mean over the seeds that both have; see `scores`."""
     told: dict[str, dict[str, float]] = {}
     for entry in planned.entries:
-        reference = next((one for one in planned.entries if one.reference and one.group == entry.group), None)
+        reference = next((one for one in planned.entries if one.is_reference and one.group == entry.group), None)
         if reference is None or entry is reference:
             continue
-        own, other = scores(entry.arm, dataset), scores(reference.arm, dataset)
+        own, other = psnr_by_seed(entry.arm, dataset), psnr_by_seed(reference.arm, dataset)
         seeds = sorted(set(own) & set(other))
         if not seeds:
             continue
@@ -79,5 +79,5 @@ def picture_differences(planned: Planned, dataset: str) -> dict[str, dict[str, f
     return told
 
 
-def _seeds(entry: Entry) -> set[int]:
+def _seeds(entry: ArmEntry) -> set[int]:
     return {int(run.results["seed"]) for run in entry.arm.runs}

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from upnet.study.report.details import Look, Tile
+from upnet.study.report.details import DetailView, Tile
 from upnet.study.report.tables import Table
 
 
@@ -23,11 +23,11 @@ class Section:
 
     dataset: str
     protocol: str
-    found: Sequence[str]
+    findings: Sequence[str]
     limits: Sequence[str]
     table: Table
     plots: Sequence[Plot]
-    pictures: Table | None = None
+    image_table: Table | None = None
 
 
 @dataclass(frozen=True)
@@ -56,19 +56,19 @@ class Report:
     sections: Sequence[Section]
     limits: Sequence[str]
     missing: Sequence[str] = ()
-    looks: Sequence[Look] = ()
+    details: Sequence[DetailView] = ()
     galleries: Sequence[Gallery] = ()
-    behaviour: Table | None = None
-    behaviour_plots: Sequence[Plot] = ()
+    diagnostics: Table | None = None
+    diagnostic_plots: Sequence[Plot] = ()
     remarks: Sequence[str] = ()
-    sources: Mapping[str, str] = field(default_factory=dict)
+    definitions: Mapping[str, str] = field(default_factory=dict)
 
     def tables(self) -> list[Table]:
         """All of them, in the order of the page."""
         told = [self.plan, *(section.table for section in self.sections)]
-        told += [section.pictures for section in self.sections if section.pictures is not None]
-        return [*told, *([self.behaviour] if self.behaviour is not None else []), self.settings]
+        told += [section.image_table for section in self.sections if section.image_table is not None]
+        return [*told, *([self.diagnostics] if self.diagnostics is not None else []), self.settings]
 
     def plots(self) -> list[Plot]:
         """All of them, in the order of the page."""
-        return [*(plot for section in self.sections for plot in section.plots), *self.behaviour_plots]
+        return [*(plot for section in self.sections for plot in section.plots), *self.diagnostic_plots]

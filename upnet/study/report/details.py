@@ -7,11 +7,11 @@ import numpy as np
 import torch
 
 from upnet.data import Store
-from upnet.evaluation.figures import DETAIL, Detail, busiest, to_uint8
+from upnet.evaluation.figures import CROP_SIZE, Crop, max_energy_window, to_uint8
 from upnet.inference.enlarge import enlarge
 from upnet.metrics import cap_psnr
 from upnet.models import EncoderDecoder
-from upnet.study.report.arms import Entry
+from upnet.study.report.arms import ArmEntry
 from upnet.study.report.images import data_uri
 
 GAIN = 4
@@ -32,7 +32,7 @@ class Tile:
 
 
 @dataclass(frozen=True)
-class Look:
+class DetailView:
     """A detail of one picture, and where it lies: x, y of its top left corner and its side, in HR pixels."""
 
     dataset: str
@@ -43,9 +43,11 @@ class Look:
     tiles: Sequence[Tile]
 
 
-def looks(entries: Sequence[Entry], nets: Sequence[EncoderDecoder], stores: Mapping[str, Store]) -> list[Look]:
+def detail_views(
+    entries: Sequence[ArmEntry], nets: Sequence[EncoderDecoder], stores: Mapping[str, Store]
+) -> list[DetailView]:
     """Details by the first seed of every arm, of the pictures on which the arms' PSNR is farthest apart."""
-    found: list[Look] = []
+    found: list[DetailView] = []
     for dataset, store in stores.items():
         spreads = {index: _spread(entries, dataset, name) for index, name in enumerate(store.names)}
         told = sorted((index for index, spread in spreads.items() if spread is not None), key=lambda i: -spreads[i])
@@ -56,24 +58,24 @@ def looks(entries: Sequence[Entry], nets: Sequence[EncoderDecoder], stores: Mapp
 
 
 def _look(
-    entries: Sequence[Entry],
+    entries: Sequence[ArmEntry],
     nets: Sequence[EncoderDecoder],
     dataset: str,
     store: Store,
     index: int,
     spread: float,
-) -> Look:
+) -> DetailView:
     name, scale = store.names[index], nets[0].scale
     lr = torch.from_numpy(np.array(store.lr(index))).movedim(-1, 0) / 255
     outputs = [enlarge(net, lr).cpu() for net in nets]
     corner, side = _corner(outputs, scale)
-    detail = Detail(np.array(store.lr(index)), np.array(store.hr(index)), corner, side, scale)
+    detail = Crop(np.array(store.lr(index)), np.array(store.hr(index)), corner, side, scale)
     top, left = corner
     made = [to_uint8(output)[top : top + side, left : left + side] for output in outputs]
     baseline = _score(entries[0], dataset, name)["baseline"]
     tiles = [
         Tile("HR", data_uri(detail.hr)),
-        Tile(f"LR, reduced by {scale}", data_uri(detail.low)),
+        Tile(f"LR, reduced by {scale}", data_uri(detail.lr)),
         Tile(
             "bicubic, no network",
             data_uri(detail.bicubic),
@@ -84,17 +86,17 @@ def _look(
     for entry, cut in zip(entries, made, strict=True):
         psnr = float(_score(entry, dataset, name)["psnr"])
         tiles.append(Tile(entry.name, data_uri(cut), _difference(cut, detail.hr), psnr))
-    return Look(dataset, name, int(entries[0].arm.runs[0].results["seed"]), (left, top, side), spread, tiles)
+    return DetailView(dataset, name, int(entries[0].arm.runs[0].results["seed"]), (left, top, side), spread, tiles)
 
 
 def _corner(outputs: Sequence[torch.Tensor], scale: int) -> tuple[tuple[int, int], int]:
     """Where the outputs differ most from their own mean, on the LR grid, and the side of the window."""
     stacked = torch.stack([output.clamp(0, 1) for output in outputs])
-    side = min(DETAIL, *stacked.shape[-2:]) // scale * scale
+    side = min(CROP_SIZE, *stacked.shape[-2:]) // scale * scale
     deviation = (stacked - stacked.mean(0)).square().mean(0).sqrt()
     # The border, which no protocol scores.
     deviation[:, :scale], deviation[:, -scale:], deviation[..., :scale], deviation[..., -scale:] = 0, 0, 0, 0
-    row, col = busiest(deviation, side)
+    row, col = max_energy_window(deviation, side)
     return (row // scale * scale, col // scale * scale), side
 
 
@@ -103,10 +105,10 @@ def _difference(made: np.ndarray, hr: np.ndarray) -> str:
     return data_uri(apart.clip(0, 255).astype(np.uint8))
 
 
-def _spread(entries: Sequence[Entry], dataset: str, name: str) -> float:
+def _spread(entries: Sequence[ArmEntry], dataset: str, name: str) -> float:
     scores = [cap_psnr(_score(entry, dataset, name)["psnr"]) for entry in entries]
     return max(scores) - min(scores)
 
 
-def _score(entry: Entry, dataset: str, name: str) -> Mapping:
+def _score(entry: ArmEntry, dataset: str, name: str) -> Mapping:
     return entry.arm.runs[0].results["datasets"][dataset]["images"][name]

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from upnet.data import Store
-from upnet.evaluation.optional_output import illustrating
+from upnet.evaluation.optional_output import optional_output
 from upnet.metrics import BASELINES, EvaluationProtocol
 from upnet.models import EncoderDecoder
 from upnet.study.diagnostics import Subject, describe, diagnostics, measure, measure_method
@@ -17,11 +17,11 @@ from upnet.study.diagnostics.measure import number
 from upnet.study.diagnostics.phase_variance import pattern
 from upnet.study.diagnostics.power_spectrum import both
 from upnet.study.diagnostics.spectrum import profile
-from upnet.study.report.arms import Planned
+from upnet.study.report.arms import ReportedStudy
 from upnet.study.report.content import Gallery, Plot
 from upnet.study.report.details import Tile
-from upnet.study.report.images import data_uri, mosaic, signed, with_gaps
-from upnet.study.report.plots import spectra
+from upnet.study.report.images import data_uri, diverging_colours, tile_kernels, transparent_gaps
+from upnet.study.report.plots import spectrum_plot
 from upnet.study.report.tables import Cell, Table
 
 PICTURES = 3
@@ -32,7 +32,7 @@ GREY = 0.5
 
 
 @dataclass(frozen=True)
-class Behaviour:
+class NetworkDiagnostics:
     """Of one network.
 
     figures:  scalar diagnostics by name.
@@ -47,16 +47,16 @@ class Behaviour:
     spectrum: tuple[np.ndarray, np.ndarray] | None
 
 
-def behaviour(net: EncoderDecoder, store: Store | None, protocol: EvaluationProtocol) -> Behaviour:
+def diagnose_network(net: EncoderDecoder, store: Store | None, protocol: EvaluationProtocol) -> NetworkDiagnostics:
     """All of it, with the pictures of a store or, where there is none, without what needs them."""
-    pictures = pairs(store)
+    pictures = first_pairs(store)
     wanted = [one.name for one in diagnostics().values() if not isinstance(one, Cost)]
     if not pictures:
         wanted = [name for name in wanted if not diagnostics()[name].per_picture]
     values = measure(net, pictures, protocol, only=wanted)
     subject = Subject.of_network(net)
     flat = pattern(subject, GREY).numpy()
-    return Behaviour(
+    return NetworkDiagnostics(
         figures={name: value for name, value in values.items() if isinstance(value, float)},
         impulse=np.asarray(values["impulse_response"]),
         constant=255 * (flat - flat.mean()),
@@ -64,18 +64,18 @@ def behaviour(net: EncoderDecoder, store: Store | None, protocol: EvaluationProt
     )
 
 
-def by_bicubic(scale: int, store: Store | None) -> Behaviour | None:
+def diagnose_bicubic(scale: int, store: Store | None) -> NetworkDiagnostics | None:
     """The same figures of bicubic interpolation, on the same pictures; None where there are none."""
-    pictures = pairs(store)
+    pictures = first_pairs(store)
     if not pictures:
         return None
     subject = Subject(lambda small: BASELINES["bicubic"](small, scale), scale)
     values: dict[str, Any] = measure_method(subject.method, scale, pictures)
     figures = {name: value for name, value in values.items() if isinstance(value, float)}
-    return Behaviour(figures, None, None, _spectrum(subject, pictures))
+    return NetworkDiagnostics(figures, None, None, _spectrum(subject, pictures))
 
 
-def pairs(store: Store | None) -> list[tuple[torch.Tensor, torch.Tensor]]:
+def first_pairs(store: Store | None) -> list[tuple[torch.Tensor, torch.Tensor]]:
     """LR and HR, (3, h, w) and (3, H, W) uint8, of the first pictures."""
     if store is None:
         return []
@@ -111,38 +111,38 @@ LEVELS = 2.0
 
 
 @dataclass(frozen=True)
-class Behaving:
+class DiagnosticsSection:
     """The table of the diagnostics, plots and small pictures, and by heading what a diagnostic's formula is."""
 
     table: Table | None = None
     plots: Sequence[Plot] = ()
     galleries: Sequence[Gallery] = ()
-    sources: Mapping[str, str] = field(default_factory=dict)
+    definitions: Mapping[str, str] = field(default_factory=dict)
 
 
-def behaving(
-    study: Planned, nets: Sequence[EncoderDecoder], store: Store | None, protocol: EvaluationProtocol
-) -> Behaving:
+def diagnostics_section(
+    study: ReportedStudy, nets: Sequence[EncoderDecoder], store: Store | None, protocol: EvaluationProtocol
+) -> DiagnosticsSection:
     """Of the first seed of every arm, with the first pictures of a store where there is one."""
     names = [entry.name for entry in study.entries]
-    found = {name: behaviour(net, store, protocol) for name, net in zip(names, nets, strict=True)}
-    baseline = by_bicubic(nets[0].scale, store)
+    found = {name: diagnose_network(net, store, protocol) for name, net in zip(names, nets, strict=True)}
+    baseline = diagnose_bicubic(nets[0].scale, store)
     listed = found | ({} if baseline is None else {"bicubic, no network": baseline})
     powers = {name: one.spectrum for name, one in listed.items() if one.spectrum is not None}
     drawn = []
     if powers:
-        with illustrating("the report's plot of spectra"):
-            svg = spectra(powers, names, nets[0].scale)
+        with optional_output("the report's plot of spectra"):
+            svg = spectrum_plot(powers, names, nets[0].scale)
             drawn.append(Plot("spectra", "Spectra", svg, SPECTRA))
     galleries = []
-    with illustrating("the report's images of responses"):
+    with optional_output("the report's images of responses"):
         galleries = [_impulses(found), _constants(found)]
     told = describe(next(iter(found.values())).figures)
     sources = {one["heading"]: f"{one['formula']}. {one['source']}" for one in told.values()}
-    return Behaving(_table(listed, store), drawn, galleries, sources)
+    return DiagnosticsSection(_table(listed, store), drawn, galleries, sources)
 
 
-def _table(found: Mapping[str, Behaviour], store: Store | None) -> Table:
+def _table(found: Mapping[str, NetworkDiagnostics], store: Store | None) -> Table:
     keys = list(next(iter(found.values())).figures)
     told = describe(keys)
     headings = ["arm"]
@@ -161,20 +161,20 @@ def _figure(value: float | None) -> Cell:
     return Cell("–") if value is None else Cell(number(value), value)
 
 
-def _impulses(found: Mapping[str, Behaviour]) -> Gallery:
+def _impulses(found: Mapping[str, NetworkDiagnostics]) -> Gallery:
     kernels = {name: one.impulse for name, one in found.items() if one.impulse is not None}
     largest = max((float(np.abs(one).max()) for one in kernels.values()), default=0.0)
-    tiles = [Tile(name, data_uri(with_gaps(mosaic(one), largest))) for name, one in kernels.items()]
+    tiles = [Tile(name, data_uri(transparent_gaps(tile_kernels(one), largest))) for name, one in kernels.items()]
     return Gallery("Impulse responses", IMPULSES.format(largest=largest), tiles)
 
 
-def _constants(found: Mapping[str, Behaviour]) -> Gallery:
+def _constants(found: Mapping[str, NetworkDiagnostics]) -> Gallery:
     patterns = {name: one.constant for name, one in found.items() if one.constant is not None}
     tiles = []
     for name, one in patterns.items():
         times = max(1, 32 // len(one))
         apart = float(np.abs(one).max())
-        picture = data_uri(signed(np.tile(one, (times, times)), LEVELS))
+        picture = data_uri(diverging_colours(np.tile(one, (times, times)), LEVELS))
         tiles.append(Tile(f"{name}: up to {apart:.2g} levels", picture))
     return Gallery("Responses to a constant", CONSTANTS.format(levels=LEVELS), tiles)
 

@@ -18,7 +18,7 @@ def data_uri(picture: np.ndarray) -> str:
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode("ascii")
 
 
-def signed(values: np.ndarray, largest: float) -> np.ndarray:
+def diverging_colours(values: np.ndarray, largest: float) -> np.ndarray:
     """(H, W) in ±largest -> (H, W, 3) uint8, blue through white to red; what is beyond is cut."""
     share = np.clip(values / largest, -1, 1)[..., None] if largest > 0 else np.zeros((*values.shape, 1))
     cold, middle, warm = (np.array(colour, float) for colour in (COLD, MIDDLE, WARM))
@@ -27,7 +27,7 @@ def signed(values: np.ndarray, largest: float) -> np.ndarray:
     return (middle + strength * (np.where(share < 0, cold, warm) - middle)).round().astype(np.uint8)
 
 
-def mosaic(kernels: np.ndarray, gap: int = 1) -> np.ndarray:
+def tile_kernels(kernels: np.ndarray, gap: int = 1) -> np.ndarray:
     """(R, C, H, W) -> one array of all kernels, NaN in the gaps between them."""
     rows, cols, height, width = kernels.shape
     made = np.full((rows * (height + gap) - gap, cols * (width + gap) - gap), np.nan)
@@ -38,8 +38,8 @@ def mosaic(kernels: np.ndarray, gap: int = 1) -> np.ndarray:
     return made
 
 
-def with_gaps(values: np.ndarray, largest: float) -> np.ndarray:
+def transparent_gaps(values: np.ndarray, largest: float) -> np.ndarray:
     """`signed`, with a transparent pixel wherever there is NaN: (H, W, 4) uint8."""
     missing = np.isnan(values)
-    colours = signed(np.where(missing, 0, values), largest)
+    colours = diverging_colours(np.where(missing, 0, values), largest)
     return np.concatenate([colours, np.where(missing, 0, 255).astype(np.uint8)[..., None]], axis=2)

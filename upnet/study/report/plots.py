@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from upnet.evaluation.figure_text import PLAIN, drawable, letter
+from upnet.evaluation.figure_text import NO_MATH_TEXT, apply_fallback_fonts, escape_missing_glyphs
 from upnet.study.report.curves import Curve
 from upnet.study.statistics import Comparison
 
@@ -47,13 +47,13 @@ STYLE: dict[Any, Any] = {
     "axes.axisbelow": True,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    **PLAIN,
+    **NO_MATH_TEXT,
     "legend.frameon": False,
     "legend.fontsize": 9,
 }
 
 
-def forest(found: Sequence[Comparison], reference: str, level: float) -> str:
+def forest_plot(found: Sequence[Comparison], reference: str, level: float) -> str:
     """Δ with its interval by arm. What is no difference is hollow, in the tie's colour, and says so beside it."""
 
     def draw(axis: "Axes") -> None:
@@ -80,7 +80,7 @@ def forest(found: Sequence[Comparison], reference: str, level: float) -> str:
     return _drawn(draw, 0.9 + 0.34 * len(found), "Δ PSNR by arm with intervals")
 
 
-def learning(curves: Mapping[str, Curve], order: Sequence[str], dataset: str) -> str:
+def learning_curves(curves: Mapping[str, Curve], order: Sequence[str], dataset: str) -> str:
     """Validation PSNR over steps: the mean over seeds, and the band between the worst seed and the best."""
 
     def draw(axis: "Axes") -> None:
@@ -108,7 +108,7 @@ def learning(curves: Mapping[str, Curve], order: Sequence[str], dataset: str) ->
     return _drawn(draw, 3.6 + 0.19 * len(curves), f"PSNR on {dataset} over steps")
 
 
-def quality(points: Sequence[Mapping[str, Any]], order: Sequence[str], what: str, label: str, dataset: str) -> str:
+def cost_scatter(points: Sequence[Mapping[str, Any]], order: Sequence[str], what: str, label: str, dataset: str) -> str:
     """PSNR with its spread over seeds against a cost, on a logarithmic axis where it spans more than a factor of 4."""
 
     def draw(axis: "Axes") -> None:
@@ -144,7 +144,7 @@ def quality(points: Sequence[Mapping[str, Any]], order: Sequence[str], what: str
     return _drawn(draw, 3.3 + 0.19 * len(points), f"PSNR on {dataset} against {label}")
 
 
-def per_picture(differences: Mapping[str, Mapping[str, float]], order: Sequence[str], reference: str) -> str:
+def strip_plot(differences: Mapping[str, Mapping[str, float]], order: Sequence[str], reference: str) -> str:
     """Δ of every picture, a mean over seeds, by arm; a stroke marks the mean over pictures."""
 
     def draw(axis: "Axes") -> None:
@@ -164,7 +164,7 @@ def per_picture(differences: Mapping[str, Mapping[str, float]], order: Sequence[
     return _drawn(draw, 0.9 + 0.44 * len(differences), "Δ PSNR picture by picture")
 
 
-def spectra(told: Mapping[str, tuple[np.ndarray, np.ndarray]], order: Sequence[str], scale: int) -> str:
+def spectrum_plot(told: Mapping[str, tuple[np.ndarray, np.ndarray]], order: Sequence[str], scale: int) -> str:
     """Radial power beside HR's in dB; bicubic, where it is there, is a dotted line."""
 
     def draw(axis: "Axes") -> None:
@@ -209,7 +209,7 @@ def _short(name: str) -> str:
     """A label of several lines where it is long: at its commas, or somewhere else."""
     import textwrap
 
-    return drawable("\n".join(textwrap.wrap(name, 24)[:3]))
+    return escape_missing_glyphs("\n".join(textwrap.wrap(name, 24)[:3]))
 
 
 def _in_legend(name: str) -> str:
@@ -229,7 +229,7 @@ def _drawn(draw: Callable[["Axes"], None], height: float, described: str) -> str
         figure = Figure(figsize=(WIDTH, height))
         axis = figure.add_subplot()
         draw(axis)
-        letter(figure)
+        apply_fallback_fonts(figure)
         return _svg(figure, described)
 
 
@@ -258,7 +258,7 @@ def _svg(figure: "Figure", described: str) -> str:
     return text.replace("<svg", f'<svg role="img" aria-label="{escape(described)}"', 1)
 
 
-def unique(svg: str, prefix: str) -> str:
+def prefix_ids(svg: str, prefix: str) -> str:
     """The same drawing with ids of its own, so that several stand in one page."""
     svg = re.sub(r'\bid="([^"]+)"', rf'id="{prefix}-\1"', svg)
     svg = re.sub(r'href="#([^"]+)"', rf'href="#{prefix}-\1"', svg)

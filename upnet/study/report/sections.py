@@ -5,14 +5,14 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from upnet.evaluation.compatibility import brief, footnote
-from upnet.evaluation.optional_output import illustrating
-from upnet.study.report.arms import Planned
-from upnet.study.report.commentary import summary, told_by, unlearnt
-from upnet.study.report.comparisons import Compared, compared, picture_differences
+from upnet.evaluation.compatibility import footnote, protocol_label
+from upnet.evaluation.optional_output import optional_output
+from upnet.study.report.arms import ReportedStudy
+from upnet.study.report.commentary import comparison_sentences, comparison_summary, untrained_arms
+from upnet.study.report.comparisons import DatasetComparisons, compare_with_reference, image_differences
 from upnet.study.report.content import Plot, Section
 from upnet.study.report.curves import Curve, curve
-from upnet.study.report.plots import forest, learning, per_picture, quality
+from upnet.study.report.plots import cost_scatter, forest_plot, learning_curves, strip_plot
 from upnet.study.report.tables import Cell, Table
 from upnet.study.run_table import remarks, rows
 from upnet.study.statistics import Comparison
@@ -21,11 +21,11 @@ from upnet.study.statistics.verdicts import figures, limits, signed
 HEADINGS = ("arm", "regime", "parameters", "multiply-adds", "taps", "seeds", "PSNR in dB", "± sd", "SSIM", "± sd")
 
 
-def section(
-    planned: Planned, dataset: str, taps: Mapping[str, str], latency: Mapping[str, float], timed: str
+def dataset_section(
+    planned: ReportedStudy, dataset: str, taps: Mapping[str, str], latency: Mapping[str, float], timed: str
 ) -> Section:
     """Of a data set; taps and latency in ms are given by arm."""
-    told = compared(planned, dataset)
+    told = compare_with_reference(planned, dataset)
     # By the arms' names, which are those of the plan.
     listed = {
         entry.name: row
@@ -33,41 +33,41 @@ def section(
     }
     results = planned.entries[0].arm.runs[0].results
     means = {name: float(row["psnr"]) for name, row in listed.items()}
-    found = summary(dataset, told.found, means) + unlearnt(planned, dataset)
-    found += [sentence for family in told.families for sentence in told_by(family)]
-    differences = picture_differences(planned, dataset)
+    found = comparison_summary(dataset, told.by_arm, means) + untrained_arms(planned, dataset)
+    found += [sentence for family in told.families for sentence in comparison_sentences(family)]
+    differences = image_differences(planned, dataset)
     left = remarks([entry.arm for entry in planned.entries], dataset)
     return Section(
         dataset=dataset,
-        protocol=f"{brief(results)}; {footnote(results, dataset)}",
-        found=found,
+        protocol=f"{protocol_label(results)}; {footnote(results, dataset)}",
+        findings=found,
         limits=[*told.remarks, *left, *dict.fromkeys(limit for family in told.families for limit in limits(family))],
         table=_main(planned, dataset, told, listed, taps, latency, timed),
         plots=_plots(planned, dataset, told, listed, latency, differences),
-        pictures=_pictures(planned, dataset, differences) if differences else None,
+        image_table=_pictures(planned, dataset, differences) if differences else None,
     )
 
 
 def _main(
-    planned: Planned,
+    planned: ReportedStudy,
     dataset: str,
-    told: Compared,
+    told: DatasetComparisons,
     listed: Mapping[str, Mapping[str, Any]],
     taps: Mapping[str, str],
     latency: Mapping[str, float],
     timed: str,
 ) -> Table:
-    level = next((f"{one.level:.0%}" for one in told.found.values()), "95%")
+    level = next((f"{one.level:.0%}" for one in told.by_arm.values()), "95%")
     headings = [*HEADINGS, f"Δ in dB [{level} interval]", "verdict", "latency in ms"]
     made: list[list[Cell]] = []
     for entry in planned.entries:
-        row, one, several = listed[entry.name], told.found.get(entry.name), len(entry.arm.runs) > 1
-        difference, verdict = _against(one, entry.reference)
+        row, one, several = listed[entry.name], told.by_arm.get(entry.name), len(entry.arm.runs) > 1
+        difference, verdict = _against(one, entry.is_reference)
         made.append(
             [
                 Cell(entry.name),
                 Cell(planned.regime),
-                Cell(grouped(int(row["parameters"])), int(row["parameters"])),
+                Cell(thousands(int(row["parameters"])), int(row["parameters"])),
                 Cell(f"{int(row['multiply_adds']) / 1e9:.2f} G", int(row["multiply_adds"])),
                 Cell(taps[entry.name]),
                 Cell(str(row["seeds"]), int(row["seeds"])),
@@ -86,7 +86,7 @@ def _main(
         "output phase of the operator is made of, place by place, – where it has no fixed number; sd: over seeds. "
         "Verdicts are corrected for the number of arms by Holm's method, intervals are not.",
         f"latency: {timed}",
-        f"{dataset}: {brief(results)}; {footnote(results, dataset)}",
+        f"{dataset}: {protocol_label(results)}; {footnote(results, dataset)}",
         *remarks([entry.arm for entry in planned.entries], dataset),
     ]
     marks = {number: row[11].text.split(":")[0].replace(" ", "-") for number, row in enumerate(made)}
@@ -102,7 +102,7 @@ def _against(found: Comparison | None, reference: bool) -> tuple[str, str]:
     return figures(found).replace(" dB", ""), found.verdict
 
 
-def _pictures(planned: Planned, dataset: str, differences: Mapping[str, Mapping[str, float]]) -> Table:
+def _pictures(planned: ReportedStudy, dataset: str, differences: Mapping[str, Mapping[str, float]]) -> Table:
     names = list(dict.fromkeys(name for values in differences.values() for name in values))
     made = [[Cell(name), *(_difference(values.get(name)) for values in differences.values())] for name in names]
     made.append([Cell("mean"), *(_difference(statistics.fmean(values.values())) for values in differences.values())])
@@ -116,9 +116,9 @@ def _difference(value: float | None) -> Cell:
 
 
 def _plots(
-    planned: Planned,
+    planned: ReportedStudy,
     dataset: str,
-    told: Compared,
+    told: DatasetComparisons,
     listed: Mapping[str, Mapping[str, Any]],
     latency: Mapping[str, float],
     differences: Mapping[str, Mapping[str, float]],
@@ -127,19 +127,19 @@ def _plots(
     made: list[Plot] = []
 
     def add(name: str, title: str, caption: str, draw: Callable[[], str]) -> None:
-        with illustrating(f"the report's plot {name}-{dataset}"):
+        with optional_output(f"the report's plot {name}-{dataset}"):
             made.append(Plot(f"{name}-{dataset}", title, draw(), caption))
 
-    if told.found:
-        found = list(told.found.values())
-        add("forest", "Difference from the reference", FOREST, lambda: forest(found, reference, found[0].level))
+    if told.by_arm:
+        found = list(told.by_arm.values())
+        add("forest", "Difference from the reference", FOREST, lambda: forest_plot(found, reference, found[0].level))
     if differences:
-        add("pictures", "Picture by picture", PER_PICTURE, lambda: per_picture(differences, order, reference))
+        add("pictures", "Picture by picture", PER_PICTURE, lambda: strip_plot(differences, order, reference))
     learnt: dict[str, Curve] = {}
-    with illustrating(f"the report's learning curves on {dataset}"):
+    with optional_output(f"the report's learning curves on {dataset}"):
         learnt = {entry.name: one for entry in planned.entries if (one := curve(entry.arm, dataset)) is not None}
     if any(len(one.steps) > 1 for one in learnt.values()):
-        add("learning", "Learning curves", LEARNING, lambda: learning(learnt, order, dataset))
+        add("learning", "Learning curves", LEARNING, lambda: learning_curves(learnt, order, dataset))
     points = [
         {
             "name": name,
@@ -151,12 +151,12 @@ def _plots(
         for name, row in listed.items()
     ]
     for what, label in (("latency", "latency in ms"), ("parameters", "parameters")):
-        draw = partial(quality, points, order, what, label, dataset)
+        draw = partial(cost_scatter, points, order, what, label, dataset)
         add(what, f"Quality against {what}", QUALITY, draw)
     return made
 
 
-def grouped(number: int) -> str:
+def thousands(number: int) -> str:
     """Thousands apart: 155 907."""
     return f"{number:,}".replace(",", "\u202f")
 

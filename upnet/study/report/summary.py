@@ -4,14 +4,14 @@ import statistics
 from collections.abc import Mapping
 from typing import Any
 
-from upnet.evaluation.compatibility import brief
-from upnet.study.report.arms import Planned
-from upnet.study.report.sections import grouped
+from upnet.evaluation.compatibility import protocol_label
+from upnet.study.report.arms import ReportedStudy
+from upnet.study.report.sections import thousands
 from upnet.study.report.tables import Cell, Table
 from upnet.utils.overrides import quote_for_shell
 
 
-def facts(study: Planned, timed: str) -> list[tuple[str, str]]:
+def study_facts(study: ReportedStudy, timed: str) -> list[tuple[str, str]]:
     """Pairs of a word and what it is."""
     runs = [run for entry in study.entries for run in entry.arm.runs]
     first = runs[0].results
@@ -19,10 +19,10 @@ def facts(study: Planned, timed: str) -> list[tuple[str, str]]:
     minutes = sum(float(run.results.get("minutes", 0)) for run in runs)
     sets = ", ".join(f"{name} ({_pictures(len(told['images']))})" for name, told in first["datasets"].items())
     told = [
-        ("Regime", study.regime_in_words),
+        ("Regime", study.regime_label),
         ("Reference", study.reference),
         ("Seeds", ", ".join(map(str, seeds))),
-        ("Scored on", f"{sets}, {brief(first)}"),
+        ("Scored on", f"{sets}, {protocol_label(first)}"),
         ("Trained", f"{_span([int(run.results.get('step', 0)) for run in runs])} steps"),
         ("Weights", f"{first.get('weights', 'ema')}, of the last step: no step was chosen by its score"),
         ("Training time", f"{minutes:.0f} minutes in all, {minutes / len(runs):.1f} per run"),
@@ -36,7 +36,7 @@ def facts(study: Planned, timed: str) -> list[tuple[str, str]]:
     return [(word, what) for word, what in told if what]
 
 
-def plan_table(study: Planned, taps: Mapping[str, str]) -> Table:
+def plan_table(study: ReportedStudy, taps: Mapping[str, str]) -> Table:
     """The arms with what they consist of."""
     made = []
     for entry in study.entries:
@@ -45,7 +45,7 @@ def plan_table(study: Planned, taps: Mapping[str, str]) -> Table:
         made.append(
             [
                 Cell(entry.name),
-                Cell(grouped(entry.arm.parameters), entry.arm.parameters),
+                Cell(thousands(entry.arm.parameters), entry.arm.parameters),
                 Cell(f"{entry.arm.multiply_adds / 1e9:.2f} G", entry.arm.multiply_adds),
                 Cell(taps[entry.name]),
                 Cell(seeds),
@@ -57,7 +57,7 @@ def plan_table(study: Planned, taps: Mapping[str, str]) -> Table:
     return Table("plan", f"The plan of {study.name}", headings, made, frozenset({1, 2, 3, 6}))
 
 
-def settings_table(study: Planned) -> Table:
+def settings_table(study: ReportedStudy) -> Table:
     """What all arms have in common."""
     every = [_flat(run.settings) for entry in study.entries for run in entry.arm.runs]
     common = {key: value for key, value in every[0].items() if all(one.get(key, ...) == value for one in every)}

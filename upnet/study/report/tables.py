@@ -41,22 +41,22 @@ class Table:
     marks: Mapping[int, str] | None = None
 
 
-def markdown(table: Table) -> str:
+def to_markdown(table: Table) -> str:
     """A pipe table under its title, as GitHub and pandoc read it."""
-    lines = [f"**{markdown_text(table.title)}**", "", _row(map(markdown_text, table.headings))]
+    lines = [f"**{escape_markdown(table.title)}**", "", _row(map(escape_markdown, table.headings))]
     lines.append(_row("---:" if number in table.numbers else ":---" for number in range(len(table.headings))))
-    lines += [_row(markdown_text(cell.text) for cell in row) for row in table.rows]
+    lines += [_row(escape_markdown(cell.text) for cell in row) for row in table.rows]
     for note in table.notes:
-        lines += ["", markdown_text(note)]
+        lines += ["", escape_markdown(note)]
     return "\n".join(lines) + "\n"
 
 
-def comma_separated(table: Table) -> str:
+def to_csv(table: Table) -> str:
     """CSV of the values as they are, with a heading."""
     return format_csv([table.headings, *([cell.plain for cell in row] for row in table.rows)])
 
 
-def latex(table: Table) -> str:
+def to_latex(table: Table) -> str:
     r"""A table environment with booktabs' rules; it needs `\usepackage{booktabs}`, and `graphicx` for its width."""
     form = "".join("r" if number in table.numbers else "l" for number in range(len(table.headings)))
     body = [" & ".join(map(_tex, table.headings)) + r" \\", r"\midrule"]
@@ -85,7 +85,7 @@ def _row(cells) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def markdown_text(text: str) -> str:
+def escape_markdown(text: str) -> str:
     """Text that Markdown shows as it is, with the tables and formulas of GitHub and pandoc."""
     return re.sub(r"([\\`*_|\[\]~$])", r"\\\1", " ".join(text.split())).replace("&", "&amp;").replace("<", "&lt;")
 

@@ -9,8 +9,8 @@ from annotated_types import Ge
 from pytorch_lightning.loggers import TensorBoardLogger
 from torch import Tensor
 
-from upnet.evaluation.figures import busiest
-from upnet.evaluation.optional_output import illustrating
+from upnet.evaluation.figures import max_energy_window
+from upnet.evaluation.optional_output import optional_output
 from upnet.metrics import bicubic
 
 
@@ -44,7 +44,7 @@ class ImageGrid(pl.Callback):
     ) -> None:
         """Keep a row of the first pictures."""
         if batch_idx < self.pictures and not trainer.sanity_checking and self._works:
-            with illustrating("TensorBoard's grid of pictures") as drawn:
+            with optional_output("TensorBoard's grid of pictures") as drawn:
                 row = self._row(batch["lr"].cpu(), batch["hr"].cpu(), outputs["output"].cpu())
                 self._rows.setdefault(outputs["dataset"], []).append(row)
             self._works = drawn.failure is None
@@ -52,7 +52,7 @@ class ImageGrid(pl.Callback):
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Hand the grid over."""
         if self._works:
-            with illustrating("TensorBoard's grid of pictures") as drawn:
+            with optional_output("TensorBoard's grid of pictures") as drawn:
                 self._hand_over(trainer)
             self._works = drawn.failure is None
         self._rows = {}
@@ -73,7 +73,7 @@ class ImageGrid(pl.Callback):
         output = output.clamp(0, 1).expand_as(target)
         nearest = (lr / 255).repeat_interleave(scale, 1).repeat_interleave(scale, 2)
         side = min(self.size, *hr.shape[1:])
-        top, left = busiest(enlarged - target, side)
+        top, left = max_energy_window(enlarged - target, side)
         error = ((output - target).abs() * 4).clamp(0, 1)
         cuts = [
             picture[:, top : top + side, left : left + side] for picture in (nearest, enlarged, output, target, error)
