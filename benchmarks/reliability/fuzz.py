@@ -63,11 +63,11 @@ def seeds() -> list[bytes]:
         (colour, {"format": "JPEG", "exif": exif, "icc_profile": bytes(range(200)), "restart_marker_rows": 1}),
     ]
     found = [_encoded(image, options) for image, options in kinds]
-    from upnet.imaging.png import write_png
+    from upnet.imaging.writing import write_png16
 
     for channels in (2, 3, 4):
         file = io.BytesIO()
-        write_png(file, rng.integers(0, 2**16, (29, 37, channels), dtype=np.uint16), [])
+        write_png16(file, rng.integers(0, 2**16, (29, 37, channels), dtype=np.uint16), [])
         found.append(file.getvalue())
     return found
 
@@ -173,8 +173,7 @@ def mended(content: bytes) -> bytes:
 
 def read(path: Path) -> tuple[str, str]:
     """How the file ended in both loaders: "read", "refused" or "wrong", and what was said."""
-    from upnet.imaging.image import read_image
-    from upnet.imaging.reading import read_rgb
+    from upnet.imaging.reading import read_image, read_rgb
     from upnet.imaging.writing import write_image
 
     def for_training() -> bool:

@@ -30,9 +30,9 @@ from scipy import stats
 
 from upnet.checkpoint import describe
 from upnet.config import build
-from upnet.imaging.image import read_image
-from upnet.imaging.png import write_png
-from upnet.imaging.tiff import write_tiff
+from upnet.imaging.image import RasterImage
+from upnet.imaging.reading import read_image
+from upnet.imaging.writing import write_image
 from upnet.training.ema import EMA
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -84,8 +84,7 @@ def paint(folder: Path, count: int, side: int) -> dict[str, tuple[Kind, tuple[in
 def _write(path: Path, kind: Kind, width: int, height: int, rng: np.random.Generator) -> None:
     if kind.mode.startswith("16x"):
         deep = rng.integers(0, 2**16, (height, width, kind.channels), dtype=np.uint16)
-        with path.open("wb") as file:
-            write_png(file, deep, []) if kind.suffix == "png" else write_tiff(file, deep)
+        write_image(RasterImage(deep[..., 0] if kind.channels == 1 else deep), path)
         return
     if kind.mode == "I;16":
         Image.fromarray(rng.integers(0, 2**16, (height, width), dtype=np.uint16)).save(path)

@@ -22,7 +22,7 @@ def test_a_loader_that_raises_something_else_is_found(tmp_path: Path, monkeypatc
 
     (tmp_path / "a.png").write_bytes(fuzz.seeds()[0])
     assert fuzz.read(tmp_path / "a.png") == ("read", "")
-    monkeypatch.setattr("upnet.imaging.image.read_image", careless)
+    monkeypatch.setattr("upnet.imaging.reading.read_image", careless)
     assert fuzz.read(tmp_path / "a.png") == ("wrong", "for_upscaling: IndexError: pop from empty list")
 
 

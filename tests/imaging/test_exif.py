@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image, TiffImagePlugin
 
 from upnet.imaging import exif
-from upnet.imaging.tiff_tags import DamagedTagsError, read_tags
+from upnet.imaging.ifd import DamagedTagsError, read_tags
 
 
 def block(orientation: int | None, order: str = "II", size: tuple[int, int] = (40, 30)) -> bytes:
@@ -39,7 +39,7 @@ def told(content: bytes) -> dict[int, object]:
 @pytest.mark.parametrize("orientation", [None, 1, 3, 6, 8])
 def test_only_orientation_and_size_change(order: str, orientation: int | None) -> None:
     before = block(orientation, order)
-    after = exif.enlarged(before, (30, 40), (60, 80))
+    after = exif.upscaled_exif(before, (30, 40), (60, 80))
     expected = told(before) | {0xA002: 60, 0xA003: 80} | ({0x0112: 1} if orientation else {})
     assert told(after) == expected
     assert len(after) == len(before)
@@ -49,7 +49,7 @@ def test_only_orientation_and_size_change(order: str, orientation: int | None) -
 
 def test_a_size_that_is_not_the_pictures_own_stays() -> None:
     before = block(1, size=(4000, 3000))
-    assert exif.enlarged(before, (40, 30), (80, 60)) == before
+    assert exif.upscaled_exif(before, (40, 30), (80, 60)) == before
 
 
 def test_the_thumbnail_of_a_turned_picture_is_unlinked() -> None:
@@ -57,17 +57,17 @@ def test_the_thumbnail_of_a_turned_picture_is_unlinked() -> None:
     (count,) = struct.unpack_from("<H", plain, 8)
     link = 10 + 12 * count
     linked = plain[:link] + struct.pack("<I", len(plain)) + plain[link + 4 :] + struct.pack("<HI", 0, 0)
-    assert struct.unpack_from("<I", exif.enlarged(linked, (30, 40), (60, 80)), link) == (0,)
+    assert struct.unpack_from("<I", exif.upscaled_exif(linked, (30, 40), (60, 80)), link) == (0,)
     upright = linked.replace(struct.pack("<HHIHH", 0x0112, 3, 1, 6, 0), struct.pack("<HHIHH", 0x0112, 3, 1, 1, 0))
-    assert struct.unpack_from("<I", exif.enlarged(upright, (30, 40), (60, 80)), link) == (len(plain),)
+    assert struct.unpack_from("<I", exif.upscaled_exif(upright, (30, 40), (60, 80)), link) == (len(plain),)
 
 
 @pytest.mark.parametrize("order", ["II", "MM"])
 def test_tags_written_anew_are_the_same_to_pillow(order: str) -> None:
     content = block(3, order)
     tags = read_tags(io.BytesIO(content))
-    assert told(exif.block(tags)) == told(content)
-    assert read_tags(io.BytesIO(exif.block(tags))).values.keys() == tags.values.keys()
+    assert told(exif.tags_to_exif(tags)) == told(content)
+    assert read_tags(io.BytesIO(exif.tags_to_exif(tags))).values.keys() == tags.values.keys()
 
 
 def test_a_tiff_gives_what_describes_the_picture_and_not_how_it_is_stored(tmp_path: Path) -> None:
@@ -76,7 +76,7 @@ def test_a_tiff_gives_what_describes_the_picture_and_not_how_it_is_stored(tmp_pa
     tags[0x8769] = {0x9003: "2024:02:29 12:00:00"}
     Image.new("RGB", (9, 7)).save(tmp_path / "a.tif", tiffinfo=tags, dpi=(300, 300))
     with (tmp_path / "a.tif").open("rb") as file:
-        content = exif.of_tiff(read_tags(file))
+        content = exif.tiff_to_exif(read_tags(file))
     assert content is not None
     found = told(content)
     assert found.pop(0x010F) == "Maker"
@@ -87,13 +87,13 @@ def test_a_tiff_gives_what_describes_the_picture_and_not_how_it_is_stored(tmp_pa
 def test_bigtiff_is_understood() -> None:
     entry = struct.pack("<HHQ8s", 0x0112, 3, 1, struct.pack("<H", 6))
     content = b"II" + struct.pack("<HHHQ", 43, 8, 0, 16) + struct.pack("<Q", 1) + entry + bytes(8)
-    assert read_tags(io.BytesIO(content)).number(0x0112) == 6
+    assert read_tags(io.BytesIO(content)).integer(0x0112) == 6
 
 
 @pytest.mark.parametrize("content", [b"", b"II", b"XX*\0\x08\0\0\0", b"II*\0\xff\0\0\0", b"II*\0\x08\0\0\0\xff\xff"])
 def test_what_is_no_directory_is_told(content: bytes) -> None:
     with pytest.raises(DamagedTagsError):
-        exif.enlarged(content, (1, 1), (2, 2))
+        exif.upscaled_exif(content, (1, 1), (2, 2))
 
 
 @given(st.binary(max_size=60), st.integers(0, 2**32 - 1))
@@ -103,4 +103,4 @@ def test_damage_is_told_or_harmless(noise: bytes, seed: int) -> None:
     for number, byte in enumerate(noise):
         content[(seed * (number + 1)) % len(content)] = byte
     with suppress(DamagedTagsError):
-        assert len(exif.enlarged(bytes(content), (30, 40), (60, 80))) == len(content)
+        assert len(exif.upscaled_exif(bytes(content), (30, 40), (60, 80))) == len(content)

@@ -11,9 +11,8 @@ import pytest
 import tifffile
 from PIL import Image, ImageCms
 
-from upnet.imaging.image import read_image
-from upnet.imaging.png import write_png
-from upnet.imaging.reading import BrokenImageError
+from upnet.imaging.reading import BrokenImageError, read_image
+from upnet.imaging.writing import write_png16
 
 
 def noise(*shape: int, dtype: type = np.uint8) -> np.ndarray:
@@ -38,7 +37,7 @@ def test_sixteen_bits_are_read_with_sixteen(tmp_path: Path, channels: int, suffi
     samples = noise(9, 7, channels, dtype=np.uint16)
     if suffix == ".png":
         with (tmp_path / "a.png").open("wb") as file:
-            write_png(file, samples)
+            write_png16(file, samples)
     else:
         extra = ["unassalpha"] if channels in (2, 4) else None
         photometric = "rgb" if channels > 2 else "minisblack"
@@ -121,7 +120,7 @@ def test_inks_become_srgb_and_their_profile_goes(tmp_path: Path) -> None:
     Image.fromarray(inks, "CMYK").save(tmp_path / "a.tif", icc_profile=b"no profile")
     picture = read_image(tmp_path / "a.tif")
     assert picture.samples[0, [0, 4]].tolist() == [[255, 255, 255], [255, 0, 255]]
-    assert picture.icc is None
+    assert picture.metadata.icc is None
     assert any("CMYK" in remark for remark in picture.remarks)
 
 
@@ -129,20 +128,20 @@ def test_a_profile_is_kept_to_the_byte(tmp_path: Path) -> None:
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     for suffix in (".png", ".jpg", ".webp", ".tif"):
         Image.fromarray(noise(6, 5, 3)).save(tmp_path / f"a{suffix}", icc_profile=profile)
-        assert read_image(tmp_path / f"a{suffix}").icc == profile
+        assert read_image(tmp_path / f"a{suffix}").metadata.icc == profile
 
 
 def test_what_png_says_of_colours_is_kept(tmp_path: Path) -> None:
     told = [(b"gAMA", struct.pack(">I", 100000)), (b"cHRM", struct.pack(">8I", *range(31270, 31278)))]
     path = png(tmp_path / "a.png", 0, 8, (1, 1), b"\0\7", *told, (b"sRGB", b"\1"))
-    assert read_image(path).colour == (*told, (b"sRGB", b"\1"))
+    assert read_image(path).metadata.colour == (*told, (b"sRGB", b"\1"))
 
 
 def test_damaged_exif_costs_the_exif_and_not_the_picture(tmp_path: Path) -> None:
     Image.fromarray(noise(6, 5, 3)).save(tmp_path / "a.png", exif=b"Exif\0\0II*\0\xff\xff\xff\x7f")
     picture = read_image(tmp_path / "a.png")
     larger = picture.with_samples(np.zeros((12, 10, 3), np.uint8))
-    assert larger.exif is None
+    assert larger.metadata.exif is None
     assert any("EXIF" in remark for remark in larger.remarks)
 
 

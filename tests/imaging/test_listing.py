@@ -12,9 +12,8 @@ from PIL import Image
 
 from upnet.data import Folder, build_store
 from upnet.data.sources.files import find_images
-from upnet.imaging.image import read_image
 from upnet.imaging.listing import CYCLE, DANGLING, OTHER, list_images
-from upnet.imaging.reading import SUFFIXES, read_rgb
+from upnet.imaging.reading import SUFFIXES, read_image, read_rgb
 from upnet.inference.output_names import plan
 
 

@@ -14,10 +14,10 @@ import tifffile
 from PIL import Image, ImageCms
 
 from upnet.imaging.formats import FORMATS
-from upnet.imaging.image import RasterImage, from_pillow, read_image, to_pillow
-from upnet.imaging.png import comment_chunk
-from upnet.imaging.png_chunks import MOST, find_chunks
-from upnet.imaging.reading import BrokenImageError, read_rgb
+from upnet.imaging.image import Metadata, RasterImage
+from upnet.imaging.png_chunks import MAX_BYTES, find_chunks
+from upnet.imaging.png_metadata import comment_chunk
+from upnet.imaging.reading import BrokenImageError, from_pillow, read_image, read_rgb, to_pillow
 from upnet.imaging.writing import write_image
 from upnet.inference.files import upscale_file
 from upnet.inference.upscaler import Upscaler
@@ -156,7 +156,7 @@ def test_every_pair_keeps_what_the_target_holds_and_says_what_it_cannot(
     kept = HOLDS[source] & HOLDS[target]
     if target == ".webp" and source in (".tif", ".bmp"):
         # It goes with the EXIF of a TIFF, and into the EXIF of a file that has none.
-        assert read_image(tmp_path / "b.webp").density == pytest.approx((300, 300), rel=1e-6)
+        assert read_image(tmp_path / "b.webp").metadata.density == pytest.approx((300, 300), rel=1e-6)
         lost = HOLDS[source] - HOLDS[target] - {"resolution"}
     else:
         lost = HOLDS[source] - HOLDS[target]
@@ -176,8 +176,7 @@ def test_every_pair_keeps_what_the_target_holds_and_says_what_it_cannot(
 def test_nothing_is_made_up(tmp_path: Path, suffix: str) -> None:
     write_image(RasterImage(noise(4, 6, 3)), tmp_path / f"a{suffix}")
     picture = read_image(tmp_path / f"a{suffix}")
-    metadata = (picture.icc, picture.exif, picture.xmp, picture.density, picture.colour, picture.text, picture.remarks)
-    assert metadata == (None, None, None, None, (), (), ())
+    assert (picture.metadata, picture.remarks) == (Metadata(), ())
 
 
 @pytest.mark.parametrize("behind", [False, True])
@@ -207,7 +206,7 @@ def test_a_large_profile_keeps_nobody_from_the_pixels_and_survives(tmp_path: Pat
     assert read_rgb(path).shape == (4, 6, 3)
     for suffix in (".png", ".jpg", ".tif", ".webp"):
         carry(path, tmp_path / f"b{suffix}")
-        assert read_image(tmp_path / f"b{suffix}").icc == profile
+        assert read_image(tmp_path / f"b{suffix}").metadata.icc == profile
 
 
 @pytest.mark.parametrize("name", ["iTXt", "zTXt", "iCCP", "xmp", "exif", "many"])
@@ -230,9 +229,9 @@ def test_a_bomb_in_metadata_takes_little_memory_and_is_said(tmp_path: Path, name
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert peak < 4 * MOST
+    assert peak < 4 * MAX_BYTES
     assert any("damaged or too large" in remark for remark in picture.remarks)
-    assert sum(len(content) for _, content in picture.text) <= MOST
+    assert sum(len(content) for _, content in picture.metadata.text) <= MAX_BYTES
     carry(path, tmp_path / "b.png")
     with Image.open(tmp_path / "b.png") as image:
         image.load()
@@ -286,7 +285,7 @@ def test_texts_named_like_other_metadata_are_texts(tmp_path: Path, text: bytes) 
     path = png(tmp_path / "a.png", (b"tEXt", text + b"\0no such thing"))
     assert np.array_equal(read_image(path).samples, noise(4, 6, 3))
     assert not carry(path, tmp_path / "b.png")
-    assert read_image(tmp_path / "b.png").text == ((b"tEXt", text + b"\0no such thing"),)
+    assert read_image(tmp_path / "b.png").metadata.text == ((b"tEXt", text + b"\0no such thing"),)
     with Image.open(path) as image:
         picture = from_pillow(image)
     larger = to_pillow(picture.with_samples(picture.samples))
@@ -304,7 +303,7 @@ def test_a_turned_picture_is_turned_once_whatever_reads_it(tmp_path: Path, sourc
         density = (b"pHYs", struct.pack(">IIB", 11811, 5906, 1))
         png(tmp_path / "a.png", itxt(b"XML:com.adobe.xmp", stored), density)
     elif source == ".tif":
-        write_image(RasterImage(noise(4, 6, 3), xmp=stored, density=(300, 150)), tmp_path / "a.tif")
+        write_image(RasterImage(noise(4, 6, 3), Metadata(xmp=stored, density=(300, 150))), tmp_path / "a.tif")
     else:
         Image.fromarray(noise(4, 6, 3)).save(tmp_path / f"a{source}", xmp=stored, dpi=(300, 150))
     assert read_rgb(tmp_path / f"a{source}").shape == (6, 4, 3)
@@ -314,7 +313,7 @@ def test_a_turned_picture_is_turned_once_whatever_reads_it(tmp_path: Path, sourc
         assert image.getexif().get(0x0112, 1) == 1
         assert image.info["xmp"] == upright
     if source != ".webp":
-        assert read_image(tmp_path / f"b{target}").density == pytest.approx((150, 300), rel=1e-3)
+        assert read_image(tmp_path / f"b{target}").metadata.density == pytest.approx((150, 300), rel=1e-3)
 
 
 def test_orientation_in_the_exif_of_old_imagemagick_is_applied(tmp_path: Path) -> None:
@@ -336,7 +335,7 @@ def test_the_resolution_of_a_jpeg_is_its_own(tmp_path: Path, unit: int, pixels: 
     content[place : place + 5] = struct.pack(">BHH", unit, *pixels)
     (tmp_path / "a.jpg").write_bytes(content)
     expected = {1: (300, 150), 2: (118 * 2.54, 59 * 2.54), 0: None}[unit]
-    assert read_image(tmp_path / "a.jpg").density == expected
+    assert read_image(tmp_path / "a.jpg").metadata.density == expected
 
 
 def test_what_a_jpeg_holds_beyond_that_is_lost_and_said(tmp_path: Path) -> None:
@@ -359,22 +358,22 @@ def test_what_a_tiff_holds_beyond_that_is_lost_and_said(tmp_path: Path) -> None:
 
 def test_what_is_too_large_for_a_jpeg_is_said_with_the_limit(tmp_path: Path) -> None:
     comment = comment_chunk(b"x" * 65534)
-    picture = RasterImage(noise(4, 6, 3), b"p" * 17_000_000, None, (), (), b"x" * 65503, (100_000, 100_000), (comment,))
+    large = Metadata(b"p" * 17_000_000, None, b"x" * 65503, (100_000, 100_000), (), (comment,))
+    picture = RasterImage(noise(4, 6, 3), large)
     told = FORMATS[".jpg"].adapt(picture, 2, tmp_path / "a.jpg")
     limits = "colour profile of more than 16707345 bytes, XMP of more than 65502 bytes, resolution"
     assert told.remarks == (f'lost its {limits}, text "Comment", which a .jpg can\'t hold',)
-    assert (told.icc, told.xmp, told.density, told.text) == (None, None, None, ())
-    fitting = RasterImage(noise(4, 6, 3), xmp=b"x" * 65502, density=(65535, 1), text=(comment_chunk(b"x" * 65533),))
-    accepted = FORMATS[".jpg"].adapt(fitting, 2, tmp_path / "a.jpg")
+    assert told.metadata == Metadata()
+    fitting = Metadata(xmp=b"x" * 65502, density=(65535, 1), text=(comment_chunk(b"x" * 65533),))
+    accepted = FORMATS[".jpg"].adapt(RasterImage(noise(4, 6, 3), fitting), 2, tmp_path / "a.jpg")
     assert not accepted.remarks
     write_image(accepted, tmp_path / "a.jpg")
-    read = read_image(tmp_path / "a.jpg")
-    assert (read.xmp, read.density, read.text) == (fitting.xmp, (65535, 1), fitting.text)
+    assert read_image(tmp_path / "a.jpg").metadata == fitting
 
 
 def test_many_texts_are_counted_and_not_listed(tmp_path: Path) -> None:
     texts = tuple((b"tEXt", b"key %d\0text" % number) for number in range(9))
-    told = FORMATS[".webp"].adapt(RasterImage(noise(4, 6, 3), text=texts), 2, tmp_path / "a.webp").remarks
+    told = FORMATS[".webp"].adapt(RasterImage(noise(4, 6, 3), Metadata(text=texts)), 2, tmp_path / "a.webp").remarks
     assert told == ('lost its text "key 0", text "key 1", text "key 2", 6 further texts, which a .webp can\'t hold',)
 
 
@@ -387,11 +386,11 @@ def test_the_profile_in_a_bmp_is_kept(tmp_path: Path) -> None:
     (tmp_path / "a.bmp").write_bytes(file + header + pixels[::-1, :, ::-1].tobytes() + PROFILE)
     picture = read_image(tmp_path / "a.bmp")
     assert np.array_equal(picture.samples, pixels)
-    assert (picture.icc, picture.density) == (PROFILE, (300, 300))
+    assert (picture.metadata.icc, picture.metadata.density) == (PROFILE, (300, 300))
 
 
 def test_a_file_with_many_chunks_is_read_in_bounded_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("upnet.imaging.png_chunks._MANY", 5)
+    monkeypatch.setattr("upnet.imaging.png_chunks._MAX_CHUNKS", 5)
     path = png(tmp_path / "a.png", *[(b"tEXt", b"k\0v")] * 20)
     assert len(find_chunks(io.BytesIO(path.read_bytes()))) == 5
     assert np.array_equal(read_rgb(path), noise(4, 6, 3))

@@ -11,7 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from upnet.imaging.png import icc_chunk, write_png
+from upnet.imaging.image import Metadata
+from upnet.imaging.png_metadata import metadata_chunks
+from upnet.imaging.writing import write_png16
 
 
 def chunks_of(content: bytes) -> list[tuple[bytes, bytes]]:
@@ -70,15 +72,15 @@ def smooth(height: int, width: int, channels: int, seed: int) -> np.ndarray:
 def test_every_sample_comes_back(height: int, width: int, channels: int, seed: int) -> None:
     samples = smooth(height, width, channels, seed)
     file = io.BytesIO()
-    write_png(file, samples)
+    write_png16(file, samples)
     assert np.array_equal(decode(file.getvalue()), samples)
 
 
 def test_rows_that_are_filtered_apart_fit_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("upnet.imaging.png._BLOCK", 200)
+    monkeypatch.setattr("upnet.imaging.writing._BLOCK_BYTES", 200)
     samples = smooth(31, 11, 3, 0)
     file = io.BytesIO()
-    write_png(file, samples)
+    write_png16(file, samples)
     assert np.array_equal(decode(file.getvalue()), samples)
 
 
@@ -86,7 +88,7 @@ def test_rows_that_are_filtered_apart_fit_together(monkeypatch: pytest.MonkeyPat
 def test_pillow_sees_the_upper_bytes(tmp_path: Path, channels: int) -> None:
     samples = smooth(20, 30, channels, 1)
     with (tmp_path / "a.png").open("wb") as file:
-        write_png(file, samples)
+        write_png16(file, samples)
     read = np.asarray(Image.open(tmp_path / "a.png"))
     assert np.array_equal(read, samples[..., 0] if channels == 1 else samples >> 8)
 
@@ -94,13 +96,13 @@ def test_pillow_sees_the_upper_bytes(tmp_path: Path, channels: int) -> None:
 def test_filtering_makes_a_smooth_picture_smaller() -> None:
     samples = np.add.outer(np.arange(64) * 37, np.arange(64) * 53).astype(np.uint16)[..., None]
     file = io.BytesIO()
-    write_png(file, samples)
+    write_png16(file, samples)
     assert len(file.getvalue()) < len(zlib.compress(samples.astype(">u2").tobytes())) / 2
 
 
 def test_profile_and_exif_stand_before_the_pixels() -> None:
     file = io.BytesIO()
-    write_png(file, smooth(2, 3, 3, 0), [icc_chunk(b"profile" * 30), (b"eXIf", b"II*\0")])
+    write_png16(file, smooth(2, 3, 3, 0), metadata_chunks(Metadata(b"profile" * 30, b"II*\0")))
     found = chunks_of(file.getvalue())
     assert [name for name, _ in found][:4] == [b"IHDR", b"iCCP", b"eXIf", b"IDAT"]
     name, _, packed = found[1][1].partition(b"\0")

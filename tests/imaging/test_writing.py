@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 from support import ROOT
 
-from upnet.imaging.image import RasterImage, read_image
-from upnet.imaging.reading import is_image_file
+from upnet.imaging.image import RasterImage
+from upnet.imaging.reading import is_image_file, read_image
 from upnet.imaging.writing import atomic_open, write_image
 
 SLOW = """

@@ -15,7 +15,8 @@ from support import Compose
 
 from upnet.cli.app import InterruptedRunError
 from upnet.config import build
-from upnet.imaging.image import RasterImage, read_image
+from upnet.imaging.image import Metadata, RasterImage
+from upnet.imaging.reading import read_image
 from upnet.imaging.writing import write_image
 from upnet.inference import files as upscaling
 from upnet.inference.files import UpscalingError, upscale, upscale_file, upscale_files
@@ -61,7 +62,7 @@ def test_a_broken_picture_is_told_in_letters_that_move_no_cursor(upscaler: Upsca
     (tmp_path / "in").mkdir()
     (tmp_path / "in/a\x1b[2J.png").write_bytes(b"no picture")
     _, (told,) = upscale_files(upscaler, tmp_path / "in", tmp_path / "out")
-    assert "a\\x1b[2J.png cannot be read as a picture" in told
+    assert "a\\x1b[2J.png cannot be read as an image" in told
     assert told.isprintable()
 
 
@@ -110,7 +111,7 @@ def test_sixteen_bits_into_eight_are_told(upscaler: Upscaler, tmp_path: Path, su
 @pytest.mark.parametrize("suffix", [".jpg", ".bmp"])
 def test_transparency_is_refused_where_it_would_be_lost(upscaler: Upscaler, tmp_path: Path, suffix: str) -> None:
     saved(tmp_path / "a.png", 6, 5, 4)
-    with pytest.raises(ValueError, match=r"holds no transparency, which the picture has; write a \.png"):
+    with pytest.raises(ValueError, match=r"holds no transparency, which the image has. Write a \.png"):
         upscale_files(upscaler, tmp_path / "a.png", tmp_path / f"new/b{suffix}")
     assert not (tmp_path / "new").exists()
     opaque = random(6, 5, 4)
@@ -125,7 +126,7 @@ def test_a_side_that_the_format_cannot_hold_is_refused_at_once(
     upscaler: Upscaler, tmp_path: Path, suffix: str, limit: int
 ) -> None:
     Image.new("L", (limit // 2 + 1, 1)).save(tmp_path / "a.png")
-    with pytest.raises(ValueError, match=rf"at most {limit} pixels a side, and this would have {limit + 1}"):
+    with pytest.raises(ValueError, match=rf"at most {limit} pixels a side, and this image would have {limit + 1}"):
         upscale_files(upscaler, tmp_path / "a.png", tmp_path / f"b{suffix}")
 
 
@@ -142,7 +143,7 @@ def test_exif_and_profile_survive(
     profile = bytes(range(256)) * 2
     # Pillow by itself writes no folder of EXIF into a TIFF that others find: ours is used for that.
     if source == ".tif":
-        write_image(RasterImage(random(6, 9, 3), profile, exif.tobytes()[6:]), tmp_path / "a.tif")
+        write_image(RasterImage(random(6, 9, 3), Metadata(profile, exif.tobytes()[6:])), tmp_path / "a.tif")
     else:
         Image.fromarray(random(6, 9, 3)).save(tmp_path / f"a{source}", exif=exif, icc_profile=profile)
     assert not upscale_file(upscaler, tmp_path / f"a{source}", tmp_path / f"b{target}")
@@ -161,14 +162,14 @@ def test_exif_and_profile_survive(
 def test_16_bits_alpha_profile_and_exif_survive_together(upscaler: Upscaler, tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112], exif[0x010F] = 8, "Maker"
-    first = RasterImage(random(6, 9, 4, dtype=np.uint16), b"profile" * 9, exif.tobytes()[6:])
+    first = RasterImage(random(6, 9, 4, dtype=np.uint16), Metadata(b"profile" * 9, exif.tobytes()[6:]))
     write_image(first, tmp_path / "a.png")
     upscale_file(upscaler, tmp_path / "a.png", tmp_path / "b.tif")
     upscale_file(upscaler, tmp_path / "b.tif", tmp_path / "c.png")
     last = read_image(tmp_path / "c.png")
     upright = np.ascontiguousarray(np.rot90(first.samples))
     assert np.array_equal(last.samples, upscaler.upscale(upscaler.upscale(upright)))
-    assert last.icc == first.icc
+    assert last.metadata.icc == first.metadata.icc
     with Image.open(tmp_path / "c.png") as image:
         assert dict(image.getexif())[0x010F] == "Maker"
 
@@ -279,7 +280,7 @@ def test_the_command_ends_with_the_list_of_what_failed(
         command(f"input={tmp_path}/in", f"output={tmp_path}/out")
     told = capsys.readouterr()
     assert "2 pictures, ×2" in told.out
-    assert "inks.jpg has inks (CMYK), which became sRGB" in told.err
+    assert "inks.jpg was converted from CMYK to sRGB" in told.err
     assert "upscaling: 100%" in told.err
 
 
@@ -311,7 +312,7 @@ def test_an_interruption_is_told_and_leaves_whole_pictures(
         ("full", "in.png", "is a file"),
         ("full", "in.png/out", "cannot be written to"),
         ("full", "full", "is the input folder itself"),
-        ("broken.png", "out.png", "broken.png cannot be read as a picture"),
+        ("broken.png", "out.png", "broken.png cannot be read as an image"),
     ],
 )
 def test_what_cannot_be_upscaled_is_refused(
@@ -329,7 +330,7 @@ def test_what_cannot_be_upscaled_is_refused(
 
 def test_a_bomb_is_refused_and_the_limit_can_be_raised(upscaler: Upscaler, tmp_path: Path) -> None:
     source = saved(tmp_path / "a.png", 20, 30, 3)
-    with pytest.raises(ValueError, match=r"max_pixels=599 allows no more than that; raise max_pixels"):
+    with pytest.raises(ValueError, match=r"max_pixels=599 allows no more. Raise max_pixels"):
         upscale_files(upscaler, source, tmp_path / "b.png", max_pixels=599)
     upscale_files(upscaler, source, tmp_path / "b.png", max_pixels=600)
     assert Image.open(tmp_path / "b.png").size == (60, 40)

@@ -109,7 +109,7 @@ def test_alpha_is_enlarged_by_bicubic(upscaler: Upscaler) -> None:
         (None, "got NoneType"),
         (Image.new("F", (4, 4)), "32 bits"),
         (Image.new("I", (4, 4)), "32 bits"),
-        ("missing.png", "missing.png cannot be read as a picture: there is no such file"),
+        ("missing.png", "missing.png cannot be read as an image: there is no such file"),
     ],
 )
 def test_what_is_no_picture_is_refused(upscaler: Upscaler, image: Any, told: str) -> None:

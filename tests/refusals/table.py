@@ -156,16 +156,16 @@ PICTURES = [
     ("train", "data.root=floats", "floats/i.tif", "8 or 16 bits"),
     ("train", "data.root=small", "tiny", "too small for scale 2"),
     ("train", "scale=999", "48×50", "too small for scale 999"),
-    ("train", "data.root=wide max_pixels=19999", "500×40 = 20000 pixels", "raise max_pixels="),
+    ("train", "data.root=wide max_pixels=19999", "500×40 = 20000 pixels", "Raise max_pixels="),
     ("train", "data=paired data.root=train", "train has neither HR and LR_bicubic", "name the two folders"),
     ("train", "data=paired data.root=pairs", "1 HR without LR (f)", "NAMEx2"),
     ("train", "data=paired data.root=pairs scale=3", "scale 3", "NAMEx3"),
     ("train", "data=paired data.root=unequal", "48×50", "24×25"),
-    ("evaluate", "baseline=bicubic data.root=wide max_pixels=19999", "500×40 = 20000 pixels", "raise max_pixels="),
+    ("evaluate", "baseline=bicubic data.root=wide max_pixels=19999", "500×40 = 20000 pixels", "Raise max_pixels="),
     ("evaluate", "baseline=bicubic data.root=cut", "cut/g.png", "data.skip_broken=true"),
     ("evaluate", "baseline=bicubic data=paired data.root=pairs", "1 HR without LR (f)", "NAMEx2"),
-    ("evaluate", "checkpoint=good.ckpt input=wide/bomb.png max_pixels=100", "20000 pixels", "raise max_pixels="),
-    ("evaluate", "checkpoint=good.ckpt input=cut/g.png", "cut/g.png", "cannot be read as a picture"),
+    ("evaluate", "checkpoint=good.ckpt input=wide/bomb.png max_pixels=100", "20000 pixels", "Raise max_pixels="),
+    ("evaluate", "checkpoint=good.ckpt input=cut/g.png", "cut/g.png", "cannot be read as an image"),
 ]
 
 DECODED = [

@@ -127,7 +127,7 @@ def test_pictures_that_disappear_or_are_cut_short_while_training_runs_change_not
     weights = [state(tmp_path / run / "checkpoints/last.ckpt")["state_dict"] for run in ("whole", "lost")]
     assert same(*weights)
     monkeypatch.undo()
-    with pytest.raises(ValueError, match=r"picture\d\.png cannot be read as a picture"):
+    with pytest.raises(ValueError, match=r"picture\d\.png cannot be read as an image"):
         train(tiny(*settings, run="next"))
 
 

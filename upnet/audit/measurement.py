@@ -54,7 +54,7 @@ class HrMeasurement:
 
 
 def measure_images(layout: Layout, lr: Mapping[int, Mapping[str, Path]]) -> dict[str, HrMeasurement]:
-    """Measure all HR images of a folder: name -> measurement.
+    """PerceptualMetric all HR images of a folder: name -> measurement.
 
     lr: scale -> HR name -> file of the LR image.
     """

@@ -1,92 +1,160 @@
-"""What a camera wrote beside the pixels, made true for a larger picture that stands upright."""
+"""EXIF and XMP of an image that was turned upright and upscaled: orientation and size are corrected, the rest is kept.
+
+CIPA DC-008, "Exchangeable image file format for digital still cameras: Exif Version 2.32", 2019,
+https://www.cipa.jp/std/documents/e/DC-X008-Translation-2019-E.pdf
+Adobe, "XMP Specification, Part 2: Additional Properties", 2016,
+https://github.com/adobe/xmp-docs/tree/master/XMPSpecifications
+"""
 
 import io
+import re
 import struct
-from collections.abc import Iterator
 
-from upnet.imaging.tiff_tags import EXIF, LONG, RATIONAL, SHORT, DamagedTagsError, Tags, read_tags
+from upnet.imaging.ifd import (
+    EXIF_IFD,
+    LONG,
+    ORIENTATION,
+    RATIONAL,
+    RESOLUTION,
+    RESOLUTION_UNIT,
+    SHORT,
+    DamagedTagsError,
+    Tags,
+    read_tags,
+)
 
-_ORIENTATION = 0x0112
-_RESOLUTION, _UNIT, _NO_UNIT = (282, 283), 296, 1
+EXIF_PREFIX = b"Exif\0\0"
+"""Precedes an EXIF block in JPEG, and in Pillow's `info`."""
+_NO_UNIT = 1
 _SIZE, _EXIF_SIZE = (0x0100, 0x0101), (0xA002, 0xA003)  # width, height
+_XMP_ORIENTATION = (rb"tiff:Orientation",)
+_XMP_SIZE = ((rb"tiff:ImageWidth", rb"exif:PixelXDimension"), (rb"tiff:ImageLength", rb"exif:PixelYDimension"))
 
-# How a TIFF stores its pixels, which says nothing of those of another file, and metadata with offsets of their own.
-_STRUCTURE = frozenset(
+# How a TIFF stores its pixels, which is false for another file, and metadata that contains offsets into its own file.
+_STORAGE_TAGS = frozenset(
     {254, 255, 256, 257, 258, 259, 262, 263, 264, 265, 266, 273, 277, 278, 279, 280, 281, 284, 288, 289, 290, 291}
     | {292, 293, 301, 317, 320, 321, 322, 323, 324, 325, 330, 332, 333, 334, 336, 337, 338, 339, 340, 341}
     | {342, 343, 344, 345, 346, 347, *range(512, 522), 529, 530, 531, 532, 700, 33723, 34377, 34675, 37724, 50341}
 )
 
 
-def of_tiff(tags: Tags) -> bytes | None:
-    """The tags of a TIFF that describe the picture and not how it is stored, as a block of EXIF; None without any."""
-    told = {tag: value for tag, value in tags.values.items() if tag not in _STRUCTURE}
-    if tags.number(_UNIT) == _NO_UNIT:  # a TIFF has these tags even if its resolution isn't known
-        told = {tag: value for tag, value in told.items() if tag not in (*_RESOLUTION, _UNIT)}
-    if not told and not tags.children:
+def strip_prefix(block: bytes | None) -> bytes | None:
+    """An EXIF block without the `Exif` prefix; None for an empty one."""
+    while block and block.startswith(EXIF_PREFIX):
+        block = block.removeprefix(EXIF_PREFIX)
+    return block or None
+
+
+def tags_to_exif(tags: Tags) -> bytes:
+    """An EXIF block as JPEG, PNG and WebP hold it: a TIFF header, then the tags."""
+    return tiff_header(tags.order, 8) + tags.to_bytes(8)
+
+
+def tiff_header(order: str, first_directory: int) -> bytes:
+    """The first 8 bytes of a TIFF file or an EXIF block."""
+    return (b"II" if order == "<" else b"MM") + struct.pack(order + "HI", 42, first_directory)
+
+
+def tiff_to_exif(tags: Tags) -> bytes | None:
+    """The tags of a TIFF that describe the image, without those on storage, as an EXIF block; None without any."""
+    values = {tag: value for tag, value in tags.values.items() if tag not in _STORAGE_TAGS}
+    if tags.integer(RESOLUTION_UNIT) == _NO_UNIT:  # TIFF requires these tags even where the resolution is unknown
+        values = {tag: value for tag, value in values.items() if tag not in (*RESOLUTION, RESOLUTION_UNIT)}
+    if not values and not tags.children:
         return None
-    return block(Tags(tags.order, told, tags.children))
+    return tags_to_exif(Tags(tags.order, values, tags.children))
 
 
-def to_tiff(exif: bytes) -> Tags:
-    """A block of EXIF as tags for a TIFF. Raises DamagedTagsError where it is none."""
+def exif_to_tiff(exif: bytes) -> Tags:
+    """The tags of an EXIF block that may stand in a TIFF. Raises DamagedTagsError for a damaged block."""
     tags = read_tags(io.BytesIO(exif))
-    return Tags(tags.order, {tag: value for tag, value in tags.values.items() if tag not in _STRUCTURE}, tags.children)
+    tags.values = {tag: value for tag, value in tags.values.items() if tag not in _STORAGE_TAGS}
+    return tags
 
 
-def block(tags: Tags) -> bytes:
-    """The tags behind a header, as JPEG, PNG and WebP carry them."""
-    return (b"II" if tags.order == "<" else b"MM") + struct.pack(tags.order + "HI", 42, 8) + tags.tobytes(8)
+def upscaled_exif(exif: bytes, before: tuple[int, int], after: tuple[int, int]) -> bytes:
+    """The EXIF block of the upscaled image: orientation 1 and the new size; all other bytes stay the same.
 
+    before, after: width and height of the upright image in pixels.
 
-def enlarged(exif: bytes, before: tuple[int, int], after: tuple[int, int]) -> bytes:
-    """The block of EXIF for the larger picture: upright, with its new size, and everything else byte for byte.
-
-    before, after: width and height, upright. Where the picture was turned its thumbnail, which wasn't, is unlinked.
-    Values are changed where they stand, so that the offsets in makers' notes stay right.
-    Raises DamagedTagsError where it is no EXIF.
+    Values are overwritten in place, so that offsets in makers' notes stay right. Where the orientation changes, the
+    thumbnail is unlinked, because it isn't upright. Raises DamagedTagsError for a damaged block.
     """
     tags = read_tags(io.BytesIO(exif))
     content = bytearray(exif)
-    turned = tags.number(_ORIENTATION) not in (None, 1)
-    if turned:
-        _set(content, tags, _ORIENTATION, 1)
-        if tags.link + 4 <= len(content):
-            struct.pack_into("4x", content, tags.link)
-    for directory, (width, height) in _sizes(tags):
-        told = (directory.number(width), directory.number(height))
-        if told in (before, before[::-1]):
-            _set(content, directory, width, after[0])
-            _set(content, directory, height, after[1])
+    if tags.integer(ORIENTATION) not in (None, 1):
+        _overwrite(content, tags, ORIENTATION, 1)
+        if tags.next_offset + 4 <= len(content):
+            struct.pack_into("4x", content, tags.next_offset)
+    directories = [(tags, _SIZE)]
+    if EXIF_IFD in tags.children:
+        directories.append((tags.children[EXIF_IFD], _EXIF_SIZE))
+    for directory, (width, height) in directories:
+        if (directory.integer(width), directory.integer(height)) in (before, before[::-1]):
+            _overwrite(content, directory, width, after[0])
+            _overwrite(content, directory, height, after[1])
     return bytes(content)
 
 
-def turned(exif: bytes) -> bytes:
-    """The block of EXIF with its horizontal and vertical resolution exchanged; as it is where it is damaged."""
+def swap_resolution(exif: bytes) -> bytes:
+    """The EXIF block with horizontal and vertical resolution exchanged; a damaged block is returned unchanged."""
     try:
         tags = read_tags(io.BytesIO(exif))
     except DamagedTagsError:
         return exif
     content = bytearray(exif)
-    values = [tags.values.get(tag) for tag in _RESOLUTION]
+    values = [tags.values.get(tag) for tag in RESOLUTION]
     for value, other in zip(values, reversed(values), strict=True):
         if value and other and value.kind == other.kind == RATIONAL and len(value.content) == len(other.content):
-            content[value.place : value.place + len(value.content)] = other.content
+            content[value.offset : value.offset + len(value.content)] = other.content
     return bytes(content)
 
 
-def _sizes(tags: Tags) -> Iterator[tuple[Tags, tuple[int, int]]]:
-    yield tags, _SIZE
-    if EXIF in tags.children:
-        yield tags.children[EXIF], _EXIF_SIZE
+def xmp_orientation(xmp: bytes) -> int | None:
+    """The orientation in an XMP packet, numbered as in EXIF; None without one.
+
+    >>> xmp_orientation(b'<rdf:Description tiff:Orientation="6"/>')
+    6
+    """
+    return _xmp_number(xmp, _XMP_ORIENTATION)
 
 
-def _set(content: bytearray, tags: Tags, tag: int, number: int) -> None:
+def upscaled_xmp(xmp: bytes, before: tuple[int, int], after: tuple[int, int]) -> bytes:
+    """The XMP packet of the upscaled image: orientation 1 and the new size.
+
+    before, after: width and height of the upright image in pixels. A packet with another size keeps it.
+
+    >>> upscaled_xmp(b'<a tiff:Orientation="6" tiff:ImageWidth="6" tiff:ImageLength="4"/>', (4, 6), (8, 12))
+    b'<a tiff:Orientation="1" tiff:ImageWidth="8" tiff:ImageLength="12"/>'
+    """
+    size = tuple(_xmp_number(xmp, names) for names in _XMP_SIZE)
+    xmp = _set_xmp(xmp, _XMP_ORIENTATION, 1)
+    if size in (before, before[::-1]):
+        for names, pixels in zip(_XMP_SIZE, after, strict=True):
+            xmp = _set_xmp(xmp, names, pixels)
+    return xmp
+
+
+def _overwrite(content: bytearray, tags: Tags, tag: int, number: int) -> None:
     value = tags.values[tag]
     if value.kind == SHORT and number < 2**16:
-        struct.pack_into(tags.order + "H", content, value.place, number)
+        struct.pack_into(tags.order + "H", content, value.offset, number)
     elif value.kind == LONG:
-        struct.pack_into(tags.order + "I", content, value.place, number)
+        struct.pack_into(tags.order + "I", content, value.offset, number)
 
 
-__all__ = ["DamagedTagsError", "block", "enlarged", "of_tiff", "to_tiff", "turned"]
+def _xmp_number(xmp: bytes, names: tuple[bytes, ...]) -> int | None:
+    """The number of the first of these properties that the packet has."""
+    matches = (_xmp_pattern(name).search(xmp) for name in names)
+    return next((int(match[2]) for match in matches if match), None)
+
+
+def _set_xmp(xmp: bytes, names: tuple[bytes, ...], number: int) -> bytes:
+    for name in names:
+        xmp = _xmp_pattern(name).sub(lambda match: match[1] + b"%d" % number, xmp)
+    return xmp
+
+
+def _xmp_pattern(name: bytes) -> re.Pattern[bytes]:
+    """A property as an XML attribute or an XML element."""
+    return re.compile(rb"(" + name + rb"(?:\s*=\s*[\"']|>)\s*)(\d{1,9})")

@@ -1,111 +1,202 @@
-"""Metadata of an image file, whatever its format: colour profile, EXIF, XMP, resolution, colour and text chunks."""
+"""Metadata of an image that Pillow has opened, and the same as Pillow's `info` holds it."""
 
-import io
-import math
-from dataclasses import dataclass, replace
-from fractions import Fraction
+import struct
+import zlib
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
-from upnet.imaging import exif as exif_block
-from upnet.imaging.tiff_tags import RATIONAL, SHORT, DamagedTagsError, Tags, read_tags
+from PIL import Image
 
-Density = tuple[float, float]
-"""Pixels per inch, horizontally and vertically."""
-Chunk = tuple[bytes, bytes]
-"""A chunk of PNG: its name of four letters, and its content."""
+from upnet.imaging.density import Density, density_of_exif, density_of_tags, per_metre_to_inch, valid_density
+from upnet.imaging.exif import EXIF_PREFIX, strip_prefix, swap_resolution, tiff_to_exif, xmp_orientation
+from upnet.imaging.ifd import ORIENTATION, DamagedTagsError, read_tags
+from upnet.imaging.image import Chunk, Metadata
+from upnet.imaging.png_chunks import MAX_BYTES, RAW_EXIF, XMP, keyword
+from upnet.imaging.png_metadata import COMMENT, comment_chunk, decode_text, read_png_metadata, text_chunk
 
-EXIF_PREFIX = b"Exif\0\0"
-"""What stands before a block of EXIF in a JPEG, and where Pillow hands it on."""
-_RESOLUTION, _UNIT = (282, 283), 296
-_INCH, _CENTIMETRE = 2, 3
-_FINEST = 5e7
-"""Pixels per inch that every format can hold, but JPEG."""
+# What Pillow's plugins raise on damaged data beside OSError: they parse before they check.
+DECODER_ERRORS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    SystemError,
+    struct.error,
+    zlib.error,
+)
+
+_JPEG_SEGMENTS = (
+    ("APP0", b"JFIF\0", None),
+    ("APP0", b"JFXX\0", None),
+    ("APP1", EXIF_PREFIX, None),
+    ("APP1", b"http://ns.adobe.com/xap/1.0/\0", None),
+    ("APP1", b"http://ns.adobe.com/xmp/extension/\0", "extended XMP"),
+    ("APP2", b"ICC_PROFILE\0", None),
+    ("APP2", b"MPF\0", None),
+    ("APP11", b"JP", "content credentials"),
+    ("APP13", b"", "IPTC or Photoshop data"),
+    ("APP14", b"Adobe", None),
+    ("COM", b"", None),
+)
+"""JPEG segments: marker, first bytes, and the name of what is lost with it; None for what is kept or not needed."""
+
+_TIFF_XMP, _TIFF_ICC = 700, 34675
+_LOST_TIFF_TAGS = {301: "transfer function", 33723: "IPTC", 34377: "Photoshop data"}
+_RESERVED = frozenset({b"chromaticity", b"dpi", b"exif", b"gamma", b"icc_profile", b"srgb", b"transparency", b"xmp"})
+"""Keys of Pillow's `info` that are no texts."""
 
 
-@dataclass(frozen=True, slots=True)
-class Metadata:
-    """Of one image.
+def read_metadata(image: Image.Image, path: Path | None, orientation: int) -> Metadata:
+    """Metadata of an image that Pillow has loaded, in the upright orientation.
 
-    icc:     the colour profile.
-    exif:    a block of EXIF without the word Exif before it.
-    xmp:     a packet of XMP.
-    density: pixels per inch.
-    colour:  what PNG says of colours beside a profile: gAMA, cHRM, sRGB, cICP.
-    text:    tEXt, zTXt and iTXt chunks of PNG; the comment of other formats is one of them.
-    lost:    what can't be kept, whatever the output's format: a name for each, such as "IPTC".
+    path:        the file it comes from, or None: PNG, TIFF and BMP files hold more than Pillow reads.
+    orientation: the EXIF orientation (1..8) of the pixels that Pillow returned.
     """
-
-    icc: bytes | None = None
-    exif: bytes | None = None
-    xmp: bytes | None = None
-    density: Density | None = None
-    colour: tuple[Chunk, ...] = ()
-    text: tuple[Chunk, ...] = ()
-    lost: tuple[str, ...] = ()
-
-
-def bare_exif(block: bytes | None) -> bytes | None:
-    """A block of EXIF without the words before it; None where nothing is left."""
-    while block and block.startswith(EXIF_PREFIX):
-        block = block.removeprefix(EXIF_PREFIX)
-    return block or None
-
-
-def upright_metadata(found: Metadata, turn: int) -> Metadata:
-    """Horizontal and vertical resolution exchanged where the EXIF orientation (1 ... 8) exchanges rows and columns."""
-    if turn not in (5, 6, 7, 8):
-        return found
-    density = found.density and (found.density[1], found.density[0])
-    return replace(found, density=density, exif=found.exif and exif_block.turned(found.exif))
+    if path is not None and image.format == "PNG":
+        return _upright(read_png_metadata(path), orientation)
+    icc, exif, xmp = _info_bytes(image, "icc_profile"), _exif(image), _info_bytes(image, "xmp")
+    if path is not None and image.format == "TIFF":
+        metadata = read_tiff_metadata(path)
+        return replace(metadata, icc=metadata.icc or icc)
+    if path is not None and image.format == "BMP":
+        icc = _bmp_profile(path)
+    comment = _info_bytes(image, "comment")
+    text = [comment_chunk(comment)] if comment else []
+    if image.format == "PNG":
+        texts = {str(name): value for name, value in image.info.items() if isinstance(value, str)}
+        text += [text_chunk(name, value) for name, value in texts.items() if name.encode() not in (XMP, RAW_EXIF)]
+    density = _format_density(image) or density_of_exif(exif)
+    metadata = Metadata(icc, exif, xmp, density, _png_colour(image), tuple(text), _lost_segments(image))
+    return _upright(metadata, orientation)
 
 
-def checked_density(horizontal: float, vertical: float) -> Density | None:
-    """Pixels per inch; None where they are none."""
-    fit = all(math.isfinite(one) and 0 < one <= _FINEST for one in (horizontal, vertical))
-    return (horizontal, vertical) if fit else None
+def read_tiff_metadata(path: Path) -> Metadata:
+    """Metadata of a TIFF file, in the upright orientation."""
+    try:
+        with path.open("rb") as file:
+            tags = read_tags(file)
+    except DamagedTagsError:
+        return Metadata(lost=("EXIF, which is damaged",))
+    icc, xmp = tags.values.get(_TIFF_ICC), tags.values.get(_TIFF_XMP)
+    metadata = Metadata(
+        icc=icc.content if icc else None,
+        exif=tiff_to_exif(tags),
+        xmp=xmp.content if xmp else None,
+        density=density_of_tags(tags),
+        lost=tuple(name for tag, name in _LOST_TIFF_TAGS.items() if tag in tags.values),
+    )
+    return _upright(metadata, tags.integer(ORIENTATION) or xmp_orientation(metadata.xmp or b"") or 1)
 
 
-def density_of_metre(pixels: float) -> float:
-    """Pixels per metre -> pixels per inch: the whole number that it is the rounding of, where there is one."""
-    inch = pixels * 0.0254
-    return float(round(inch)) if round(round(inch) / 0.0254) == pixels else inch
+def pillow_info(metadata: Metadata) -> dict[str, Any]:
+    """Metadata under the keys that Pillow uses in `Image.info`.
+
+    >>> pillow_info(Metadata(density=(300, 300)))
+    {'dpi': (300, 300)}
+    """
+    info: dict[str, Any] = {}
+    for key, text in ((keyword(chunk[1]), decode_text(chunk)) for chunk in metadata.text):
+        if text is not None and key not in _RESERVED:
+            info[key.decode("latin-1")] = text
+            info |= {"comment": text.encode()} if key == COMMENT else {}
+    colour = dict(metadata.colour)
+    if gamma := colour.get(b"gAMA"):
+        info["gamma"] = struct.unpack(">I", gamma)[0] / 100000
+    if chromaticities := colour.get(b"cHRM"):
+        info["chromaticity"] = tuple(value / 100000 for value in struct.unpack(">8I", chromaticities))
+    if intent := colour.get(b"sRGB"):
+        info["srgb"] = intent[0]
+    exif = metadata.exif and EXIF_PREFIX + metadata.exif
+    binary = {"icc_profile": metadata.icc, "exif": exif, "xmp": metadata.xmp, "dpi": metadata.density}
+    return info | {name: value for name, value in binary.items() if value}
 
 
-def put_density(tags: Tags, density: Density) -> None:
-    """Set the resolution in the tags of a TIFF, or of EXIF."""
-    for tag, pixels in zip(_RESOLUTION, density, strict=True):
-        ratio = Fraction(pixels).limit_denominator(max(1, min(10_000, int(2**32 / pixels) - 1)))
-        tags.put(tag, RATIONAL, ratio.numerator, ratio.denominator)
-    tags.put(_UNIT, SHORT, _INCH)
+def _upright(metadata: Metadata, orientation: int) -> Metadata:
+    """Exchange horizontal and vertical resolution where the orientation exchanges rows and columns."""
+    if orientation not in (5, 6, 7, 8):
+        return metadata
+    density = metadata.density and (metadata.density[1], metadata.density[0])
+    return replace(metadata, density=density, exif=metadata.exif and swap_resolution(metadata.exif))
 
 
-def density_block(density: Density) -> bytes:
-    """A block of EXIF that holds the resolution."""
-    tags = Tags("<")
-    put_density(tags, density)
-    return exif_block.block(tags)
+def _info_bytes(image: Image.Image, name: str) -> bytes | None:
+    """The bytes under a key of `info`; None for a str, which is a PNG text with the same keyword."""
+    value = image.info.get(name)
+    return value if value and isinstance(value, bytes) else None
 
 
-def same_density(one: Density | None, other: Density | None) -> bool:
-    """Whether both mean the same, as far as formats round it."""
-    if one is None or other is None:
-        return one is other
-    return all(math.isclose(first, second, rel_tol=1e-3) for first, second in zip(one, other, strict=True))
-
-
-def exif_density(exif: bytes | None) -> Density | None:
-    """The resolution in a block of EXIF."""
-    if exif is None:
+def _format_density(image: Image.Image) -> Density | None:
+    """The resolution that the format itself stores, outside EXIF."""
+    if image.format in ("JPEG", "MPO"):  # Pillow's own "dpi" may be a guess
+        unit, pixels = image.info.get("jfif_unit"), image.info.get("jfif_density")
+        if unit not in (1, 2) or not isinstance(pixels, tuple):
+            return None
+        factor = 2.54 if unit == 2 else 1.0
+        return valid_density(pixels[0] * factor, pixels[1] * factor)
+    dpi = image.info.get("dpi")
+    if not isinstance(dpi, Sequence) or len(dpi) != 2:
         return None
     try:
-        return tags_density(read_tags(io.BytesIO(exif)))
-    except DamagedTagsError:
+        horizontal, vertical = float(dpi[0]), float(dpi[1])
+    except (TypeError, ValueError, ArithmeticError):
         return None
+    if image.format == "BMP":  # 39.3701 is the factor that Pillow divides by
+        horizontal, vertical = (per_metre_to_inch(round(pixels * 39.3701)) for pixels in (horizontal, vertical))
+    return valid_density(horizontal, vertical)
 
 
-def tags_density(tags: Tags) -> Density | None:
-    """The resolution in the tags of a TIFF, or of EXIF."""
-    step = {None: 1.0, _INCH: 1.0, _CENTIMETRE: 2.54}.get(tags.number(_UNIT))
-    horizontal, vertical = (tags.ratio(tag) for tag in _RESOLUTION)
-    if step is None or horizontal is None or vertical is None:
-        return None
-    return checked_density(horizontal * step, vertical * step)
+def _exif(image: Image.Image) -> bytes | None:
+    """The EXIF block as the file holds it; of a PNG that wraps it in text, as Pillow decodes it."""
+    raw = _info_bytes(image, "exif")
+    if not raw and RAW_EXIF.decode() in image.info:
+        try:
+            raw = image.getexif().tobytes()
+        except DECODER_ERRORS:
+            raw = None
+    return strip_prefix(raw)
+
+
+def _lost_segments(image: Image.Image) -> tuple[str, ...]:
+    """Names of the metadata of a JPEG that isn't kept."""
+    names: list[str] = []
+    for marker, content in getattr(image, "applist", []):
+        matches = (lost for name, start, lost in _JPEG_SEGMENTS if marker == name and content.startswith(start))
+        if lost := next(matches, f"{marker} segment"):
+            names.append(lost)
+    return tuple(dict.fromkeys(names))
+
+
+def _png_colour(image: Image.Image) -> tuple[Chunk, ...]:
+    """Colour chunks of a PNG that is no longer a file, from Pillow's `info`."""
+    if image.format != "PNG":
+        return ()
+    chunks: list[Chunk] = []
+    gamma, chromaticities, intent = (image.info.get(name) for name in ("gamma", "chromaticity", "srgb"))
+    if isinstance(gamma, float):
+        chunks.append((b"gAMA", struct.pack(">I", round(gamma * 100000))))
+    if isinstance(chromaticities, tuple):
+        chunks.append((b"cHRM", struct.pack(">8I", *(round(value * 100000) for value in chromaticities))))
+    if isinstance(intent, int) and not image.info.get("icc_profile"):
+        chunks.append((b"sRGB", struct.pack(">B", intent)))
+    return tuple(chunks)
+
+
+def _bmp_profile(path: Path) -> bytes | None:
+    """The ICC profile of a BMP of version 5, which Pillow doesn't read."""
+    with path.open("rb") as file:
+        header = file.read(138)
+        if len(header) < 138 or int.from_bytes(header[14:18], "little") < 124 or header[70:74] != b"DEBM":
+            return None
+        offset, size = struct.unpack_from("<II", header, 126)
+        if size > MAX_BYTES:
+            return None
+        file.seek(14 + offset)
+        profile = file.read(size)
+    return profile if len(profile) == size else None

@@ -1,9 +1,10 @@
-"""The chunks of a PNG file: where they are, what they hold, and the file without its metadata.
+"""The chunks of a PNG file: where they are, what they contain, and a view of the file without its metadata.
 
-Pillow refuses a whole image because of one text that is damaged, or that unpacks to more than 1 MB. So it gets only the
-chunks that the pixels depend on, and metadata is read here, with a limit on memory and without refusing the image.
+Pillow refuses an image because of one text chunk that is damaged or that decompresses to more than 1 MB. Therefore
+Pillow gets only the chunks that pixels depend on; metadata is read here, with a limit on memory, and never refuses the
+image.
 
-"Portable Network Graphics (PNG) Specification (Third Edition)", 2025, https://www.w3.org/TR/png-3/.
+W3C, "Portable Network Graphics (PNG) Specification (Third Edition)", 2025, https://www.w3.org/TR/png-3/
 """
 
 import io
@@ -17,24 +18,24 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-MOST = 2**26
-"""Bytes that one piece of metadata may have, also unpacked; more is damage, or an attack on memory."""
+MAX_BYTES = 2**26
+"""Limit for one piece of metadata, also decompressed; a larger one is damaged, or an attack on memory."""
 TEXT = frozenset({b"tEXt", b"zTXt", b"iTXt"})
 XMP, RAW_EXIF = b"XML:com.adobe.xmp", b"Raw profile type exif"
-"""Keywords of texts that hold other metadata: XMP, and the EXIF of older ImageMagick in hexadecimal digits."""
-_MANY = 2**18
-"""Chunks that are looked at; libpng writes one for every 8 KB of packed pixels."""
-_PIXELS = frozenset({b"tRNS", b"acTL", b"fcTL", b"fdAT"})
-"""Chunks that may be ignored by the letter of their names, and that pixels depend on: transparency, frames."""
+"""Keywords of texts that hold other metadata: XMP, and EXIF as hexadecimal digits (older ImageMagick)."""
+_MAX_CHUNKS = 2**18
+"""Limit for the chunks of a file; libpng writes one per 8 KB of compressed pixels."""
+_PIXEL_CHUNKS = frozenset({b"tRNS", b"acTL", b"fcTL", b"fdAT"})
+"""Chunks that are ancillary by their name and that pixels depend on: transparency, animation frames."""
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ChunkLocation:
     """A chunk in a file.
 
     name:   four letters.
     start:  offset of its content.
-    length: bytes of its content, as the file claims.
+    length: bytes of its content, as the file states it.
     """
 
     name: bytes
@@ -42,109 +43,122 @@ class Place:
     length: int
 
     @property
-    def metadata(self) -> bool:
-        """Whether the pixels don't depend on it."""
-        return self.name[:1].islower() and self.name not in _PIXELS
+    def is_metadata(self) -> bool:
+        """Whether pixels don't depend on it."""
+        return self.name[:1].islower() and self.name not in _PIXEL_CHUNKS
 
 
-def find_chunks(file: BinaryIO) -> list[Place]:
-    """The chunks of a PNG up to its end, or up to what is no chunk; none of other files."""
+def find_chunks(file: BinaryIO) -> list[ChunkLocation]:
+    """The chunks of a PNG up to its end or to the first bytes that are no chunk; [] for other files."""
     file.seek(0)
     if file.read(len(SIGNATURE)) != SIGNATURE:
         return []
-    found: list[Place] = []
-    while len(found) < _MANY and len(head := file.read(8)) == 8 and head[4:].isalpha():
-        place = Place(head[4:], file.tell(), int.from_bytes(head[:4], "big"))
-        found.append(place)
-        if place.name == b"IEND":
+    chunks: list[ChunkLocation] = []
+    while len(chunks) < _MAX_CHUNKS and len(head := file.read(8)) == 8 and head[4:].isalpha():
+        chunk = ChunkLocation(head[4:], file.tell(), int.from_bytes(head[:4], "big"))
+        chunks.append(chunk)
+        if chunk.name == b"IEND":
             break
-        file.seek(place.start + place.length + 4)
-    return found
+        file.seek(chunk.start + chunk.length + 4)
+    return chunks
 
 
-def read_chunk(file: BinaryIO, place: Place) -> bytes | None:
-    """The content of a chunk; None where it is damaged, or has more than MOST bytes."""
-    if place.length > MOST:
+def read_chunk(file: BinaryIO, chunk: ChunkLocation) -> bytes | None:
+    """The content of a chunk; None where its checksum is wrong or it has more than MAX_BYTES bytes."""
+    if chunk.length > MAX_BYTES:
         return None
-    file.seek(place.start)
-    content, check = file.read(place.length), file.read(4)
-    return content if check == struct.pack(">I", zlib.crc32(content, zlib.crc32(place.name))) else None
+    file.seek(chunk.start)
+    content, checksum = file.read(chunk.length), file.read(4)
+    return content if checksum == struct.pack(">I", zlib.crc32(content, zlib.crc32(chunk.name))) else None
+
+
+def write_chunk(file: BinaryIO, name: bytes, content: bytes) -> None:
+    """Append a chunk: length, name, content, checksum."""
+    file.write(struct.pack(">I", len(content)) + name)
+    file.write(content)
+    file.write(struct.pack(">I", zlib.crc32(content, zlib.crc32(name))))
 
 
 def keyword(content: bytes) -> bytes:
-    """Of a text chunk, or the name of a colour profile."""
+    """The keyword of a text chunk, or the name of an ICC profile.
+
+    >>> keyword(b"Title\\0A photo")
+    b'Title'
+    """
     return content.partition(b"\0")[0]
 
 
 def text_value(name: bytes, content: bytes) -> bytes | None:
-    """The text of a tEXt, zTXt or iTXt chunk: Latin-1, or of iTXt UTF-8. None where it is damaged or unpacks to more
-    than MOST bytes."""
+    """The text of a tEXt or zTXt chunk (Latin-1) or an iTXt chunk (UTF-8).
+
+    None where it is damaged or decompresses to more than MAX_BYTES bytes.
+    """
     _, _, rest = content.partition(b"\0")
     if name == b"tEXt":
         return rest
     if name == b"zTXt":
-        return unpack(rest[1:]) if rest[:1] == b"\0" else None
-    packed, parts = rest[:1] != b"\0", rest[2:].split(b"\0", 2)
+        return decompress(rest[1:]) if rest[:1] == b"\0" else None
+    is_compressed, parts = rest[:1] != b"\0", rest[2:].split(b"\0", 2)
     if len(parts) < 3:
         return None
-    return unpack(parts[2]) if packed else parts[2]
+    return decompress(parts[2]) if is_compressed else parts[2]
 
 
-def unpack(content: bytes) -> bytes | None:
-    """zlib's stream, unpacked; None where it is damaged or unpacks to more than MOST bytes."""
+def decompress(content: bytes) -> bytes | None:
+    """Decompress a zlib stream; None where it is damaged or has more than MAX_BYTES bytes."""
     stream = zlib.decompressobj()
     try:
-        unpacked = stream.decompress(content, MOST)
+        decompressed = stream.decompress(content, MAX_BYTES)
     except zlib.error:
         return None
-    return None if stream.unconsumed_tail else unpacked
+    return None if stream.unconsumed_tail else decompressed
 
 
 @contextmanager
-def pixels_of(path: Path) -> Iterator[Path | BinaryIO]:
-    """What Pillow is to open: a PNG without its metadata; any other file as it is."""
+def without_metadata(path: Path) -> Iterator[Path | BinaryIO]:
+    """What Pillow should open: a PNG file without its metadata chunks; the path itself for any other file."""
     with path.open("rb") as file:
-        hidden = [place for place in find_chunks(file) if place.metadata]
+        hidden = [chunk for chunk in find_chunks(file) if chunk.is_metadata]
         if not hidden:
             yield path
             return
-        ends = [0, *(place.start + place.length + 4 for place in hidden)]
+        ends = [0, *(chunk.start + chunk.length + 4 for chunk in hidden)]
         size = file.seek(0, io.SEEK_END)
-        parts = zip(ends, [*(place.start - 8 for place in hidden), size], strict=True)
-        with io.BufferedReader(_Parts(file, [(start, stop) for start, stop in parts if start < stop]), 2**16) as rest:
-            yield rest
+        spans = zip(ends, [*(chunk.start - 8 for chunk in hidden), size], strict=True)
+        view = _FileSpans(file, [(start, stop) for start, stop in spans if start < stop])
+        with io.BufferedReader(view, 2**16) as reader:
+            yield reader
 
 
 def orientation_info(path: Path) -> dict[str, Any]:
-    """Of a PNG, the metadata that `PIL.Image.Image.getexif` looks for an orientation in, as Pillow names it."""
+    """The metadata of a PNG in which `PIL.Image.Image.getexif` looks for an orientation, under Pillow's keys."""
     info: dict[str, Any] = {}
     with path.open("rb") as file:
-        for place in find_chunks(file):
-            if place.name != b"eXIf" and place.name not in TEXT:
+        for chunk in find_chunks(file):
+            if chunk.name != b"eXIf" and chunk.name not in TEXT:
                 continue
-            content = read_chunk(file, place)
+            content = read_chunk(file, chunk)
             if content is None:
                 continue
-            if place.name == b"eXIf":
+            if chunk.name == b"eXIf":
                 info["exif"] = b"Exif\0\0" + content
-            elif keyword(content) in (XMP, RAW_EXIF) and (value := text_value(place.name, content)) is not None:
-                name, told = ("xmp", value) if keyword(content) == XMP else (RAW_EXIF.decode(), value.decode("latin-1"))
-                info[name] = told
+            elif keyword(content) in (XMP, RAW_EXIF) and (value := text_value(chunk.name, content)) is not None:
+                info |= {"xmp": value} if keyword(content) == XMP else {RAW_EXIF.decode(): value.decode("latin-1")}
     return info
 
 
-class _Parts(io.RawIOBase):
-    """Parts of a file, read as one file."""
+class _FileSpans(io.RawIOBase):
+    """Several spans of a file, readable as one file."""
 
-    def __init__(self, file: BinaryIO, parts: Sequence[tuple[int, int]]) -> None:
-        """parts: (start, stop) offsets, in order."""
+    def __init__(self, file: BinaryIO, spans: Sequence[tuple[int, int]]) -> None:
+        """spans: (start, stop) offsets, in order."""
         super().__init__()
         self._file = file
-        self._parts = parts
+        self._spans = spans
         self._starts = [0]
-        for start, stop in parts:
+        for start, stop in spans:
             self._starts.append(self._starts[-1] + stop - start)
-        self._place = 0
+        self._position = 0
 
     def readable(self) -> bool:
         return True
@@ -153,17 +167,18 @@ class _Parts(io.RawIOBase):
         return True
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self._place = max(0, offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self._starts[-1]}[whence])
-        return self._place
+        origin = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._starts[-1]}[whence]
+        self._position = max(0, origin + offset)
+        return self._position
 
     def readinto(self, buffer: Any) -> int:
-        number = bisect_right(self._starts, self._place) - 1
-        if number >= len(self._parts):
+        index = bisect_right(self._starts, self._position) - 1
+        if index >= len(self._spans):
             return 0
-        start, stop = self._parts[number]
-        place = start + self._place - self._starts[number]
-        self._file.seek(place)
-        content = self._file.read(min(len(buffer), stop - place))
+        start, stop = self._spans[index]
+        offset = start + self._position - self._starts[index]
+        self._file.seek(offset)
+        content = self._file.read(min(len(buffer), stop - offset))
         buffer[: len(content)] = content
-        self._place += len(content)
+        self._position += len(content)
         return len(content)

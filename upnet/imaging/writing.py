@@ -1,7 +1,9 @@
-"""Write a picture so that its name never stands for half a file."""
+"""Write an image with its metadata, atomically: Pillow writes 8 bits, tifffile TIFF, and this module 16-bit PNG."""
 
 import os
 import secrets
+import struct
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -10,101 +12,194 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image, PngImagePlugin
 
+from upnet.imaging.density import density_of_tags, equal_density
+from upnet.imaging.exif import EXIF_PREFIX, exif_to_tiff, tiff_header
 from upnet.imaging.formats import FORMATS, Format
-from upnet.imaging.image import RasterImage
-from upnet.imaging.png import density_chunk, icc_chunk, text_of, write_png, xmp_chunk
-from upnet.imaging.tiff import write_tiff
+from upnet.imaging.ifd import BYTE, RESOLUTION, RESOLUTION_UNIT, read_tags
+from upnet.imaging.image import Chunk, RasterImage
+from upnet.imaging.png_chunks import SIGNATURE, write_chunk
+from upnet.imaging.png_metadata import decode_text, metadata_chunks, text_chunks
+from upnet.utils.errors import UserError
 
 _QUALITY: dict[str, dict[str, Any]] = {
-    # Colour with as many pixels as luma: what was just enlarged is not made smaller again.
+    # Chroma keeps its full resolution: what was just upscaled must not be subsampled.
     "JPEG": {"quality": 95, "subsampling": 0},
-    # The colours below full transparency are kept as they are.
+    # Colours under full transparency are kept.
     "WEBP": {"quality": 95, "exact": True},
 }
+_STRIP_BYTES = 2**19
+"""Uncompressed size of a TIFF strip, approximately; readers hold one strip in memory."""
+_XMP_TAG, _INCH, _NO_UNIT = 700, 2, 1
+_PNG_COLOUR_TYPE = {1: 0, 2: 4, 3: 2, 4: 6}
+_BLOCK_BYTES = 2**21
+"""Bytes of PNG rows filtered at a time, few enough for a core's cache."""
+_SUB, _UP, _PAETH = 1, 2, 4
 
 
-def write_image(picture: RasterImage, path: Path) -> None:
-    """Write the picture in the format that the name ends in, with its metadata, all of which that format must hold.
+def write_image(image: RasterImage, path: Path) -> None:
+    """Write the image in the format of the path's suffix, with its metadata, which that format must hold.
 
-    The file gets its name when it is complete and on the disk. Raises OSError where it can't be written.
+    The file appears under its name when it is complete and synced to disk; see `upnet.imaging.formats.Format.adapt`
+    for what a format holds. Raises OSError where the file can't be written, and UserError for a TIFF above 4 GB.
     """
     form = FORMATS[path.suffix.lower()]
     with atomic_open(path) as file:
         if form.name == "TIFF":
-            channels = _channels(picture.samples)
-            write_tiff(file, channels, picture.icc, picture.exif, picture.xmp, picture.density)
-        elif picture.samples.dtype == np.uint16:
-            write_png(file, _channels(picture.samples), _chunks(picture))
+            write_tiff(file, image)
+        elif image.samples.dtype == np.uint16:
+            write_png16(file, image.samples, metadata_chunks(image.metadata))
         else:
-            Image.fromarray(picture.samples).save(file, format=form.name, **_options(picture, form))
+            Image.fromarray(image.samples).save(file, format=form.name, **_pillow_options(image, form))
 
 
 @contextmanager
 def atomic_open(path: Path) -> Iterator[BinaryIO]:
-    """A file to write to, which becomes `path` at the end; where that isn't reached, nothing changes.
+    """Open a temporary file that replaces `path` when the context ends without an error; else `path` is unchanged.
 
-    Until then it is hidden and ends in `.part`. A file or a link of that name is replaced, never written through.
+    The temporary file is hidden and ends in `.part`. A link at `path` is replaced, not followed.
     """
-    aside = path.with_name(f".upnet-{os.getpid()}-{secrets.token_hex(4)}.part")
+    temporary = path.with_name(f".upnet-{os.getpid()}-{secrets.token_hex(4)}.part")
     try:
-        with aside.open("xb") as file:
+        with temporary.open("x+b") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.replace(aside, path)
+        os.replace(temporary, path)
     finally:
-        with suppress(FileNotFoundError):
-            aside.unlink()
+        temporary.unlink(missing_ok=True)
     _sync_folder(path.parent)
 
 
+def write_tiff(file: BinaryIO, image: RasterImage) -> None:
+    """Write a TIFF, deflate-compressed, 8 or 16 bits per channel, with ICC profile, EXIF, XMP and resolution.
+
+    file: empty, open for reading and writing.
+
+    Raises UserError where the file would exceed 4 GB, the limit of TIFF.
+    """
+    import tifffile
+
+    samples, metadata = image.samples, image.metadata
+    channels = 1 if samples.ndim == 2 else samples.shape[2]
+    exif = exif_to_tiff(metadata.exif) if metadata.exif else None
+    xmp = metadata.xmp
+    try:
+        tifffile.imwrite(
+            file,
+            samples,
+            byteorder=">" if exif and exif.order == ">" else "<",
+            photometric="rgb" if channels > 2 else "minisblack",
+            planarconfig="contig" if channels > 1 else None,
+            extrasamples=["unassalpha"] if channels in (2, 4) else None,
+            compression="zlib",
+            predictor=True,
+            rowsperstrip=max(1, _STRIP_BYTES // (samples[:1].nbytes)),
+            resolution=metadata.density or (1, 1),
+            resolutionunit=_INCH if metadata.density else _NO_UNIT,
+            iccprofile=metadata.icc,
+            extratags=[(_XMP_TAG, BYTE, len(xmp), xmp, True)] if xmp else [],
+            metadata=None,
+            software=False,
+        )
+    except ValueError as error:
+        if "too large" not in str(error):
+            raise
+        raise UserError("a TIFF holds at most 4 GB, and this image needs more", cure="Write a .png") from error
+    if exif is None:
+        return
+    # tifffile writes no EXIF directory: the tags are written again, merged with those of the EXIF block.
+    tags = read_tags(file)
+    if metadata.density and not equal_density(density_of_tags(exif), metadata.density):
+        exif.values = {t: value for t, value in exif.values.items() if t not in (*RESOLUTION, RESOLUTION_UNIT)}
+    tags.values |= exif.values
+    tags.children = exif.children
+    start = file.seek(0, os.SEEK_END)
+    start += file.write(b"\0" * (start % 2))
+    file.write(tags.to_bytes(start))
+    file.seek(0)
+    file.write(tiff_header(tags.order, start))
+
+
+def write_png16(file: BinaryIO, samples: np.ndarray, chunks: list[Chunk] | None = None, level: int = 6) -> None:
+    """Write (H, W) or (H, W, C) uint16 as a PNG; C = 1 grey, 2 grey and alpha, 3 RGB, 4 RGBA.
+
+    chunks: metadata chunks to write before the pixels.
+    level:  of zlib, 0..9.
+    """
+    samples = samples[..., None] if samples.ndim == 2 else samples
+    height, width, channels = samples.shape
+    header = struct.pack(">IIBBBBB", width, height, 16, _PNG_COLOUR_TYPE[channels], 0, 0, 0)
+    file.write(SIGNATURE)
+    for name, content in ((b"IHDR", header), *(chunks or [])):
+        write_chunk(file, name, content)
+    stream = zlib.compressobj(level)
+    for rows in _filter_rows(samples):
+        if compressed := stream.compress(rows):
+            write_chunk(file, b"IDAT", compressed)
+    write_chunk(file, b"IDAT", stream.flush())
+    write_chunk(file, b"IEND", b"")
+
+
+def _pillow_options(image: RasterImage, form: Format) -> dict[str, Any]:
+    """Keyword arguments for Pillow's `save`."""
+    metadata, options = image.metadata, dict(_QUALITY.get(form.name, {}))
+    if metadata.icc:
+        options["icc_profile"] = metadata.icc
+    if metadata.exif:
+        options["exif"] = EXIF_PREFIX + metadata.exif
+    if form.name == "PNG":
+        options["pnginfo"] = PngImagePlugin.PngInfo()
+        for name, content in (*metadata.colour, *text_chunks(metadata)):
+            options["pnginfo"].add(name, content)
+    elif metadata.xmp:
+        options["xmp"] = metadata.xmp
+    if form.name == "JPEG" and metadata.text:
+        options["comment"] = (decode_text(metadata.text[0]) or "").encode()
+    if metadata.density or form.name == "BMP":  # without it, Pillow writes 96 dpi into a BMP
+        options["dpi"] = metadata.density or (0, 0)
+    return options
+
+
+def _filter_rows(samples: np.ndarray) -> Iterator[bytes]:
+    """(H, W, C) uint16 as PNG rows, some at a time, each with the filter that leaves the smallest differences."""
+    height, width, channels = samples.shape
+    step, length = 2 * channels, 2 * channels * width
+    block = max(1, _BLOCK_BYTES // length)
+    previous = np.zeros((1, length), np.uint8)
+    for first in range(0, height, block):
+        rows = samples[first : first + block].astype(">u2").view(np.uint8).reshape(-1, length)
+        up = np.concatenate((previous, rows[:-1]))
+        previous = rows[-1:].copy()
+        left, corner = (np.pad(source[:, :-step], ((0, 0), (step, 0))) for source in (rows, up))
+        best = np.empty((len(rows), 1 + length), np.uint8)
+        smallest = np.full(len(rows), np.iinfo(np.int64).max)
+        for kind, prediction in ((_UP, up), (_SUB, left), (_PAETH, None)):
+            residual = rows - (_paeth(left, up, corner) if prediction is None else prediction)
+            # The heuristic of the PNG specification: the sum of absolute differences, taken as signed bytes.
+            total = np.minimum(residual, 0 - residual).sum(axis=1, dtype=np.int64)
+            better = total < smallest
+            best[better, 0], smallest[better] = kind, total[better]
+            best[better, 1:] = residual[better]
+        yield best.tobytes()
+
+
+def _paeth(left: np.ndarray, up: np.ndarray, corner: np.ndarray) -> np.ndarray:
+    """The Paeth predictor: the neighbour nearest to left + up - corner; ties go to left, then up."""
+    wide_left, wide_up, wide_corner = (plane.astype(np.int16) for plane in (left, up, corner))
+    to_left = np.abs(wide_up - wide_corner)
+    to_up = np.abs(wide_left - wide_corner)
+    to_corner = np.abs(wide_left + wide_up - 2 * wide_corner)
+    nearest = np.where(to_up <= to_corner, up, corner)
+    return np.where((to_left <= to_up) & (to_left <= to_corner), left, nearest)
+
+
 def _sync_folder(folder: Path) -> None:
-    """Make the new name last, where the system can."""
+    """Sync the directory entry, where the system can."""
     if os.name != "posix":
         return
     handle = os.open(folder, os.O_RDONLY)
     try:
-        with suppress(OSError):  # some network file systems refuse it
+        with suppress(OSError):  # some network file systems reject it
             os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def _channels(samples: np.ndarray) -> np.ndarray:
-    return samples[..., None] if samples.ndim == 2 else samples
-
-
-def _chunks(picture: RasterImage) -> list[tuple[bytes, bytes]]:
-    """Of a PNG, in an order that is allowed."""
-    chunks = list(picture.colour)
-    if picture.icc:
-        chunks.append(icc_chunk(picture.icc))
-    if picture.density:
-        chunks.append(density_chunk(picture.density))
-    if picture.exif:
-        chunks.append((b"eXIf", picture.exif))
-    return chunks + _texts(picture)
-
-
-def _texts(picture: RasterImage) -> list[tuple[bytes, bytes]]:
-    return [*([xmp_chunk(picture.xmp)] if picture.xmp else []), *picture.text]
-
-
-def _options(picture: RasterImage, form: Format) -> dict[str, Any]:
-    """What Pillow is told beside the pixels."""
-    options = dict(_QUALITY.get(form.name, {}))
-    if picture.icc:
-        options["icc_profile"] = picture.icc
-    if picture.exif:
-        options["exif"] = b"Exif\0\0" + picture.exif
-    if form.name == "PNG":
-        options["pnginfo"] = PngImagePlugin.PngInfo()
-        for name, content in (*picture.colour, *_texts(picture)):
-            options["pnginfo"].add(name, content)
-    elif picture.xmp:
-        options["xmp"] = picture.xmp
-    if form.name == "JPEG" and picture.text:
-        options["comment"] = (text_of(picture.text[0]) or "").encode()
-    if picture.density or form.name == "BMP":  # for which Pillow makes up 96
-        options["dpi"] = picture.density or (0, 0)
-    return options

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from upnet.cli.app import InterruptedRunError, refuse_other_scale
 from upnet.imaging.formats import FORMATS
-from upnet.imaging.image import read_image
+from upnet.imaging.reading import read_image
 from upnet.imaging.writing import write_image
 from upnet.inference.output_names import Plan, plan, prepare, prepare_below, shown
 from upnet.inference.upscaler import Upscaler, load

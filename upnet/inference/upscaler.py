@@ -89,7 +89,7 @@ class Upscaler:
             return self._array(image)
         from PIL import Image as Pillow
 
-        from upnet.imaging.image import from_pillow, read_image
+        from upnet.imaging.reading import from_pillow, read_image
 
         if isinstance(image, (str, Path)):
             return self._pil(read_image(image))
@@ -100,7 +100,7 @@ class Upscaler:
         )
 
     def _pil(self, picture: "File") -> "Image":
-        from upnet.imaging.image import to_pillow
+        from upnet.imaging.reading import to_pillow
 
         if picture.samples.dtype == np.uint16 and picture.samples.ndim == 3:
             raise ValueError(
