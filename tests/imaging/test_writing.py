@@ -14,14 +14,15 @@ from support import ROOT
 
 from upnet.imaging.image import RasterImage
 from upnet.imaging.reading import is_image_file, read_image
-from upnet.imaging.writing import atomic_open, write_image
+from upnet.imaging.writing import write_image
+from upnet.utils.atomic_io import open_atomic
 
 SLOW = """
 import signal, sys, time
 from pathlib import Path
-from upnet.imaging.writing import atomic_open
+from upnet.utils.atomic_io import open_atomic
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job has it switched off
-with atomic_open(Path(sys.argv[1])) as file:
+with open_atomic(Path(sys.argv[1])) as file:
     file.write(b"half")
     file.flush()
     print("writing", flush=True)
@@ -33,7 +34,7 @@ def test_a_fault_while_writing_leaves_what_was_there(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"before")
 
     def fail() -> None:
-        with atomic_open(tmp_path / "a.png") as file:
+        with open_atomic(tmp_path / "a.png") as file:
             file.write(b"half")
             assert (tmp_path / "a.png").read_bytes() == b"before"
             raise KeyboardInterrupt
@@ -60,7 +61,7 @@ def test_a_picture_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeyp
         pytest.skip("only Linux tells the name of an open file")
     monkeypatch.setattr(os, "fsync", synced)
     monkeypatch.setattr(os, "replace", replaced)
-    with atomic_open(tmp_path / "a.png") as file:
+    with open_atomic(tmp_path / "a.png") as file:
         file.write(b"whole")
     assert told == ["sync .part", "rename .part", "sync folder"]
 

@@ -72,7 +72,9 @@ def read_rgb(path: str | Path, max_pixels: int | None = None) -> np.ndarray:
             orientation = exif_orientation(image) or 1
     except UnsupportedLayoutError:
         with broken_image_errors(path):
-            samples, orientation = read_tiff_16bit(path, lambda width, height: check_pixel_count(width, height, max_pixels))
+            samples, orientation = read_tiff_16bit(
+                path, lambda width, height: check_pixel_count(width, height, max_pixels)
+            )
             samples = _to_rgb8(samples)
     return np.ascontiguousarray(apply_orientation(samples, orientation))
 
@@ -93,7 +95,9 @@ def read_image(path: str | Path, max_pixels: int | None = None) -> RasterImage:
             return from_pillow(image, _decode_all_bits(path, image), path)
     except UnsupportedLayoutError:
         with broken_image_errors(path):
-            samples, orientation = read_tiff_16bit(path, lambda width, height: check_pixel_count(width, height, max_pixels))
+            samples, orientation = read_tiff_16bit(
+                path, lambda width, height: check_pixel_count(width, height, max_pixels)
+            )
             return _upright_image(samples, read_tiff_metadata(path), orientation, ())
 
 

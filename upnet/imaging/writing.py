@@ -1,11 +1,9 @@
 """Write an image with its metadata, atomically: Pillow writes 8 bits, tifffile TIFF, and this module 16-bit PNG."""
 
 import os
-import secrets
 import struct
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -19,6 +17,7 @@ from upnet.imaging.ifd import BYTE, RESOLUTION, RESOLUTION_UNIT, read_tags
 from upnet.imaging.image import Chunk, RasterImage
 from upnet.imaging.png_chunks import SIGNATURE, write_chunk
 from upnet.imaging.png_metadata import decode_text, metadata_chunks, text_chunks
+from upnet.utils.atomic_io import open_atomic
 from upnet.utils.errors import UserError
 
 _QUALITY: dict[str, dict[str, Any]] = {
@@ -43,31 +42,13 @@ def write_image(image: RasterImage, path: Path) -> None:
     for what a format holds. Raises OSError where the file can't be written, and UserError for a TIFF above 4 GB.
     """
     form = FORMATS[path.suffix.lower()]
-    with atomic_open(path) as file:
+    with open_atomic(path) as file:
         if form.name == "TIFF":
             write_tiff(file, image)
         elif image.samples.dtype == np.uint16:
             write_png16(file, image.samples, metadata_chunks(image.metadata))
         else:
             Image.fromarray(image.samples).save(file, format=form.name, **_pillow_options(image, form))
-
-
-@contextmanager
-def atomic_open(path: Path) -> Iterator[BinaryIO]:
-    """Open a temporary file that replaces `path` when the context ends without an error; else `path` is unchanged.
-
-    The temporary file is hidden and ends in `.part`. A link at `path` is replaced, not followed.
-    """
-    temporary = path.with_name(f".upnet-{os.getpid()}-{secrets.token_hex(4)}.part")
-    try:
-        with temporary.open("x+b") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    _sync_folder(path.parent)
 
 
 def write_tiff(file: BinaryIO, image: RasterImage) -> None:
@@ -191,15 +172,3 @@ def _paeth(left: np.ndarray, up: np.ndarray, corner: np.ndarray) -> np.ndarray:
     to_corner = np.abs(wide_left + wide_up - 2 * wide_corner)
     nearest = np.where(to_up <= to_corner, up, corner)
     return np.where((to_left <= to_up) & (to_left <= to_corner), left, nearest)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Sync the directory entry, where the system can."""
-    if os.name != "posix":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        with suppress(OSError):  # some network file systems reject it
-            os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 @contextmanager
 def open_atomic(path: Path) -> Iterator[BinaryIO]:
-    """Open a hidden temporary file for writing; when the block ends, sync it and rename it to `path`.
+    """Open a hidden temporary file for writing and reading; when the block ends, sync it and rename it to `path`.
 
     If the block raises, the temporary file is removed and `path` keeps its content. A symbolic link at `path` is
     replaced rather than followed: a folder from an untrusted source may contain links to other files.
@@ -29,7 +29,7 @@ def open_atomic(path: Path) -> Iterator[BinaryIO]:
     # The name is random: processes that write the same file must not share a temporary file.
     temporary = path.with_name(f".upnet-{os.getpid()}-{secrets.token_hex(4)}.part")
     try:
-        with temporary.open("xb") as file:
+        with temporary.open("x+b") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
