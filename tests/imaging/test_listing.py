@@ -63,7 +63,7 @@ def test_upscaling_names_what_is_left_out(tmp_path: Path, caplog: pytest.LogCapt
 
 def test_a_folder_of_nothing_but_broken_links_says_so(tmp_path: Path) -> None:
     (tmp_path / "gone.png").symlink_to(tmp_path / "nowhere")
-    with pytest.raises(ValueError, match=r"there is no picture in .*left out: gone\.png \(a link to nothing\)"):
+    with pytest.raises(ValueError, match=r"there is no image in .*left out: gone\.png \(a link to nothing\)"):
         find_images(tmp_path, "Folder")
 
 
