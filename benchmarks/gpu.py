@@ -14,7 +14,6 @@ CPU.
 """
 
 import argparse
-import copy
 import json
 import math
 import platform
@@ -143,8 +142,8 @@ def _difference(operator: str, setting: Setting) -> dict[str, float]:
 
 def train_for(setting: Setting, minutes: float, pictures: Path, validation: Sequence[Path]) -> Any:
     """Train EDSR-baseline for about so many minutes, and score it."""
-    from upnet.study.timing import rehearse
     from upnet.training import train
+    from upnet.training.timing import time_training
 
     trainer = "gpu" if setting.device.type == "cuda" else "cpu"
     config = composed(
@@ -158,7 +157,7 @@ def train_for(setting: Setting, minutes: float, pictures: Path, validation: Sequ
         if setting.smoke:
             config.steps, config.trainer.log_every_n_steps = 4, 2
         else:
-            config.steps = max(100, int(60 * minutes / rehearse(copy.deepcopy(config)).step))
+            config.steps = max(100, int(60 * minutes / time_training(config).step))
         check(config, TrainSettings)
         if setting.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats()

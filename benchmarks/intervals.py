@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 
 from upnet.study.statistics import compare
-from upnet.study.statistics.crossed import crossed, half_width, quantile
+from upnet.study.statistics.crossed import half_width, mean_squares, t_quantile
 
 SEEDS, PICTURES = (3, 5, 10), (5, 14, 100)
 DEVIATION = 0.07
@@ -60,7 +60,7 @@ def studies(
 
 def ours(differences: np.ndarray) -> np.ndarray:
     """Whether the interval holds 0, (count,)."""
-    table = crossed(differences)
+    table = mean_squares(differences)
     return np.abs(table.mean) <= half_width(table, 0.05)
 
 
@@ -68,7 +68,7 @@ def on_seeds(differences: np.ndarray) -> np.ndarray:
     """Student's t on the means of the seeds: these pictures are all there are."""
     means = differences.mean(axis=2)
     count = means.shape[1]
-    return np.abs(means.mean(axis=1)) <= quantile(count - 1, 0.05) * means.std(axis=1, ddof=1) / count**0.5
+    return np.abs(means.mean(axis=1)) <= t_quantile(count - 1, 0.05) * means.std(axis=1, ddof=1) / count**0.5
 
 
 def on_pictures(differences: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ import pytest
 
 from upnet.evaluation.results import read_results
 from upnet.evaluation.tables import print_comparison, print_results
-from upnet.study.progress import planned_runs
+from upnet.study.plan import planned_runs
 
 SCORES = {"psnr": 30.0, "ssim": 0.9}
 RESULTS: dict[str, Any] = {
@@ -31,9 +31,9 @@ RESULTS: dict[str, Any] = {
     },
 }
 PLAN: dict[str, Any] = {
-    "schema": 1,
+    "schema": 2,
     "study": "mine",
-    "regime": "N",
+    "match": "none",
     "reference": "a",
     "variants": [{"arm": "a", "levels": {}, "changes": {}, "refused": None}],
     "cells": [{"number": 1, "key": "k", "folder": "cells/k", "arm": "a", "levels": {}, "seed": 0}],

@@ -190,16 +190,16 @@ CHECKPOINTS = [
 
 STUDIES = [
     ("train", "experiment=study/smok", "experiment/study=smok", "smoke"),
-    ("train", "study.regime=X", "study.regime: 'X'", "'N', 'P', 'F' or 'S'"),
-    ("train", "study.seeds=[]", "[]", "whole numbers from 0 on"),
-    ("train", "study.seeds=[0,0]", "[0, 0]", "different whole numbers"),
+    ("train", "study.match=X", "study.match: 'X'", "'none', 'params', 'macs' or 'support'"),
+    ("train", "study.seeds=[]", "[]", "at least one integer"),
+    ("train", "study.seeds=[0,0]", "[0, 0]", "each only once"),
     ("train", "study.seeds=[-1]", "study.seeds[0]: -1", "at least 0"),
-    ("train", "study.reference=nothing", "study.reference=nothing", "there are transposed, nearest, max_unpool"),
+    ("train", "study.reference=nothing", "study.reference=nothing", "Allowed: transposed, nearest or max_unpool"),
     ("train", "study.name=a/b", "study.name=a/b", "letters, digits"),
     ("train", "study.arms=null", "study.arms: null", "a mapping"),
     ("train", "study.sede=3", "study.sede", "did you mean seeds?"),
     ("train", "study.factors.skip=1", "study.factors.skip", "+study.factors.skip"),
-    ("train", "model/upsampler=nearest", "model/upsampler=nearest", "change study.arms"),
+    ("train", "model/upsampler=nearest", "model/upsampler=nearest", "Change study.arms"),
     ("train", "seed=3", "seed=3", "study.seeds"),
 ]
 """Behind experiment=study/smoke."""

@@ -67,6 +67,6 @@ def plan(compose: Compose) -> Callable[[Sequence[str], Path], Plan]:
     def made(said: Sequence[str], folder: Path) -> Plan:
         plain = OmegaConf.to_container(compose(*said).study, resolve=True)
         assert isinstance(plain, dict)
-        return Planner(Design.read({str(key): value for key, value in plain.items()}), said, folder).plan()
+        return Planner(Design.from_config({str(key): value for key, value in plain.items()}), said, folder).plan()
 
     return made

@@ -17,9 +17,9 @@ from support import ROOT, Compose, forked, same, score_by, state
 from upnet.checkpoint import load_network
 from upnet.cli.app import InterruptedRunError
 from upnet.study import runner as study_module
-from upnet.study.cells import held
+from upnet.study.cells import claimed
 from upnet.study.run_table import read_study
-from upnet.study.runner import FailedCellsError, study
+from upnet.study.runner import FailedCellsError, run_study
 from upnet.training.callbacks import SaveAtInterrupt, Scalars
 
 ARMS = {"nearest": "model/upsampler=nearest", "transposed": "model/upsampler=transposed"}
@@ -33,7 +33,7 @@ def said(words) -> list[str]:
 @pytest.fixture(scope="module")
 def start(compose: Compose) -> Callable[[Sequence[str], Path], None]:
     """Run a study, or go on with it: start(said, folder)."""
-    return lambda said, folder: study(compose(*said), said, folder)
+    return lambda said, folder: run_study(compose(*said), said, folder)
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +137,7 @@ def test_what_is_finished_is_not_repeated_and_another_seed_is_added(
 ) -> None:
     before = {path: path.stat().st_mtime_ns for path in whole.glob("cells/*/results.json")}
     start(words(arms=ARMS), whole)
-    assert "All 2 cells are through" in capsys.readouterr().out
+    assert "All 2 cells are finished" in capsys.readouterr().out
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
@@ -170,9 +170,9 @@ def test_a_cell_that_somebody_else_has_is_left_to_them(
     said: list[str], start, plan, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     first = plan(said, tmp_path).cells[0]
-    with held(first):
+    with claimed(first):
         start(said, tmp_path)
-    assert "1 of 2 cells are at work in other processes" in capsys.readouterr().out
+    assert "1 of 2 cells are being trained by other processes" in capsys.readouterr().out
     assert len(sessions(tmp_path)) == 1
 
 
@@ -213,25 +213,25 @@ def test_cells_of_other_code_are_neither_mixed_nor_repeated_unasked(
 ) -> None:
     from upnet.study import expansion as planning
 
-    honest = planning.code
-    monkeypatch.setattr(planning, "code", lambda targets: {**honest(targets), "source": "changed"})
+    original = planning.code_version
+    monkeypatch.setattr(planning, "code_version", lambda targets: {**original(targets), "source": "changed"})
     with pytest.raises(ValueError, match=r"2 of 2 cells.*nearest, seed 0, .*source \w+ and changed.*accept_other_code"):
         start(said, whole)
     start([*said, "study.accept_other_code=true"], whole)
-    assert "going on, as study.accept_other_code=true says" in capsys.readouterr().out
+    assert "accepted because of study.accept_other_code=true" in capsys.readouterr().out
     assert all(len(own) == 1 for own in sessions(whole).values())
 
 
 def test_the_code_of_a_users_own_module_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from upnet.study.code_version import code, differing
+    from upnet.study.code_version import code_version, describe_differences
 
     module = tmp_path / "my_blocks.py"
     module.write_text("class Block: ...\n")
     monkeypatch.syspath_prepend(tmp_path)
-    before = code(["my_blocks.Block", "torch.optim.AdamW", "upnet.upsample.Nearest"])
+    before = code_version(["my_blocks.Block", "torch.optim.AdamW", "upnet.upsample.Nearest"])
     assert set(before) == {"upnet", "source", "torch", "my_blocks"}
     module.write_text("class Block:\n    size = 3\n")
-    (told,) = differing(before, code(["my_blocks.Block"]))
+    (told,) = describe_differences(before, code_version(["my_blocks.Block"]))
     assert told.startswith("my_blocks ")
 
 
@@ -246,7 +246,7 @@ def test_ctrl_c_saves_the_cell_at_work_and_tells_how_to_go_on(
         honest(self, trainer, *rest)
 
     monkeypatch.setattr(SaveAtInterrupt, "on_train_batch_end", press)
-    with pytest.raises(InterruptedRunError, match="interrupted; the cell at work is saved") as broken:
+    with pytest.raises(InterruptedRunError, match="interrupted; the current cell is saved") as broken:
         start(said, tmp_path)
     assert broken.value.signal == signal.SIGINT
     monkeypatch.undo()
@@ -264,7 +264,7 @@ def test_ctrl_c_between_two_cells_tells_the_same(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(study_module, "run_cell", press)
-    with pytest.raises(InterruptedRunError, match="The same command goes on") as broken:
+    with pytest.raises(InterruptedRunError, match="The same command resumes the study") as broken:
         start(said, tmp_path)
     assert broken.value.signal == signal.SIGINT
 
@@ -272,12 +272,12 @@ def test_ctrl_c_between_two_cells_tells_the_same(
 def test_a_cell_that_kills_its_process_waits_until_the_others_are_through(
     said: list[str], start, plan, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from upnet.study.cells import begin
+    from upnet.study.cells import begin_session
 
     made = plan(said, tmp_path)
-    with held(made.cells[0]):
+    with claimed(made.cells[0]):
         for _ in range(2):
-            begin(made.cells[0], made.code, 0)
+            begin_session(made.cells[0], made.code, 0)
     start(said, tmp_path)
     told = [line for line in capsys.readouterr().out.splitlines() if line.startswith("cell ")]
     assert told[0].startswith("cell 2 of 2: transposed")

@@ -12,7 +12,7 @@ from support import Compose
 from upnet.config import build
 from upnet.models import EncoderDecoder
 from upnet.models.complexity import multiply_adds, parameters
-from upnet.study.matching import UnmatchedError, _around, match, places, taps
+from upnet.study.matching import UnmatchedError, _bracket, match_variant, support_sizes, upsamplers_by_location
 
 EDSR = ("model=edsr", "model.encoder.width=32", "model.block.blocks=4", "model.tail.straight=true")
 TAIL = ("model=edsr", "model.encoder.width=16", "model.block.blocks=2", "model.tail.straight=true")
@@ -37,15 +37,15 @@ def variant(compose: Compose):
 
 
 def support(net: EncoderDecoder) -> list[int | None]:
-    return [count for operators in places(net).values() for count in taps(operators)]
+    return [count for operators in upsamplers_by_location(net).values() for count in support_sizes(operators)]
 
 
-@pytest.mark.parametrize(("regime", "count"), [("P", parameters), ("F", multiply_adds)])
+@pytest.mark.parametrize(("mode", "count"), [("params", parameters), ("macs", multiply_adds)])
 @pytest.mark.parametrize("operator", ["resize_conv", "nearest", "carafe"])
-def test_size_is_matched_within_a_hundredth(variant, regime, count, operator: str) -> None:
+def test_size_is_matched_within_a_hundredth(variant, mode, count, operator: str) -> None:
     reference = variant(*EDSR)[0]({})
     make, model = variant(*EDSR, f"model/upsampler={operator}")
-    changes = match(regime, make, model, reference)
+    changes = match_variant(mode, make, model, reference)
     assert count(make(changes)) == pytest.approx(count(reference), rel=0.01)
     assert set(changes) <= {"model.encoder.width", "model.block.blocks"}
 
@@ -54,26 +54,26 @@ def test_a_unet_without_blocks_to_count_is_matched_by_the_growth_of_its_width(va
     small = ("model.encoder.width=8",)
     reference = variant(*small, "model/upsampler=transposed")[0]({})
     make, model = variant(*small, "model/upsampler=bilinear")
-    changes = match("P", make, model, reference)
+    changes = match_variant("params", make, model, reference)
     assert parameters(make(changes)) == pytest.approx(parameters(reference), rel=0.01)
     assert "model.encoder.growth" in changes
 
 
-@pytest.mark.parametrize("regime", ["N", "P", "F", "S"])
-def test_what_agrees_already_is_left_as_it_is(variant, regime) -> None:
+@pytest.mark.parametrize("mode", ["none", "params", "macs", "support"])
+def test_what_agrees_already_is_left_as_it_is(variant, mode) -> None:
     make, model = variant(*TAIL, "model/upsampler=transposed")
-    assert match(regime, make, model, variant(*TAIL)[0]({})) == {}
+    assert match_variant(mode, make, model, variant(*TAIL)[0]({})) == {}
 
 
 def test_what_cannot_be_matched_in_size_is_refused_with_the_nearest(variant) -> None:
     reference = variant(*TAIL)[0]({})
     make, model = variant("model=srcnn")
-    with pytest.raises(UnmatchedError, match=r"parameters can't be changed .* has no model.encoder.width"):
-        match("P", make, model, reference)
+    with pytest.raises(UnmatchedError, match=r"parameters can't be changed .* the config has no model.encoder.width"):
+        match_variant("params", make, model, reference)
     narrow = ("model=edsr", "model/block=conv", "model.encoder.width=3")
     make, model = variant(*narrow, "model/upsampler=nearest")
-    with pytest.raises(UnmatchedError, match=r"within 1%; nearest possible are \d+ \([+-]\d+\.\d%\) with .*width=\d"):
-        match("P", make, model, variant(*narrow)[0]({}))
+    with pytest.raises(UnmatchedError, match=r"within 1% of .* nearest possible are \d+ \([+-]\d+\.\d%\) with .*width"):
+        match_variant("params", make, model, variant(*narrow)[0]({}))
 
 
 @pytest.mark.parametrize("kernel", [3, 5])
@@ -85,7 +85,7 @@ def test_a_sub_pixel_convolution_of_k_has_the_support_of_a_transposed_one_of_k_t
     reference = variant(*shared, f"model.upsampler.kernel_size={kernel}")[0]({})
     for operator in ("transposed", "decomposed_transposed", "resize_conv"):
         make, model = variant(*shared, f"model/upsampler={operator}")
-        changes = match("S", make, model, reference)
+        changes = match_variant("support", make, model, reference)
         assert support(make(changes)) == support(reference) == [kernel**2]
         if operator == "resize_conv":
             # Behind nearest the first and the last of k input pixels are reached by all s phases.
@@ -97,15 +97,15 @@ def test_a_sub_pixel_convolution_of_k_has_the_support_of_a_transposed_one_of_k_t
 @pytest.mark.parametrize(
     ("operator", "told"),
     [
-        ("bilinear", "Bilinear has 16 .* reference has 9, and no kernel to change; nearest possible is 16"),
-        ("carafe", "no k_up gives CARAFE the 9 .* nearest possible is 25, with k_up=3"),
-        ("dct", "DCT has all LR taps .* no kernel to change"),
+        ("bilinear", "Bilinear has 16 .* reference 9, and it has no kernel size to change"),
+        ("carafe", "no k_up gives CARAFE the reference's 9 .* nearest possible is 25, with k_up=3"),
+        ("dct", "DCT has all LR taps .* no kernel size to change"),
     ],
 )
 def test_what_cannot_be_matched_in_support_is_refused_with_the_nearest(variant, operator: str, told: str) -> None:
     make, model = variant(*TAIL, f"model/upsampler={operator}")
     with pytest.raises(UnmatchedError, match=told):
-        match("S", make, model, variant(*TAIL)[0]({}))
+        match_variant("support", make, model, variant(*TAIL)[0]({}))
 
 
 def test_every_place_is_matched_to_its_own(variant, compose: Compose) -> None:
@@ -123,7 +123,7 @@ def test_every_place_is_matched_to_its_own(variant, compose: Compose) -> None:
         return build(config.model)
 
     assert support(reference) == [9, 1]
-    changes = match("S", make, model, reference)
+    changes = match_variant("support", make, model, reference)
     assert changes == {"model.upsampler[1].kernel_size": 1}
     assert support(make(changes)) == [9, 1]
 
@@ -133,7 +133,7 @@ def test_the_neighbours_of_a_target_lie_on_both_sides_of_it(target: int, start: 
     def cost(number: int) -> int | None:
         return None if gap and number % (gap + 1) else slope * number * number
 
-    found = [made for number in _around(cost, target, start) if (made := cost(number)) is not None]
+    found = [made for number in _bracket(cost, target, start) if (made := cost(number)) is not None]
     assert found
     assert max(found) >= target
     below = [made for number in range(1, 2000) if (made := cost(number)) is not None and made <= target]

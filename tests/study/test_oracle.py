@@ -14,9 +14,9 @@ from torch.nn.utils.convert_parameters import parameters_to_vector, vector_to_pa
 
 from upnet.cli.study import main
 from upnet.metrics import EvaluationProtocol
-from upnet.study.oracle.experiment import Fitted, Question, answer, enlarge, fit
+from upnet.study.oracle.experiment import FittedOperator, OracleSettings, enlarge, fit, run_oracle
 from upnet.study.oracle.moments import Moments
-from upnet.study.oracle.structures import REACH, STRUCTURES, Structure, measure
+from upnet.study.oracle.structures import RADIUS, STRUCTURES, Structure, measure_response
 from upnet.upsample import BedOfNails, Bilinear, PixelShuffle, ResizeConv, Transposed, Upsampler
 
 IMAGES = ROOT.parent / "shared/images"
@@ -60,22 +60,22 @@ def smooth_pictures(scale: int) -> Moments:
 
 
 @cache
-def fitted(name: str, scale: int) -> Fitted:
+def fitted(name: str, scale: int) -> FittedOperator:
     return fit(BY_NAME[name], smooth_pictures(scale))
 
 
 def interior(picture: Tensor, scale: int) -> Tensor:
-    edge = scale * REACH
+    edge = scale * RADIUS
     return picture[..., edge:-edge, edge:-edge]
 
 
 def test_kernels_read_off_one_point_are_what_the_operator_does_to_any_picture(operator: Upsampler) -> None:
     scale = int(operator.scale)
     lr = noise()
-    response = measure(operator)
+    response = measure_response(operator)
     kernels = response.kernels(parameters_to_vector(operator.parameters()).detach())
-    patches = torch.nn.functional.unfold(lr[None], 2 * REACH + 1)[0]
-    phases = (kernels @ patches).unflatten(1, (lr.shape[1] - 2 * REACH, -1))
+    patches = torch.nn.functional.unfold(lr[None], 2 * RADIUS + 1)[0]
+    phases = (kernels @ patches).unflatten(1, (lr.shape[1] - 2 * RADIUS, -1))
     expected = interior(enlarge(operator, lr), scale)
     torch.testing.assert_close(torch.nn.functional.pixel_shuffle(phases, scale), expected, rtol=0, atol=1e-12)
 
@@ -103,10 +103,12 @@ def test_the_fit_is_that_of_the_normal_equations_written_out_forward_by_forward(
     direct = torch.linalg.lstsq(matrix, interior(hr, scale).flatten(), driver="gelsd").solution
     moments = Moments(scale)
     moments.add(lr[0], hr[0])
-    found = moments.solve(measure(operator))
+    found = moments.solve(measure_response(operator))
     best, residual = (matrix @ solution - interior(hr, scale).flatten() for solution in (direct, found))
     assert float(residual.square().sum()) == pytest.approx(float(best.square().sum()), rel=1e-9)
-    assert moments.error(measure(operator).kernels(found)) == pytest.approx(float(best.square().mean()), rel=1e-9)
+    assert moments.error(measure_response(operator).kernels(found)) == pytest.approx(
+        float(best.square().mean()), rel=1e-9
+    )
 
 
 @pytest.mark.parametrize("scale", [2, 3])
@@ -158,34 +160,34 @@ def test_more_support_never_lowers_the_training_score(chain: list[str], scale: i
     ],
 )
 def test_taps_and_weights_are_counted(name: str, scale: int, taps: tuple[int, int], weights: int) -> None:
-    response = measure(BY_NAME[name].operator(scale))
+    response = measure_response(BY_NAME[name].operator(scale))
     assert response.taps() == taps
     assert response.weights() == weights
 
 
 def test_phases_are_solved_apart_where_they_share_no_weight() -> None:
-    shuffled = measure(BY_NAME["conv3 + pixel shuffle"].operator(2)).blocks()
+    shuffled = measure_response(BY_NAME["conv3 + pixel shuffle"].operator(2)).blocks()
     assert [len(phases) for phases, _ in shuffled] == [1, 1, 1, 1]
     assert sorted(member for _, members in shuffled for member in members) == list(range(36))
-    resized = measure(BY_NAME["bilinear + conv3"].operator(2)).blocks()
+    resized = measure_response(BY_NAME["bilinear + conv3"].operator(2)).blocks()
     assert resized == [([0, 1, 2, 3], list(range(9)))]
 
 
 def test_measuring_leaves_the_weights_alone(operator: Upsampler) -> None:
     before = parameters_to_vector(operator.parameters()).clone()
-    measure(operator)
+    measure_response(operator)
     assert torch.equal(parameters_to_vector(operator.parameters()), before)
 
 
 @pytest.mark.parametrize("name", ["nearest", "bilinear", "bicubic, a = −0.5"])
 def test_interpolations_repeat_the_border_themselves(name: str) -> None:
     operator, lr = BY_NAME[name].operator(3), noise()
-    torch.testing.assert_close(enlarge(operator, lr, margin=REACH), enlarge(operator, lr), rtol=0, atol=1e-12)
+    torch.testing.assert_close(enlarge(operator, lr, margin=RADIUS), enlarge(operator, lr), rtol=0, atol=1e-12)
 
 
 def test_an_operator_that_sees_too_far_is_refused() -> None:
     with pytest.raises(ValueError, match="more than 4 away"):
-        measure(PixelShuffle(1, 2, kernel_size=11).double())
+        measure_response(PixelShuffle(1, 2, kernel_size=11).double())
 
 
 def test_pictures_too_small_to_fit_on_are_refused() -> None:
@@ -245,7 +247,7 @@ def test_a_mistake_is_one_sentence_and_exit_code_2(
 def test_an_interrupted_command_writes_nothing_and_ends_with_130(
     command: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken_off(question: Question, scale: int) -> None:
+    def broken_off(question: OracleSettings, scale: int) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("upnet.study.oracle.experiment.answer", broken_off)
@@ -255,15 +257,15 @@ def test_an_interrupted_command_writes_nothing_and_ends_with_130(
 
 @pytest.mark.skipif(not (IMAGES / "BSDS399").is_dir(), reason="needs the photographs of ../shared/images")
 def test_set5_at_scale_2_is_the_table_in_print(tmp_path: Path) -> None:
-    """Fitted on 20 photographs of BSDS500."""
+    """FittedOperator on 20 photographs of BSDS500."""
     photographs = tmp_path / "BSDS20"
     photographs.mkdir()
     for path in sorted((IMAGES / "BSDS399/HR").iterdir())[::20]:
         (photographs / path.name).symlink_to(path)
-    question = Question(
+    question = OracleSettings(
         EvaluationProtocol("y-float"), [str(photographs)], [str(IMAGES / "Set5")], cache=tmp_path / "cache"
     )
-    told = {row["structure"]: row["tests"]["Set5"]["psnr"] for row in answer(question, 2)["structures"]}
+    told = {row["structure"]: row["tests"]["Set5"]["psnr"] for row in run_oracle(question, 2)["structures"]}
     expected = {
         "nearest": 30.84,
         "bilinear": 32.23,

@@ -11,27 +11,26 @@ from PIL import Image, ImageOps
 from support import CONFIGS, Compose
 
 from upnet.study.design import Design
-from upnet.study.plan import Plan
-from upnet.study.progress import planned_runs, read_plan
-from upnet.study.runner import study
+from upnet.study.plan import Plan, planned_runs, read_plan
+from upnet.study.runner import run_study
 
 ARMS = {"nearest": "model/upsampler=nearest", "bilinear": "model/upsampler=bilinear"}
 
 
 def design(**other: Any) -> Design:
-    settings = {"name": "a", "arms": {"x": ["m=1"]}, "reference": "x", "seeds": [0], "factors": {}, "regime": "N"}
+    settings = {"name": "a", "arms": {"x": ["m=1"]}, "reference": "x", "seeds": [0], "factors": {}, "match": "none"}
     return Design(**(settings | other))
 
 
 @pytest.mark.parametrize(
     ("wrong", "told"),
     [
-        ({"arms": {}}, "study.arms names no arm"),
-        ({"reference": "y"}, "study.reference=y is none of the arms.*there are x"),
-        ({"seeds": []}, r"study.seeds.*got \[\]"),
-        ({"seeds": [1, 1]}, r"different whole numbers.*got \[1, 1\]"),
-        ({"factors": {"skip": {}}}, "study.factors.skip has no level"),
-        ({"name": "a/b"}, "study.name=a/b names a folder"),
+        ({"arms": {}}, "study.arms=.*at least one arm"),
+        ({"reference": "y"}, "study.reference=y: .*Allowed: x"),
+        ({"seeds": []}, r"study.seeds=\[\]"),
+        ({"seeds": [1, 1]}, r"study.seeds=\[1, 1\].*each only once"),
+        ({"factors": {"skip": {}}}, "study.factors.skip.* at least one level"),
+        ({"name": "a/b"}, "study.name=a/b: names a folder"),
     ],
 )
 def test_a_study_that_compares_nothing_is_refused(wrong: dict[str, Any], told: str) -> None:
@@ -44,17 +43,17 @@ def test_every_arm_meets_every_combination_of_levels_once() -> None:
     made = design(arms={"x": ["m=1"], "y": ["m=2"]}, factors=factors).variants()
     assert len(made) == len({variant.label for variant in made}) == 8
     assert [variant.arm for variant in made[:2]] == ["x", "y"]
-    assert made[0].words == ["m=1", "scale=2", "s=1"]
+    assert made[0].overrides == ["m=1", "scale=2", "s=1"]
     assert made[-1].label == "y, scale=x3, skip=without"
-    assert made[-1].stem(3) == "y-x3-without-seed3"
+    assert made[-1].folder_stem(3) == "y-x3-without-seed3"
 
 
 @pytest.mark.parametrize(
     ("word", "told"), [("m=5", "study.arms.x"), ("s=1", "study.factors.skip"), ("seed=1", "study.seeds")]
 )
 def test_the_command_line_cannot_set_what_the_study_varies(word: str, told: str) -> None:
-    with pytest.raises(ValueError, match=f"{word} would be the same in all cells, and {told}"):
-        design(factors={"skip": {"with": ["s=1"]}}).check_words(["steps=3", word])
+    with pytest.raises(ValueError, match=f"{word}: would be the same in all cells, but {told} varies"):
+        design(factors={"skip": {"with": ["s=1"]}}).check_overrides(["steps=3", word])
 
 
 def test_a_plan_names_every_cell_by_what_its_result_depends_on(
@@ -84,8 +83,8 @@ def test_a_cell_is_configured_as_a_training_by_itself(words, plan, compose: Comp
 
     said = words(arms=ARMS)
     plain: Any = OmegaConf.to_container(compose(*said).study, resolve=True)
-    planner = Planner(Design.read(plain), said, tmp_path)
-    row = planner.plan().rows[1]
+    planner = Planner(Design.from_config(plain), said, tmp_path)
+    row = planner.plan().variants[1]
     config = planner.config(row, 7, tmp_path / "x")
     alone = compose(*(word for word in said if "study" not in word), "model/upsampler=bilinear", "seed=7")
     alone.run_dir = str(tmp_path / "x")
@@ -94,12 +93,12 @@ def test_a_cell_is_configured_as_a_training_by_itself(words, plan, compose: Comp
 
 def test_all_cells_have_one_budget(words, plan, tmp_path: Path) -> None:
     said = [word for word in words(arms={**ARMS, "long": "steps=9"}) if word != "steps=4"]
-    with pytest.raises(ValueError, match="study: all cells have one budget; long has steps=9 and nearest steps=1600"):
+    with pytest.raises(ValueError, match="all cells of a study have the same steps, but nearest has 1600 and long 9"):
         plan(said, tmp_path)
 
 
 def test_two_arms_that_are_the_same_are_refused(words, plan, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="twin and nearest are one and the same training"):
+    with pytest.raises(ValueError, match="twin and nearest are the same training"):
         plan(words(arms={**ARMS, "twin": ARMS["nearest"]}), tmp_path)
 
 
@@ -115,8 +114,8 @@ def test_an_arm_that_does_not_fit_is_refused_with_its_reason_before_anything_run
 ) -> None:
     said = words("model.input=lr", arms={**ARMS, "unpooling": "model/upsampler=max_unpool"})
     with pytest.raises(ValueError, match=r"1 of 3 variants .*unpooling: .*MaxUnpool at the tail needs indices"):
-        study(compose(*said), said, tmp_path / "study")
-    assert "refused: unpooling" in capsys.readouterr().out
+        run_study(compose(*said), said, tmp_path / "study")
+    assert "rejected: unpooling" in capsys.readouterr().out
     assert not (tmp_path / "study").exists()
 
 
@@ -124,11 +123,11 @@ def test_a_dry_run_measures_and_trains_nothing(
     words, compose: Compose, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     said = words("study.dry_run=true", '+study.factors.skip.with="model.skip=true"', arms=ARMS)
-    study(compose(*said), said, tmp_path)
+    run_study(compose(*said), said, tmp_path)
     told = " ".join(capsys.readouterr().out.split())
     for part in (
-        "2 cells = 2 arms × 1 of skip × 1 seeds, 4 steps each",
-        "Regime N",
+        "2 cells = 2 arms × 1 levels of skip × 1 seeds, 4 steps each",
+        "Matching: none",
         "on this machine",
         "nearest, skip=with",
     ):
@@ -149,17 +148,17 @@ def test_studies_that_ship_can_be_planned(
 ) -> None:
     monkeypatch.setattr("upnet.study.expansion.multiply_adds", lambda net: 0)  # which takes most of the time
     found = sorted(path.stem for path in (CONFIGS / "experiment/study").glob("*.yaml"))
-    assert {"mission_six", "smoke", "tail", "tail_support"} <= set(found)
+    assert {"unet_six_operators", "smoke", "tail", "tail_support"} <= set(found)
     for name in found:
         folders = [] if name == "smoke" else [f"data.root={photographs}/train", f"data.val_root={photographs}/scene"]
         made = plan([f"experiment=study/{name}", "data.patch=8", *folders], tmp_path)
-        assert not made.refusals(), name
-        counts = [count for row in made.rows for counts in row.taps.values() for count in counts]
-        assert made.design.regime != "S" or len(set(counts)) == 1
+        assert not made.rejections(), name
+        counts = [count for row in made.variants for counts in row.taps.values() for count in counts]
+        assert made.design.match != "support" or len(set(counts)) == 1
 
 
 def test_a_study_refuses_what_belongs_to_a_single_run(words, compose: Compose, tmp_path: Path) -> None:
-    for word, told in (("ckpt=last", "resumes its cells by itself"), ("trainer=ddp", "one GPU each|of one")):
+    for word, told in (("ckpt=last", "resumes its cells by itself"), ("trainer=ddp", "one process per GPU")):
         said = [one for one in words(word, arms=ARMS) if one != "trainer=cpu"]
         with pytest.raises(ValueError, match=told):
-            study(compose(*said), said, tmp_path)
+            run_study(compose(*said), said, tmp_path)

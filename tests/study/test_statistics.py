@@ -8,10 +8,10 @@ import pytest
 from scipy import stats
 
 from upnet.study.statistics import Comparison, compare
-from upnet.study.statistics.comparison import holm
-from upnet.study.statistics.crossed import Crossed, crossed, half_width, p_value
-from upnet.study.statistics.power import Components, components, detectable, seeds_needed
-from upnet.study.statistics.verdicts import figures, findings, limits, sentence
+from upnet.study.statistics.comparison import holm_correction
+from upnet.study.statistics.crossed import MeanSquares, half_width, mean_squares, p_value
+from upnet.study.statistics.power import VarianceComponents, detectable_effect, seeds_needed, variance_components
+from upnet.study.statistics.verdicts import describe_comparison, findings, format_difference, limitations
 
 SIZES = list(itertools.product((3, 5, 10), (5, 14, 100)))
 SPLITS = {"seeds": (0.9, 0.05, 0.05), "pictures": (0.05, 0.9, 0.05), "rest": (0.05, 0.05, 0.9), "even": (1, 1, 1)}
@@ -28,7 +28,7 @@ def simulated(studies: int, n: int, m: int, split: tuple[float, float, float], d
 
 def holding(differences: np.ndarray, delta: float) -> float:
     """The part of the studies whose 95 % interval holds delta."""
-    table = crossed(differences)
+    table = mean_squares(differences)
     return float((np.abs(table.mean - delta) <= half_width(table, 0.05)).mean())
 
 
@@ -82,7 +82,7 @@ def test_with_heavy_tailed_pictures_the_interval_still_holds_the_truth() -> None
 
 @pytest.mark.parametrize("alpha", [0.1, 0.05, 0.01])
 def test_the_p_value_falls_below_alpha_exactly_where_the_interval_leaves_0_out(alpha: float) -> None:
-    table = crossed(simulated(2000, 3, 5, (1, 1, 1), 0.08))
+    table = mean_squares(simulated(2000, 3, 5, (1, 1, 1), 0.08))
     assert np.array_equal(p_value(table) < alpha, np.abs(table.mean) > half_width(table, alpha))
 
 
@@ -90,7 +90,7 @@ def test_intervals_grow_with_their_level_for_all_mean_squares() -> None:
     rng = np.random.default_rng(0)
     for n, m in [(2, 2), (2, 100), (3, 5), (10, 14)]:
         seed, picture = np.exp(rng.normal(0, 2, size=(2, 500)))
-        table = Crossed(np.zeros(500), seed, picture, np.ones(500), n, m)
+        table = MeanSquares(np.zeros(500), seed, picture, np.ones(500), n, m)
         widths = np.array([half_width(table, alpha) for alpha in np.geomspace(1e-9, 1, 60)])
         assert (np.diff(widths, axis=0) < 0).all(), (n, m)
 
@@ -107,25 +107,25 @@ def test_where_one_factor_alone_varies_the_interval_is_students(axis: int) -> No
 
 def test_mean_squares_are_those_of_the_analysis_of_variance() -> None:
     table = simulated(1, 4, 6, (1, 2, 1))[0]
-    found = crossed(table)
+    found = mean_squares(table)
     whole, per_seed, per_picture = table.mean(), table.mean(axis=1), table.mean(axis=0)
     total = ((table - whole) ** 2).sum()
     seeds, pictures = 6 * ((per_seed - whole) ** 2).sum(), 4 * ((per_picture - whole) ** 2).sum()
-    assert (found.seed, found.picture) == pytest.approx((seeds / 3, pictures / 5))
+    assert (found.seed, found.image) == pytest.approx((seeds / 3, pictures / 5))
     assert found.residual == pytest.approx((total - seeds - pictures) / 15)
 
 
 def test_shares_are_those_that_the_differences_were_drawn_with() -> None:
     truth = (0.5, 0.3, 0.2)
-    found = components(crossed(simulated(1, 400, 500, truth)[0])).shares
-    assert (found.seed, found.picture, found.residual) == pytest.approx(truth, abs=0.04)
-    assert found.seed + found.picture + found.residual == pytest.approx(1)
+    found = variance_components(mean_squares(simulated(1, 400, 500, truth)[0])).shares
+    assert (found.seed, found.image, found.residual) == pytest.approx(truth, abs=0.04)
+    assert found.seed + found.image + found.residual == pytest.approx(1)
 
 
 def test_holm_steps_down_as_in_its_definition() -> None:
-    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
-    assert holm([0.6, 0.7]) == [1.0, 1.0]
-    assert holm([]) == []
+    assert holm_correction([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm_correction([0.6, 0.7]) == [1.0, 1.0]
+    assert holm_correction([]) == []
 
 
 def test_wilcoxon_is_scipys_on_the_means_over_seeds() -> None:
@@ -169,7 +169,7 @@ def test_a_certain_but_small_difference_is_a_tie_within_the_margin() -> None:
     assert only(compare(table, "pixel_shuffle")).verdict == "better"
     found = only(compare(table, "pixel_shuffle", tie_within=0.02))
     assert found.verdict == "tie"
-    assert "equal to within 0.02 dB" in sentence(found)
+    assert "equal to within 0.02 dB" in describe_comparison(found)
 
 
 def test_identical_scores_are_a_tie_without_any_variance() -> None:
@@ -200,7 +200,9 @@ def test_an_arm_of_one_seed_costs_the_others_nothing() -> None:
     beside, single = compare({**table, "single": {0: table["transposed"][0]}}, "pixel_shuffle")
     assert beside == alone
     assert single.p_holm == 1
-    assert any("over all seeds and all pictures" in line and "one seed" in line for line in limits([beside, single]))
+    assert any(
+        "over all seeds and all pictures" in line and "one seed" in line for line in limitations([beside, single])
+    )
 
 
 def test_one_picture_decides_nothing_and_gives_the_interval_over_seeds() -> None:
@@ -232,7 +234,7 @@ def test_a_picture_with_an_infinite_psnr_is_left_out_of_all_arms_and_said() -> N
     table = scores(differences)
     table["transposed"][1]["p4"] = math.inf
     found = only(compare(table, "pixel_shuffle"))
-    assert found.pictures == 13
+    assert found.images == 13
     assert found.difference == pytest.approx(np.delete(differences, 4, axis=1).mean())
     assert "p4" in str(found.remark)
 
@@ -289,37 +291,37 @@ def test_settings_out_of_range_are_refused(level: float, tie_within: float | Non
 @pytest.mark.parametrize("split", SPLITS)
 @pytest.mark.parametrize(("n", "m"), [(3, 5), (3, 100), (5, 14), (10, 14)])
 def test_the_detectable_difference_is_found_in_4_of_5_studies(n: int, m: int, split: str) -> None:
-    parts = Components(*(0.07**2 * share / sum(SPLITS[split]) for share in SPLITS[split]))
-    delta = detectable(parts, n, m)
+    parts = VarianceComponents(*(0.07**2 * share / sum(SPLITS[split]) for share in SPLITS[split]))
+    delta = detectable_effect(parts, n, m)
     assert 0.74 <= 1 - holding(simulated(4000, n, m, SPLITS[split], delta), 0.0) <= 0.88
 
 
 @pytest.mark.parametrize("parts", [(4e-4, 1e-4, 4e-4), (1e-3, 0, 0), (0, 0, 1e-3), (0, 4e-4, 1e-3)])
 def test_the_seeds_needed_are_the_fewest_that_see_the_effect(parts: tuple[float, float, float]) -> None:
-    needed = seeds_needed(Components(*parts), 14)
+    needed = seeds_needed(VarianceComponents(*parts), 14)
     assert needed is not None
-    assert detectable(Components(*parts), needed, 14) <= 0.02
-    assert needed == 2 or detectable(Components(*parts), needed - 1, 14) > 0.02
+    assert detectable_effect(VarianceComponents(*parts), needed, 14) <= 0.02
+    assert needed == 2 or detectable_effect(VarianceComponents(*parts), needed - 1, 14) > 0.02
 
 
 def test_no_number_of_seeds_helps_where_pictures_dominate() -> None:
-    parts = Components(1e-4, 0.07**2, 1e-4)
+    parts = VarianceComponents(1e-4, 0.07**2, 1e-4)
     assert seeds_needed(parts, 5) is None
-    assert detectable(parts, 10**6, 5) > 0.02
+    assert detectable_effect(parts, 10**6, 5) > 0.02
     assert seeds_needed(parts, 400) is not None
 
 
 def test_a_tie_is_called_a_tie_in_words(tie: Comparison) -> None:
     assert tie.verdict == "tie"
-    assert sentence(tie) == f"transposed and pixel_shuffle cannot be told apart: {figures(tie)}"
-    assert any("no proof of equality" in line for line in limits([tie]))
+    assert describe_comparison(tie) == f"transposed and pixel_shuffle cannot be told apart: {format_difference(tie)}"
+    assert any("no proof of equality" in line for line in limitations([tie]))
 
 
 def test_figures_have_a_true_minus_and_the_digits_that_matter() -> None:
     found = only(compare(scores(simulated(1, 3, 14, (1, 1, 1), -0.5)[0]), "pixel_shuffle"))
     low, high = found.interval
-    assert figures(found) == f"−{-found.difference:.2f} dB [−{-low:.2f}, −{-high:.2f}]"
-    assert sentence(found).startswith("transposed is worse than pixel_shuffle: ")
+    assert format_difference(found) == f"−{-found.difference:.2f} dB [−{-low:.2f}, −{-high:.2f}]"
+    assert describe_comparison(found).startswith("transposed is worse than pixel_shuffle: ")
 
 
 def test_findings_tell_every_arm_once_and_ties_after_what_was_found() -> None:
@@ -333,10 +335,10 @@ def test_findings_tell_every_arm_once_and_ties_after_what_was_found() -> None:
 def test_limits_name_the_arms_that_no_number_of_seeds_decides() -> None:
     rng = np.random.default_rng(0)
     found = compare(scores(0.2 * rng.normal(size=(1, 5)) + 0.01 * rng.normal(size=(5, 5))), "pixel_shuffle")
-    assert any("For transposed no number of seeds shows 0.02 dB" in line for line in limits(found))
+    assert any("For transposed no number of seeds shows 0.02 dB" in line for line in limitations(found))
 
 
 def test_limits_say_that_one_seed_decides_nothing() -> None:
     found = compare(scores(simulated(1, 1, 14, (1, 1, 1))[0]), "pixel_shuffle")
-    assert "not decided" in sentence(found[0])
-    assert any("unknown what another training would give from one seed" in line for line in limits(found))
+    assert "not decided" in describe_comparison(found[0])
+    assert any("unknown what another training would give from one seed" in line for line in limitations(found))

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from support import scalars
 
-from upnet.cli.app import _none_for_null, apply_target_overrides
+from upnet.cli.app import _none_for_null
+from upnet.config.compose import apply_target_overrides
 from upnet.training import train
 
 

@@ -8,8 +8,8 @@ import torch
 from support import Compose, same, scalars, state
 
 from upnet.checkpoint import load_network
-from upnet.cli.app import apply_target_overrides
 from upnet.config import check
+from upnet.config.compose import apply_target_overrides
 from upnet.config.schema import TrainSettings
 from upnet.training import runner, train
 

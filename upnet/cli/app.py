@@ -14,7 +14,7 @@ from pathlib import Path
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from upnet.cli.errors import as_user_error, reject_unknown_options
 from upnet.cli.startup import (
@@ -26,6 +26,7 @@ from upnet.cli.startup import (
     at_early_exit,
     is_interrupt,
 )
+from upnet.config.compose import apply_target_overrides
 from upnet.utils.errors import UserError
 from upnet.utils.overrides import PATH_SETTINGS, quote_path_overrides
 from upnet.utils.paths import CONFIGS, expand_user
@@ -105,25 +106,6 @@ def _none_for_null(word: str) -> str:
     """`logger=none` for `logger=null`, which Hydra rejects; the same for each group that has the choice `none`."""
     group, _, value = word.partition("=")
     return f"{group}=none" if value == "null" and (CONFIGS / group / "none.yaml").is_file() else word
-
-
-def apply_target_overrides(config: DictConfig, overrides: Sequence[str]) -> None:
-    """Drop the settings of a component that the command line replaces by `NODE._target_=my.module.Class`.
-
-    They belong to the replaced class. Settings that the command line itself gives stay, and so do those that the new
-    class requires.
-    """
-    from upnet.config.signatures import required
-
-    paths = [word.lstrip("+").partition("=")[0] for word in overrides]
-    for path in (path.removesuffix("._target_") for path in paths if path.endswith("._target_")):
-        node = OmegaConf.select(config, path)
-        needed = required(node["_target_"])
-        with open_dict(config):
-            for key in list(node):
-                given = any(word == f"{path}.{key}" or word.startswith(f"{path}.{key}.") for word in paths)
-                if key not in ("_target_", "_partial_", *needed) and not given:
-                    del node[key]
 
 
 def expand_home(config: DictConfig) -> None:

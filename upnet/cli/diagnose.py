@@ -74,11 +74,11 @@ def run(options: argparse.Namespace) -> int:
     from upnet.checkpoint import load_network
     from upnet.data import build_store, open_sources
     from upnet.metrics import EvaluationProtocol
-    from upnet.study.diagnostics.measure import chosen, measure, print_table
+    from upnet.study.diagnostics.measure import measure, print_table, select_diagnostics
     from upnet.utils.device import pick_device
 
     ctrl_c_raises()
-    wanted = [one.name for one in chosen(options.only)]
+    wanted = [one.name for one in select_diagnostics(options.only)]
     device = pick_device(options.device)
     loaded = load_network(options.checkpoint, trust=options.trust)
     net = loaded.net.to(device).to(memory_format=torch.channels_last)
@@ -112,7 +112,7 @@ def _write(
     values: "Values",
 ) -> None:
     from upnet.evaluation.results import write_json
-    from upnet.study.diagnostics.measure import plain
+    from upnet.study.diagnostics.measure import as_json
     from upnet.utils.provenance import versions
 
     pictures = {"name": store.name, "digest": store.digest, "pictures": len(store), "lr_from": store.lr_from}
@@ -125,7 +125,7 @@ def _write(
         "protocol": protocol.describe(loaded.net.scale),
         "size": list(options.size),
         "device": where,
-        "diagnostics": plain(values),
+        "diagnostics": as_json(values),
         "versions": versions(),
     }
     write_json(content, options.json)

@@ -85,13 +85,13 @@ def run(options: argparse.Namespace) -> int:
         check_output_file(path)
     from upnet.evaluation.results import write_json
     from upnet.metrics import EvaluationProtocol
-    from upnet.study.oracle.experiment import Question, answer
+    from upnet.study.oracle.experiment import OracleSettings, run_oracle
     from upnet.study.oracle.tables import markdown, print_tables
     from upnet.utils.atomic_io import atomic_write
     from upnet.utils.provenance import versions
 
     ctrl_c_raises()
-    question = Question(
+    question = OracleSettings(
         EvaluationProtocol(options.protocol),
         options.train,
         options.test,
@@ -102,7 +102,7 @@ def run(options: argparse.Namespace) -> int:
     scales = sorted(set(options.scale))
     content = {
         "schema": 1,
-        "scales": {str(scale): answer(question, scale) for scale in scales},
+        "scales": {str(scale): run_oracle(question, scale) for scale in scales},
         "versions": versions(),
     }
     print_tables(content)

@@ -28,7 +28,7 @@ class StudySettings:
     reference: str
     seeds: list[Annotated[int, Ge(0), Lt(2**32)]]
     factors: dict[str, dict[str, str | list[str]]]
-    regime: Literal["N", "P", "F", "S"]
+    match: Literal["none", "params", "macs", "support"]
     dry_run: bool
     accept_other_code: bool
     worker: int | str

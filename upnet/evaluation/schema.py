@@ -114,7 +114,7 @@ class Plan(_Open):
     """plan.json; see `upnet.study.plan`."""
 
     study: str
-    regime: str
+    match: str
     reference: str
     variants: list[Variant]
     cells: list[Cell]

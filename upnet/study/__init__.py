@@ -1,1 +1,1 @@
-"""Runs held against each other."""
+"""Studies: several arms trained with several seeds, compared by statistics and diagnostics, and reported."""

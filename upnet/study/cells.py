@@ -1,9 +1,9 @@
-"""The cells of a study on the disk: what each has done so far, and who is at work on it.
+"""The cells of a study on disk: the record of each cell's sessions, its failure, and the lock of the process at work.
 
-STUDY/cells/NAME-KEY/       the folder of a run, as any training leaves it, and beside its files
-    cell.json               what the cell is, and every session of work on it; "finished" once it is through
-    failed.json             why it failed, as long as that is the last that happened
-    .cell.lock              held by the process at work, and freed by the operating system when that dies
+STUDY/cells/NAME-KEY/       the folder of a run, as any training writes it, and in addition
+    cell.json               what the cell trains, and every session of work on it; "finished" after the last one
+    failed.json             why the last session failed; removed when a later one succeeds
+    .cell.lock              held by the process at work; the operating system releases it when that process ends
 """
 
 import hashlib
@@ -24,18 +24,18 @@ from upnet.utils.lock import locked
 LOCK = ".cell.lock"
 
 
-class BusyError(Exception):
-    """Another process is at work on the cell."""
+class CellBusyError(Exception):
+    """Another process is training the cell."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One training of a study: a variant and a seed.
+    """One training of a study: a variant with a seed.
 
-    number: its place in the plan, from 1 on.
-    label:  its variant in words.
-    key:    a hash of whatever its result depends on, code aside.
-    folder: where its run lies.
+    number: its position in the plan, from 1.
+    label:  of its variant.
+    key:    a hash of everything that its result depends on, except the code.
+    folder: of its run.
     """
 
     number: int
@@ -48,43 +48,43 @@ class Cell:
 
     @property
     def name(self) -> str:
-        """In words, with its seed."""
+        """The label and the seed, for messages."""
         return f"{self.label}, seed {self.seed}"
 
-    def told(self) -> dict[str, Any]:
-        """What cell.json says of it."""
+    def record(self) -> dict[str, Any]:
+        """The content of cell.json; empty before the first session."""
         return _read(self.folder / "cell.json")
 
     def failure(self) -> dict[str, Any]:
-        """What failed.json says; empty where it didn't fail."""
+        """The content of failed.json; empty where the cell didn't fail."""
         return _read(self.folder / "failed.json")
 
     def results(self) -> dict[str, Any] | None:
-        """Its results.json, once it is through."""
-        if "finished" not in self.told():
+        """The content of results.json; None where the cell isn't finished, or where the file is missing or damaged."""
+        if "finished" not in self.record():
             return None
         try:
             return read_results(self.folder / "results.json")
         except ValueError:
-            return None  # removed, or damaged with the disk: to be made again
+            return None
 
-    def made_by(self) -> dict[str, str]:
-        """The code of its last session; empty before the first."""
-        sessions = self.told().get("sessions", [])
+    def code_version(self) -> dict[str, str]:
+        """The code of the last session; empty before the first."""
+        sessions = self.record().get("sessions", [])
         return sessions[-1]["code"] if sessions else {}
 
     def minutes(self) -> float | None:
-        """How long all of its sessions took, once it is through; what was done twice counts once."""
+        """The duration of all sessions, repeated steps counted once; None where the cell isn't finished."""
         if self.results() is None:
             return None
-        told = self.told()
-        last = told["sessions"][-1]
-        return (told["finished"] - last["time"]) / 60 + last["minutes_before"]
+        record = self.record()
+        last = record["sessions"][-1]
+        return (record["finished"] - last["time"]) / 60 + last["minutes_before"]
 
-    def deaths(self) -> int:
-        """How often in a row its process died at work on it without having come any farther."""
+    def crashes(self) -> int:
+        """How many of the last sessions in a row ended with the death of their process and without progress."""
         count = 0
-        sessions = self.told().get("sessions", [])
+        sessions = self.record().get("sessions", [])
         for session in reversed(sessions):
             if session.get("ended") is not None or session["step"] != sessions[-1]["step"]:
                 break
@@ -93,23 +93,23 @@ class Cell:
 
 
 @contextmanager
-def held(cell: Cell) -> Iterator[None]:
-    """Have a cell to oneself. Raises BusyError where another process has it."""
+def claimed(cell: Cell) -> Iterator[None]:
+    """Hold the lock of a cell. Raises CellBusyError where another process holds it."""
 
     def refuse() -> None:
-        raise BusyError
+        raise CellBusyError
 
     cell.folder.mkdir(parents=True, exist_ok=True)
     with locked(cell.folder / LOCK, refuse):
         yield
 
 
-def begin(cell: Cell, code: Mapping[str, str], step: int) -> None:
-    """Note that work on a cell begins, from a step on: 0 for a start from nothing."""
-    earlier = cell.told().get("sessions", [])
+def begin_session(cell: Cell, code: Mapping[str, str], step: int) -> None:
+    """Record that work on a cell begins at a step, which is 0 for a training from scratch."""
+    earlier = cell.record().get("sessions", [])
     minutes = 0.0
     if step and earlier:
-        # What was done since the checkpoint that is gone on from is done again, and counts then.
+        # The steps after the checkpoint that is resumed are repeated, and count in the new session.
         saved = max(path.stat().st_mtime for path in (cell.folder / "checkpoints").glob("last*.ckpt"))
         minutes = earlier[-1]["minutes_before"] + max(0.0, saved - earlier[-1]["time"]) / 60
     session = {
@@ -121,47 +121,51 @@ def begin(cell: Cell, code: Mapping[str, str], step: int) -> None:
         "minutes_before": round(minutes, 3),
         "ended": None,
     }
-    known = {"key": cell.key, "arm": cell.arm, "levels": dict(cell.levels), "seed": cell.seed}
-    write_json({**known, "sessions": [*earlier, session]}, cell.folder / "cell.json")
+    identity = {"key": cell.key, "arm": cell.arm, "levels": dict(cell.levels), "seed": cell.seed}
+    write_json({**identity, "sessions": [*earlier, session]}, cell.folder / "cell.json")
 
 
-def end(cell: Cell, how: str) -> None:
-    """Note how a session ended: finished, failed or interrupted."""
-    told = cell.told()
-    told["sessions"][-1]["ended"] = how
-    if how == "finished":
-        told["finished"] = time.time()
+def end_session(cell: Cell, outcome: str) -> None:
+    """Record how a session ended: "finished", "failed" or "interrupted"."""
+    record = cell.record()
+    record["sessions"][-1]["ended"] = outcome
+    if outcome == "finished":
+        record["finished"] = time.time()
         results = read_results(cell.folder / "results.json")
-        results["minutes"] = round(float(results["minutes"]) + told["sessions"][-1]["minutes_before"], 3)
+        results["minutes"] = round(float(results["minutes"]) + record["sessions"][-1]["minutes_before"], 3)
         write_json(results, cell.folder / "results.json")
         (cell.folder / "failed.json").unlink(missing_ok=True)
-    write_json(told, cell.folder / "cell.json")
+    write_json(record, cell.folder / "cell.json")
 
 
-def fail(cell: Cell, fault: BaseException) -> str:
-    """Record why a cell failed: its reason, on one line, comes back."""
-    reason = " ".join(str(fault).split()) or type(fault).__name__
-    if not isinstance(fault, ValueError):
-        reason = f"{type(fault).__name__}: {reason}"
-    told = {
+def record_failure(cell: Cell, error: BaseException) -> str:
+    """Write failed.json, end the session, and return the reason in one line."""
+    reason = " ".join(str(error).split()) or type(error).__name__
+    if not isinstance(error, ValueError):
+        reason = f"{type(error).__name__}: {reason}"
+    failure = {
         "reason": reason,
         "attempts": int(cell.failure().get("attempts", 0)) + 1,
         "time": time.time(),
-        "traceback": "".join(traceback.format_exception(fault)),
+        "traceback": "".join(traceback.format_exception(error)),
     }
-    write_json(told, cell.folder / "failed.json")
-    end(cell, "failed")
+    write_json(failure, cell.folder / "failed.json")
+    end_session(cell, "failed")
     return reason
 
 
-def hashed(content: Mapping[str, Any]) -> str:
-    """A short name for plain data, the same wherever it is told in the same words."""
+def short_hash(content: Mapping[str, Any]) -> str:
+    """Ten hexadecimal digits that identify plain data; the order of keys makes no difference.
+
+    >>> short_hash({"a": 1, "b": 2}) == short_hash({"b": 2, "a": 1})
+    True
+    """
     text = json.dumps(content, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:10]
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """A file of plain data; empty where there is none, or none that is whole."""
+    """A JSON object; empty where the file is missing or damaged."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

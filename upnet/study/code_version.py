@@ -1,4 +1,4 @@
-"""Which code a cell was made by, so that a study doesn't mix two of them unseen."""
+"""The versions of the code that produced a cell, so that one study doesn't mix two of them unnoticed."""
 
 import functools
 import hashlib
@@ -14,61 +14,68 @@ from upnet.utils.provenance import VERSION
 PACKAGE = Path(__file__).resolve().parent.parent
 
 
-def code(targets: Iterable[str] = ()) -> dict[str, str]:
-    """What a result depends on beside its config: upnet, its source, torch, and the source of the user's own modules.
+def code_version(targets: Iterable[str] = ()) -> dict[str, str]:
+    """The versions of upnet and torch, and hashes of the source of upnet and of the user's own modules.
 
-    targets: the dotted names that the config builds; those outside of installed packages are the user's own.
+    targets: the dotted names that the config instantiates. Those outside of installed packages are the user's own.
 
-    The source is told by a hash of the files themselves, so that a commit of something else changes nothing, and an
-    edit without a commit does.
+    The source is identified by a hash of its files rather than by a commit: a commit that changes other files keeps it,
+    and an edit without a commit changes it.
+
+    >>> list(code_version(["torch.optim.AdamW"]))
+    ['upnet', 'source', 'torch']
     """
-    told = {"upnet": VERSION, "source": _source(), "torch": str(torch.__version__)}
-    own = (_own(target.rpartition(".")[0]) for target in sorted(set(targets)))
-    return told | {name: _digest([path]) for name, path in filter(None, own)}
+    versions = {"upnet": VERSION, "source": _upnet_source(), "torch": str(torch.__version__)}
+    modules = (_user_module(target.rpartition(".")[0]) for target in sorted(set(targets)))
+    return versions | {name: _hash_files([path]) for name, path in filter(None, modules)}
 
 
-def differing(one: Mapping[str, str], other: Mapping[str, str]) -> list[str]:
-    """What differs between two codes, in words: `source 3fa9c2 and 91b0d4`."""
+def describe_differences(then: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """The entries in which two code versions differ.
+
+    >>> describe_differences({"source": "3fa9c2", "torch": "2.9"}, {"source": "91b0d4", "torch": "2.9"})
+    ['source 3fa9c2 and 91b0d4']
+    """
     return [
-        f"{name} {one.get(name, 'unknown')} and {other.get(name, 'unknown')}"
-        for name in sorted({*one, *other})
-        if one.get(name) != other.get(name)
+        f"{name} {then.get(name, 'unknown')} and {now.get(name, 'unknown')}"
+        for name in sorted({*then, *now})
+        if then.get(name) != now.get(name)
     ]
 
 
-def targets(node: Any) -> Iterable[str]:
+def config_targets(node: Any) -> Iterable[str]:
     """Every `_target_` in a config of plain data."""
     if isinstance(node, Mapping):
         if "_target_" in node:
             yield str(node["_target_"])
         for value in node.values():
-            yield from targets(value)
+            yield from config_targets(value)
     elif isinstance(node, list):
         for value in node:
-            yield from targets(value)
+            yield from config_targets(value)
 
 
 @functools.cache
-def _source() -> str:
-    """As it was when it was first asked for, since that is the code this process runs."""
-    return _digest(PACKAGE.rglob("*.py"))
+def _upnet_source() -> str:
+    """The hash of upnet's source at the first call: files that change later are not what this process runs."""
+    return _hash_files(PACKAGE.rglob("*.py"))
 
 
-def _own(module: str) -> tuple[str, Path] | None:
-    """The module of a name, where it is neither upnet's nor installed, and its file."""
+def _user_module(module: str) -> tuple[str, Path] | None:
+    """The name and the file of a module that is neither upnet's nor installed; None for others."""
     if module.partition(".")[0] in ("", "upnet"):
         return None
     try:
         spec = importlib.util.find_spec(module)
-    except ModuleNotFoundError:  # a class in a module, whose method is the target
-        return _own(module.rpartition(".")[0])
+    except ModuleNotFoundError:  # the target is a method, and `module` the class
+        return _user_module(module.rpartition(".")[0])
     if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
         return None
     path = Path(spec.origin)
     return None if {"site-packages", "dist-packages"} & set(path.parts) else (module, path)
 
 
-def _digest(paths: Iterable[Path]) -> str:
+def _hash_files(paths: Iterable[Path]) -> str:
     digest = hashlib.sha256()
     for path in sorted(paths):
         digest.update(f"{path.parent.name}/{path.name}\0".encode() + path.read_bytes() + b"\0")

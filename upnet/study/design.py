@@ -1,4 +1,4 @@
-"""What a study compares: arms, factors and seeds, and the variants they make together."""
+"""The design of a study: arms, factors and seeds, and the variants that they define."""
 
 import itertools
 import re
@@ -6,117 +6,154 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Regime = Literal["N", "P", "F", "S"]
+from upnet.utils.errors import UserError, did_you_mean, join_or
 
-REGIMES: dict[Regime, str] = {
-    "N": "native: every arm as it stands",
-    "P": "equal parameters: the width of every arm solved for",
-    "F": "equal true multiply-adds: the width of every arm solved for",
-    "S": "equal support: the kernels of every arm chosen for as many LR taps per output phase",
+MatchMode = Literal["none", "params", "macs", "support"]
+
+MATCH_MODES: dict[str, str] = {
+    "none": "every arm as configured",
+    "params": "equal number of parameters; the width of each arm is solved for",
+    "macs": "equal multiply-adds; the width of each arm is solved for",
+    "support": "equal support: kernel sizes chosen for the same number of LR taps per output phase",
 }
-"""What is held equal between the arms. Without saying which, a comparison of operators means nothing."""
+"""What is held equal between the arms, by the value of `study.match`."""
 
 
 @dataclass(frozen=True)
 class Variant:
-    """An arm at one level of every factor: what is trained once per seed.
+    """One arm at one level of every factor. It is trained once per seed.
 
-    levels: by factor, the level's name.
-    words:  the overrides that make it, as Hydra's command line has them.
+    levels:    factor -> name of its level.
+    overrides: the overrides that define the variant, as on the command line.
+
+    >>> variant = Variant("transposed", {"skip": "with"}, ["model/upsampler=transposed", "model.skip=true"])
+    >>> variant.label, variant.folder_stem(seed=0)
+    ('transposed, skip=with', 'transposed-with-seed0')
     """
 
     arm: str
     levels: Mapping[str, str] = field(default_factory=dict)
-    words: Sequence[str] = ()
+    overrides: Sequence[str] = ()
 
     @property
     def label(self) -> str:
-        """In words: `transposed, skip=with`."""
+        """The name of the variant in tables and messages."""
         return ", ".join([self.arm, *(f"{factor}={level}" for factor, level in self.levels.items())])
 
-    def stem(self, seed: int) -> str:
-        """A readable part of a folder's name: `transposed-with-seed0`."""
+    def folder_stem(self, seed: int) -> str:
+        """The readable part of the name of a cell's folder."""
         return re.sub(r"[^\w.=+-]+", "_", "-".join([self.arm, *self.levels.values(), f"seed{seed}"]))
 
 
 @dataclass(frozen=True)
 class Design:
-    """A study as its yaml says it.
+    """The settings of a study.
 
-    arms:      by name, the overrides that make it.
-    factors:   by name, its levels: by name, the overrides that make them. Every arm is trained at every combination.
-    reference: the arm that the others are compared with, and matched to.
+    name:      of the study and its folder.
+    arms:      arm -> the overrides that define it.
+    reference: the arm that the other arms are compared with and matched to.
+    seeds:     every variant is trained with each.
+    factors:   factor -> level -> the overrides that define it. Every arm is trained at every combination of levels.
+    match:     what is held equal between the arms, see MATCH_MODES.
 
-    Raises ValueError where there is nothing to compare, or the reference or a seed makes no sense.
+    Raises UserError for an invalid name, no arms, an unknown reference, invalid seeds and a factor without levels.
+
+    >>> design = Design("demo", {"a": ["model/upsampler=nearest"], "b": ["model/upsampler=carafe"]}, "a", [0, 1])
+    >>> [variant.label for variant in design.variants()]
+    ['a', 'b']
     """
 
     name: str
     arms: Mapping[str, Sequence[str]]
     reference: str
     seeds: Sequence[int]
-    factors: Mapping[str, Mapping[str, Sequence[str]]]
-    regime: Regime
+    factors: Mapping[str, Mapping[str, Sequence[str]]] = field(default_factory=dict)
+    match: MatchMode = "none"
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[\w.+-]+", self.name):
-            raise ValueError(f"study.name={self.name} names a folder; take letters, digits, - and _ only")
+            raise UserError(
+                "names a folder",
+                setting="study.name",
+                value=self.name,
+                allowed="letters, digits and the characters . _ + -",
+            )
         if not self.arms:
-            raise ValueError(
-                "study.arms names no arm; a study compares some, as configs/experiment/study/tail.yaml does"
+            raise UserError(
+                "a study needs at least one arm",
+                setting="study.arms",
+                value={},
+                cure="Add arms as configs/experiment/study/tail.yaml does",
             )
         if self.reference not in self.arms:
-            raise ValueError(
-                f"study.reference={self.reference} is none of the arms, and the others are compared with it; "
-                f"there are {', '.join(self.arms)}"
+            raise UserError(
+                "the reference must be one of the arms",
+                setting="study.reference",
+                value=self.reference,
+                allowed=join_or(self.arms),
+                cure=did_you_mean(self.reference, self.arms),
             )
         if not self.seeds or len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0:
-            raise ValueError(f"study.seeds lists different whole numbers from 0 on; got {list(self.seeds)}")
+            raise UserError(
+                "invalid list of seeds",
+                setting="study.seeds",
+                value=list(self.seeds),
+                allowed="at least one integer, 0 or larger, each only once",
+            )
         for factor, levels in self.factors.items():
             if not levels:
-                raise ValueError(f"study.factors.{factor} has no level; give it some: {{NAME: OVERRIDES, …}}")
+                raise UserError(
+                    "a factor needs at least one level",
+                    setting=f"study.factors.{factor}",
+                    value={},
+                    cure="Add levels: {NAME: OVERRIDES, …}",
+                )
 
     @classmethod
-    def read(cls, plain: Mapping[str, Any]) -> "Design":
-        """From the config's `study`, as plain data. Raises ValueError as the class does."""
+    def from_config(cls, settings: Mapping[str, Any]) -> "Design":
+        """The design in the config's `study`, given as plain data. Raises UserError as the class does."""
         return cls(
-            name=str(plain["name"]),
-            arms={str(name): _words(words) for name, words in plain["arms"].items()},
-            reference=str(plain["reference"]),
-            seeds=list(plain["seeds"]),
+            name=str(settings["name"]),
+            arms={str(name): _as_list(overrides) for name, overrides in settings["arms"].items()},
+            reference=str(settings["reference"]),
+            seeds=list(settings["seeds"]),
             factors={
-                str(factor): {str(level): _words(words) for level, words in levels.items()}
-                for factor, levels in plain["factors"].items()
+                str(factor): {str(level): _as_list(overrides) for level, overrides in levels.items()}
+                for factor, levels in settings["factors"].items()
             },
-            regime=plain["regime"],
+            match=settings["match"],
         )
 
     def variants(self) -> list[Variant]:
-        """Every arm at every combination of levels; the arms of one combination stand together."""
-        combinations = itertools.product(*(levels.items() for levels in self.factors.values()))
-        made: list[Variant] = []
-        for chosen in combinations:
-            levels = dict(zip(self.factors, (name for name, _ in chosen), strict=True))
-            shared = [word for _, words in chosen for word in words]
-            made += [Variant(arm, levels, [*words, *shared]) for arm, words in self.arms.items()]
-        return made
+        """Every arm at every combination of levels. The arms of one combination are consecutive."""
+        variants: list[Variant] = []
+        for combination in itertools.product(*(levels.items() for levels in self.factors.values())):
+            levels = dict(zip(self.factors, (level for level, _ in combination), strict=True))
+            shared = [override for _, overrides in combination for override in overrides]
+            variants += [Variant(arm, levels, [*overrides, *shared]) for arm, overrides in self.arms.items()]
+        return variants
 
-    def check_words(self, given: Sequence[str]) -> None:
-        """Raise ValueError where the command line sets what an arm, a level or the seeds of this study set."""
-        own = {_key(word): f"study.arms.{arm}" for arm, words in self.arms.items() for word in words}
+    def check_overrides(self, overrides: Sequence[str]) -> None:
+        """Raise UserError where the command line sets what an arm, a level or the seeds of this study set."""
+        set_by = {_path(override): f"study.arms.{arm}" for arm, words in self.arms.items() for override in words}
         for factor, levels in self.factors.items():
-            own |= {_key(word): f"study.factors.{factor}" for words in levels.values() for word in words}
-        own["seed"] = "study.seeds"
-        for word in given:
-            if _key(word) in own:
-                raise ValueError(
-                    f"{word} would be the same in all cells, and {own[_key(word)]} sets {_key(word)} by cell; "
-                    f"change {own[_key(word)]} instead"
+            set_by |= {_path(override): f"study.factors.{factor}" for words in levels.values() for override in words}
+        set_by["seed"] = "study.seeds"
+        for override in overrides:
+            path = _path(override)
+            if path in set_by:
+                raise UserError(
+                    f"would be the same in all cells, but {set_by[path]} varies {path}",
+                    setting=path,
+                    value=override.partition("=")[2],
+                    cure=f"Change {set_by[path]} instead",
                 )
 
 
-def _words(value: str | Sequence[str]) -> list[str]:
-    return [value] if isinstance(value, str) else [str(word) for word in value]
+def _as_list(value: str | Sequence[str]) -> list[str]:
+    return [value] if isinstance(value, str) else [str(item) for item in value]
 
 
-def _key(word: str) -> str:
-    return word.lstrip("+~").partition("=")[0]
+def _path(override: str) -> str:
+    """The setting that an override sets: `model.skip` of `+model.skip=true`."""
+    return override.lstrip("+~").partition("=")[0]

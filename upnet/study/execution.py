@@ -1,4 +1,4 @@
-"""One cell of a study: begun or gone on with, and recorded."""
+"""Training one cell of a study: started or resumed, and its outcome recorded."""
 
 import gc
 import shutil
@@ -6,74 +6,81 @@ from contextlib import redirect_stdout
 from pathlib import Path
 
 import torch
-from omegaconf import DictConfig, OmegaConf
 
 from upnet.checkpoint import read
 from upnet.cli.app import InterruptedRunError
-from upnet.study.cells import LOCK, Cell, begin, end, fail
-from upnet.study.plan import Plan, duration
-from upnet.study.progress import gather, minutes_left
+from upnet.config.compose import Config, plain_mapping
+from upnet.study.cells import LOCK, Cell, begin_session, end_session, record_failure
+from upnet.study.overview import format_duration
+from upnet.study.plan import Plan
+from upnet.study.progress import minutes_left, write_progress
 from upnet.training.callbacks import earlier_paths
 from upnet.training.factory import training_settings
 from upnet.training.runner import train
 from upnet.utils.paths import display_path
 
 KEPT = {"cell.json", "failed.json", "output.txt", LOCK, ".lock"}
-"""What stays in a cell's folder when it has to begin from nothing."""
+"""The files that stay in a cell's folder when its training starts from scratch."""
 
 
-def run_cell(config: DictConfig, plan: Plan, cell: Cell) -> None:
-    """Train a cell that this process holds, from its last checkpoint on, and record how it ended.
+def run_cell(config: Config, plan: Plan, cell: Cell) -> None:
+    """Train a cell that this process has claimed, from its last checkpoint on, and record the outcome.
 
-    Raises nothing for a cell that fails; what breaks the study off passes through.
+    The failure of a cell is recorded and printed. Only what interrupts the whole study is raised.
     """
-    mended = cell.failure() and cell.made_by() != plan.code
-    checkpoint, step = (None, 0) if mended else _resumable(cell.folder, config)
+    failed_with_other_code = cell.failure() and cell.code_version() != plan.code
+    checkpoint, step = (None, 0) if failed_with_other_code else _resumable_checkpoint(cell.folder, config)
     if checkpoint is None:
         _clear(cell.folder)
     config.ckpt = None if checkpoint is None else str(checkpoint)
-    begin(cell, plan.code, step)
-    from_step = f" from step {step} on" if step else ""
-    tell(f"cell {cell.number} of {len(plan.cells)}: {cell.name}{from_step}{minutes_left(plan)}")
+    begin_session(cell, plan.code, step)
+    resumed = f", resumed at step {step}" if step else ""
+    print_now(f"cell {cell.number} of {len(plan.cells)}: {cell.name}{resumed}{_time_left(plan)}")
     try:
         with (cell.folder / "output.txt").open("a", encoding="utf-8") as output, redirect_stdout(output):
-            content = train(config)
+            results = train(config)
     except (InterruptedRunError, KeyboardInterrupt, SystemExit):
-        end(cell, "interrupted")
+        end_session(cell, "interrupted")
         raise
-    except Exception as fault:  # whatever it is, it is this cell's: recorded, told, and counted in the exit code
-        tell(f"  failed: {fail(cell, fault)}; see {display_path(cell.folder / 'failed.json')}")
+    except Exception as error:  # any error concerns this cell alone: it is recorded, and the study exits with 1
+        print_now(f"  failed: {record_failure(cell, error)}; see {display_path(cell.folder / 'failed.json')}")
     else:
-        end(cell, "finished")
-        scores = ", ".join(f"{told['psnr']:.3f} dB on {name}" for name, told in content["datasets"].items())
-        tell(f"  {scores}, after {duration(content['minutes'])}")
-    gather(plan)
-    # What is left of a network that didn't fit into memory must not take away that of the next.
+        end_session(cell, "finished")
+        scores = ", ".join(f"{scores['psnr']:.3f} dB on {name}" for name, scores in results["datasets"].items())
+        print_now(f"  {scores} in {format_duration(results['minutes'])}")
+    write_progress(plan)
+    # After an out-of-memory error the memory of this cell's network must be free for the next one.
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
 
 
-def _resumable(folder: Path, config: DictConfig) -> tuple[Path | None, int]:
-    """The newest whole checkpoint of a cell that isn't its end, and its step; None and 0 where there is none.
+def _time_left(plan: Plan) -> str:
+    minutes = minutes_left(plan)
+    return "" if minutes is None else f"; about {format_duration(minutes)} left"
 
-    A cell that died between its last checkpoint and its results goes on from the one before. One of other settings, as
-    after pictures were moved, is not gone on from: beginning anew gives the same result.
+
+def _resumable_checkpoint(folder: Path, config: Config) -> tuple[Path | None, int]:
+    """The newest valid checkpoint of a cell before its last step, and its step; None and 0 where there is none.
+
+    A cell whose process died between the last checkpoint and results.json resumes from the checkpoint before. A
+    checkpoint of other settings, for example after images were moved, is not resumed: a training from scratch gives the
+    same result.
     """
-    model, settings = OmegaConf.to_container(config.model), training_settings(config)
+    model, settings = plain_mapping(config.model), training_settings(config)
     last = folder / "checkpoints" / "last.ckpt"
     for path in (last, *earlier_paths(last)):
         try:
-            told = read(path)["upnet"]
+            metadata = read(path)["upnet"]
         except ValueError:
             continue  # missing or damaged
-        if told["model"] == model and told["settings"] == settings and told["step"] < config.steps:
-            return path, int(told["step"])
+        if metadata["model"] == model and metadata["settings"] == settings and metadata["step"] < config.steps:
+            return path, int(metadata["step"])
     return None, 0
 
 
 def _clear(folder: Path) -> None:
-    """Remove what an attempt left that nothing goes on from."""
+    """Remove the files of an earlier attempt that can't be resumed."""
     for path in folder.iterdir():
         if path.is_dir():
             shutil.rmtree(path)
@@ -81,6 +88,6 @@ def _clear(folder: Path) -> None:
             path.unlink()
 
 
-def tell(line: str) -> None:
-    """A line on the terminal, at once."""
+def print_now(line: str) -> None:
+    """Print a line and flush, so that it appears at once in a pipe or a log as well."""
     print(line, flush=True)

@@ -1,150 +1,140 @@
-"""From a study's yaml to its plan: every variant composed, matched and counted, every cell keyed."""
+"""From the design of a study to its plan: variants are composed, matched and measured, cells get their keys."""
 
-import copy
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
-from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf, open_dict
-
 from upnet.audit.leakage import warn_of_leakage
-from upnet.cli.app import apply_target_overrides
-from upnet.config import build, check
+from upnet.config import ConfigError, build, check
+from upnet.config.compose import Config, compose_training, plain_mapping, resolved, with_values
 from upnet.config.schema import TrainSettings
 from upnet.data import SRData
 from upnet.models import EncoderDecoder
 from upnet.models.complexity import multiply_adds, parameters
-from upnet.study.cells import Cell, hashed
-from upnet.study.code_version import code, targets
+from upnet.study.cells import Cell, short_hash
+from upnet.study.code_version import code_version, config_targets
 from upnet.study.design import Design, Variant
-from upnet.study.matching import match, places, taps
-from upnet.study.plan import Plan, Row
+from upnet.study.matching import match_variant, support_sizes, upsamplers_by_location
+from upnet.study.plan import Plan, PlannedVariant
 from upnet.training.factory import build_task, training_settings
-from upnet.utils.overrides import quote_path_overrides
-from upnet.utils.paths import CONFIGS
+from upnet.utils.errors import UserError
 
 
 class Planner:
-    """Composes the cells of one study.
+    """Composes the configs of one study and plans its cells.
 
-    words:  the overrides of the command line, the choice of the study among them; they hold for all cells.
-    folder: where the study lies.
+    overrides: those of the command line, the choice of the study among them. They hold for all cells.
+    folder:    of the study.
     """
 
-    def __init__(self, design: Design, words: Sequence[str], folder: Path) -> None:
-        self.design, self.words, self.folder = design, list(words), folder
-        self.configs: dict[str, DictConfig] = {}
-        self._pictures: dict[str, dict[str, str]] = {}
+    def __init__(self, design: Design, overrides: Sequence[str], folder: Path) -> None:
+        self.design, self.overrides, self.folder = design, list(overrides), folder
+        self.configs: dict[str, Config] = {}
+        """The config of every variant by its label, before matching."""
+        self._digests: dict[str, dict[str, str]] = {}
 
     def plan(self) -> Plan:
-        """Everything that can be known before training.
+        """Everything that is known before training.
 
-        Raises ValueError for whatever is wrong with the study as a whole: unknown settings, unfit pictures, two arms
-        that are the same. An arm that can't be built, or not be matched to the reference, is a refused row.
+        Raises UserError for what is wrong with the study as a whole: unknown settings, invalid images, different
+        budgets, two equal variants. A variant that can't be built or matched is planned with its rejection.
         """
-        self.design.check_words(self.words)
-        rows: list[Row] = []
+        self.design.check_overrides(self.overrides)
+        planned: list[PlannedVariant] = []
         references: dict[str, EncoderDecoder | str] = {}
         variants = self.design.variants()
-        for variant in sorted(variants, key=lambda one: one.arm != self.design.reference):
+        for variant in sorted(variants, key=lambda variant: variant.arm != self.design.reference):
             config = self._compose(variant)
             levels = json.dumps(dict(variant.levels))
-            row, net = self._row(variant, config, references.get(levels))
-            references.setdefault(levels, net if isinstance(net, EncoderDecoder) else f"the reference: {row.refused}")
-            rows.append(row)
-        rows.sort(key=lambda row: variants.index(row.variant))
-        steps, validations = self._budget("steps"), self._budget("validations")
-        names = {name for config in self.configs.values() for name in targets(_plain(config))}
-        return Plan(self.folder, self.design, steps, validations, self.words, code(names), rows, self._cells(rows))
+            entry, net = self._match(variant, config, references.get(levels))
+            references.setdefault(levels, f"the reference: {entry.rejection}" if net is None else net)
+            planned.append(entry)
+        planned.sort(key=lambda entry: variants.index(entry.variant))
+        steps, validations = self._shared_setting("steps"), self._shared_setting("validations")
+        targets = {target for config in self.configs.values() for target in config_targets(plain_mapping(config))}
+        code, cells = code_version(targets), self._cells(planned)
+        return Plan(self.folder, self.design, steps, validations, self.overrides, code, planned, cells)
 
-    def config(self, row: Row, seed: int, folder: Path) -> DictConfig:
-        """The whole config of a cell, resolved, as a training by itself would have it."""
-        config = changed(self.configs[row.variant.label], row.changes)
-        with open_dict(config):
-            config.seed = seed
-            config.run_dir = str(folder)
-            OmegaConf.resolve(config)
-            config.study = None
+    def config(self, planned: PlannedVariant, seed: int, folder: Path) -> Config:
+        """The resolved config of a cell, the same as of a training outside of a study."""
+        values = {**planned.changes, "seed": seed, "run_dir": str(folder)}
+        config = resolved(self.configs[planned.variant.label], values)
+        config.study = None
         return config
 
-    def _budget(self, name: str) -> int:
-        """A setting that all variants share. Raises ValueError where they don't."""
+    def _shared_setting(self, name: str) -> int:
+        """A setting that has one value in all variants. Raises UserError where it has several."""
         (first, config), *others = self.configs.items()
         for label, other in others:
             if other[name] != config[name]:
-                raise ValueError(
-                    f"study: all cells have one budget; {label} has {name}={other[name]} and {first} "
-                    f"{name}={config[name]}: set it beside study:, for all of them"
+                raise UserError(
+                    f"all cells of a study have the same {name}, but {first} has {config[name]} and {label} "
+                    f"{other[name]}",
+                    setting=name,
+                    cure=f"Set {name} beside study:, for all variants",
                 )
         return int(config[name])
 
-    def _compose(self, variant: Variant) -> DictConfig:
-        words = [*self.words, *variant.words]
+    def _compose(self, variant: Variant) -> Config:
         try:
-            config = _composed(words)
-        except HydraException as fault:
-            raise ValueError(f"study: {variant.label}: {' '.join(str(fault).split())}") from fault
-        apply_target_overrides(config, words)
-        with open_dict(config):
-            config.run_dir = str(self.folder)
-        self.configs[variant.label] = config
-        try:
-            check(self.config(Row(variant), self.design.seeds[0], self.folder), TrainSettings)
-        except ValueError as fault:
-            raise ValueError(f"study: {variant.label}: {fault}") from fault
-        return config
+            config = compose_training([*self.overrides, *variant.overrides])
+            self.configs[variant.label] = with_values(config, {"run_dir": str(self.folder)})
+            check(self.config(PlannedVariant(variant), self.design.seeds[0], self.folder), TrainSettings)
+        except ConfigError as error:
+            raise UserError(f"study: {variant.label}: {error}") from error
+        return self.configs[variant.label]
 
-    def _row(
-        self, variant: Variant, config: DictConfig, reference: EncoderDecoder | str | None
-    ) -> tuple[Row, EncoderDecoder | None]:
-        """A variant matched to the reference, which is None for the reference itself, or why there is none."""
+    def _match(
+        self, variant: Variant, config: Config, reference: EncoderDecoder | str | None
+    ) -> tuple[PlannedVariant, EncoderDecoder | None]:
+        """A variant matched to the reference, and its network.
+
+        reference: the network of the reference at the same levels, or why there is none; None for the reference itself.
+        """
         if isinstance(reference, str):
-            return Row(variant, refused=reference), None
+            return PlannedVariant(variant, rejection=reference), None
         try:
-            model = _plain(config.model)
+            model = plain_mapping(config.model)
 
             def make(changes: Mapping[str, Any]) -> EncoderDecoder:
-                return build(changed(config, changes).model)
+                return build(with_values(config, changes).model)
 
-            changes = {} if reference is None else match(self.design.regime, make, model, reference)
-            cell = self.config(Row(variant, changes=changes), self.design.seeds[0], self.folder)
+            changes = {} if reference is None else match_variant(self.design.match, make, model, reference)
+            cell = self.config(PlannedVariant(variant, changes=changes), self.design.seeds[0], self.folder)
             net = build_task(cell, model, {}).net
-        except ValueError as fault:
-            return Row(variant, refused=str(fault)), None
-        counts = {place: taps(operators) for place, operators in places(net).items()}
-        return Row(variant, parameters(net), multiply_adds(net), counts, changes), net
+        except ValueError as error:
+            return PlannedVariant(variant, rejection=str(error)), None
+        taps = {location: support_sizes(operators) for location, operators in upsamplers_by_location(net).items()}
+        return PlannedVariant(variant, parameters(net), multiply_adds(net), taps, changes), net
 
-    def _cells(self, rows: Sequence[Row]) -> list[Cell]:
+    def _cells(self, variants: Sequence[PlannedVariant]) -> list[Cell]:
+        """Every variant that wasn't rejected, with every seed. Raises UserError where two cells are the same."""
         cells: list[Cell] = []
         for seed in self.design.seeds:
-            for row in rows:
-                if row.refused is not None:
+            for planned in variants:
+                if planned.rejection is not None:
                     continue
-                variant = row.variant
-                key = self._key(self.config(row, seed, self.folder))
+                variant = planned.variant
+                key = self._key(self.config(planned, seed, self.folder))
                 twin = next((cell for cell in cells if cell.key == key), None)
                 if twin is not None:
-                    raise ValueError(
-                        f"study: {variant.label} and {twin.label} are one and the same training; remove one of them"
+                    raise UserError(
+                        f"study: {variant.label} and {twin.label} are the same training", cure="Remove one of them"
                     )
-                folder = self.folder / "cells" / f"{variant.stem(seed)}-{key}"
+                folder = self.folder / "cells" / f"{variant.folder_stem(seed)}-{key}"
                 cells.append(Cell(len(cells) + 1, variant.arm, variant.levels, variant.label, seed, key, folder))
         return cells
 
-    def _key(self, config: DictConfig) -> str:
-        """What a result depends on: pictures by their content, so that a folder that was moved makes no other cell."""
+    def _key(self, config: Config) -> str:
+        """A hash of what the result depends on. Images count by their pixels, so a moved folder keeps the key."""
         settings = training_settings(config)
-        pictures = self._digests(config)
-        settings["data"]["train"] = pictures
-        return hashed(
+        settings["data"]["train"] = self._image_digests(config)
+        return short_hash(
             {
-                "model": _plain(config.model),
+                "model": plain_mapping(config.model),
                 "settings": settings,
-                "protocol": _plain(config.protocol),
+                "protocol": plain_mapping(config.protocol),
                 "validations": config.validations,
                 "channels_last": config.channels_last,
                 "compile": config.compile,
@@ -152,37 +142,15 @@ class Planner:
             }
         )
 
-    def _digests(self, config: DictConfig) -> dict[str, str]:
-        """A hash of the pixels of every set, decoded here at the latest. Raises ValueError where they are unfit."""
-        content = {name: value for name, value in _plain(config.data).items() if name != "seed"}
-        key = json.dumps(content, sort_keys=True)
-        if key not in self._pictures:
+    def _image_digests(self, config: Config) -> dict[str, str]:
+        """A hash of the pixels of every data set, which is decoded if it wasn't yet."""
+        settings = {name: value for name, value in plain_mapping(config.data).items() if name != "seed"}
+        key = json.dumps(settings, sort_keys=True)
+        if key not in self._digests:
             data = build(config.data)
             assert isinstance(data, SRData)
             data.prepare()
             warn_of_leakage(data.train_store(), data.val_sets(), data.copy_check)
             sets = {f"validation {name}": store.digest for name, store in data.val_sets().items()}
-            self._pictures[key] = {"train": data.train_store().digest, **sets}
-        return self._pictures[key]
-
-
-def _plain(node: DictConfig) -> dict[str, Any]:
-    content = OmegaConf.to_container(node, resolve=True)
-    assert isinstance(content, dict)
-    return {str(key): value for key, value in content.items()}
-
-
-def changed(config: DictConfig, changes: Mapping[str, Any]) -> DictConfig:
-    """A copy of a config with other values at some paths."""
-    made = copy.deepcopy(config)
-    for path, value in changes.items():
-        OmegaConf.update(made, path, value, force_add=True)
-    return made
-
-
-def _composed(words: Sequence[str]) -> DictConfig:
-    words = quote_path_overrides(words)
-    if GlobalHydra.instance().is_initialized():  # which also knows folders of configs that the command line named
-        return compose("train", overrides=words)
-    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        return compose("train", overrides=words)
+            self._digests[key] = {"train": data.train_store().digest, **sets}
+        return self._digests[key]

@@ -18,7 +18,7 @@ from upnet.evaluation.schema import Run as RunResults
 from upnet.evaluation.schema import validate
 from upnet.metrics import gain
 from upnet.models.complexity import multiply_adds
-from upnet.study.progress import planned_runs
+from upnet.study.plan import planned_runs
 
 SCHEMA = 3
 """Of study.json; counted up whenever its keys change."""

@@ -1,4 +1,4 @@
-"""The cells of a study, one after the other: begun, gone on with, recorded, and shared with other processes."""
+"""Running a study: its cells one after the other, resumable, and shared with other processes."""
 
 import os
 import signal
@@ -8,122 +8,131 @@ from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
-from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf
-
-from upnet.cli.app import InterruptedRunError, in_multirun
-from upnet.study.cells import BusyError, held
-from upnet.study.code_version import differing
+from upnet.cli.app import InterruptedRunError
+from upnet.config.compose import Config, job_folder, job_overrides, plain_mapping
+from upnet.study.cells import CellBusyError, claimed
+from upnet.study.code_version import describe_differences
 from upnet.study.design import Design
-from upnet.study.execution import run_cell, tell
+from upnet.study.execution import print_now, run_cell
 from upnet.study.expansion import Planner
-from upnet.study.plan import Plan, Row, Seconds
-from upnet.study.progress import gather, read_plan
-from upnet.study.timing import rehearse
+from upnet.study.overview import print_plan, write_plan
+from upnet.study.plan import CellTiming, Plan, PlannedVariant, read_plan
+from upnet.study.progress import write_progress
+from upnet.training.timing import time_training
+from upnet.utils.errors import UserError
 from upnet.utils.overrides import format_override, upnet_command
 from upnet.utils.paths import display_path
 
 
 class FailedCellsError(Exception):
-    """Cells of a study failed; the others are through."""
+    """Cells of a study failed. All other cells are finished."""
 
 
-def run_study(config: DictConfig) -> None:
-    """The study of a composed config, in the folder that Hydra was given; of a multirun, in the one of all its runs.
+def run_study(config: Config, overrides: Sequence[str] | None = None, folder: Path | None = None) -> None:
+    """Plan a study, then train every cell that isn't finished and that no other process works on.
 
-    Raises as `study` does.
+    overrides: those that hold for all cells; by default those on the command line.
+    folder:    of the study; by default the one that Hydra was given.
+
+    Raises UserError for what is wrong before training, also where cells were trained by other code; InterruptedRunError
+    after Ctrl-C; FailedCellsError where cells failed, after the other cells.
     """
-    told = HydraConfig.get()
-    folder = Path(told.sweep.dir).absolute() if in_multirun() else Path(config.run_dir)
-    study(config, list(told.overrides.task), folder)
-
-
-def study(config: DictConfig, words: Sequence[str], folder: Path) -> None:
-    """Plan, then train every cell that isn't through yet and that nobody else is at work on.
-
-    words: the overrides of the command line, which hold for all cells.
-
-    Raises ValueError for whatever can be known to be wrong before training, also where cells were made by other code;
-    InterruptedRunError after a Ctrl-C; and FailedCellsError where cells failed, once the others are through.
-    """
-    if config.ckpt is not None:
-        raise ValueError(f"ckpt={config.ckpt} doesn't go with a study, which resumes its cells by itself; leave it out")
-    if str(OmegaConf.select(config, "trainer.strategy")).startswith("ddp"):
-        raise ValueError(
-            "trainer=ddp doesn't go with a study, whose cells are independent; share them out between processes of one "
-            "GPU each instead: -m study.worker=0,1 hydra/launcher=joblib 'trainer.devices=[${study.worker}]'"
-        )
-    plain = OmegaConf.to_container(config.study, resolve=True)
-    assert isinstance(plain, dict)
-    with _interruptible(folder):
-        planner = Planner(Design.read({str(key): value for key, value in plain.items()}), words, folder)
+    overrides = job_overrides() if overrides is None else overrides
+    folder = job_folder(config) if folder is None else folder
+    _check_settings(config)
+    settings = plain_mapping(config.study)
+    with _resumable_after_interrupt(folder):
+        planner = Planner(Design.from_config(settings), overrides, folder)
         plan = planner.plan()
-        _remember(plan)
-        if plain["dry_run"]:
-            for row in plan.rows:
-                if row.refused is None:
-                    row.seconds = _rehearse(planner, row)
-        plan.print()
-        if plan.refusals():
-            raise ValueError(
-                f"study: {len(plan.refusals())} of {len(plan.rows)} variants can't be had in regime "
-                f"{plan.design.regime}: {'; '.join(plan.refusals())}. Leave these arms out, ~study.arms.NAME, or take "
-                "another regime"
+        _restore_timings(plan)
+        if settings["dry_run"]:
+            for planned in plan.variants:
+                if planned.rejection is None:
+                    planned.timing = _measure(planner, planned)
+        print_plan(plan)
+        if plan.rejections():
+            raise UserError(
+                f"{len(plan.rejections())} of {len(plan.variants)} variants are rejected: "
+                f"{'; '.join(plan.rejections())}",
+                setting="study.match",
+                value=plan.design.match,
+                cure="Remove these arms by ~study.arms.NAME, or choose another study.match",
             )
-        if plain["dry_run"]:
-            if not _begun_otherwise(plan):
-                plan.write()
+        if settings["dry_run"]:
+            if not _has_cells_of_another_plan(plan):
+                write_plan(plan)
             return
-        _check_code(plan, accept=plain["accept_other_code"])
-        plan.write()
-        _work(planner, plan)
-        _conclude(plan)
+        _check_code(plan, accept=settings["accept_other_code"])
+        write_plan(plan)
+        _train_cells(planner, plan)
+        _report_outcome(plan)
 
 
-def _work(planner: Planner, plan: Plan) -> None:
-    """Go through the cells until nothing is left to do for this process."""
-    before = {cell.key: cell.failure() for cell in plan.cells}
-    # A cell in which the process died again and again without coming farther waits until the others are through.
-    order = sorted(plan.cells, key=lambda cell: (cell.deaths() > 1, cell.number))
+def _check_settings(config: Config) -> None:
+    if config.ckpt is not None:
+        raise UserError(
+            "does not apply to a study, which resumes its cells by itself",
+            setting="ckpt",
+            value=config.ckpt,
+            cure="Remove ckpt",
+        )
+    if str(config.trainer.get("strategy")).startswith("ddp"):
+        raise UserError(
+            "does not apply to a study, whose cells are independent trainings",
+            setting="trainer.strategy",
+            value=config.trainer.strategy,
+            cure="Start one process per GPU instead: -m study.worker=0,1 hydra/launcher=joblib "
+            "'trainer.devices=[${study.worker}]'",
+        )
+
+
+def _train_cells(planner: Planner, plan: Plan) -> None:
+    """Train cells until none is left for this process."""
+    failures_at_start = {cell.key: cell.failure() for cell in plan.cells}
+    # A cell that repeatedly killed its process without progress waits until the others are finished.
+    order = sorted(plan.cells, key=lambda cell: (cell.crashes() > 1, cell.number))
     worked = True
-    while worked:  # once more, since another process may have died at work on a cell that was passed over
+    while worked:  # again, because another process may have died on a cell that was skipped
         worked = False
         for cell in order:
             try:
-                with held(cell):
-                    # A cell that failed is tried again at the next start, and not by every process of this one.
-                    if cell.results() is None and cell.failure() == before[cell.key]:
+                with claimed(cell):
+                    # A failed cell is tried once per start of the study, not once by every process.
+                    if cell.results() is None and cell.failure() == failures_at_start[cell.key]:
                         worked = True
-                        run_cell(planner.config(plan.row(cell), cell.seed, cell.folder), plan, cell)
-            except BusyError:
+                        run_cell(planner.config(plan.variant_of(cell), cell.seed, cell.folder), plan, cell)
+            except CellBusyError:
                 continue
 
 
-def _rehearse(planner: Planner, row: Row) -> Seconds:
-    tell(f"timing a few steps of {row.variant.label}")
-    with open(os.devnull, "w", encoding="utf-8") as nowhere, redirect_stdout(nowhere):
-        return rehearse(planner.config(row, planner.design.seeds[0], planner.folder))
+def _measure(planner: Planner, planned: PlannedVariant) -> CellTiming:
+    print_now(f"timing a few steps of {planned.variant.label}")
+    with open(os.devnull, "w", encoding="utf-8") as devnull, redirect_stdout(devnull):
+        measured = time_training(planner.config(planned, planner.design.seeds[0], planner.folder))
+    return CellTiming(measured.step, measured.validation, measured.setup)
 
 
-def _remember(plan: Plan) -> None:
-    """Take over what was measured for the same variants by an earlier dry run."""
-    known = {
-        (one["arm"], str(one["levels"]), str(one["changes"])): one["seconds"] for one in _written(plan)["variants"]
+def _restore_timings(plan: Plan) -> None:
+    """Take over the timings of an earlier dry run for variants that have not changed."""
+    earlier = {
+        (entry["arm"], str(entry["levels"]), str(entry["changes"])): entry["seconds"]
+        for entry in _plan_in_folder(plan)["variants"]
     }
-    for row in plan.rows:
-        told = known.get((row.variant.arm, str(dict(row.variant.levels)), str(dict(row.changes))))
-        if told is not None:
-            row.seconds = Seconds(**told)
+    for planned in plan.variants:
+        variant = planned.variant
+        seconds = earlier.get((variant.arm, str(dict(variant.levels)), str(dict(planned.changes))))
+        if seconds is not None:
+            planned.timing = CellTiming(seconds["step"], seconds["validation"], seconds["beside"])
 
 
-def _begun_otherwise(plan: Plan) -> bool:
-    """Whether the folder holds cells of another plan, which a dry run must not take the place of."""
-    written = {cell["key"] for cell in _written(plan)["cells"]}
-    return any((plan.folder / "cells").glob("*/cell.json")) and written != {cell.key for cell in plan.cells}
+def _has_cells_of_another_plan(plan: Plan) -> bool:
+    """Whether the folder contains cells of another plan, whose plan.json a dry run must not replace."""
+    keys = {cell["key"] for cell in _plan_in_folder(plan)["cells"]}
+    return any((plan.folder / "cells").glob("*/cell.json")) and keys != {cell.key for cell in plan.cells}
 
 
-def _written(plan: Plan) -> Mapping[str, Any]:
-    """The plan that lies in the folder; an empty one where there is none that can be read."""
+def _plan_in_folder(plan: Plan) -> Mapping[str, Any]:
+    """The content of the folder's plan.json; an empty plan where it can't be read."""
     try:
         return read_plan(plan.folder)
     except ValueError:
@@ -131,57 +140,57 @@ def _written(plan: Plan) -> Mapping[str, Any]:
 
 
 def _check_code(plan: Plan, accept: bool) -> None:
-    """Raise ValueError where cells were made, or begun, by other code than this, unless that is accepted.
+    """Raise UserError where cells were trained by other code than this, unless that is accepted.
 
-    One that failed doesn't count: it begins anew, as it should after its fault was mended.
+    A failed cell does not count: it starts from scratch, since the change may be the correction of its fault.
     """
-    others = [
-        (cell, cell.made_by()) for cell in plan.cells if cell.made_by() not in ({}, plan.code) and not cell.failure()
-    ]
+    versions = [(cell, cell.code_version()) for cell in plan.cells if not cell.failure()]
+    others = [(cell, version) for cell, version in versions if version not in ({}, plan.code)]
     if not others:
         return
-    cell, made = others[0]
-    told = (
-        f"{len(others)} of {len(plan.cells)} cells of this study, such as {cell.name}, were made by other code than "
-        f"runs now: then and now {'; '.join(differing(made, plan.code))}"
+    cell, version = others[0]
+    problem = (
+        f"{len(others)} of {len(plan.cells)} cells of this study, such as {cell.name}, were trained by another version "
+        f"of the code; then and now: {'; '.join(describe_differences(version, plan.code))}"
     )
     if not accept:
-        raise ValueError(
-            f"{told}. Put that code back, begin anew by hydra.run.dir=FOLDER, or add study.accept_other_code=true to "
-            "keep these cells and make the others by the code of now"
+        raise UserError(
+            problem,
+            cure="Restore that version, start a new study with hydra.run.dir=FOLDER, or add "
+            "study.accept_other_code=true to keep these cells and train the others by the present code",
         )
-    tell(f"{told}; going on, as study.accept_other_code=true says")
+    print_now(f"{problem}; accepted because of study.accept_other_code=true")
 
 
-def _conclude(plan: Plan) -> None:
-    gather(plan)
+def _report_outcome(plan: Plan) -> None:
+    write_progress(plan)
     failed = [cell for cell in plan.cells if cell.results() is None and cell.failure()]
     waiting = [cell for cell in plan.cells if cell.results() is None and not cell.failure()]
     if failed:
-        told = "; ".join(f"{cell.name}: {textwrap.shorten(cell.failure()['reason'], 150)}" for cell in failed[:3])
+        reasons = "; ".join(f"{cell.name}: {textwrap.shorten(cell.failure()['reason'], 150)}" for cell in failed[:3])
         more = f"; and {len(failed) - 3} more" if len(failed) > 3 else ""
         raise FailedCellsError(
-            f"{len(failed)} of {len(plan.cells)} cells failed: {told}{more}. The same command tries them again"
+            f"{len(failed)} of {len(plan.cells)} cells failed: {reasons}{more}. The same command tries them again"
         )
     if waiting:
-        tell(f"\n{len(waiting)} of {len(plan.cells)} cells are at work in other processes; nothing is left for this")
+        print_now(f"\n{len(waiting)} of {len(plan.cells)} cells are being trained by other processes; nothing to do")
         return
-    tell(f"\nAll {len(plan.cells)} cells are through. Compare the arms by\n")
-    tell(f"{upnet_command('evaluate')} {format_override('study', display_path(plan.folder))}")
+    print_now(f"\nAll {len(plan.cells)} cells are finished. Compare the arms by\n")
+    print_now(f"{upnet_command('evaluate')} {format_override('study', display_path(plan.folder))}")
 
 
 @contextmanager
-def _interruptible(folder: Path) -> Iterator[None]:
-    """Whatever way a Ctrl-C arrives, end with how to go on."""
+def _resumable_after_interrupt(folder: Path) -> Iterator[None]:
+    """Turn every form of Ctrl-C into an InterruptedRunError that says how to resume."""
     try:
         yield
-    except InterruptedRunError as fault:
-        number, saved = fault.signal, "the cell at work is saved"
-    except (KeyboardInterrupt, SystemExit):  # the latter is what Lightning makes of the former
+    except InterruptedRunError as error:
+        number, saved = error.signal, "the current cell is saved"
+    except (KeyboardInterrupt, SystemExit):  # Lightning turns a KeyboardInterrupt into a SystemExit
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        number, saved = signal.SIGINT, "the cell at work goes on from its last checkpoint"
+        number, saved = signal.SIGINT, "the current cell resumes from its last checkpoint"
     else:
         return
     raise InterruptedRunError(
-        f"interrupted; {saved}. The same command goes on where the study in {display_path(folder)} was", number
+        f"interrupted; {saved}. The same command resumes the study in {display_path(folder)}", number
     )

@@ -12,7 +12,7 @@ from upnet.study.diagnostics.power_spectrum import QUANTUM, SIDE
 
 
 def comb(output: Tensor, target: Tensor, scale: int) -> float:
-    return CombRatio().of_picture(output, target, target[:, ::scale, ::scale], scale)
+    return CombRatio().compute_for_image(output, target, target[:, ::scale, ::scale], scale)
 
 
 @pytest.mark.parametrize(("scale", "lines", "height"), [(2, 1, 1.0), (3, 2, 0.25), (4, 2, 0.25)])

@@ -40,13 +40,13 @@ def written_by_layers(net: EncoderDecoder, lr: Tensor) -> int:
 )
 def test_activations_are_what_the_layers_put_out(network: Network, overrides: tuple[str, ...]) -> None:
     net = network(*overrides)
-    found = Activations().of_network(net, SIZE)
+    found = Activations().compute_for_network(net, SIZE)
     assert found == written_by_layers(net, torch.rand(1, net.channels, SIZE[0] // 2, SIZE[1] // 2))
 
 
 def test_a_pixel_shuffle_writes_one_hr_map_per_channel_and_an_interpolation_none(network: Network) -> None:
     told = {
-        name: Activations().of_network(network(*EDSR, f"model/upsampler={name}"), SIZE)
+        name: Activations().compute_for_network(network(*EDSR, f"model/upsampler={name}"), SIZE)
         for name in ("nearest", "bicubic", "pixel_shuffle", "transposed")
     }
     assert told["bicubic"] == told["nearest"]
@@ -55,8 +55,8 @@ def test_a_pixel_shuffle_writes_one_hr_map_per_channel_and_an_interpolation_none
 
 def test_parameters_and_multiply_adds_are_the_studys_own(network: Network) -> None:
     net = network(*EDSR)
-    assert Parameters().of_network(net) == sum(parameter.numel() for parameter in net.parameters())
-    assert MultiplyAdds().of_network(net, SIZE) == multiply_adds(net, SIZE)
+    assert Parameters().compute_for_network(net) == sum(parameter.numel() for parameter in net.parameters())
+    assert MultiplyAdds().compute_for_network(net, SIZE) == multiply_adds(net, SIZE)
 
 
 def test_latency_is_the_median_after_two_passes_to_warm_up(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,13 +68,13 @@ def test_latency_is_the_median_after_two_passes_to_warm_up(network: Network, mon
         return next(times)
 
     monkeypatch.setattr(latency, "_seconds", seconds)
-    assert Latency().of_network(network(*EDSR), SIZE) == 4000  # three passes, which took more than ten seconds
+    assert Latency().compute_for_network(network(*EDSR), SIZE) == 4000  # three passes, which took more than ten seconds
     assert shapes == [(3, 24, 32)] * 5
 
 
 def test_a_pass_takes_time(network: Network) -> None:
     start = latency.time.perf_counter()
-    found = Latency().of_network(network(*EDSR), (16, 16))
+    found = Latency().compute_for_network(network(*EDSR), (16, 16))
     assert 0 < found < 1000 * (latency.time.perf_counter() - start)
 
 
@@ -84,7 +84,7 @@ def test_peak_memory_of_a_chain_is_what_lives_at_its_widest_place(network: Netwo
     widths = [module.out_channels for module in net.modules() if isinstance(module, nn.Conv2d)]
     alive = max(first + second for first, second in pairwise(widths))
     pixels = 4 * math.prod(SIZE) / 2**20
-    found = PeakMemory().of_network(net, SIZE)
+    found = PeakMemory().compute_for_network(net, SIZE)
     assert found >= alive * pixels
     # A convolution lays both of them out anew, in blocks of 16 channels, beside three pictures of three channels.
     assert found <= (alive + 2 * 16 * (1 + max(widths) // 16 * 2) + 12) * pixels
@@ -92,7 +92,7 @@ def test_peak_memory_of_a_chain_is_what_lives_at_its_widest_place(network: Netwo
 
 def test_peak_memory_grows_with_the_picture(network: Network) -> None:
     net = network(*EDSR)
-    small, large = (PeakMemory().of_network(net, size) for size in (SIZE, (4 * SIZE[0], 4 * SIZE[1])))
+    small, large = (PeakMemory().compute_for_network(net, size) for size in (SIZE, (4 * SIZE[0], 4 * SIZE[1])))
     assert large / small == pytest.approx(16, rel=0.05)
 
 
@@ -101,12 +101,12 @@ def test_what_cannot_be_followed_is_not_a_number(network: Network, monkeypatch: 
         return None
 
     monkeypatch.setattr("upnet.study.diagnostics.memory.peak", unknown)
-    assert math.isnan(PeakMemory().of_network(network(*EDSR), SIZE))
+    assert math.isnan(PeakMemory().compute_for_network(network(*EDSR), SIZE))
 
 
 @pytest.mark.gpu
 def test_on_a_gpu_memory_and_latency_are_measured_there(network: Network) -> None:
     net = network(*EDSR).cuda()
     # Two HR maps of four channels at least, in float32.
-    assert PeakMemory().of_network(net, SIZE) > 2 * 4 * 4 * math.prod(SIZE) / 2**20
-    assert Latency().of_network(net, SIZE) > 0
+    assert PeakMemory().compute_for_network(net, SIZE) > 2 * 4 * 4 * math.prod(SIZE) / 2**20
+    assert Latency().compute_for_network(net, SIZE) > 0

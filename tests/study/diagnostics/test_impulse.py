@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from torch.nn.utils.convert_parameters import parameters_to_vector
 
 from upnet.models import EncoderDecoder
-from upnet.study.diagnostics.impulse import REACH, ImpulseResponse
-from upnet.study.oracle.structures import measure
+from upnet.study.diagnostics.impulse import RADIUS, ImpulseResponse
+from upnet.study.oracle.structures import measure_response
 from upnet.upsample import BedOfNails, Bicubic, Bilinear, Nearest, PixelShuffle, ResizeConv, Transposed, Upsampler
 
 Network = Callable[..., EncoderDecoder]
@@ -31,11 +31,11 @@ def test_the_kernels_make_what_the_operator_makes(make: Callable[..., Upsampler]
     operator = make(channels=1).double()
     scale = int(operator.scale)
     x = torch.rand(1, 1, 14, 15, dtype=torch.float64)
-    kernels = ImpulseResponse().of_operator(operator)
+    kernels = ImpulseResponse().compute_for_operator(operator)
     made = operator.upsample_full(x) - operator.upsample_full(torch.zeros_like(x))  # without what a bias adds
-    side = 2 * REACH + 1
+    side = 2 * RADIUS + 1
     phases = F.conv2d(x, kernels.view(scale**2, 1, side, side))
-    edge = scale * REACH
+    edge = scale * RADIUS
     torch.testing.assert_close(F.pixel_shuffle(phases, scale), made[..., edge:-edge, edge:-edge], rtol=0, atol=1e-12)
 
 
@@ -43,13 +43,13 @@ def test_they_are_what_the_oracle_measures_parameter_by_parameter() -> None:
     torch.manual_seed(0)
     operator = Transposed(1, 3, kernel_size=7).double()
     with torch.no_grad():
-        expected = measure(operator, REACH).kernels(parameters_to_vector(operator.parameters()))
-    found = ImpulseResponse().of_operator(operator)
+        expected = measure_response(operator, RADIUS).kernels(parameters_to_vector(operator.parameters()))
+    found = ImpulseResponse().compute_for_operator(operator)
     torch.testing.assert_close(found.reshape(expected.shape), expected, rtol=0, atol=1e-12)
 
 
 def test_bicubic_has_the_taps_in_print() -> None:
-    kernels = ImpulseResponse().of_operator(Bicubic(1, 2, a=-0.5))
+    kernels = ImpulseResponse().compute_for_operator(Bicubic(1, 2, a=-0.5))
     taps = torch.zeros(9, dtype=torch.float64)
     taps[2:6] = torch.tensor([-0.0234375, 0.2265625, 0.8671875, -0.0703125])
     torch.testing.assert_close(kernels[0, 0], torch.outer(taps, taps), rtol=0, atol=1e-12)
@@ -57,7 +57,7 @@ def test_bicubic_has_the_taps_in_print() -> None:
 
 
 def test_what_keeps_constants_has_phases_of_sum_1() -> None:
-    sums = ImpulseResponse().of_operator(Nearest(1, 4)).sum((2, 3))
+    sums = ImpulseResponse().compute_for_operator(Nearest(1, 4)).sum((2, 3))
     torch.testing.assert_close(sums, torch.ones(4, 4, dtype=torch.float64))
 
 
@@ -65,5 +65,5 @@ def test_what_keeps_constants_has_phases_of_sum_1() -> None:
 def test_a_network_that_is_bicubic_has_its_kernels(bicubic: Network, channels: int) -> None:
     net = bicubic(f"model.channels={channels}")
     assert isinstance(net.residual, Bicubic)
-    expected = ImpulseResponse().of_operator(Bicubic(1, 2, a=net.residual.a))
-    torch.testing.assert_close(ImpulseResponse().of_network(net), expected, rtol=0, atol=1e-6)
+    expected = ImpulseResponse().compute_for_operator(Bicubic(1, 2, a=net.residual.a))
+    torch.testing.assert_close(ImpulseResponse().compute_for_network(net), expected, rtol=0, atol=1e-6)

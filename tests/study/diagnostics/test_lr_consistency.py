@@ -12,7 +12,7 @@ from upnet.study.diagnostics.lr_consistency import LRConsistency
 
 
 def consistency(output: Tensor, lr: Tensor, scale: int) -> float:
-    return LRConsistency().of_picture(output, output, lr, scale)
+    return LRConsistency().compute_for_image(output, output, lr, scale)
 
 
 @pytest.mark.parametrize("scale", [2, 3])

@@ -23,7 +23,7 @@ from upnet.inference.enlarge import enlarge
 from upnet.metrics import EvaluationProtocol
 from upnet.models import EncoderDecoder
 from upnet.study.diagnostics import diagnostics, measure, measure_method
-from upnet.study.diagnostics.measure import number, plain
+from upnet.study.diagnostics.measure import as_json, format_number
 from upnet.study.diagnostics.phase_bias import PhaseBias
 
 Network = Callable[..., EncoderDecoder]
@@ -51,7 +51,7 @@ def test_every_diagnostic_has_a_value_and_arrays_are_lists(network: Network, pai
 
 def test_a_picture_diagnostic_is_the_mean_over_pictures(network: Network, pairs: Pairs) -> None:
     net = network(*EDSR)
-    each = [PhaseBias().of_picture(enlarge(net, lr / 255), hr, lr, 2) for lr, hr in pairs]
+    each = [PhaseBias().compute_for_image(enlarge(net, lr / 255), hr, lr, 2) for lr, hr in pairs]
     assert measure(net, pairs, only=["phase_bias"]) == {"phase_bias": pytest.approx(statistics.fmean(each))}
 
 
@@ -59,7 +59,7 @@ def test_y_float_makes_its_own_lr_and_compares_planes(network: Network, pairs: P
     net = network(*EDSR, "model.channels=1")
     (lr, hr), protocol = pairs[0], EvaluationProtocol("y-float")
     small, _ = protocol.degrade(hr, 2)
-    expected = PhaseBias().of_picture(enlarge(net, small), rounded_luma(hr) / 255, small, 2)
+    expected = PhaseBias().compute_for_image(enlarge(net, small), rounded_luma(hr) / 255, small, 2)
     found = measure(net, [(lr, hr)], protocol, only=["phase_bias"])
     assert found["phase_bias"] == pytest.approx(expected)
 
@@ -160,9 +160,9 @@ def test_a_mistake_is_one_sentence_and_exit_code_2(
     ],
 )
 def test_a_value_is_told_in_four_digits(value: float, told: str) -> None:
-    assert number(value) == told
+    assert format_number(value) == told
 
 
 def test_json_has_a_word_for_infinity_and_null_for_what_is_no_number() -> None:
-    told = plain({"shift_whole": math.inf, "step_rise": math.nan, "impulse_response": [[1.0, math.inf]]})
+    told = as_json({"shift_whole": math.inf, "step_rise": math.nan, "impulse_response": [[1.0, math.inf]]})
     assert [one["value"] for one in told.values()] == ["inf", None, [[1.0, "inf"]]]

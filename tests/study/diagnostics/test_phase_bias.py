@@ -14,7 +14,7 @@ def tiled(pattern: Tensor, like: Tensor) -> Tensor:
 
 
 def bias(output: Tensor, target: Tensor, scale: int) -> float:
-    return PhaseBias().of_picture(output, target, target[:, ::scale, ::scale], scale)
+    return PhaseBias().compute_for_image(output, target, target[:, ::scale, ::scale], scale)
 
 
 @pytest.mark.parametrize("scale", [2, 3])

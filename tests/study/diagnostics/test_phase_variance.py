@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from upnet.models import EncoderDecoder
-from upnet.study.diagnostics import Subject
-from upnet.study.diagnostics.phase_variance import PhaseVariance, pattern
+from upnet.study.diagnostics import UpscalingMethod
+from upnet.study.diagnostics.phase_variance import PhaseVariance, phase_pattern
 from upnet.upsample import (
     CARAFE,
     DCT,
@@ -58,12 +58,12 @@ def without_bias(operator: Upsampler) -> Upsampler:
 @pytest.mark.parametrize("make", FREE, ids=str)
 def test_what_interpolates_has_none_at_the_start(make: Callable[..., Upsampler], scale: int) -> None:
     operator = make(channels=4, scale=scale).double()
-    assert PhaseVariance().of_operator(operator) < 1e-14  # weights of 1/3 are drawn up in float32
+    assert PhaseVariance().compute_for_operator(operator) < 1e-14  # weights of 1/3 are drawn up in float32
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
 def test_a_bed_of_nails_has_all_but_its_mean(scale: int) -> None:
-    assert PhaseVariance().of_operator(BedOfNails(3, scale)) == pytest.approx(1 - 1 / scale**2, abs=1e-12)
+    assert PhaseVariance().compute_for_operator(BedOfNails(3, scale)) == pytest.approx(1 - 1 / scale**2, abs=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_random_sub_kernels_have_1_less_1_over_s_squared(make: Callable[..., Ups
     """Whether or not s divides k. The standard deviation over draws of 32 × 32 pairs of channels is 0.008 or less."""
     torch.manual_seed(0)
     operator = without_bias(make(channels=32, scale=scale))
-    assert PhaseVariance().of_operator(operator) == pytest.approx(1 - 1 / scale**2, abs=0.03)
+    assert PhaseVariance().compute_for_operator(operator) == pytest.approx(1 - 1 / scale**2, abs=0.03)
 
 
 def test_biases_that_differ_by_phase_are_a_checkerboard_of_their_own() -> None:
@@ -89,15 +89,19 @@ def test_biases_that_differ_by_phase_are_a_checkerboard_of_their_own() -> None:
     assert operator.conv.bias is not None
     nn.init.zeros_(operator.conv.weight)
     operator.conv.bias.data = torch.tensor([1.0, 2.0, 3.0, 6.0], dtype=torch.float64)
-    assert PhaseVariance().of_operator(operator) == pytest.approx(3.5 / 12.5)  # variance and mean square of 1, 2, 3, 6
+    assert PhaseVariance().compute_for_operator(operator) == pytest.approx(
+        3.5 / 12.5
+    )  # variance and mean square of 1, 2, 3, 6
 
 
 def test_an_operator_of_one_channel_is_a_subject_too() -> None:
     torch.manual_seed(0)
     operator = without_bias(Transposed(1, 3, kernel_size=5).double())
     # Linear and without a bias: every level has the same share.
-    expected = PhaseVariance().of_operator(operator)
-    assert PhaseVariance().of_subject(Subject.of_operator(operator)) == pytest.approx(expected, rel=1e-12)
+    expected = PhaseVariance().compute_for_operator(operator)
+    assert PhaseVariance().compute_for_method(UpscalingMethod.from_operator(operator)) == pytest.approx(
+        expected, rel=1e-12
+    )
 
 
 @pytest.mark.parametrize(
@@ -108,7 +112,7 @@ def test_a_network_that_starts_with_icnr_has_none_and_with_plain_sub_kernels_som
     network: Network, preset: tuple[str, ...]
 ) -> None:
     share = {
-        init: PhaseVariance().of_network(
+        init: PhaseVariance().compute_for_network(
             network(*preset, "model/upsampler=pixel_shuffle", f"model.upsampler.init={init}")
         )
         for init in ("icnr", "plain")
@@ -123,18 +127,18 @@ def test_a_board_coarser_than_the_scale_is_seen_where_the_network_pools() -> Non
         output = plane.repeat_interleave(2, 1).repeat_interleave(2, 2)
         return output + 0.1 * torch.cos(torch.pi / 2 * torch.arange(output.shape[2], dtype=torch.float64))
 
-    subject = Subject(striped, 2, alignment=2)
-    assert pattern(subject, 0.5) == pytest.approx(0.5 + 0.1 * torch.tensor([1.0, 0, -1, 0]).expand(4, 4).numpy())
+    method = UpscalingMethod(striped, 2, alignment=2)
+    assert phase_pattern(method, 0.5) == pytest.approx(0.5 + 0.1 * torch.tensor([1.0, 0, -1, 0]).expand(4, 4).numpy())
     # Of cosines the mean square is a half; of the levels 0, 1/4, … 1 it is 0.375.
-    assert PhaseVariance().of_subject(subject) == pytest.approx(0.005 / (0.005 + 0.375))
-    assert PhaseVariance().of_subject(Subject(striped, 2)) < 1e-20
+    assert PhaseVariance().compute_for_method(method) == pytest.approx(0.005 / (0.005 + 0.375))
+    assert PhaseVariance().compute_for_method(UpscalingMethod(striped, 2)) < 1e-20
 
 
 def test_an_operator_that_needs_a_pooling_partner_is_refused() -> None:
     with pytest.raises(ValueError, match="reads indices of its site"):
-        PhaseVariance().of_operator(MaxUnpool(1, 2))
+        PhaseVariance().compute_for_operator(MaxUnpool(1, 2))
 
 
 def test_a_fractional_scale_has_no_phases() -> None:
     with pytest.raises(ValueError, match=r"scale=1\.5"):
-        PhaseVariance().of_operator(Bilinear(1, 1.5))
+        PhaseVariance().compute_for_operator(Bilinear(1, 1.5))

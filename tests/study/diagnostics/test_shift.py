@@ -9,7 +9,7 @@ from torch import Tensor
 
 from upnet.evaluation.scoring import baseline_method
 from upnet.models import EncoderDecoder
-from upnet.study.diagnostics import Subject
+from upnet.study.diagnostics import UpscalingMethod
 from upnet.study.diagnostics.shift import ShiftFraction, ShiftWhole
 from upnet.upsample import BedOfNails, Bicubic, Transposed
 
@@ -30,19 +30,22 @@ def hr() -> Tensor:
 
 @pytest.mark.parametrize("make", [Bicubic, BedOfNails, Transposed])
 def test_an_operator_commutes_with_whole_moves_to_the_last_bits(make: type, noise: Tensor) -> None:
-    subject = Subject.of_operator(make(1, 3).double())
-    assert ShiftWhole().of_subject(subject, noise, noise[:, :50, :60]) > 280
+    method = UpscalingMethod.from_operator(make(1, 3).double())
+    assert ShiftWhole().compute_for_method(method, noise, noise[:, :50, :60]) > 280
 
 
 def test_a_network_that_is_bicubic_commutes_with_whole_moves(bicubic: Network, lr: Tensor, hr: Tensor) -> None:
-    assert ShiftWhole().of_network(bicubic(), hr, lr) > 120
+    assert ShiftWhole().compute_for_network(bicubic(), hr, lr) > 120
 
 
 def test_a_network_on_the_lr_grid_does_too_and_one_that_pools_does_not(
     network: Network, lr: Tensor, hr: Tensor
 ) -> None:
-    assert ShiftWhole().of_network(network("model=edsr", "model.encoder.width=4", "model.block.blocks=1"), hr, lr) > 120
-    assert ShiftWhole().of_network(network("model.encoder.width=4"), hr, lr) < 100
+    assert (
+        ShiftWhole().compute_for_network(network("model=edsr", "model.encoder.width=4", "model.block.blocks=1"), hr, lr)
+        > 120
+    )
+    assert ShiftWhole().compute_for_network(network("model.encoder.width=4"), hr, lr) < 100
 
 
 def test_what_sticks_to_the_frame_is_told_in_decibels(lr: Tensor, hr: Tensor) -> None:
@@ -51,7 +54,7 @@ def test_what_sticks_to_the_frame_is_told_in_decibels(lr: Tensor, hr: Tensor) ->
         output = baseline_method("nearest", 2)(picture)
         return output + torch.arange(output.shape[2]) / 1000
 
-    found = ShiftWhole().of_subject(Subject(stuck, 2, reach=0), hr[:1], lr[:1])
+    found = ShiftWhole().compute_for_method(UpscalingMethod(stuck, 2, radius=0), hr[:1], lr[:1])
     assert found == pytest.approx(-20 * math.log10(0.002), abs=1e-4)
 
 
@@ -75,14 +78,16 @@ def test_copied_pixels_jump_by_s_where_the_picture_moves_by_one(scale: int) -> N
         return amplitude * torch.cos(step * (scale * (o // scale) + (scale - 1) / 2 + moved))
 
     error = (enlarged(columns, 1) - enlarged(columns + 1, 0)).square().mean()
-    found = ShiftFraction().of_subject(Subject(baseline_method("nearest", scale), scale, reach=1), hr, hr)
+    found = ShiftFraction().compute_for_method(
+        UpscalingMethod(baseline_method("nearest", scale), scale, radius=1), hr, hr
+    )
     assert found == pytest.approx(-10 * math.log10(float(error)), abs=0.1)
 
 
 def test_a_smoother_kernel_shimmers_less(noise: Tensor) -> None:
     smooth = torch.nn.functional.avg_pool2d(noise, 5, stride=1)[:, :180, :200]
     told = [
-        ShiftFraction().of_subject(Subject(baseline_method(name, 2), 2), smooth, smooth)
+        ShiftFraction().compute_for_method(UpscalingMethod(baseline_method(name, 2), 2), smooth, smooth)
         for name in ("nearest", "bilinear", "bicubic")
     ]
     assert told[0] + 10 < told[1]
@@ -91,5 +96,5 @@ def test_a_smoother_kernel_shimmers_less(noise: Tensor) -> None:
 
 def test_uint8_and_its_values_give_the_same(bicubic: Network) -> None:
     hr = torch.randint(0, 256, (3, 80, 88), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
-    first, second = (ShiftFraction().of_network(bicubic(), target, target) for target in (hr, hr / 255))
+    first, second = (ShiftFraction().compute_for_network(bicubic(), target, target) for target in (hr, hr / 255))
     assert first == pytest.approx(second, abs=1e-3)

@@ -6,14 +6,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from upnet.study.diagnostics.spectrum import SpectrumAbove, SpectrumBelow, profile
+from upnet.study.diagnostics.spectrum import SpectrumAbove, SpectrumBelow, radial_profile
 
 
 def distances(output: Tensor, target: Tensor, scale: int) -> tuple[float, float]:
     lr = target[:, ::scale, ::scale]
     return (
-        SpectrumBelow().of_picture(output, target, lr, scale),
-        SpectrumAbove().of_picture(output, target, lr, scale),
+        SpectrumBelow().compute_for_image(output, target, lr, scale),
+        SpectrumAbove().compute_for_image(output, target, lr, scale),
     )
 
 
@@ -26,7 +26,7 @@ def weakened(plane: Tensor, gain: float, scale: int) -> Tensor:
 
 
 def test_white_noise_has_its_variance_at_every_frequency(noise: Tensor) -> None:
-    frequencies, found = profile(noise[0], 2)
+    frequencies, found = radial_profile(noise[0], 2)
     assert frequencies[[0, -1]].tolist() == pytest.approx([1 / 96, 1 / 2])
     # The lowest ring has eight frequencies and the others more.
     assert found[4:].numpy() == pytest.approx(0.01, rel=0.25)

@@ -8,7 +8,7 @@ import pytest
 from torch import Tensor, nn
 
 from upnet.models import EncoderDecoder
-from upnet.study.diagnostics import Subject
+from upnet.study.diagnostics import UpscalingMethod
 from upnet.study.diagnostics.step import StepOvershoot, StepRise, profiles
 from upnet.upsample import BedOfNails, Bicubic, Bilinear, Nearest, ResizeConv, Transposed
 
@@ -16,8 +16,8 @@ Network = Callable[..., EncoderDecoder]
 
 
 def test_nearest_is_as_sharp_as_samples_can_be() -> None:
-    assert StepOvershoot().of_operator(Nearest(1, 3)) == 0
-    assert StepRise().of_operator(Nearest(1, 3)) == pytest.approx(0.8)
+    assert StepOvershoot().compute_for_operator(Nearest(1, 3)) == 0
+    assert StepRise().compute_for_operator(Nearest(1, 3)) == pytest.approx(0.8)
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
@@ -26,19 +26,19 @@ def test_bilinear_rises_along_a_ramp_of_one_lr_pixel(scale: int) -> None:
     ramp = np.clip((outputs + 0.5) / scale + 0.5, 0, 1)  # from the centre of pixel −1 to that of pixel 0
     rising = slice(np.flatnonzero(ramp == 0)[-1], np.flatnonzero(ramp == 1)[0] + 1)
     expected = np.interp(0.9, ramp[rising], outputs[rising]) - np.interp(0.1, ramp[rising], outputs[rising])
-    assert StepRise().of_operator(Bilinear(1, scale)) == pytest.approx(expected)
-    assert StepOvershoot().of_operator(Bilinear(1, scale)) == pytest.approx(0, abs=1e-10)
+    assert StepRise().compute_for_operator(Bilinear(1, scale)) == pytest.approx(expected)
+    assert StepOvershoot().compute_for_operator(Bilinear(1, scale)) == pytest.approx(0, abs=1e-10)
 
 
 @pytest.mark.parametrize(("a", "percent"), [(-0.5, 7.03125), (-0.75, 10.546875)])
 def test_bicubic_overshoots_by_its_outer_taps(a: float, percent: float) -> None:
     """At ±1.25 pixels, the only tap on the dark side: −.0703 and −.1055."""
-    assert StepOvershoot().of_operator(Bicubic(1, 2, a=a)) == pytest.approx(percent)
+    assert StepOvershoot().compute_for_operator(Bicubic(1, 2, a=a)) == pytest.approx(percent)
 
 
 def test_a_bed_of_nails_overshoots_its_mean_by_the_other_phases() -> None:
     """Along the edge the nails of a column have a mean of 1/s, and across it that is 1/s² on average."""
-    assert StepOvershoot().of_operator(BedOfNails(1, 3)) == pytest.approx(200)
+    assert StepOvershoot().compute_for_operator(BedOfNails(1, 3)) == pytest.approx(200)
 
 
 def test_gain_and_offset_make_no_difference() -> None:
@@ -46,23 +46,23 @@ def test_gain_and_offset_make_no_difference() -> None:
     nn.init.constant_(operator.conv.weight, -3.0)
     assert operator.conv.bias is not None
     nn.init.constant_(operator.conv.bias, 0.2)
-    assert StepOvershoot().of_operator(operator) == pytest.approx(7.03125)
-    assert StepRise().of_operator(operator) == pytest.approx(StepRise().of_operator(Bicubic(1, 2)))
+    assert StepOvershoot().compute_for_operator(operator) == pytest.approx(7.03125)
+    assert StepRise().compute_for_operator(operator) == pytest.approx(StepRise().compute_for_operator(Bicubic(1, 2)))
 
 
 def test_what_does_not_answer_to_an_edge_has_neither() -> None:
     blind = Transposed(1, 2).double()
     nn.init.zeros_(blind.conv.weight)
-    assert math.isnan(StepOvershoot().of_operator(blind))
-    assert math.isnan(StepRise().of_operator(blind))
+    assert math.isnan(StepOvershoot().compute_for_operator(blind))
+    assert math.isnan(StepRise().compute_for_operator(blind))
 
 
 def test_rows_and_columns_rising_and_falling_all_count() -> None:
     def only_along_rows(plane: Tensor) -> Tensor:
         return Bicubic(1, 2).upsample_full(plane[None])[0].mean(1, keepdim=True).expand(-1, 2 * plane.shape[1], -1)
 
-    assert len(profiles(Subject(only_along_rows, 2))) == 4
-    found = [float(profile.max() - 1) for profile in profiles(Subject.of_operator(Bicubic(1, 2)))]
+    assert len(profiles(UpscalingMethod(only_along_rows, 2))) == 4
+    found = [float(profile.max() - 1) for profile in profiles(UpscalingMethod.from_operator(Bicubic(1, 2)))]
     assert found == pytest.approx([0.0703125] * 4)
 
 
@@ -72,10 +72,12 @@ def test_a_network_that_is_bicubic_has_its_edge(bicubic: Network, channels: int)
     interpolation = net.residual
     assert isinstance(interpolation, Bicubic)
     alike = Bicubic(1, 2, a=interpolation.a)
-    assert StepOvershoot().of_network(net) == pytest.approx(StepOvershoot().of_operator(alike), abs=1e-3)
-    assert StepRise().of_network(net) == pytest.approx(StepRise().of_operator(alike), abs=1e-4)
+    assert StepOvershoot().compute_for_network(net) == pytest.approx(
+        StepOvershoot().compute_for_operator(alike), abs=1e-3
+    )
+    assert StepRise().compute_for_network(net) == pytest.approx(StepRise().compute_for_operator(alike), abs=1e-4)
 
 
 def test_an_operator_of_several_channels_is_refused() -> None:
-    with pytest.raises(ValueError, match="build it with channels=1"):
-        StepRise().of_operator(Nearest(2, 2))
+    with pytest.raises(ValueError, match="Build it with channels=1"):
+        StepRise().compute_for_operator(Nearest(2, 2))

@@ -93,7 +93,8 @@ def _plan(folder: Path, reference: str, failed: str | None = None) -> None:
         cells.append({"number": 4, "key": "k", "folder": "4-run", "arm": "wide", "levels": {}, "seed": 0})
         (folder / "4-run").mkdir()
         (folder / "4-run/failed.json").write_text(json.dumps({"reason": failed}))
-    told = {"schema": 1, "study": "mine", "regime": "P", "reference": reference, "variants": variants, "cells": cells}
+    told = {"schema": 2, "study": "mine", "match": "params", "reference": reference}
+    told |= {"variants": variants, "cells": cells}
     (folder / "plan.json").write_text(json.dumps({**told, "overrides": ["+study=mine"]}))
 
 
@@ -171,7 +172,7 @@ def test_the_plan_names_arms_and_reference_and_a_multirun_takes_the_transposed_o
     _plan(folder, "plain")
     told = reported_study(folder, arms, unfinished)
     assert [(entry.name, entry.is_reference) for entry in told.entries] == [(NASTY, False), ("plain", True)]
-    assert (told.reference, told.regime) == ("plain", "P")
+    assert (told.reference, told.match) == ("plain", "params")
 
 
 def test_what_is_missing_is_told_once_per_arm_and_fate(study: tuple[Path, dict]) -> None:
@@ -220,7 +221,7 @@ def test_the_statistics_are_over_the_pictures_of_the_means_and_an_exact_output_c
     arms, unfinished = read_study(folder)
     told = reported_study(folder, arms, unfinished)
     found = compare_with_reference(told, "pictures").by_arm["Nearest"]
-    assert found.pictures == 2
+    assert found.images == 2
     assert found.difference == pytest.approx((100.0 - 30.1 + 3 * 1.0) / 4)
     differences = image_differences(told, "pictures")["Nearest"]
     assert differences == pytest.approx({"picture1": (100.0 - 30.1 + 1.0) / 2, "picture2": 1.0})

@@ -9,22 +9,29 @@ from typing import TYPE_CHECKING
 import lazy_loader
 
 if TYPE_CHECKING:
-    from upnet.study.diagnostics.base import Behaviour as Behaviour
-    from upnet.study.diagnostics.base import Cost as Cost
+    from upnet.study.diagnostics.base import CostDiagnostic as CostDiagnostic
     from upnet.study.diagnostics.base import Diagnostic as Diagnostic
-    from upnet.study.diagnostics.base import Motion as Motion
-    from upnet.study.diagnostics.base import OnPicture as OnPicture
+    from upnet.study.diagnostics.base import ImageDiagnostic as ImageDiagnostic
+    from upnet.study.diagnostics.base import ShiftDiagnostic as ShiftDiagnostic
+    from upnet.study.diagnostics.base import SyntheticDiagnostic as SyntheticDiagnostic
     from upnet.study.diagnostics.base import diagnostics as diagnostics
     from upnet.study.diagnostics.measure import describe as describe
     from upnet.study.diagnostics.measure import measure as measure
     from upnet.study.diagnostics.measure import measure_method as measure_method
-    from upnet.study.diagnostics.methods import Subject as Subject
+    from upnet.study.diagnostics.methods import UpscalingMethod as UpscalingMethod
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "base": ["Behaviour", "Cost", "Diagnostic", "Motion", "OnPicture", "diagnostics"],
+        "base": [
+            "SyntheticDiagnostic",
+            "CostDiagnostic",
+            "Diagnostic",
+            "ShiftDiagnostic",
+            "ImageDiagnostic",
+            "diagnostics",
+        ],
         "measure": ["describe", "measure", "measure_method"],
-        "methods": ["Subject"],
+        "methods": ["UpscalingMethod"],
     },
 )

@@ -10,11 +10,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from upnet.models import EncoderDecoder
 from upnet.models.complexity import OUTPUT
-from upnet.study.diagnostics.base import Cost
+from upnet.study.diagnostics.base import CostDiagnostic
 from upnet.upsample import Upsampler
 
 
-class Activations(Cost):
+class Activations(CostDiagnostic):
     """The values that come out of all convolutions for one output picture, 1280×720 where nothing else is said.
 
     What an operator without weights writes is not counted, however it is computed.
@@ -27,7 +27,7 @@ class Activations(Cost):
     formula = "Σ over convolutions of channels · height · width of their output"
     source = "Radosavovic et al., Designing Network Design Spaces, https://arxiv.org/abs/2003.13678"
 
-    def of_network(self, net: EncoderDecoder, output: tuple[int, int] = OUTPUT) -> float:
+    def compute_for_network(self, net: EncoderDecoder, output: tuple[int, int] = OUTPUT) -> float:
         """The number for one output of that size in pixels, rows first; only shapes are followed."""
         from torch._subclasses.fake_tensor import FakeTensorMode
 

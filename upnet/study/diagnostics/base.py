@@ -13,7 +13,7 @@ from torch import Tensor
 
 from upnet.models import EncoderDecoder
 from upnet.models.complexity import OUTPUT
-from upnet.study.diagnostics.methods import Subject
+from upnet.study.diagnostics.methods import UpscalingMethod
 from upnet.upsample import Upsampler
 
 
@@ -36,12 +36,12 @@ class Case:
     """Everything that some diagnostic is computed from.
 
     net:     None where the method that is looked at is no network.
-    subject: how it enlarges a picture.
+    method: how it enlarges a picture.
     size:    (H, W), the output size in pixels that costs are told for.
     sample:  one picture, for the diagnostics that are a mean over pictures.
     """
 
-    subject: Subject
+    method: UpscalingMethod
     net: EncoderDecoder | None = None
     size: tuple[int, int] = OUTPUT
     sample: Sample | None = None
@@ -65,9 +65,9 @@ class Diagnostic(ABC):
     source: ClassVar[str]
     scalar: ClassVar[bool] = True
     """Whether its value is one number rather than an array."""
-    per_picture: ClassVar[bool] = False
+    per_image: ClassVar[bool] = False
     """Whether it is the mean over pictures."""
-    needs_net: ClassVar[bool] = False
+    network_only: ClassVar[bool] = False
     """Whether it is of networks alone, and not of any method that enlarges."""
 
     def __init_subclass__(cls) -> None:
@@ -79,82 +79,82 @@ class Diagnostic(ABC):
             cls.__doc__ = "\n\n".join((inspect.cleandoc(cls.__doc__ or ""), *lines))
 
     @abstractmethod
-    def of(self, case: Case) -> Any:
+    def compute(self, case: Case) -> Any:
         """The value: a float, or float64 values in a tensor where the diagnostic is not scalar."""
 
 
-class Cost(Diagnostic):
+class CostDiagnostic(Diagnostic):
     """What a network costs, whatever its weights are."""
 
-    needs_net = True
+    network_only = True
 
     @abstractmethod
-    def of_network(self, net: EncoderDecoder, output: tuple[int, int] = OUTPUT) -> float:
+    def compute_for_network(self, net: EncoderDecoder, output: tuple[int, int] = OUTPUT) -> float:
         """The cost of one output picture of that size in pixels, rows first."""
 
-    def of(self, case: Case) -> float:
+    def compute(self, case: Case) -> float:
         """Of the network, at the size of the case."""
         assert case.net is not None
-        return self.of_network(case.net, case.size)
+        return self.compute_for_network(case.net, case.size)
 
 
-class Behaviour(Diagnostic):
+class SyntheticDiagnostic(Diagnostic):
     """What a network or an operator does to a synthetic picture."""
 
     @abstractmethod
-    def of_subject(self, subject: Subject) -> Any:
+    def compute_for_method(self, method: UpscalingMethod) -> Any:
         """The value for anything that enlarges planes."""
 
-    def of_network(self, net: EncoderDecoder) -> Any:
+    def compute_for_network(self, net: EncoderDecoder) -> Any:
         """The value for a network, which is taken on its own device in float32."""
-        return self.of_subject(Subject.of_network(net))
+        return self.compute_for_method(UpscalingMethod.from_network(net))
 
-    def of_operator(self, operator: Upsampler) -> Any:
+    def compute_for_operator(self, operator: Upsampler) -> Any:
         """The value for an operator of one channel in float64. Raises ValueError where it is another one."""
-        return self.of_subject(Subject.of_operator(operator))
+        return self.compute_for_method(UpscalingMethod.from_operator(operator))
 
-    def of(self, case: Case) -> Any:
+    def compute(self, case: Case) -> Any:
         """Of whatever enlarges in the case."""
-        return self.of_subject(case.subject)
+        return self.compute_for_method(case.method)
 
 
-class OnPicture(Diagnostic):
+class ImageDiagnostic(Diagnostic):
     """What an output picture has, and its target has not."""
 
-    per_picture = True
+    per_image = True
 
     @abstractmethod
-    def of_picture(self, output: Tensor, target: Tensor, lr: Tensor, scale: int) -> float:
+    def compute_for_image(self, output: Tensor, target: Tensor, lr: Tensor, scale: int) -> float:
         """The value of one picture; the shapes are those of a Sample.
 
         `scale` pixels are left out at each side. Raises ValueError for pictures that don't fit together or are too
         small.
         """
 
-    def of(self, case: Case) -> float:
+    def compute(self, case: Case) -> float:
         """Of the sample in the case."""
         assert case.sample is not None
         sample = case.sample
-        return self.of_picture(sample.output, sample.target, sample.lr, case.subject.scale)
+        return self.compute_for_image(sample.output, sample.target, sample.lr, case.method.scale)
 
 
-class Motion(Diagnostic):
+class ShiftDiagnostic(Diagnostic):
     """What becomes of an output when the picture moves."""
 
-    per_picture = True
+    per_image = True
 
     @abstractmethod
-    def of_subject(self, subject: Subject, target: Tensor, lr: Tensor) -> float:
+    def compute_for_method(self, method: UpscalingMethod, target: Tensor, lr: Tensor) -> float:
         """The value for anything that enlarges pictures; target and lr are those of a Sample."""
 
-    def of_network(self, net: EncoderDecoder, target: Tensor, lr: Tensor) -> float:
+    def compute_for_network(self, net: EncoderDecoder, target: Tensor, lr: Tensor) -> float:
         """The value for a network, which is taken on its own device in float32."""
-        return self.of_subject(Subject.of_network(net), target, lr)
+        return self.compute_for_method(UpscalingMethod.from_network(net), target, lr)
 
-    def of(self, case: Case) -> float:
+    def compute(self, case: Case) -> float:
         """Of whatever enlarges in the case, on its sample."""
         assert case.sample is not None
-        return self.of_subject(case.subject, case.sample.target, case.sample.lr)
+        return self.compute_for_method(case.method, case.sample.target, case.sample.lr)
 
 
 def diagnostics() -> dict[str, Diagnostic]:

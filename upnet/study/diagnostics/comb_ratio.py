@@ -8,14 +8,14 @@ import itertools
 import torch
 from torch import Tensor
 
-from upnet.study.diagnostics.base import OnPicture
-from upnet.study.diagnostics.power_spectrum import both, power
+from upnet.study.diagnostics.base import ImageDiagnostic
+from upnet.study.diagnostics.power_spectrum import luma_pair, power_spectrum
 
 # A line reaches one frequency farther under the window; its neighbourhood goes from there to this.
 _GUARD, _OUTER = 1, 6
 
 
-class CombRatio(OnPicture):
+class CombRatio(ImageDiagnostic):
     """How far the frequencies of a checkerboard stand out from those around them, in dB more than in the HR picture.
 
     0 where the output has as much of a comb as the HR picture; a pattern that no eye sees yet gives several dB. Below 0
@@ -38,10 +38,10 @@ class CombRatio(OnPicture):
         "Detecting and Simulating Artifacts in GAN Fake Images, https://arxiv.org/abs/1907.06515"
     )
 
-    def of_picture(self, output: Tensor, target: Tensor, lr: Tensor, scale: int) -> float:
+    def compute_for_image(self, output: Tensor, target: Tensor, lr: Tensor, scale: int) -> float:
         """In dB; negative where the HR picture has more of a comb."""
-        made, true = both(output, target, scale)
-        return comb(power(made, scale), scale) - comb(power(true, scale), scale)
+        made, true = luma_pair(output, target, scale)
+        return comb(power_spectrum(made, scale), scale) - comb(power_spectrum(true, scale), scale)
 
 
 def comb(spectrum: Tensor, scale: int) -> float:

@@ -7,14 +7,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from upnet.study.diagnostics.base import Behaviour
-from upnet.study.diagnostics.methods import Subject
+from upnet.study.diagnostics.base import SyntheticDiagnostic
+from upnet.study.diagnostics.methods import UpscalingMethod
 
-REACH = 4
+RADIUS = 4
 """How far around the pixel is looked, in LR pixels."""
 
 
-class ImpulseResponse(Behaviour):
+class ImpulseResponse(SyntheticDiagnostic):
     """The kernel of each output phase: how much of every LR pixel around it an output pixel is made of.
 
     Of a linear operator it is all there is to know; its phases have equal sums where it keeps constants. A network is
@@ -36,16 +36,16 @@ class ImpulseResponse(Behaviour):
     )
     scalar = False
 
-    def of_subject(self, subject: Subject) -> Tensor:
+    def compute_for_method(self, method: UpscalingMethod) -> Tensor:
         """(s, s, D, D) float64: phase row, phase column, tap row, tap column."""
-        scale, margin = subject.scale, max(subject.margin, REACH)
+        scale, margin = method.scale, max(method.margin, RADIUS)
         # On the grid that the poolings of a network start from.
-        centre = -(-margin // subject.alignment) * subject.alignment
-        plane = torch.full((2 * centre + 1, 2 * centre + 1), subject.dark, dtype=torch.float64)
-        before = subject(plane)
-        plane[centre, centre] = subject.bright
-        change = (subject(plane) - before) / (subject.bright - subject.dark)
+        centre = -(-margin // method.alignment) * method.alignment
+        plane = torch.full((2 * centre + 1, 2 * centre + 1), method.dark, dtype=torch.float64)
+        before = method(plane)
+        plane[centre, centre] = method.bright
+        change = (method(plane) - before) / (method.bright - method.dark)
         phases = F.pixel_unshuffle(change[None, None], scale)[0].unflatten(0, (scale, scale))
-        seen = slice(centre - REACH, centre + REACH + 1)
+        seen = slice(centre - RADIUS, centre + RADIUS + 1)
         # An output pixel at n sees the impulse at d = centre − n: both axes turn round.
         return phases[..., seen, seen].flip(2, 3)

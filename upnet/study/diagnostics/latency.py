@@ -8,14 +8,14 @@ import torch
 from upnet.inference.enlarge import enlarge
 from upnet.models import EncoderDecoder
 from upnet.models.complexity import OUTPUT
-from upnet.study.diagnostics.base import Cost
+from upnet.study.diagnostics.base import CostDiagnostic
 
 WARM_UP = 2
 # As many passes as these seconds hold, within these numbers.
 SECONDS, FEWEST, MOST = 10, 3, 15
 
 
-class Latency(Cost):
+class Latency(CostDiagnostic):
     """The median time of one output picture, 1280×720 where nothing else is said, as the network lies on its device.
 
     In float32, whole, batch 1, two passes to warm up. It is of this machine and of what else runs on it; a GPU is
@@ -29,7 +29,7 @@ class Latency(Cost):
     formula = "median over 3 … 15 passes, as many as 10 s hold, of the wall-clock time of a pass"
     source = "median after warm-up, as torch.utils.benchmark has it, https://docs.pytorch.org/docs/stable/benchmark_utils.html"
 
-    def of_network(self, net: EncoderDecoder, output: tuple[int, int] = OUTPUT) -> float:
+    def compute_for_network(self, net: EncoderDecoder, output: tuple[int, int] = OUTPUT) -> float:
         """In milliseconds, for one output of that size in pixels, rows first."""
         device = next(net.parameters()).device
         lr = torch.rand(net.channels, output[0] // net.scale, output[1] // net.scale, device=device)

@@ -6,14 +6,14 @@ from torch import Tensor
 
 from upnet.imaging.imresize import imresize
 from upnet.metrics import psnr
-from upnet.study.diagnostics.base import OnPicture
-from upnet.study.diagnostics.methods import y_plane
+from upnet.study.diagnostics.base import ImageDiagnostic
+from upnet.study.diagnostics.methods import luma_plane
 
 # LR pixels at each side whose reduction looks beyond the border of the output.
 _BORDER = 2
 
 
-class LRConsistency(OnPicture):
+class LRConsistency(ImageDiagnostic):
     """PSNR of the reduced output against the LR picture.
 
     Not even the HR picture has more than about 64 dB where LR was rounded to 8 bits, and none where it was made by
@@ -33,9 +33,9 @@ class LRConsistency(OnPicture):
         "https://arxiv.org/abs/2006.14200, where it is called LR-PSNR"
     )
 
-    def of_picture(self, output: Tensor, target: Tensor, lr: Tensor, scale: int) -> float:
+    def compute_for_image(self, output: Tensor, target: Tensor, lr: Tensor, scale: int) -> float:
         """In dB. Raises ValueError where output and LR don't fit together, or LR has 4 pixels or fewer on a side."""
-        made, small = y_plane(output), y_plane(lr)
+        made, small = luma_plane(output), luma_plane(lr)
         if made.shape != (small.shape[0] * scale, small.shape[1] * scale) or min(small.shape) <= 2 * _BORDER:
             raise ValueError(
                 f"lr_consistency: an output of {made.shape[0]}×{made.shape[1]} takes an LR picture of a {scale}th of "

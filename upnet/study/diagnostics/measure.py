@@ -21,7 +21,7 @@ from upnet.metrics import EvaluationProtocol
 from upnet.models import EncoderDecoder
 from upnet.models.complexity import OUTPUT
 from upnet.study.diagnostics.base import Case, Diagnostic, Sample, diagnostics
-from upnet.study.diagnostics.methods import Subject
+from upnet.study.diagnostics.methods import UpscalingMethod
 
 Pairs = Store | Iterable[tuple[Tensor, Tensor]]
 """Pictures: a store, or pairs of LR (3, h, w) and HR (3, H, W), both uint8."""
@@ -42,8 +42,8 @@ def measure(
 
     pictures: those over which the diagnostics that look at pictures are averaged. Infinite values, which pictures
               without any difference have, are left out of the mean, unless all are.
-    protocol: which LR and which Y, see `upnet.metrics.EvaluationProtocol`; None is rgb8. The crop is always the scale,
-              and grey pictures are colour ones of three equal channels.
+    protocol: which LR and which Y, see `upnet.metrics.EvaluationProtocol`; None is rgb8. The crop is always the
+              scale, and grey pictures are colour ones of three equal channels.
     size:     (H, W) of the output that costs are told for, in pixels.
     only:     names of diagnostics, where not all of them are wanted: latency belongs on an idle machine.
     tile:     see `upnet.inference.enlarge`; costs are those of the whole picture.
@@ -56,8 +56,8 @@ def measure(
     device, trains = next(net.parameters()).device, net.training
     net.eval()
     try:
-        case = Case(Subject.of_network(net, tile), net, size)
-        return _measure(case, chosen(only), pictures, protocol, device)
+        case = Case(UpscalingMethod.from_network(net, tile), net, size)
+        return _measure(case, select_diagnostics(only), pictures, protocol, device)
     finally:
         net.train(trains)
 
@@ -70,18 +70,18 @@ def measure_method(
     only: Collection[str] | None = None,
 ) -> Values:
     """The same for any other method, such as an interpolation, which has no costs; see `by_baseline`."""
-    case = Case(Subject(method, scale))
-    wanted = [diagnostic for diagnostic in chosen(only) if not diagnostic.needs_net]
+    case = Case(UpscalingMethod(method, scale))
+    wanted = [diagnostic for diagnostic in select_diagnostics(only) if not diagnostic.network_only]
     return _measure(case, wanted, pictures, protocol or EvaluationProtocol(), torch.device("cpu"))
 
 
 def describe(names: Iterable[str] | None = None) -> dict[str, dict[str, Any]]:
     """What has to stand beside the values, as plain data: heading, unit, better, formula and source, by name."""
     keys = ("heading", "unit", "better", "formula", "source")
-    return {one.name: {key: getattr(one, key) for key in keys} for one in chosen(names)}
+    return {one.name: {key: getattr(one, key) for key in keys} for one in select_diagnostics(names)}
 
 
-def chosen(names: Iterable[str] | None) -> list[Diagnostic]:
+def select_diagnostics(names: Iterable[str] | None) -> list[Diagnostic]:
     """The diagnostics of these names, or all. Raises ValueError for a name that none has."""
     found = diagnostics()
     if names is None:
@@ -97,15 +97,15 @@ def chosen(names: Iterable[str] | None) -> list[Diagnostic]:
 def _measure(
     case: Case, wanted: Collection[Diagnostic], pictures: Pairs, protocol: EvaluationProtocol, device: torch.device
 ) -> Values:
-    found: dict[str, Any] = {one.name: one.of(case) for one in wanted if not one.per_picture}
-    each = [one for one in wanted if one.per_picture]
+    found: dict[str, Any] = {one.name: one.compute(case) for one in wanted if not one.per_image}
+    each = [one for one in wanted if one.per_image]
     if each:
         told: dict[str, list[float]] = {one.name: [] for one in each}
         for name, lr, hr in _triples(pictures):
             try:
-                sample = _sample(case.subject, lr.to(device), hr.to(device), protocol)
+                sample = _sample(case.method, lr.to(device), hr.to(device), protocol)
                 for one in each:
-                    told[one.name].append(one.of(replace(case, sample=sample)))
+                    told[one.name].append(one.compute(replace(case, sample=sample)))
             except ValueError as fault:
                 raise ValueError(f"{name}: {fault}") from fault
         found |= {name: _mean(values) for name, values in told.items()}
@@ -126,11 +126,11 @@ def _triples(pictures: Pairs) -> Iterator[tuple[str, Tensor, Tensor]]:
 
 
 @torch.no_grad()
-def _sample(subject: Subject, lr: Tensor, hr: Tensor, protocol: EvaluationProtocol) -> Sample:
-    small, target = prepare_pair(lr, hr, False, subject.scale, protocol)
+def _sample(method: UpscalingMethod, lr: Tensor, hr: Tensor, protocol: EvaluationProtocol) -> Sample:
+    small, target = prepare_pair(lr, hr, False, method.scale, protocol)
     if protocol.name == "y-float":
         target = rounded_luma(target) / 255
-    return Sample(subject.method(small), target, small)
+    return Sample(method.function(small), target, small)
 
 
 def _mean(values: Sequence[float]) -> float:
@@ -170,11 +170,13 @@ def rows(values: Values) -> list[list[str]]:
         if isinstance(value, float):
             better = told[name]["better"]
             unit = "–" if told[name]["unit"] == "1" else told[name]["unit"]
-            listed.append([told[name]["heading"], number(value), unit, f"{_ARROWS[better]} {better or '–'}".strip()])
+            listed.append(
+                [told[name]["heading"], format_number(value), unit, f"{_ARROWS[better]} {better or '–'}".strip()]
+            )
     return listed
 
 
-def number(value: float) -> str:
+def format_number(value: float) -> str:
     """Four digits that can be read: 0.7512, 3.1e-07, 1891, 88.31 k, inf, and – for what isn't a number."""
     if math.isnan(value):
         return "–"
@@ -186,7 +188,7 @@ def number(value: float) -> str:
     return f"{value:.1e}" if abs(value) < 1e-3 else f"{value:.4g}"
 
 
-def plain(values: Values) -> dict[str, Any]:
+def as_json(values: Values) -> dict[str, Any]:
     """Values beside their units, directions, formulas and sources; inf is the word, as in results.json, nan is null."""
     told: Mapping[str, dict[str, Any]] = describe(values)
     return {name: {"value": _plain(value), **told[name]} for name, value in values.items()}

@@ -8,10 +8,10 @@ from upnet.inference.enlarge import enlarge
 from upnet.inference.memory import peak
 from upnet.models import EncoderDecoder
 from upnet.models.complexity import OUTPUT
-from upnet.study.diagnostics.base import Cost
+from upnet.study.diagnostics.base import CostDiagnostic
 
 
-class PeakMemory(Cost):
+class PeakMemory(CostDiagnostic):
     """The most memory in use while one output picture is made, 1280×720 where nothing else is said; without weights.
 
     On a GPU it is measured, by torch's allocator. On a CPU it is followed rather than measured, for a process shares
@@ -27,7 +27,7 @@ class PeakMemory(Cost):
     formula = "max over operations of Σ bytes of living tensors, input and output among them; float32, whole, batch 1"
     source = "torch.cuda.max_memory_allocated, https://docs.pytorch.org/docs/stable/notes/cuda.html#memory-management"
 
-    def of_network(self, net: EncoderDecoder, output: tuple[int, int] = OUTPUT) -> float:
+    def compute_for_network(self, net: EncoderDecoder, output: tuple[int, int] = OUTPUT) -> float:
         """In MiB, for one output of that size in pixels, rows first."""
         device = next(net.parameters()).device
         shape = (net.channels, output[0] // net.scale, output[1] // net.scale)

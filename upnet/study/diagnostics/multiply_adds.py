@@ -2,10 +2,10 @@
 
 from upnet.models import EncoderDecoder
 from upnet.models.complexity import OUTPUT, multiply_adds
-from upnet.study.diagnostics.base import Cost
+from upnet.study.diagnostics.base import CostDiagnostic
 
 
-class MultiplyAdds(Cost):
+class MultiplyAdds(CostDiagnostic):
     """True multiply-adds of one output picture, 1280×720 where nothing else is said.
 
     A transposed convolution counts on its input grid, and an interpolation its taps, however they are computed.
@@ -21,6 +21,6 @@ class MultiplyAdds(Cost):
         "Network, https://arxiv.org/abs/1803.08664"
     )
 
-    def of_network(self, net: EncoderDecoder, output: tuple[int, int] = OUTPUT) -> float:
+    def compute_for_network(self, net: EncoderDecoder, output: tuple[int, int] = OUTPUT) -> float:
         """The number for one output of that size in pixels, rows first."""
         return float(multiply_adds(net, output))

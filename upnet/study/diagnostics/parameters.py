@@ -2,10 +2,10 @@
 
 from upnet.models import EncoderDecoder
 from upnet.models.complexity import OUTPUT, parameters
-from upnet.study.diagnostics.base import Cost
+from upnet.study.diagnostics.base import CostDiagnostic
 
 
-class Parameters(Cost):
+class Parameters(CostDiagnostic):
     """How many numbers are learnt, whatever the picture's size."""
 
     name = "parameters"
@@ -18,6 +18,6 @@ class Parameters(Cost):
         "https://arxiv.org/abs/1608.00367, and most papers since"
     )
 
-    def of_network(self, net: EncoderDecoder, output: tuple[int, int] = OUTPUT) -> float:
+    def compute_for_network(self, net: EncoderDecoder, output: tuple[int, int] = OUTPUT) -> float:
         """The number; the same for every output size."""
         return float(parameters(net))

@@ -3,11 +3,11 @@
 import torch.nn.functional as F
 from torch import Tensor
 
-from upnet.study.diagnostics.base import OnPicture
-from upnet.study.diagnostics.power_spectrum import both
+from upnet.study.diagnostics.base import ImageDiagnostic
+from upnet.study.diagnostics.power_spectrum import luma_pair
 
 
-class PhaseBias(OnPicture):
+class PhaseBias(ImageDiagnostic):
     """The share of the squared error that is a fixed offset per output phase, the same all over the picture: 0 … 1.
 
     0 where the mean error of all s² phases is the same, as it is where errors know nothing of phases, up to about
@@ -24,9 +24,9 @@ class PhaseBias(OnPicture):
         "https://distill.pub/2016/deconv-checkerboard/"
     )
 
-    def of_picture(self, output: Tensor, target: Tensor, lr: Tensor, scale: int) -> float:
+    def compute_for_image(self, output: Tensor, target: Tensor, lr: Tensor, scale: int) -> float:
         """B of one picture."""
-        made, true = both(output, target, scale)
+        made, true = luma_pair(output, target, scale)
         error = made - true
         phases = F.pixel_unshuffle(error[None, None], scale).mean((2, 3))
         squared = float(error.square().mean())

@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from upnet.study.diagnostics.base import Behaviour
-from upnet.study.diagnostics.methods import UNKNOWN, Subject, check
+from upnet.study.diagnostics.base import SyntheticDiagnostic
+from upnet.study.diagnostics.methods import UNKNOWN_RADIUS, UpscalingMethod, check_operator
 from upnet.upsample import Upsampler
 
 # The levels that a network is shown. Its own grey is among them, where nothing but biases is left.
@@ -17,7 +17,7 @@ LEVELS = (0.0, 0.25, 0.5, 0.75, 1.0)
 _PERIODS = 4
 
 
-class PhaseVariance(Behaviour):
+class PhaseVariance(SyntheticDiagnostic):
     """The share of the output's power on a constant input that is variance over output phases: 0 … 1.
 
     0 is a constant; at random weights a transposed convolution has 1 − 1/s² in expectation, whether or not the scale
@@ -41,36 +41,36 @@ class PhaseVariance(Behaviour):
         "artifacts free convolutional neural networks, 2019, https://doi.org/10.1017/ATSIP.2019.2"
     )
 
-    def of_subject(self, subject: Subject) -> float:
+    def compute_for_method(self, method: UpscalingMethod) -> float:
         """The share, 0 … 1, over five greys."""
-        return share(torch.stack([pattern(subject, level) for level in LEVELS]))
+        return phase_variance(torch.stack([phase_pattern(method, level) for level in LEVELS]))
 
     @torch.no_grad()
-    def of_operator(self, operator: Upsampler) -> float:
+    def compute_for_operator(self, operator: Upsampler) -> float:
         """The share, over a constant in each of the C channels; of any number of channels, unlike other diagnostics.
 
         Raises ValueError where it reads what pooling left, or has a fractional scale.
         """
-        check(operator)
-        margin = UNKNOWN if operator.receptive_radius is None else operator.receptive_radius
+        check_operator(operator)
+        margin = UNKNOWN_RADIUS if operator.receptive_radius is None else operator.receptive_radius
         # As much power as a 1 in all channels would have, so that a bias counts as it does there.
         constants = operator.channels**0.5 * torch.eye(operator.channels, dtype=torch.float64)
         weight = next(operator.parameters(), constants)
         side = 2 * margin + _PERIODS
         flat = constants.to(weight)[:, :, None, None].expand(-1, -1, side, side)
-        return share(
+        return phase_variance(
             _phases(operator.upsample_full(flat).double().cpu(), int(operator.scale), int(operator.scale) * margin)
         )
 
 
-def pattern(subject: Subject, level: float) -> Tensor:
+def phase_pattern(method: UpscalingMethod, level: float) -> Tensor:
     """What a constant of a level in [0, 1] becomes, one period of it: (P, P) float64, a mean over periods."""
-    side = 2 * subject.margin + _PERIODS * subject.alignment
-    output = subject(torch.full((side, side), level, dtype=torch.float64))
-    return _phases(output[None, None], subject.period, subject.scale * subject.margin)[0, 0]
+    side = 2 * method.margin + _PERIODS * method.alignment
+    output = method(torch.full((side, side), level, dtype=torch.float64))
+    return _phases(output[None, None], method.period, method.scale * method.margin)[0, 0]
 
 
-def share(patterns: Tensor) -> float:
+def phase_variance(patterns: Tensor) -> float:
     """Variance within patterns, (…, P, P), over their power; 0 where there is no power."""
     flat = patterns.flatten(-2)
     power = float(flat.square().mean())

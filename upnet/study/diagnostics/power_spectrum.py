@@ -10,7 +10,7 @@ Shape legend: s scale; N side of a block, a multiple of s, so that the multiples
 import torch
 from torch import Tensor
 
-from upnet.study.diagnostics.methods import y_plane
+from upnet.study.diagnostics.methods import luma_plane
 
 SIDE = 96
 """The side of a block at most, in pixels."""
@@ -22,7 +22,7 @@ QUANTUM = 1 / (12 * 255**2)
 _LEAST = 6
 
 
-def power(plane: Tensor, scale: int) -> Tensor:
+def power_spectrum(plane: Tensor, scale: int) -> Tensor:
     """(H, W) float64 in [0, 1] -> (N, N), the power spectral density per pixel, zero frequency first, plus QUANTUM.
 
     White noise of variance v has v everywhere. N is the largest multiple of s up to 96 that fits into the plane.
@@ -53,15 +53,15 @@ def _starts(length: int, side: int) -> list[int]:
     return [0] if steps == 0 else [number * (length - side) // steps for number in range(steps + 1)]
 
 
-def inner(picture: Tensor, scale: int) -> Tensor:
+def cropped_luma(picture: Tensor, scale: int) -> Tensor:
     """Y without `scale` pixels at each side: (3 or 1, H, W), uint8 or in [0, 1] -> (H − 2·s, W − 2·s) float64."""
-    plane = y_plane(picture)
+    plane = luma_plane(picture)
     if min(plane.shape) <= 2 * scale:
         raise ValueError(f"diagnostics: a crop of {scale} leaves nothing of {plane.shape[0]}×{plane.shape[1]} pixels")
     return plane[scale:-scale, scale:-scale]
 
 
-def both(output: Tensor, target: Tensor, scale: int) -> tuple[Tensor, Tensor]:
+def luma_pair(output: Tensor, target: Tensor, scale: int) -> tuple[Tensor, Tensor]:
     """`inner` of an output and its target. Raises ValueError where their sizes differ or are no multiples of scale."""
     height, width = output.shape[-2:]
     if output.shape[-2:] != target.shape[-2:] or height % scale or width % scale:
@@ -69,4 +69,4 @@ def both(output: Tensor, target: Tensor, scale: int) -> tuple[Tensor, Tensor]:
             f"diagnostics: output and target must have one size, a multiple of the scale {scale}; got "
             f"{height}×{width} and {target.shape[-2]}×{target.shape[-1]}"
         )
-    return inner(output, scale), inner(target, scale)
+    return cropped_luma(output, scale), cropped_luma(target, scale)

@@ -10,14 +10,14 @@ from torch import Tensor
 
 from upnet.imaging.imresize import imresize
 from upnet.metrics import psnr
-from upnet.study.diagnostics.base import Motion
-from upnet.study.diagnostics.methods import Subject
+from upnet.study.diagnostics.base import ShiftDiagnostic
+from upnet.study.diagnostics.methods import UpscalingMethod
 
 # LR pixels at each side of the detail that is moved: enough to look at, and quick for large pictures.
 DETAIL = 128
 
 
-class ShiftWhole(Motion):
+class ShiftWhole(ShiftDiagnostic):
     """PSNR between the output of the picture moved by one LR pixel in both axes, and the output moved by s pixels.
 
     Networks that work on the LR grid, and interpolations, commute with such moves: what is left is float32's rounding,
@@ -37,14 +37,14 @@ class ShiftWhole(Motion):
         "of Karras et al., Alias-Free Generative Adversarial Networks, https://arxiv.org/abs/2106.12423"
     )
 
-    def of_subject(self, subject: Subject, target: Tensor, lr: Tensor) -> float:
+    def compute_for_method(self, method: UpscalingMethod, target: Tensor, lr: Tensor) -> float:
         """In dB; the target is not looked at."""
         small = _central(lr, DETAIL)
-        still, moved = subject.luma_of(small[:, :-1, :-1]), subject.luma_of(small[:, 1:, 1:])
-        return _psnr(still, moved, subject.scale, subject)
+        still, moved = method.upscaled_luma(small[:, :-1, :-1]), method.upscaled_luma(small[:, 1:, 1:])
+        return _psnr(still, moved, method.scale, method)
 
 
-class ShiftFraction(Motion):
+class ShiftFraction(ShiftDiagnostic):
     """The same for a move by one output pixel, 1/s of an LR pixel: how much of the output shimmers as a scene passes.
 
     The HR picture is moved, and both are reduced anew. The aliasing that the reduction leaves in LR is part of it, so
@@ -62,23 +62,23 @@ class ShiftFraction(Motion):
     )
     source = ShiftWhole.source
 
-    def of_subject(self, subject: Subject, target: Tensor, lr: Tensor) -> float:
+    def compute_for_method(self, method: UpscalingMethod, target: Tensor, lr: Tensor) -> float:
         """In dB; LR is not looked at."""
-        scale = subject.scale
+        scale = method.scale
         hr = _central(target, DETAIL * scale)
         hr = hr.double() / 255 if hr.dtype == torch.uint8 else hr.double()
         rows, cols = ((length - 1) // scale * scale for length in hr.shape[1:])
         views = (hr[:, :rows, :cols], hr[:, 1 : rows + 1, 1 : cols + 1])
         reduced: list[Tensor] = [imresize(view, Fraction(1, scale)) for view in views]
-        return _psnr(subject.luma_of(reduced[0]), subject.luma_of(reduced[1]), 1, subject)
+        return _psnr(method.upscaled_luma(reduced[0]), method.upscaled_luma(reduced[1]), 1, method)
 
 
-def _psnr(still: Tensor, moved: Tensor, pixels: int, subject: Subject) -> float:
+def _psnr(still: Tensor, moved: Tensor, pixels: int, method: UpscalingMethod) -> float:
     """Of two (H, W), where moved[o] is to be still[o + pixels]."""
     still, moved = still[pixels:, pixels:], moved[:-pixels, :-pixels]
     quarter = min(still.shape) // 4
     # Reduction makes the outermost LR pixels of what lies beyond the border: two more to keep away from.
-    edge = min(subject.scale * (subject.reach + 2), quarter)
+    edge = min(method.scale * (method.radius + 2), quarter)
     kept = slice(edge, -edge if edge else None)
     return psnr(still[None, kept, kept], moved[None, kept, kept], peak=1.0)
 

@@ -6,8 +6,8 @@ Shape legend: N side of a block of the spectrum; K = N/2 radial frequencies.
 import torch
 from torch import Tensor
 
-from upnet.study.diagnostics.base import OnPicture
-from upnet.study.diagnostics.power_spectrum import both, power
+from upnet.study.diagnostics.base import ImageDiagnostic
+from upnet.study.diagnostics.power_spectrum import luma_pair, power_spectrum
 
 _FORMULA = (
     "rms over radial frequencies f of 10·log10(R_output(f) / R_HR(f)); R(f): mean over all directions of the power "
@@ -20,7 +20,7 @@ _SOURCE = (
 )
 
 
-class SpectrumBelow(OnPicture):
+class SpectrumBelow(ImageDiagnostic):
     """How far the radial spectrum is from the HR picture's where the LR picture could tell it.
 
     0 for equal spectra; 6.02 where every frequency has twice or half its amplitude. It says nothing of phases: an
@@ -34,12 +34,12 @@ class SpectrumBelow(OnPicture):
     formula = f"{_FORMULA}; 0 < f < 1/(2s) cycles per pixel"
     source = _SOURCE
 
-    def of_picture(self, output: Tensor, target: Tensor, lr: Tensor, scale: int) -> float:
+    def compute_for_image(self, output: Tensor, target: Tensor, lr: Tensor, scale: int) -> float:
         """In dB, 0 or larger."""
         return _distance(output, target, scale, above=False)
 
 
-class SpectrumAbove(OnPicture):
+class SpectrumAbove(ImageDiagnostic):
     """How far the radial spectrum is from the HR picture's where the network has to invent it.
 
     Bicubic leaves a gap here, and so does, less deep, whatever minimises the mean error; noise fills it. Power below
@@ -53,17 +53,17 @@ class SpectrumAbove(OnPicture):
     formula = f"{_FORMULA}; 1/(2s) ≤ f ≤ 1/2 cycles per pixel"
     source = _SOURCE
 
-    def of_picture(self, output: Tensor, target: Tensor, lr: Tensor, scale: int) -> float:
+    def compute_for_image(self, output: Tensor, target: Tensor, lr: Tensor, scale: int) -> float:
         """In dB, 0 or larger."""
         return _distance(output, target, scale, above=True)
 
 
-def profile(plane: Tensor, scale: int) -> tuple[Tensor, Tensor]:
+def radial_profile(plane: Tensor, scale: int) -> tuple[Tensor, Tensor]:
     """The radial spectrum of a plane (H, W) in [0, 1]: frequencies in cycles per pixel and their power, both (K,).
 
     Frequencies go from 1/N to 1/2; the corners beyond, which not all directions have, are left out.
     """
-    spectrum = power(plane, scale)
+    spectrum = power_spectrum(plane, scale)
     side = len(spectrum)
     line = torch.fft.fftfreq(side, 1 / side, dtype=torch.float64)
     radius = torch.hypot(line[:, None], line).round().long().flatten()
@@ -74,8 +74,8 @@ def profile(plane: Tensor, scale: int) -> tuple[Tensor, Tensor]:
 
 
 def _distance(output: Tensor, target: Tensor, scale: int, above: bool) -> float:
-    made, true = both(output, target, scale)
-    frequencies, found = profile(made, scale)
-    decibels = 10 * torch.log10(found / profile(true, scale)[1])
+    made, true = luma_pair(output, target, scale)
+    frequencies, found = radial_profile(made, scale)
+    decibels = 10 * torch.log10(found / radial_profile(true, scale)[1])
     band = (2 * scale * frequencies >= 1) == above
     return float(decibels[band].square().mean().sqrt())

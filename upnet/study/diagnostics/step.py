@@ -8,8 +8,8 @@ import math
 import torch
 from torch import Tensor
 
-from upnet.study.diagnostics.base import Behaviour
-from upnet.study.diagnostics.methods import Subject
+from upnet.study.diagnostics.base import SyntheticDiagnostic
+from upnet.study.diagnostics.methods import UpscalingMethod
 
 # How far to both sides of the edge is looked, in LR pixels.
 _AROUND = 8
@@ -21,7 +21,7 @@ _SOURCE = (
 )
 
 
-class StepOvershoot(Behaviour):
+class StepOvershoot(SyntheticDiagnostic):
     """How far an edge is overshot, on whichever side it is more, in percent of its height.
 
     0 for nearest and bilinear; ×2, bicubic has 7.03 with a = −0.5 and 10.55 with a = −0.75. A network is shown an edge
@@ -40,12 +40,12 @@ class StepOvershoot(Behaviour):
     )
     source = _SOURCE
 
-    def of_subject(self, subject: Subject) -> float:
+    def compute_for_method(self, method: UpscalingMethod) -> float:
         """In percent of the edge's height."""
-        return 100 * _mean([_overshoot(profile) for profile in profiles(subject)])
+        return 100 * _mean([_overshoot(profile) for profile in profiles(method)])
 
 
-class StepRise(Behaviour):
+class StepRise(SyntheticDiagnostic):
     """How many output pixels an edge takes from 10 % of its height to 90 %, between which samples are joined by lines.
 
     0.8 for nearest, with all its stairs, as for the edge in HR; 2.2 for bilinear ×2; less than 0.8 where an overshoot
@@ -60,21 +60,21 @@ class StepRise(Behaviour):
     formula = "x₉₀ − x₁₀ about the crossing of 1/2, in output pixels, p[x] joined by lines; p as for the overshoot"
     source = _SOURCE
 
-    def of_subject(self, subject: Subject) -> float:
+    def compute_for_method(self, method: UpscalingMethod) -> float:
         """In output pixels."""
-        return _mean([_rise(profile) for profile in profiles(subject)])
+        return _mean([_rise(profile) for profile in profiles(method)])
 
 
-def profiles(subject: Subject) -> list[Tensor]:
+def profiles(method: UpscalingMethod) -> list[Tensor]:
     """Four edges, each as (L,) float64 that goes from 0 to 1, with 8 LR pixels or a few more on both sides."""
-    margin, unit = subject.margin, subject.alignment
+    margin, unit = method.margin, method.alignment
     around = math.ceil(_AROUND / unit) * unit
-    rising = torch.full((2 * (margin + unit), 2 * (margin + around)), subject.dark, dtype=torch.float64)
-    rising[:, margin + around :] = subject.bright
-    kept = slice(subject.scale * margin, -subject.scale * margin or None)
+    rising = torch.full((2 * (margin + unit), 2 * (margin + around)), method.dark, dtype=torch.float64)
+    rising[:, margin + around :] = method.bright
+    kept = slice(method.scale * margin, -method.scale * margin or None)
     planes = (rising, rising.flip(1))
-    outputs = [output for plane in planes for output in (subject(plane), subject(plane.T).T)]
-    return [_from_0_to_1(output[kept, kept].mean(0), subject.period) for output in outputs]
+    outputs = [output for plane in planes for output in (method(plane), method(plane.T).T)]
+    return [_from_0_to_1(output[kept, kept].mean(0), method.period) for output in outputs]
 
 
 def _from_0_to_1(profile: Tensor, period: int) -> Tensor:

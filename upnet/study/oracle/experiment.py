@@ -18,12 +18,12 @@ from upnet.imaging.colour import luma, rounded_luma
 from upnet.metrics import EvaluationProtocol, Score, mean
 from upnet.metrics.protocol import CAPPED_PSNR_MEAN
 from upnet.study.oracle.moments import Moments
-from upnet.study.oracle.structures import STRUCTURES, Response, Structure, measure
+from upnet.study.oracle.structures import STRUCTURES, LinearResponse, Structure, measure_response
 from upnet.upsample import Upsampler
 
 
 @dataclass(frozen=True)
-class Fitted:
+class FittedOperator:
     """A structure at its optimum.
 
     name:     the structure's.
@@ -34,12 +34,12 @@ class Fitted:
 
     name: str
     operator: Upsampler
-    response: Response
+    response: LinearResponse
     psnr: float
 
 
 @dataclass(frozen=True)
-class Question:
+class OracleSettings:
     """What is asked for.
 
     protocol: which luma is fitted, and how it is scored.
@@ -60,17 +60,17 @@ class Question:
     borders: Literal["repeated", "own"] = "repeated"
 
 
-def fit(structure: Structure, moments: Moments) -> Fitted:
+def fit(structure: Structure, moments: Moments) -> FittedOperator:
     """The structure's operator with the weights that no others surpass on the pictures of the moments."""
     operator = structure.operator(moments.scale)
-    response = measure(operator, moments.reach)
+    response = measure_response(operator, moments.reach)
     parameters = moments.solve(response)
     if len(parameters):
         vector_to_parameters(parameters, operator.parameters())
-    return Fitted(structure.name, operator, response, moments.psnr(response.kernels(parameters)))
+    return FittedOperator(structure.name, operator, response, moments.psnr(response.kernels(parameters)))
 
 
-def answer(question: Question, scale: int) -> dict[str, Any]:
+def run_oracle(question: OracleSettings, scale: int) -> dict[str, Any]:
     """Everything about one scale, as plain data: protocol, pictures, and a row per structure."""
     train: Mapping[str, Source] = {DeadLeaves.name: DeadLeaves()}
     if question.train is not None:
@@ -93,7 +93,7 @@ def answer(question: Question, scale: int) -> dict[str, Any]:
     }
 
 
-def gather(stores: Sequence[Store], scale: int, question: Question) -> tuple[Moments, int]:
+def gather(stores: Sequence[Store], scale: int, question: OracleSettings) -> tuple[Moments, int]:
     """The moments of the training pictures, and how many pictures those are."""
     everything = [(store, index) for store in stores for index in range(len(store))]
     total = len(everything)
@@ -127,7 +127,7 @@ def _pictures(store: Store) -> dict[str, int | str]:
 
 
 def _score(
-    fitted: Sequence[Fitted], store: Store, protocol: EvaluationProtocol, margin: int
+    fitted: Sequence[FittedOperator], store: Store, protocol: EvaluationProtocol, margin: int
 ) -> dict[str, dict[str, Score]]:
     """By structure, then by picture."""
     scale = store.scale
@@ -143,7 +143,7 @@ def _score(
     return scores
 
 
-def _row(fitted: Fitted, scores: Mapping[str, Mapping[str, Score]]) -> dict[str, Any]:
+def _row(fitted: FittedOperator, scores: Mapping[str, Mapping[str, Score]]) -> dict[str, Any]:
     tests: dict[str, Any] = {}
     for name, images in scores.items():
         average = mean(list(images.values()))

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from upnet.study.oracle.structures import REACH, Response
+from upnet.study.oracle.structures import RADIUS, LinearResponse
 
 # So many LR pixels at a time: their (D + s²) values each stay in a core's cache.
 _BAND = 2048
@@ -26,7 +26,7 @@ class Moments:
     reach: R.
     """
 
-    def __init__(self, scale: int, reach: int = REACH) -> None:
+    def __init__(self, scale: int, reach: int = RADIUS) -> None:
         self.scale = scale
         self.reach = reach
         self.taps = (2 * reach + 1) ** 2
@@ -63,7 +63,7 @@ class Moments:
         error = self.error(kernels)
         return math.inf if error == 0 else -10 * math.log10(error)
 
-    def solve(self, response: Response) -> Tensor:
+    def solve(self, response: LinearResponse) -> Tensor:
         """The (P,) parameters with the least squared error; of several equally good ones, the smallest.
 
         Raises ValueError where no pixel was taken in.

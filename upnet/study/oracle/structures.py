@@ -11,7 +11,7 @@ from torch.nn.utils.convert_parameters import parameters_to_vector, vector_to_pa
 
 from upnet.upsample import Bicubic, Bilinear, Nearest, PixelShuffle, ResizeConv, Transposed, Upsampler
 
-REACH = 4
+RADIUS = 4
 """R of the widest structure that is fitted, a 9×9 convolution on the LR grid."""
 
 # Interpolations leave dust of this order where their kernel is zero.
@@ -19,7 +19,7 @@ _DUST = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
-class Response:
+class LinearResponse:
     """An operator as one small kernel per output phase, which its parameters move about.
 
     Away from the border, output pixel s·n + r is the sum over taps d of K[r, d] · x[n + d], and K = fixed + Σ θ_j ·
@@ -62,7 +62,7 @@ class Response:
 
 
 @torch.no_grad()
-def measure(operator: Upsampler, reach: int = REACH) -> Response:
+def measure_response(operator: Upsampler, reach: int = RADIUS) -> LinearResponse:
     """The response of an operator of one channel in float64, a parameter at a time; its parameters are kept.
 
     Raises ValueError where it depends on LR pixels farther than `reach` from the output pixel.
@@ -73,7 +73,7 @@ def measure(operator: Upsampler, reach: int = REACH) -> Response:
     fixed = _response(operator, torch.zeros_like(before), reach)
     columns = [_response(operator, unit, reach) - fixed for unit in units]
     _set(operator, before)
-    return Response(fixed, torch.stack(columns) if columns else fixed.new_zeros(0, *fixed.shape))
+    return LinearResponse(fixed, torch.stack(columns) if columns else fixed.new_zeros(0, *fixed.shape))
 
 
 def _response(operator: Upsampler, parameters: Tensor, reach: int) -> Tensor:

@@ -6,13 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from upnet.study.design import REGIMES
-from upnet.study.plan import PLAN
-from upnet.study.progress import read_plan
+from upnet.study.design import MATCH_MODES
+from upnet.study.plan import PLAN, read_plan
 from upnet.study.run_table import Arm
-
-UNPLANNED = "N"
-"""The regime of a multirun, which changes no arm to match another."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +18,7 @@ class ArmEntry:
     name:      what it is called, levels of factors included.
     group:     the levels in words, `skip=with`; arms are compared within a group. Empty where there are no factors.
     is_reference: whether the others of its group are compared with it.
-    changes:   what its regime changed, in words.
+    changes:   the settings that matching changed, in words.
     """
 
     name: str
@@ -44,15 +40,15 @@ class ReportedStudy:
     name: str
     entries: Sequence[ArmEntry]
     reference: str
-    regime: str
+    match: str
     missing: Sequence[str] = ()
     content: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def regime_label(self) -> str:
-        """`N, native: every arm as it stands`."""
-        told = {str(key): words for key, words in REGIMES.items()}.get(self.regime)
-        return self.regime if told is None else f"{self.regime}, {told}"
+    def match_label(self) -> str:
+        """`none (every arm as configured)`."""
+        description = MATCH_MODES.get(self.match)
+        return self.match if description is None else f"{self.match} ({description})"
 
 
 def reported_study(folder: Path, arms: Sequence[Arm], unfinished: Sequence[Path]) -> ReportedStudy:
@@ -73,7 +69,7 @@ def reported_study(folder: Path, arms: Sequence[Arm], unfinished: Sequence[Path]
     missing += [f"{path.name} did not finish" for path in unfinished]
     reference = next((arm for arm in shown if _operators(arm) == {"Transposed"}), shown[0])
     entries = [ArmEntry(arm.name, arm, is_reference=arm is reference) for arm in shown]
-    return ReportedStudy(folder.resolve().name, entries, reference.name, UNPLANNED, missing)
+    return ReportedStudy(folder.resolve().name, entries, reference.name, "none", missing)
 
 
 def _by_plan(folder: Path, plan: dict[str, Any], arms: Sequence[Arm], missing: list[str]) -> ReportedStudy:
@@ -98,7 +94,7 @@ def _by_plan(folder: Path, plan: dict[str, Any], arms: Sequence[Arm], missing: l
     if not found:
         raise ValueError(f"study={folder}: no cell of its plan is finished yet; start the study again to go on with it")
     entries = [found[key] for key in variants if key in found]
-    return ReportedStudy(plan["study"], entries, plan["reference"], plan["regime"], missing, plan)
+    return ReportedStudy(plan["study"], entries, plan["reference"], plan["match"], missing, plan)
 
 
 def _open(cells: Mapping[Path, Mapping[str, Any]]) -> list[str]:

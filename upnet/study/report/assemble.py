@@ -14,8 +14,7 @@ from upnet.evaluation.optional_output import optional_output
 from upnet.inference.enlarge import enlarge
 from upnet.metrics import EvaluationProtocol
 from upnet.models import EncoderDecoder
-from upnet.study.matching import places
-from upnet.study.matching import taps as taps_of
+from upnet.study.matching import support_sizes, upsamplers_by_location
 from upnet.study.report.arms import ReportedStudy, reported_study
 from upnet.study.report.commentary import study_limitations
 from upnet.study.report.content import Report
@@ -118,7 +117,7 @@ def assemble_report(
 
 def tap_counts_label(net: EncoderDecoder) -> str:
     """LR taps per output phase, `9`, or place by place where they differ, `4, 9`."""
-    counts = [count for operators in places(net).values() for count in taps_of(operators)]
+    counts = [count for operators in upsamplers_by_location(net).values() for count in support_sizes(operators)]
     told = ["–" if count is None else str(count) for count in counts]
     return told[0] if len(set(told)) == 1 else ", ".join(told) or "–"
 
@@ -129,7 +128,7 @@ def _lead(study: ReportedStudy) -> str:
     each = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
     plural = "seed" if each == "1" else "seeds"
     return (
-        f"{len(study.entries)} arms, {each} {plural} each, {runs} trainings. Regime {study.regime_label}. "
+        f"{len(study.entries)} arms, {each} {plural} each, {runs} trainings. Matching: {study.match_label}. "
         f"The reference is {study.reference}."
     )
 

@@ -7,7 +7,7 @@ from typing import Any
 from upnet.metrics import gain
 from upnet.study.report.arms import ReportedStudy
 from upnet.study.statistics import Comparison
-from upnet.study.statistics.verdicts import figures, findings
+from upnet.study.statistics.verdicts import findings, format_difference
 
 UNMOVED = 0.01
 """By how many dB at the most a network differs on every picture from an interpolation that it added nothing to."""
@@ -23,11 +23,11 @@ def comparison_summary(dataset: str, found: Mapping[str, Comparison], means: Map
     if own is None:
         told += ", the reference itself."
     elif own.verdict == "better":
-        told += f"; the lead over the reference {own.reference} is found: {figures(own)}."
+        told += f"; the lead over the reference {own.reference} is found: {format_difference(own)}."
     elif own.decided:
-        told += f"; against the reference {own.reference} that is a tie: {figures(own)}."
+        told += f"; against the reference {own.reference} that is a tie: {format_difference(own)}."
     else:
-        told += f"; with {_few(own)} that decides nothing: {figures(own)} against {own.reference}."
+        told += f"; with {_few(own)} that decides nothing: {format_difference(own)} against {own.reference}."
     count = {
         word: [name for name, one in found.items() if one.verdict.startswith(word)]
         for word in ("better", "worse", "tie", "not decided")
@@ -76,9 +76,9 @@ def study_limitations(planned: ReportedStudy) -> list[str]:
         else "Every arm was trained with the same settings."
     )
     parameters = [entry.arm.parameters for entry in planned.entries]
-    if planned.regime == "N" and max(parameters) > 1.01 * min(parameters):
+    if planned.match == "none" and max(parameters) > 1.01 * min(parameters):
         told.append(
-            f"Regime N: the arms have between {min(parameters)} and {max(parameters)} parameters, so that a "
+            f"Without matching, the arms have between {min(parameters)} and {max(parameters)} parameters, so that a "
             "difference may come from the size of a network as well as from its operator."
         )
     if any(len(entry.arm.runs) < 3 for entry in planned.entries):

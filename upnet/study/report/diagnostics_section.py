@@ -11,12 +11,12 @@ from upnet.data import Store
 from upnet.evaluation.optional_output import optional_output
 from upnet.metrics import BASELINES, EvaluationProtocol
 from upnet.models import EncoderDecoder
-from upnet.study.diagnostics import Subject, describe, diagnostics, measure, measure_method
-from upnet.study.diagnostics.base import Cost
-from upnet.study.diagnostics.measure import number
-from upnet.study.diagnostics.phase_variance import pattern
-from upnet.study.diagnostics.power_spectrum import both
-from upnet.study.diagnostics.spectrum import profile
+from upnet.study.diagnostics import UpscalingMethod, describe, diagnostics, measure, measure_method
+from upnet.study.diagnostics.base import CostDiagnostic
+from upnet.study.diagnostics.measure import format_number
+from upnet.study.diagnostics.phase_variance import phase_pattern
+from upnet.study.diagnostics.power_spectrum import luma_pair
+from upnet.study.diagnostics.spectrum import radial_profile
 from upnet.study.report.arms import ReportedStudy
 from upnet.study.report.content import Gallery, Plot
 from upnet.study.report.details import Tile
@@ -50,17 +50,17 @@ class NetworkDiagnostics:
 def diagnose_network(net: EncoderDecoder, store: Store | None, protocol: EvaluationProtocol) -> NetworkDiagnostics:
     """All of it, with the pictures of a store or, where there is none, without what needs them."""
     pictures = first_pairs(store)
-    wanted = [one.name for one in diagnostics().values() if not isinstance(one, Cost)]
+    wanted = [one.name for one in diagnostics().values() if not isinstance(one, CostDiagnostic)]
     if not pictures:
-        wanted = [name for name in wanted if not diagnostics()[name].per_picture]
+        wanted = [name for name in wanted if not diagnostics()[name].per_image]
     values = measure(net, pictures, protocol, only=wanted)
-    subject = Subject.of_network(net)
-    flat = pattern(subject, GREY).numpy()
+    method = UpscalingMethod.from_network(net)
+    flat = phase_pattern(method, GREY).numpy()
     return NetworkDiagnostics(
         figures={name: value for name, value in values.items() if isinstance(value, float)},
         impulse=np.asarray(values["impulse_response"]),
         constant=255 * (flat - flat.mean()),
-        spectrum=_spectrum(subject, pictures) if pictures else None,
+        spectrum=_spectrum(method, pictures) if pictures else None,
     )
 
 
@@ -69,10 +69,10 @@ def diagnose_bicubic(scale: int, store: Store | None) -> NetworkDiagnostics | No
     pictures = first_pairs(store)
     if not pictures:
         return None
-    subject = Subject(lambda small: BASELINES["bicubic"](small, scale), scale)
-    values: dict[str, Any] = measure_method(subject.method, scale, pictures)
+    method = UpscalingMethod(lambda small: BASELINES["bicubic"](small, scale), scale)
+    values: dict[str, Any] = measure_method(method.function, scale, pictures)
     figures = {name: value for name, value in values.items() if isinstance(value, float)}
-    return NetworkDiagnostics(figures, None, None, _spectrum(subject, pictures))
+    return NetworkDiagnostics(figures, None, None, _spectrum(method, pictures))
 
 
 def first_pairs(store: Store | None) -> list[tuple[torch.Tensor, torch.Tensor]]:
@@ -83,18 +83,18 @@ def first_pairs(store: Store | None) -> list[tuple[torch.Tensor, torch.Tensor]]:
 
 
 def _spectrum(
-    subject: Subject, pictures: Sequence[tuple[torch.Tensor, torch.Tensor]]
+    method: UpscalingMethod, pictures: Sequence[tuple[torch.Tensor, torch.Tensor]]
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """The mean over pictures; those that are too small for blocks of the largest size are left out."""
     told: list[np.ndarray] = []
     lines: list[np.ndarray] = []
     for lr, hr in pictures:
         target = (hr / 255).double()
-        made = subject.luma_of(lr.float() / 255)[None]
-        output, true = both(made, target, subject.scale)
-        frequencies, found = profile(output, subject.scale)
+        made = method.upscaled_luma(lr.float() / 255)[None]
+        output, true = luma_pair(made, target, method.scale)
+        frequencies, found = radial_profile(output, method.scale)
         lines.append(frequencies.numpy())
-        told.append((10 * torch.log10(found / profile(true, subject.scale)[1])).numpy())
+        told.append((10 * torch.log10(found / radial_profile(true, method.scale)[1])).numpy())
     longest = max(lines, key=len)
     kept = [decibels for decibels, line in zip(told, lines, strict=True) if len(line) == len(longest)]
     return longest, np.mean(kept, axis=0)
@@ -158,7 +158,7 @@ def _table(found: Mapping[str, NetworkDiagnostics], store: Store | None) -> Tabl
 
 
 def _figure(value: float | None) -> Cell:
-    return Cell("–") if value is None else Cell(number(value), value)
+    return Cell("–") if value is None else Cell(format_number(value), value)
 
 
 def _impulses(found: Mapping[str, NetworkDiagnostics]) -> Gallery:

@@ -16,9 +16,9 @@ from upnet.study.report.plots import cost_scatter, forest_plot, learning_curves,
 from upnet.study.report.tables import Cell, Table
 from upnet.study.run_table import remarks, rows
 from upnet.study.statistics import Comparison
-from upnet.study.statistics.verdicts import figures, limits, signed
+from upnet.study.statistics.verdicts import format_difference, format_signed, limitations
 
-HEADINGS = ("arm", "regime", "parameters", "multiply-adds", "taps", "seeds", "PSNR in dB", "± sd", "SSIM", "± sd")
+HEADINGS = ("arm", "match", "parameters", "multiply-adds", "taps", "seeds", "PSNR in dB", "± sd", "SSIM", "± sd")
 
 
 def dataset_section(
@@ -41,7 +41,11 @@ def dataset_section(
         dataset=dataset,
         protocol=f"{protocol_label(results)}; {footnote(results, dataset)}",
         findings=found,
-        limits=[*told.remarks, *left, *dict.fromkeys(limit for family in told.families for limit in limits(family))],
+        limits=[
+            *told.remarks,
+            *left,
+            *dict.fromkeys(limit for family in told.families for limit in limitations(family)),
+        ],
         table=_main(planned, dataset, told, listed, taps, latency, timed),
         plots=_plots(planned, dataset, told, listed, latency, differences),
         image_table=_pictures(planned, dataset, differences) if differences else None,
@@ -66,7 +70,7 @@ def _main(
         made.append(
             [
                 Cell(entry.name),
-                Cell(planned.regime),
+                Cell(planned.match),
                 Cell(thousands(int(row["parameters"])), int(row["parameters"])),
                 Cell(f"{int(row['multiply_adds']) / 1e9:.2f} G", int(row["multiply_adds"])),
                 Cell(taps[entry.name]),
@@ -99,7 +103,7 @@ def _against(found: Comparison | None, reference: bool) -> tuple[str, str]:
         return "–", "reference"
     if found is None:
         return "–", "not compared"
-    return figures(found).replace(" dB", ""), found.verdict
+    return format_difference(found).replace(" dB", ""), found.verdict
 
 
 def _pictures(planned: ReportedStudy, dataset: str, differences: Mapping[str, Mapping[str, float]]) -> Table:
@@ -112,7 +116,7 @@ def _pictures(planned: ReportedStudy, dataset: str, differences: Mapping[str, Ma
 
 
 def _difference(value: float | None) -> Cell:
-    return Cell("–") if value is None else Cell(signed(value, 3), value)
+    return Cell("–") if value is None else Cell(format_signed(value, 3), value)
 
 
 def _plots(

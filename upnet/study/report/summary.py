@@ -19,7 +19,7 @@ def study_facts(study: ReportedStudy, timed: str) -> list[tuple[str, str]]:
     minutes = sum(float(run.results.get("minutes", 0)) for run in runs)
     sets = ", ".join(f"{name} ({_pictures(len(told['images']))})" for name, told in first["datasets"].items())
     told = [
-        ("Regime", study.regime_label),
+        ("Matching", study.match_label),
         ("Reference", study.reference),
         ("Seeds", ", ".join(map(str, seeds))),
         ("Scored on", f"{sets}, {protocol_label(first)}"),
@@ -53,7 +53,7 @@ def plan_table(study: ReportedStudy, taps: Mapping[str, str]) -> Table:
                 Cell(f"{minutes:.1f}", minutes),
             ]
         )
-    headings = ["arm", "parameters", "multiply-adds", "taps", "seeds", "changed by the regime", "minutes per run"]
+    headings = ["arm", "parameters", "multiply-adds", "taps", "seeds", "changed to match", "minutes per run"]
     return Table("plan", f"The plan of {study.name}", headings, made, frozenset({1, 2, 3, 6}))
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from upnet.study.statistics.crossed import Crossed, freedom, half_width, quantile, variance
+from upnet.study.statistics.crossed import MeanSquares, degrees_of_freedom, half_width, t_quantile, variance_of_mean
 
 POWER = 0.8
 """How often an effect of the detectable size is found."""
@@ -18,82 +18,84 @@ MOST = 1_000_000
 
 
 @dataclass(frozen=True)
-class Shares:
-    """Parts of the variance of one difference, which sum to 1; NaN where a single seed or picture can't tell."""
+class VarianceShares:
+    """Parts of the variance of one difference, which sum to 1; NaN where a single seed or image can't tell."""
 
     seed: float
-    picture: float
+    image: float
     residual: float
 
 
 @dataclass(frozen=True)
-class Components:
-    """Variances in dB² of one difference: of seeds, of pictures, and of what only this seed on this picture has."""
+class VarianceComponents:
+    """Variances in dB² of one difference: of seeds, of images, and of what only this seed on this image has."""
 
     seed: float
-    picture: float
+    image: float
     residual: float
 
     @property
-    def shares(self) -> Shares:
+    def shares(self) -> VarianceShares:
         """The same as parts of their sum."""
-        total = self.seed + self.picture + self.residual
+        total = self.seed + self.image + self.residual
         if total == 0:
-            return Shares(0.0, 0.0, 0.0)
-        return Shares(self.seed / total, self.picture / total, self.residual / total)
+            return VarianceShares(0.0, 0.0, 0.0)
+        return VarianceShares(self.seed / total, self.image / total, self.residual / total)
 
-    def expected(self, seeds: int, pictures: int) -> Crossed:
-        """The mean squares to expect of a study of this many seeds and pictures, around a mean of 0."""
-        return Crossed(
+    def expected(self, seeds: int, images: int) -> MeanSquares:
+        """The mean squares to expect of a study of this many seeds and images, around a mean of 0."""
+        return MeanSquares(
             mean=np.zeros(()),
-            seed=np.asarray(pictures * self.seed + self.residual),
-            picture=np.asarray(seeds * self.picture + self.residual),
+            seed=np.asarray(images * self.seed + self.residual),
+            image=np.asarray(seeds * self.image + self.residual),
             residual=np.asarray(self.residual),
             seeds=seeds,
-            pictures=pictures,
+            images=images,
         )
 
 
-def components(found: Crossed) -> Components:
+def variance_components(found: MeanSquares) -> VarianceComponents:
     """By the method of moments; one that comes out negative is 0."""
-    seed = (float(found.seed) - float(found.residual)) / found.pictures
-    picture = (float(found.picture) - float(found.residual)) / found.seeds
-    return Components(max(seed, 0.0), max(picture, 0.0), float(found.residual))
+    seed = (float(found.seed) - float(found.residual)) / found.images
+    image = (float(found.image) - float(found.residual)) / found.seeds
+    return VarianceComponents(max(seed, 0.0), max(image, 0.0), float(found.residual))
 
 
-def detectable(parts: Components, seeds: int, pictures: int, alpha: float = 0.05, power: float = POWER) -> float:
+def detectable_effect(
+    parts: VarianceComponents, seeds: int, images: int, alpha: float = 0.05, power: float = POWER
+) -> float:
     """The smallest |Δ| in dB that such a study declares different with this power, in one comparison at this alpha.
 
     The interval's expected half-width is taken for the critical value of a t test with Satterthwaite's degrees of
     freedom, and the non-central t distribution for its power. Holm's correction makes it larger still.
     """
-    expected = parts.expected(seeds, pictures)
-    error = math.sqrt(variance(expected))
+    expected = parts.expected(seeds, images)
+    error = math.sqrt(variance_of_mean(expected))
     if error == 0:
         return 0.0
-    return error * _shift(float(freedom(expected)), float(half_width(expected, alpha)) / error, power)
+    return error * _shift(float(degrees_of_freedom(expected)), float(half_width(expected, alpha)) / error, power)
 
 
 def seeds_needed(
-    parts: Components, pictures: int, effect: float = EFFECT, alpha: float = 0.05, power: float = POWER
+    parts: VarianceComponents, images: int, effect: float = EFFECT, alpha: float = 0.05, power: float = POWER
 ) -> int | None:
-    """How many seeds, at least 2, make the effect in dB detectable on as many pictures; None where no number does.
+    """How many seeds, at least 2, make the effect in dB detectable on as many images; None where no number does.
 
-    With ever more seeds the pictures' part of the error stays: where that alone hides the effect, only more pictures
+    With ever more seeds the images' part of the error stays: where that alone hides the effect, only more images
     help.
     """
-    left = math.sqrt(parts.picture / pictures)
-    if left * _shift(pictures - 1.0, float(quantile(pictures - 1, alpha)), power) >= effect:
+    left = math.sqrt(parts.image / images)
+    if left * _shift(images - 1.0, float(t_quantile(images - 1, alpha)), power) >= effect:
         return None
     high = 2
-    while detectable(parts, high, pictures, alpha, power) > effect:
+    while detectable_effect(parts, high, images, alpha, power) > effect:
         if high > MOST:
             return None
         high *= 2
     low = max(high // 2, 1)
     while high - low > 1:
         middle = (low + high) // 2
-        if detectable(parts, middle, pictures, alpha, power) > effect:
+        if detectable_effect(parts, middle, images, alpha, power) > effect:
             low = middle
         else:
             high = middle

@@ -10,7 +10,7 @@ FINE = 0.05
 """Intervals narrower than this, in dB, are told to a thousandth."""
 
 
-def signed(value: float, digits: int = 2) -> str:
+def format_signed(value: float, digits: int = 2) -> str:
     """A difference in dB: "+0.04", "−0.10", "0.00"."""
     if math.isinf(value):
         return "+∞" if value > 0 else "−∞"
@@ -19,17 +19,17 @@ def signed(value: float, digits: int = 2) -> str:
     return f"{sign}{abs(rounded):.{digits}f}"
 
 
-def figures(found: Comparison) -> str:
+def format_difference(found: Comparison) -> str:
     """The difference with its interval: "+0.01 dB [−0.03, +0.05]"."""
     low, high = found.interval
     fine = high - low < FINE or min(abs(low), abs(high)) < 0.005
     digits = 3 if fine else 2
-    return f"{signed(found.difference, digits)} dB [{signed(low, digits)}, {signed(high, digits)}]"
+    return f"{format_signed(found.difference, digits)} dB [{format_signed(low, digits)}, {format_signed(high, digits)}]"
 
 
-def sentence(found: Comparison) -> str:
+def describe_comparison(found: Comparison) -> str:
     """What one comparison says: "transposed and pixel_shuffle cannot be told apart: +0.01 dB [−0.03, +0.05]"."""
-    arm, reference, told = found.arm, found.reference, figures(found)
+    arm, reference, told = found.arm, found.reference, format_difference(found)
     if not found.decided:
         return f"{arm} against {reference} is {found.verdict}; on what was scored, {told}"
     if found.verdict != "tie":
@@ -45,10 +45,10 @@ def findings(comparisons: Sequence[Comparison]) -> list[str]:
     """A sentence per arm: the better ones first, then the worse, the ties and those that are not decided."""
     order = {"better": 0, "worse": 1, "tie": 2}
     ranked = sorted(comparisons, key=lambda found: (order.get(found.verdict, 3), -found.difference))
-    return [sentence(found) + (f" ({found.remark})" if found.remark else "") for found in ranked]
+    return [describe_comparison(found) + (f" ({found.remark})" if found.remark else "") for found in ranked]
 
 
-def limits(comparisons: Sequence[Comparison]) -> list[str]:
+def limitations(comparisons: Sequence[Comparison]) -> list[str]:
     """What the study can't say: whom its figures hold for, what it was too small to see, and what more would take."""
     if not comparisons:
         return []
@@ -67,17 +67,17 @@ def limits(comparisons: Sequence[Comparison]) -> list[str]:
 
 
 def _population(comparisons: Sequence[Comparison]) -> str:
-    seeds, pictures = _span([found.seeds for found in comparisons]), _span([found.pictures for found in comparisons])
-    whole = f"{seeds} {_plural('seed', seeds)} and {pictures} {_plural('picture', pictures)}"
+    seeds, images = _span([found.seeds for found in comparisons]), _span([found.images for found in comparisons])
+    whole = f"{seeds} {_plural('seed', seeds)} and {images} {_plural('image', images)}"
     told = (
-        f"Scored were {whole}. The intervals are for the mean difference over all seeds and all pictures like these; "
-        "for another kind of picture, training set or budget they say nothing."
+        f"Scored were {whole}. The intervals are for the mean difference over all seeds and all images like these; "
+        "for another kind of image, training set or budget they say nothing."
     )
     unknown = []
     if any(found.seeds == 1 for found in comparisons):
         unknown.append("what another training would give from one seed")
-    if any(found.pictures == 1 for found in comparisons):
-        unknown.append("what another picture would give from one")
+    if any(found.images == 1 for found in comparisons):
+        unknown.append("what another image would give from one")
     if not unknown:
         return told
     if not any(found.decided for found in comparisons):
@@ -97,12 +97,12 @@ def _needed(decided: Sequence[Comparison]) -> Iterable[str]:
     known = {arm: seeds for arm, seeds in counted.items() if seeds is not None}
     if known:
         listed = ", ".join(f"{seeds} for {arm}" for arm, seeds in known.items())
-        yield f"To find {EFFECT:g} dB on as many pictures takes, as far as this study can tell, seeds: {listed}."
+        yield f"To find {EFFECT:g} dB on as many images takes, as far as this study can tell, seeds: {listed}."
     hopeless = [arm for arm in counted if arm not in known]
     if hopeless:
         yield (
-            f"For {', '.join(hopeless)} no number of seeds shows {EFFECT:g} dB: the pictures differ too much, and only "
-            "more pictures help."
+            f"For {', '.join(hopeless)} no number of seeds shows {EFFECT:g} dB: the images differ too much, and only "
+            "more images help."
         )
 
 
@@ -124,11 +124,11 @@ def _second_opinion(decided: Sequence[Comparison]) -> list[str]:
     sentences = []
     if apart:
         sentences.append(
-            f"Wilcoxon's test, which asks only whether these trained networks differ on pictures like these, disagrees "
+            f"Wilcoxon's test, which asks only whether these trained networks differ on images like these, disagrees "
             f"about {', '.join(apart)}."
         )
-    if decided and min(found.pictures for found in decided) < 6:
-        sentences.append("On fewer than six pictures Wilcoxon's p-value can't fall below 0.05.")
+    if decided and min(found.images for found in decided) < 6:
+        sentences.append("On fewer than six images Wilcoxon's p-value can't fall below 0.05.")
     return sentences
 
 
