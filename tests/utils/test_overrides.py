@@ -178,3 +178,29 @@ def test_a_script_is_named_as_it_is_seen_from_here(monkeypatch: pytest.MonkeyPat
     assert upnet_command("evaluate") == "python evaluate.py"
     monkeypatch.chdir(tmp_path)
     assert upnet_command("evaluate") == f"python {quote_for_shell(ROOT / 'evaluate.py')}"
+
+
+@pytest.mark.parametrize(
+    ("text", "quoted"),
+    [
+        ("C:\\new\\x", "C:\\new\\x"),
+        ("a b", '"a b"'),
+        ("C:\\My Images\\", '"C:\\My Images\\\\"'),
+        ('say "hi"', '"say \\"hi\\""'),
+        ("R&B.png", '"R&B.png"'),
+        ("it's", '"it\'s"'),
+        ("", '""'),
+    ],
+)
+def test_words_are_quoted_for_windows(text: str, quoted: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("os.name", "nt")
+        word = quote_for_shell(text)
+    assert word == quoted
+
+
+@pytest.mark.parametrize("path", ["C:\\images\\Set5", "\\\\server\\share\\Set5", "C:/My Images/x", "D:\\"])
+def test_windows_paths_arrive_as_they_were_typed(compose: Compose, path: str) -> None:
+    for setting in ("data.root", "checkpoint", "input"):
+        (word,) = quote_path_overrides([f"{setting}={path}"])
+        assert composed(compose, word) == path

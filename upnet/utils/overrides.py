@@ -12,22 +12,26 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-_ONE = (
+_SINGLE_PATHS = (
     "ckpt run_dir hydra.run.dir hydra.sweep.dir hydra.sweep.subdir study input output export data.cache_dir "
     "data.train.root data.train.hr data.train.lr data.test.root logger.save_dir callbacks.checkpoints.folder "
     "trainer.default_root_dir"
 )
-_SEVERAL = "checkpoint results data.root data.val_root"
+_PATH_LISTS = "checkpoint results data.root data.val_root"
 
-PATH_SETTINGS: dict[str, bool] = {**dict.fromkeys(_ONE.split(), False), **dict.fromkeys(_SEVERAL.split(), True)}
+PATH_SETTINGS: dict[str, bool] = {
+    **dict.fromkeys(_SINGLE_PATHS.split(), False),
+    **dict.fromkeys(_PATH_LISTS.split(), True),
+}
 """Every setting that is a path -> whether it may also be a list of paths."""
 
-_WORD = re.compile(r"(\+{0,2}([\w.]+)=)(.+)", re.DOTALL)
+# Parts of Hydra's grammar, https://hydra.cc/docs/advanced/override_grammar/basic/
+_OVERRIDE = re.compile(r"(\+{0,2}([\w.]+)=)(.+)", re.DOTALL)
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"|' r"'(?:[^'\\]|\\.)*'", re.DOTALL)
 _QUOTED_ITEM = re.compile(rf"(?:{_QUOTED.pattern})(?=\s*(?:[,\])]|\Z))", re.DOTALL)
 _TOKEN = re.compile(r"\$\{[^}]*\}|.", re.DOTALL)
 _FUNCTION = re.compile(r"(choice|range|interval|glob|tag|sort|shuffle|extend_list|str|int|float|bool|json_str)\(.*\)")
-_PLAIN = re.compile(r"[A-Za-z0-9_./-]+")
+_UNQUOTED_TEXT = re.compile(r"[A-Za-z0-9_./-]+")
 _KEYWORD = re.compile(r"null|true|false", re.IGNORECASE)
 
 
@@ -47,27 +51,43 @@ def upnet_command(name: str) -> str:
 
 
 def quote_path_overrides(words: Sequence[str], multirun: bool = False) -> list[str]:
-    """The words of a command line, with the value of every setting in PATH_SETTINGS quoted for Hydra and `~` expanded.
+    """Quote for Hydra the values of all settings in PATH_SETTINGS on a command line, and expand `~` in them.
 
-    `null`, quoted values, `${…}` and functions such as `glob(…)` keep their meaning; so do `[A,B]` where a list is
-    allowed and, in a multirun, commas between the values of a sweep. Anything else is a file name, character by
-    character. Words that are quoted already come back unchanged, apart from the kind of quotes.
+    `null`, quoted values, `${…}` and functions such as `glob(…)` keep their meaning, and so do `[A,B]` where a list is
+    allowed and, in a multirun, the commas between the values of a sweep. Any other value is a file name and is taken
+    literally. Quoted words are returned unchanged, except that single quotes become double quotes.
+
+    >>> quote_path_overrides(["input=a b.png", "scale=2"])
+    ['input="a b.png"', 'scale=2']
     """
-    return [_quoted_word(word, multirun) for word in words]
+    return [_quote_override(word, multirun) for word in words]
 
 
 def format_override(name: str, value: object) -> str:
-    """`NAME=VALUE` as a word for the shell: it sets the value, whatever characters it has.
+    """Format `NAME=VALUE` as one word of a shell command. Hydra parses it to exactly this value.
 
     value: None, a bool, a number, text, a path, or a sequence of these.
+
+    Raises TypeError for any other value.
+
+    >>> format_override("scale", 2), format_override("ckpt", None)
+    ('scale=2', 'ckpt=null')
     """
-    return quote_for_shell(f"{name}={_literal(_not_home(value) if name in PATH_SETTINGS else value)}")
+    return quote_for_shell(f"{name}={_to_hydra(_escape_tilde(value) if name in PATH_SETTINGS else value)}")
 
 
 def quote_for_shell(text: str | Path) -> str:
-    """A text as one word of a shell. What a terminal can't show becomes an escape in $'…', as bash and zsh read it."""
+    """Quote a text as one word of the shell: cmd.exe and PowerShell on Windows, a POSIX shell elsewhere.
+
+    Characters that the terminal cannot show become escapes in $'…' for bash and zsh.
+
+    >>> quote_for_shell("results.json")
+    'results.json'
+    """
     text = str(text)
-    if text.isprintable() and _can_be_shown(text):
+    if os.name == "nt":
+        return text if _WINDOWS_WORD.fullmatch(text) else _double_quote(text)
+    if text.isprintable() and _terminal_shows(text):
         return shlex.quote(text)
     escaped = "".join(
         chr(byte) if 32 <= byte < 127 and chr(byte) not in "'\\" else f"\\{byte:03o}" for byte in os.fsencode(text)
@@ -75,7 +95,11 @@ def quote_for_shell(text: str | Path) -> str:
     return f"$'{escaped}'"
 
 
-def _can_be_shown(text: str) -> bool:
+_WINDOWS_WORD = re.compile(r"[\w./\\:=+@-]+")
+"""Words without a character that has a meaning in cmd.exe or PowerShell."""
+
+
+def _terminal_shows(text: str) -> bool:
     try:
         text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
     except UnicodeEncodeError:
@@ -83,39 +107,39 @@ def _can_be_shown(text: str) -> bool:
     return True
 
 
-def _quoted_word(word: str, multirun: bool) -> str:
-    match = _WORD.fullmatch(word)
+def _quote_override(word: str, multirun: bool) -> str:
+    match = _OVERRIDE.fullmatch(word)
     if match is None or match[2] not in PATH_SETTINGS:
         return word
-    several = PATH_SETTINGS[match[2]]
+    is_list = PATH_SETTINGS[match[2]]
     if not multirun:
-        return match[1] + _quoted_value(match[3], several)
-    return match[1] + ",".join(_quoted_value(part.strip(), several) for part in _split(match[3], nested=True))
+        return match[1] + _quote_value(match[3], is_list)
+    return match[1] + ",".join(_quote_value(item.strip(), is_list) for item in _split(match[3], nested=True))
 
 
-def _quoted_value(text: str, several: bool) -> str:
-    """A path, or a list of paths where there may be several, as Hydra reads it."""
+def _quote_value(text: str, is_list: bool) -> str:
+    """Quote a path, or each path of a list if the setting may be one."""
     if _FUNCTION.fullmatch(text):
         return text
-    if several and text.startswith("[") and text.endswith("]"):
-        return "[" + ",".join(_quoted_path(item.strip()) for item in _split(text[1:-1], nested=False)) + "]"
-    return _quoted_path(text)
+    if is_list and text.startswith("[") and text.endswith("]"):
+        return "[" + ",".join(_quote_path(item.strip()) for item in _split(text[1:-1], nested=False)) + "]"
+    return _quote_path(text)
 
 
-def _quoted_path(text: str) -> str:
+def _quote_path(text: str) -> str:
     if not text or text.lower() == "null":
         return text
-    return _quote(os.path.expanduser(_unquoted(text) if _QUOTED.fullmatch(text) else text))
+    return _quote_text(os.path.expanduser(_unquote(text) if _QUOTED.fullmatch(text) else text))
 
 
 def _split(text: str, nested: bool) -> list[str]:
-    """The parts between commas, except those inside quotes, ${…} and, where brackets are `nested`, [] and ()."""
-    parts, depth, at = [""], 0, 0
-    while at < len(text):
-        opens = not parts[-1].strip() or parts[-1].rstrip()[-1] in "[(,"
-        match = (_QUOTED_ITEM.match(text, at) if opens else None) or _TOKEN.match(text, at)
+    """Split at commas, except those inside quotes, ${…} and, if `nested`, inside [] and ()."""
+    parts, depth, position = [""], 0, 0
+    while position < len(text):
+        starts_item = not parts[-1].strip() or parts[-1].rstrip()[-1] in "[(,"
+        match = (_QUOTED_ITEM.match(text, position) if starts_item else None) or _TOKEN.match(text, position)
         assert match is not None, "a token is any character"
-        token, at = match[0], match.end()
+        token, position = match[0], match.end()
         depth = max(0, depth + nested * ((token in "[(") - (token in "])")))
         if token == "," and depth == 0:
             parts.append("")
@@ -124,39 +148,43 @@ def _split(text: str, nested: bool) -> list[str]:
     return parts
 
 
-def _not_home(value: object) -> object:
-    """A path that begins with `~` is that of a file of that name, and not in the home folder."""
+def _escape_tilde(value: object) -> object:
+    """Write a path that begins with `~` as `./~…`: it names a file, not the home folder."""
     if isinstance(value, str | Path):
         return f"./{value}" if str(value).startswith("~") else value
-    return [_not_home(one) for one in value] if isinstance(value, Sequence) else value
+    return [_escape_tilde(item) for item in value] if isinstance(value, Sequence) else value
 
 
-def _literal(value: object) -> str:
-    """A value by Hydra's grammar; `${` in a text stands for itself."""
+def _to_hydra(value: object) -> str:
+    """Format a value in Hydra's grammar; `${` in a text stands for itself."""
     if value is None or isinstance(value, bool | int | float):
         return "null" if value is None else str(value).lower()
     if isinstance(value, str | Path):
-        return _quote(re.sub(r"(\\*)\$\{", lambda match: rf"{match[1] * 2}\${{", str(value)))
+        return _quote_text(re.sub(r"(\\*)\$\{", lambda match: rf"{match[1] * 2}\${{", str(value)))
     if isinstance(value, Sequence):
-        return "[" + ",".join(map(_literal, value)) + "]"
+        return "[" + ",".join(map(_to_hydra, value)) + "]"
     raise TypeError(f"a setting is null, true, false, a number, text or a list of these; got {value!r}")
 
 
-def _quote(text: str) -> str:
-    """A text as Hydra reads it, in quotes where it has to be."""
-    if _PLAIN.fullmatch(text) and not _KEYWORD.fullmatch(text) and not _reads_as_number(text):
-        return text
+def _quote_text(text: str) -> str:
+    """Quote a text for Hydra if its grammar requires quotes."""
+    is_plain = _UNQUOTED_TEXT.fullmatch(text) and not _KEYWORD.fullmatch(text) and not _is_number(text)
+    return text if is_plain else _double_quote(text)
+
+
+def _double_quote(text: str) -> str:
+    """Put a text in double quotes. Hydra and Windows agree: backslashes are doubled before a quote and at the end."""
     escaped = re.sub(r'(\\*)("|\Z)', lambda match: match[1] * 2 + (r"\"" if match[2] else ""), text)
     return f'"{escaped}"'
 
 
-def _unquoted(text: str) -> str:
+def _unquote(text: str) -> str:
     """The content of a quoted value: backslashes are halved before a quote and at the end, and only there."""
     quote, inner = text[0], text[1:-1]
     return re.sub(rf"(\\+)({quote}|\Z)", lambda match: match[1][: len(match[1]) // 2] + match[2], inner)
 
 
-def _reads_as_number(text: str) -> bool:
+def _is_number(text: str) -> bool:
     try:
         float(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""The folder of a run: a new one, or that of the run that is resumed. The configs use these functions as resolvers."""
+"""Folders of runs: a new folder, or that of the run that is resumed. The configs use these functions as resolvers."""
 
 import os
 import re
@@ -13,55 +13,58 @@ from upnet.utils.paths import expand_user
 LAST = "last.ckpt"
 BEST = "best.ckpt"
 
-_PATIENCE = 60.0
-_FRESH = 600.0
+_WAIT_SECONDS = 60.0
+"""Time limit for the first process of a launch to create the folder."""
+_MAX_NOTE_AGE = 600.0
+"""Age in seconds from which a note belongs to an earlier launch."""
 
 
 def resolve_run_dir(ckpt: str | None, new: str, mode: Enum | None = None) -> str:
-    """The folder of a run: the run's own folder if `ckpt` is a state of its last.ckpt, else `new`.
+    """The folder of a run: that of the checkpoint if `ckpt` is a last.ckpt of a run, else `new`.
 
-    ckpt: the path of a checkpoint, `last` for that of the newest run, or None.
+    ckpt: path of a checkpoint, "last" for that of the newest run, or None.
     mode: see create_run_dir.
     """
     if ckpt is None:
         return create_run_dir(new, mode)
     path = newest_checkpoint(Path("runs")) if ckpt == "last" else expand_user(ckpt)
-    own = None if path is None else resumable_checkpoint(path)
-    return create_run_dir(new, mode) if own is None else str(own.parent.parent)
+    checkpoint = None if path is None else resumable_checkpoint(path)
+    return create_run_dir(new, mode) if checkpoint is None else str(checkpoint.parent.parent)
 
 
-def create_run_dir(name: str, mode: Enum | None, starts: str = "RUN") -> str:
-    """A folder that no other run has: `name`, or name-2, name-3, … where it exists. It is created at once.
+def create_run_dir(name: str, mode: Enum | None, creating_mode: str = "RUN") -> str:
+    """Create a folder that no other run uses and return it: `name`, or name-2, name-3, … if it exists.
 
-    mode:   Hydra's RunMode; None while a config is only shown.
-    starts: the name of the mode that creates the folder. In any other mode `name` is returned and nothing is created.
+    mode:          Hydra's RunMode; None while a config is only shown.
+    creating_mode: name of the mode that creates the folder. In any other mode nothing is created.
 
-    All processes of one training get the folder of its first process, also where they start seconds apart.
+    All processes of one launch get the folder of their first process, even if they start seconds apart.
     """
-    if mode is None or mode.name != starts:
+    if mode is None or mode.name != creating_mode:
         return name
     launch = current_launch()
     if launch is None:
-        return _create(name)
+        return _create_unused(name)
     note, rank = Path("runs") / f".launch-{launch[0]}", launch[1]
     if rank > 0:
-        return _of_first_process(note) or _create(name)
-    folder = _create(name)
-    with suppress(OSError):  # where runs/ can't be written, the other processes create folders of their own
+        return _wait_for_first_process(note) or _create_unused(name)
+    folder = _create_unused(name)
+    with suppress(OSError):  # if runs/ is not writable, the other processes create their own folders
         note.parent.mkdir(parents=True, exist_ok=True)
         atomic_write(folder, note)
     return folder
 
 
 def create_sweep_dir(name: str, mode: Enum | None) -> str:
-    """The new folder of a multirun."""
+    """Create the folder of a multirun, see create_run_dir."""
     return create_run_dir(name, mode, "MULTIRUN")
 
 
 def current_launch() -> tuple[str, int] | None:
-    """A name of this launch and the rank of this process; None where this process was started alone.
+    """Identifier of this launch of several processes, and the rank of this process; None for a single process.
 
-    Read are the variables of torchrun, of srun, and those by which a user starts one process per machine.
+    Read from the environment variables of torchrun or srun, or from MASTER_ADDR and NODE_RANK, which a user sets who
+    starts one process per machine.
     """
     env = os.environ
     if "TORCHELASTIC_RUN_ID" in env and int(env.get("WORLD_SIZE", "1")) > 1:
@@ -77,28 +80,26 @@ def current_launch() -> tuple[str, int] | None:
 
 
 def resumable_checkpoint(path: Path) -> Path | None:
-    """The path of a state of last.ckpt in its run's folder, also for a link to it or a path inside that folder.
-
-    None for any other path.
-    """
-    for one in (path, Path(os.path.realpath(path))):
-        if one.is_file() and one.parent.name == "checkpoints" and re.fullmatch(r"last(-\d+)?\.ckpt", one.name):
-            return one
+    """The path of a last.ckpt (or last-1.ckpt, …) in the folder of its run, links resolved; None for other files."""
+    for candidate in (path, Path(os.path.realpath(path))):
+        is_last = re.fullmatch(r"last(-\d+)?\.ckpt", candidate.name)
+        if candidate.is_file() and candidate.parent.name == "checkpoints" and is_last:
+            return candidate
     return None
 
 
 def config_subdir(run: str) -> str | None:
-    """Where in a run's folder Hydra keeps the command it was started by: nowhere, where an earlier start has it."""
+    """Subfolder of a run where Hydra saves the command: None, that is nowhere, if an earlier start has saved it."""
     return None if (Path(run) / "config" / "hydra.yaml").exists() else "config"
 
 
 def newest_checkpoint(folder: Path) -> Path | None:
-    """The last.ckpt written last below a folder; None where there is none."""
+    """The most recently written last.ckpt below a folder; None if there is none."""
     return max(folder.glob(f"**/checkpoints/{LAST}"), key=lambda path: path.stat().st_mtime, default=None)
 
 
-def _create(name: str) -> str:
-    """Create the first of name, name-2, name-3, … that doesn't exist. mkdir decides between processes."""
+def _create_unused(name: str) -> str:
+    """Create the first of name, name-2, name-3, … that does not exist. mkdir is atomic between processes."""
     folder, number = name, 1
     while True:
         try:
@@ -112,12 +113,12 @@ def _create(name: str) -> str:
             return folder
 
 
-def _of_first_process(note: Path) -> str | None:
-    """The folder that the first process of this launch has noted; None where it notes none within a minute."""
-    end = time.monotonic() + _PATIENCE
+def _wait_for_first_process(note: Path) -> str | None:
+    """The folder that the first process of this launch has noted; None if there is no note within _WAIT_SECONDS."""
+    end = time.monotonic() + _WAIT_SECONDS
     while time.monotonic() < end:
         with suppress(FileNotFoundError):
-            if time.time() - note.stat().st_mtime < _FRESH:  # an older note is that of an earlier launch
+            if time.time() - note.stat().st_mtime < _MAX_NOTE_AGE:
                 return note.read_text(encoding="utf-8")
         time.sleep(0.1)
     return None
