@@ -12,7 +12,6 @@ Source: https://github.com/huggingface/safetensors
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from torch import Tensor
 
 from upnet.checkpoint.errors import DamagedCheckpointError, reason
 from upnet.checkpoint.weights import PREFIX, Loaded
+from upnet.utils.atomic_io import atomic_write
 
 SUFFIX = ".safetensors"
 
@@ -43,16 +43,7 @@ def export(loaded: Loaded, path: Path) -> None:
         "sha256": _digest(tensors),
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.part")
-    aside.unlink(missing_ok=True)
-    try:
-        with aside.open("xb") as file:
-            file.write(save(tensors, metadata))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
+    atomic_write(save(tensors, metadata), path)
 
 
 def read_exported(path: Path) -> object:

@@ -1,6 +1,5 @@
 """The operators on a photograph, with their impulse responses and spectra: one sheet, a row for each operator."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -16,6 +15,7 @@ from upnet.gallery.figure_layout import DPI, FLOOR, LEVELS, SIGNED, Sheet
 from upnet.imaging.imresize import imresize
 from upnet.site import Site
 from upnet.upsample.base import Upsampler
+from upnet.utils.atomic_io import open_atomic
 
 # The badge on the astronaut's chest: lettering, thin lines, and the weave of the cloth.
 TOP, LEFT, SIDE = 343, 129, 84
@@ -136,16 +136,9 @@ def draw(specimens: Sequence[Specimen], scale: float, seed: int) -> Figure:
 
 def save(figure: Figure, path: Path, specimens: Sequence[Specimen]) -> tuple[int, int]:
     """Write a PNG under its final name once it is whole, and return its width and height in pixels."""
-    half_written = path.with_name(f".{path.name}.{os.getpid()}.part")
     words = "; ".join(f"{specimen.name}: {specimen.sentence}" for specimen in specimens)
-    try:
-        with half_written.open("wb") as file:
-            figure.savefig(
-                file, format="png", dpi=DPI, metadata={"Title": "Upsampling operators", "Description": words}
-            )
-        half_written.replace(path)
-    finally:
-        half_written.unlink(missing_ok=True)
+    with open_atomic(path) as file:
+        figure.savefig(file, format="png", dpi=DPI, metadata={"Title": "Upsampling operators", "Description": words})
     width, height = figure.get_size_inches() * DPI
     return round(width), round(height)
 
