@@ -8,7 +8,7 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from support import CONFIGS
 
-from upnet.blocks import Block, Conv, Residual, ResidualGroup
+from upnet.blocks import Block, ConvBlock, ResidualBlock, ResidualGroup
 
 YAMLS = sorted((CONFIGS / "model/block").glob("*.yaml"))
 
@@ -23,11 +23,11 @@ def test_a_block_keeps_the_size_and_gives_the_channels_asked_for(yaml: Path, cha
 
 def test_a_residual_block_starts_as_the_identity() -> None:
     x = torch.randn(2, 6, 5, 5)
-    assert torch.equal(Residual(6, 6)(x), x)
+    assert torch.equal(ResidualBlock(6, 6)(x), x)
 
 
 def test_a_residual_block_adds_its_scaled_change() -> None:
-    whole, half = Residual(4, 4), Residual(4, 4, residual_scale=0.5)
+    whole, half = ResidualBlock(4, 4), ResidualBlock(4, 4, residual_scale=0.5)
     torch.nn.init.normal_(whole.second.weight)
     half.load_state_dict(whole.state_dict())
     x = torch.randn(1, 4, 6, 6)
@@ -41,7 +41,7 @@ def test_a_residual_group_adds_its_input_to_what_its_blocks_and_last_convolution
 
 
 def test_a_conv_block_is_convolutions_and_activations_in_turn() -> None:
-    block = Conv(3, 5, layers=2, kernel_size=3, activation="relu")
+    block = ConvBlock(3, 5, layers=2, kernel_size=3, activation="relu")
     first, _, second, _ = block.layers
     x = torch.randn(1, 3, 6, 6)
     torch.testing.assert_close(block(x), second(first(x).relu()).relu())
@@ -79,11 +79,11 @@ def test_a_block_that_says_nothing_has_no_known_reach() -> None:
 @pytest.mark.parametrize(
     ("make", "told"),
     [
-        (lambda: Conv(3, 5, kernel_size=4), "odd.*got 4"),
-        (lambda: Conv(3, 5, layers=0), "starts at 1; got 0"),
-        (lambda: Conv(0, 5), "0 in and 5 out"),
-        (lambda: Conv(3, 5, activation="swish"), "relu.*'swish'"),  # pyright: ignore[reportArgumentType]
-        (lambda: ResidualGroup(3, 5, blocks=0), "starts at 1; got 0"),
+        (lambda: ConvBlock(3, 5, kernel_size=4), "kernel_size=4: .* odd kernel"),
+        (lambda: ConvBlock(3, 5, layers=0), r"layers=0: .* Allowed: 1, 2"),
+        (lambda: ConvBlock(0, 5), "in_channels=0: .* at least one channel"),
+        (lambda: ConvBlock(3, 5, activation="swish"), "activation=swish: is unknown.*relu"),  # pyright: ignore[reportArgumentType]
+        (lambda: ResidualGroup(3, 5, blocks=0), "blocks=0: .* at least one residual block"),
     ],
 )
 def test_what_cannot_be_built_is_refused_in_one_sentence(make, told: str) -> None:

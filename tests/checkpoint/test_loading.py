@@ -16,7 +16,7 @@ import upnet
 from upnet.checkpoint import load_network
 
 OPERATORS = sorted(path.stem for path in (CONFIGS / "model/upsampler").glob("*.yaml"))
-OTHERS = ["model=edsr", "model=srcnn", "model=fsrcnn", "model=espcn", "model=segnet", "model/encoder=strided"]
+OTHERS = ["model=edsr", "model=srcnn", "model=fsrcnn", "model=espcn", "model=segnet", "model/encoder=strided_conv"]
 OTHERS += ["model/encoder=resnet", "model/block=residual", "model/block=residual_group"]
 OTHERS += ["model/upsampler=resize_conv model.upsampler.init=bilinear"]
 
@@ -65,14 +65,14 @@ def test_every_part_of_the_family_comes_back_as_it_was(
     [
         ({"model": {"upsampler": {"_target_": "os.system", "_partial_": True}}}, r"model\.upsampler is os\.system"),
         ({"model": {"tail": {"_target_": "builtins.eval"}}}, r"model\.tail is builtins\.eval"),
-        ({"model": {"encoder": {"_target_": "upnet.encoders.Plain", "_args_": [1]}}}, r"encoder\._args_ is not"),
+        ({"model": {"encoder": {"_target_": "upnet.encoders.ResNet", "_args_": [1]}}}, r"encoder\._args_ is not"),
         ({"model": {"residual": "${oc.env:HOME}"}}, "is an interpolation"),
         ({"model": {"_target_": "upnet.upsample.Nearest"}}, r"is not a setting.* \(and 6 more faults\)"),
         ({"model": {"widht": 3}}, r"model\.widht is not a setting"),
         ({"model": {"scale": 2.5}}, r"model\.scale: 2\.5 is not allowed"),
         ({"model": {"scale": 3}}, "says that its scale is 2"),
         ({"model": {"encoder": ...}}, r"model\.encoder must be given"),
-        ({"model": {"encoder": {"_target_": "upnet.blocks.Conv", "_partial_": True}}}, "unexpected keyword"),
+        ({"model": {"encoder": {"_target_": "upnet.blocks.ConvBlock", "_partial_": True}}}, "unexpected keyword"),
         ({"model": {"block": {"_target_": "upnet.models.Tail", "_partial_": True}}}, "unexpected keyword"),
         ({"model": {"tail": 3}}, "a component .* is expected"),
         ({"told": {"model": {"_target_": "upnet.models.Tail", "_partial_": True}}}, "describes a Factory; a "),

@@ -95,13 +95,13 @@ def test_no_number_makes_loading_take_memory_or_time(
 def test_other_threads_may_build_what_they_like_meanwhile(written: Callable[..., Path]) -> None:
     import threading
 
-    from upnet.checkpoint.loading import no_larger_than
+    from upnet.checkpoint.loading import parameter_budget
 
     def build() -> None:
         built.append(torch.nn.Sequential(*(torch.nn.Linear(1, 1) for _ in range(300))))
 
     built: list[torch.nn.Module] = []
-    with no_larger_than({}, on="meta"):
+    with parameter_budget({}, on="meta"):
         thread = threading.Thread(target=build)
         thread.start()
         thread.join()

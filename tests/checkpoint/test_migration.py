@@ -25,7 +25,7 @@ def test_a_stored_checkpoint_gives_the_output_it_always_gave(path: Path) -> None
         with torch.no_grad():
             made = loaded.net(pictures["lr"])
         assert (made - pictures[weights]).abs().max() <= 1e-6
-        assert loaded.told.keys() == describe({}, {}, 2, 0).keys()
+        assert loaded.metadata.keys() == describe({}, {}, 2, 0).keys()
 
 
 def test_every_format_is_stored_as_its_version_wrote_it() -> None:

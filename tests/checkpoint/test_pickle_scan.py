@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from upnet.checkpoint import load_network
-from upnet.checkpoint.torch_file import refuse_harm
+from upnet.checkpoint.torch_file import reject_unsafe_pickle
 
 # As a pickle spells them.
 ITEM, ITEMS = b"K\x01K\x02s", b"(K\x01K\x02u"
@@ -39,7 +39,7 @@ def test_items_in_anything_but_a_dictionary_are_refused(
 ) -> None:
     path = repacked(written(), {"data.pkl": lambda _: b"\x80\x02" + into + items + b"."})
     with pytest.raises(ValueError, match="items into what is no dictionary"):
-        refuse_harm(path)
+        reject_unsafe_pickle(path)
     told = "can't be read as a checkpoint: it puts items into what is no dictionary. It holds more than plain data"
     with pytest.raises(ValueError, match=re.escape(told)):
         load_network(path)
@@ -66,7 +66,7 @@ def test_items_in_anything_but_a_dictionary_are_refused(
 def test_items_in_a_dictionary_are_not(
     written: Callable[..., Path], repacked: Callable[..., Path], into: bytes, items: bytes
 ) -> None:
-    refuse_harm(repacked(written(), {"data.pkl": lambda _: b"\x80\x02" + into + items + b"."}))
+    reject_unsafe_pickle(repacked(written(), {"data.pkl": lambda _: b"\x80\x02" + into + items + b"."}))
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_what_takes_more_than_there_is_is_refused(
 ) -> None:
     path = repacked(written(), {"data.pkl": lambda _: b"\x80\x02" + code})
     with pytest.raises((ValueError, LookupError)):
-        refuse_harm(path)
+        reject_unsafe_pickle(path)
     with pytest.raises(ValueError, match="can't be read as a checkpoint"):
         load_network(path)
 
@@ -95,7 +95,7 @@ def test_what_takes_more_than_there_is_is_refused(
 def test_tensors_that_no_network_has_are_not_even_made(written: Callable[..., Path], tensor: torch.Tensor) -> None:
     path = written(content={"optimizer_states": [tensor]})
     with pytest.raises(ValueError, match=r"^it asks for torch\._utils\._rebuild_\w+$"):
-        refuse_harm(path)
+        reject_unsafe_pickle(path)
     with pytest.raises(
         ValueError, match=r"it asks for torch\._utils\._rebuild_\w+\. It holds more than plain data and"
     ):
@@ -110,8 +110,8 @@ def test_a_name_is_known_wherever_it_is_parted(
     whole = b"torch._utils\n_rebuild_qtensor"
     path = repacked(written(content={"a": quantised}), {"data.pkl": lambda content: content.replace(whole, parted)})
     with pytest.raises(ValueError, match=r"^it asks for torch\._utils\._rebuild_qtensor$"):
-        refuse_harm(path)
+        reject_unsafe_pickle(path)
 
 
 def test_parameters_are_made(written: Callable[..., Path]) -> None:
-    refuse_harm(written(content={"optimizer_states": [torch.nn.Parameter(torch.zeros(3))]}))
+    reject_unsafe_pickle(written(content={"optimizer_states": [torch.nn.Parameter(torch.zeros(3))]}))

@@ -50,7 +50,7 @@ def test_an_export_is_the_same_network_and_says_the_same_of_itself(
     written: Callable[..., Path], exported: Path
 ) -> None:
     ours, theirs = load_network(written()), load_network(exported)
-    assert theirs.told == ours.told
+    assert theirs.metadata == ours.metadata
     lr = torch.rand(1, 3, 9, 12)
     assert torch.equal(theirs.net(lr), ours.net(lr))
     assert isinstance(upnet.load(exported), Upscaler)

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from upnet.checkpoint import DamagedCheckpointError, load_network
-from upnet.checkpoint.torch_file import read_archive
+from upnet.checkpoint.torch_file import read_torch_file
 
 
 class Evil:
@@ -50,7 +50,7 @@ def test_whatever_a_pickle_asks_for_is_refused_by_name(
     code = f"c{module}\n{name}\n(S'echo touched'\ntR.".encode()
     path = repacked(written(), {"data.pkl": lambda _: b"\x80\x02" + code})
     with pytest.raises(ValueError, match=rf"it asks for {asked.removeprefix('__builtin__.')}\. It holds more than"):
-        read_archive(path)
+        read_torch_file(path)
 
 
 @pytest.mark.filterwarnings("ignore:Detected pickle protocol")

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from upnet.checkpoint import load_network
-from upnet.checkpoint.weights import chosen
+from upnet.checkpoint.weights import select_weights
 
 BIAS = "ema.net.tail.output.bias"
 ODD: dict[str, Any] = {
@@ -39,7 +39,7 @@ UNFIT: dict[str, Any] = {
 @pytest.mark.parametrize("name", ODD)
 def test_what_is_no_plain_tensor_is_refused(written: Callable[..., Path], name: str) -> None:
     with pytest.raises(ValueError, match=r"^holds 'tail\.output\.bias' as a .*: weights are plain tensors of numbers$"):
-        chosen({BIAS: ODD[name]}, "ema", 1 << 60)
+        select_weights({BIAS: ODD[name]}, "ema", 1 << 60)
     # Most of them are made by what upnet's own checkpoints have no use for, and which isn't asked then.
     told = (
         r"as a .*: weights are plain tensors of numbers$|it asks for torch\._utils\._rebuild_\w+\. It holds more than"

@@ -12,8 +12,8 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from support import CONFIGS
 
-from upnet.blocks import Conv
-from upnet.encoders import Chain, Encoder, Plain, ResNet, Strided
+from upnet.blocks import ConvBlock
+from upnet.encoders import ConvStack, Encoder, MaxPoolEncoder, ResNet, StridedConvEncoder
 
 YAMLS = sorted((CONFIGS / "model/encoder").glob("*.yaml"))
 
@@ -28,7 +28,7 @@ def halved(side: int, times: int) -> int:
 @pytest.mark.parametrize("size", [(32, 32), (33, 45), (18, 7)])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_levels_have_the_sizes_and_widths_declared(yaml: Path, size: tuple[int, int], channels: int) -> None:
-    encoder = instantiate(OmegaConf.load(yaml))(channels=channels, block=Conv)
+    encoder = instantiate(OmegaConf.load(yaml))(channels=channels, block=ConvBlock)
     assert isinstance(encoder, Encoder)
     bottom, sites = encoder.eval()(torch.rand(2, channels, *size))
     assert len(sites) == encoder.depth == len(encoder.widths) - 1
@@ -45,8 +45,8 @@ def test_levels_have_the_sizes_and_widths_declared(yaml: Path, size: tuple[int, 
 @pytest.mark.parametrize("yaml", YAMLS, ids=lambda path: path.stem)
 def test_every_level_is_made_of_the_window_it_declares(yaml: Path) -> None:
     torch.manual_seed(0)
-    encoder = instantiate(OmegaConf.load(yaml))(channels=3, block=Conv).double().eval()
-    windows = encoder.windows
+    encoder = instantiate(OmegaConf.load(yaml))(channels=3, block=ConvBlock).double().eval()
+    windows = encoder.receptive_fields
     assert len(windows) == len(encoder.widths)
     assert windows[-1].stride == 2**encoder.depth
     x = torch.randn(1, 3, 72, 72, dtype=torch.float64)
@@ -71,20 +71,20 @@ def levels(encoder: Encoder, x: torch.Tensor) -> list[torch.Tensor]:
 
 
 def test_a_stem_and_the_blocks_kernels_widen_the_windows() -> None:
-    thin = Plain(3, partial(Conv, layers=1), width=4, depth=1)
-    wide = Plain(3, partial(Conv, layers=1, kernel_size=5), width=4, depth=1, stem_kernel=7)
-    assert [tuple(window) for window in thin.windows] == [(1, 1, 1), (2, 3, 4)]
-    assert [tuple(window) for window in wide.windows] == [(1, 5, 5), (2, 9, 10)]
+    thin = MaxPoolEncoder(3, partial(ConvBlock, layers=1), width=4, depth=1)
+    wide = MaxPoolEncoder(3, partial(ConvBlock, layers=1, kernel_size=5), width=4, depth=1, stem_kernel=7)
+    assert [tuple(window) for window in thin.receptive_fields] == [(1, 1, 1), (2, 3, 4)]
+    assert [tuple(window) for window in wide.receptive_fields] == [(1, 5, 5), (2, 9, 10)]
 
 
 def test_where_normalisation_looks_at_all_pixels_there_are_no_windows() -> None:
-    encoder = ResNet(channels=3, block=Conv, depth=1)
-    assert encoder.train().windows is None
-    assert encoder.eval().windows is not None
+    encoder = ResNet(channels=3, block=ConvBlock, depth=1)
+    assert encoder.train().receptive_fields is None
+    assert encoder.eval().receptive_fields is not None
 
 
 def test_the_positions_of_the_plain_encoder_are_those_of_its_maxima() -> None:
-    encoder = Plain(channels=3, block=Conv, width=4, depth=2)
+    encoder = MaxPoolEncoder(channels=3, block=ConvBlock, width=4, depth=2)
     _, sites = encoder(torch.rand(1, 3, 13, 9))
     for site in sites:
         assert site.skip is not None
@@ -95,7 +95,7 @@ def test_the_positions_of_the_plain_encoder_are_those_of_its_maxima() -> None:
 
 
 def test_the_strided_encoder_widens_where_it_halves() -> None:
-    encoder = Strided(channels=3, block=Conv, width=4, depth=2, growth=2)
+    encoder = StridedConvEncoder(channels=3, block=ConvBlock, width=4, depth=2, growth=2)
     assert [tuple(conv.weight.shape[:2]) for conv in encoder.halvings if isinstance(conv, torch.nn.Conv2d)] == [
         (8, 4),
         (16, 8),
@@ -103,21 +103,21 @@ def test_the_strided_encoder_widens_where_it_halves() -> None:
 
 
 def test_without_a_network_pretrained_weights_are_refused_with_the_cure() -> None:
-    encoder = ResNet(channels=3, block=Conv, weights="imagenet", depth=2)
+    encoder = ResNet(channels=3, block=ConvBlock, weights="imagenet", depth=2)
     with (
         patch("torchvision.models._api.load_state_dict_from_url", side_effect=URLError("no route")),
-        pytest.raises(ValueError, match=r"resnet18 weights could not be had from https.*model.encoder.weights=none"),
+        pytest.raises(ValueError, match=r"resnet18 weights cannot be downloaded.*model.encoder.weights=none"),
     ):
-        encoder.warm_start()
+        encoder.load_pretrained()
 
 
 def test_pretrained_weights_reach_every_stage_the_encoder_has() -> None:
     from torchvision import models
 
     donor = models.resnet18(weights=None).state_dict()
-    encoder = ResNet(channels=3, block=Conv, weights="imagenet", depth=3)
+    encoder = ResNet(channels=3, block=ConvBlock, weights="imagenet", depth=3)
     with patch("torchvision.models._api.load_state_dict_from_url", return_value=donor):
-        encoder.warm_start()
+        encoder.load_pretrained()
     told = encoder.state_dict()
     for ours, theirs in (
         ("stages.0.0.weight", "conv1.weight"),
@@ -131,10 +131,10 @@ def test_pretrained_weights_reach_every_stage_the_encoder_has() -> None:
 @pytest.mark.parametrize(
     ("make", "told"),
     [
-        (lambda: Plain(3, Conv, width=0), "width=0"),
-        (lambda: Plain(3, Conv, stem_kernel=4), "odd.*got 4"),
-        (lambda: ResNet(3, Conv, depth=6), "between 1 and 5.*got 6"),
-        (lambda: Chain(3, layers=[8, 8], kernel_sizes=[3]), r"equally many.*kernel_sizes=\[3\]"),
+        (lambda: MaxPoolEncoder(3, ConvBlock, width=0), "width=0"),
+        (lambda: MaxPoolEncoder(3, ConvBlock, stem_kernel=4), "stem_kernel=4: .* odd kernel"),
+        (lambda: ResNet(3, ConvBlock, depth=6), "depth=6: .*1 … 5"),
+        (lambda: ConvStack(3, layers=[8, 8], kernel_sizes=[3]), r"kernel_sizes=\[3\]: .*has 2 convolutions"),
     ],
 )
 def test_what_cannot_be_built_is_refused_in_one_sentence(make, told: str) -> None:
@@ -142,7 +142,7 @@ def test_what_cannot_be_built_is_refused_in_one_sentence(make, told: str) -> Non
         make()
 
 
-@pytest.mark.parametrize("encoder", [Plain, Strided, ResNet])
+@pytest.mark.parametrize("encoder", [MaxPoolEncoder, StridedConvEncoder, ResNet])
 def test_an_encoder_of_blocks_without_a_block_is_refused(encoder: type[Encoder]) -> None:
-    with pytest.raises(ValueError, match=f"{encoder.__name__}: block=null.*choose model/block=conv"):
+    with pytest.raises(ValueError, match=f"block=null: {encoder.__name__} needs a block.*model/block=conv"):
         encoder(channels=3, block=None)

@@ -18,7 +18,7 @@ from upnet.evaluation.scoring import (
     network_method,
     prepare_pair,
 )
-from upnet.inference.enlarge import enlarge
+from upnet.inference.tensor import upscale_tensor
 from upnet.metrics import BASELINES, EvaluationProtocol, bicubic, downscale
 from upnet.models import EncoderDecoder
 
@@ -93,7 +93,7 @@ def test_a_baseline_is_scored_beside_bicubic(name: str, protocol: EvaluationProt
 def test_a_network_is_its_whole_picture_whatever_the_tiles_and_its_turns_where_asked(net: EncoderDecoder) -> None:
     small = torch.randint(0, 256, (3, 24, 20), dtype=torch.uint8)
     whole = network_method(net)(small)
-    assert torch.equal(whole, enlarge(net, small / 255))
+    assert torch.equal(whole, upscale_tensor(net, small / 255))
     torch.testing.assert_close(network_method(net, tile=16)(small), whole, rtol=0, atol=1e-5)
     turned = network_method(net, ensemble="x8")
     torch.testing.assert_close(turned(small.flip(2)).flip(2), turned(small), rtol=0, atol=1e-5)

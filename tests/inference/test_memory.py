@@ -10,11 +10,11 @@ import pytest
 import torch
 from support import ROOT
 
-from upnet.blocks import Conv
-from upnet.encoders import Plain
+from upnet.blocks import ConvBlock
+from upnet.encoders import MaxPoolEncoder
 from upnet.inference import memory
-from upnet.inference.enlarge import enlarge
-from upnet.inference.tiling import TooLargeError
+from upnet.inference.tensor import upscale_tensor
+from upnet.inference.tiling import ImageTooLargeError
 from upnet.models import EncoderDecoder
 from upnet.upsample import Bilinear
 
@@ -36,19 +36,19 @@ class Counted(EncoderDecoder):
     limits: list[float]
     fault: Exception = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
 
-    def completed(self, entry: torch.Tensor, base: torch.Tensor | None) -> torch.Tensor:
+    def refine(self, x: torch.Tensor, base: torch.Tensor | None) -> torch.Tensor:
         """Refuses what is too large."""
-        self.calls.append(entry.shape[-2] * entry.shape[-1] // self.scale**2)
+        self.calls.append(x.shape[-2] * x.shape[-1] // self.scale**2)
         if self.calls[-1] > (self.limits.pop(0) if self.limits else self.most):
             raise self.fault
-        return super().completed(entry, base)
+        return super().refine(x, base)
 
 
 @pytest.fixture
 def counted() -> Counted:
     """On the CPU, whose own memory is more than enough."""
     torch.manual_seed(0)
-    net = Counted(2, 3, partial(Plain, width=3, depth=1), Conv, Bilinear).eval()
+    net = Counted(2, 3, partial(MaxPoolEncoder, width=3, depth=1), ConvBlock, Bilinear).eval()
     net.calls, net.limits = [], []
     return net
 
@@ -66,9 +66,9 @@ FAULTS = [
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: type(fault).__name__)
 def test_where_memory_is_refused_the_picture_is_halved_until_it_fits(counted: Counted, fault: Exception) -> None:
     picture = torch.rand(3, 90, 70)
-    expected = enlarge(counted, picture, tile="none")
+    expected = upscale_tensor(counted, picture, tile="none")
     counted.most, counted.fault, counted.calls = 2100, fault, []
-    same(enlarge(counted, picture), expected)
+    same(upscale_tensor(counted, picture), expected)
     refused = [pixels for pixels in counted.calls if pixels > counted.most]
     # Whole, then by tiles of 45 rows and columns, with what they look at around them.
     assert refused[0] == 90 * 70
@@ -80,49 +80,51 @@ def test_tiles_that_were_computed_before_memory_ran_out_are_kept(
     counted: Counted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     picture = torch.rand(3, 90, 70)
-    monkeypatch.setattr(memory, "available", lambda: None)
-    expected = enlarge(counted, picture, tile="none")
+    monkeypatch.setattr(memory, "available_bytes", lambda: None)
+    expected = upscale_tensor(counted, picture, tile="none")
     # The whole is refused, and of the four tiles the third; the two that are left become four each.
     counted.calls, counted.limits = [], [0, math.inf, math.inf, 0]
-    same(enlarge(counted, picture), expected)
+    same(upscale_tensor(counted, picture), expected)
     assert len(counted.calls) == 1 + 2 + 1 + 8
 
 
 def test_a_picture_of_which_not_even_the_smallest_tile_fits_is_refused_with_its_size(counted: Counted) -> None:
     counted.most = 1
-    with pytest.raises(TooLargeError, match=r"30×20 pixels doesn't fit into the memory of cpu, not even in tiles of"):
-        enlarge(counted, torch.rand(3, 20, 30))
+    with pytest.raises(
+        ImageTooLargeError, match=r"30×20 pixels doesn't fit into the memory of cpu as a whole, not even in tiles of"
+    ):
+        upscale_tensor(counted, torch.rand(3, 20, 30))
 
 
 def test_other_errors_are_not_taken_for_a_lack_of_memory(counted: Counted) -> None:
     counted.most, counted.fault = 1, RuntimeError("Expected 3 channels")
     with pytest.raises(RuntimeError, match="Expected 3 channels"):
-        enlarge(counted, torch.rand(3, 20, 30))
+        upscale_tensor(counted, torch.rand(3, 20, 30))
     assert len(counted.calls) <= 1
 
 
 def test_an_explicit_tile_that_does_not_fit_says_so_itself(counted: Counted) -> None:
     counted.most = 100
     with pytest.raises(torch.OutOfMemoryError):
-        enlarge(counted, torch.rand(3, 60, 60), tile=30)
+        upscale_tensor(counted, torch.rand(3, 60, 60), tile=30)
 
 
 def test_on_a_cpu_the_picture_is_cut_before_memory_runs_out(counted: Counted, monkeypatch: pytest.MonkeyPatch) -> None:
     picture = torch.rand(3, 120, 100)
-    expected = enlarge(counted, picture, tile="none")
+    expected = upscale_tensor(counted, picture, tile="none")
     need = memory.peak(counted, (1, 3, 120, 100))
     assert need is not None
-    monkeypatch.setattr(memory, "available", lambda: need // 2)
+    monkeypatch.setattr(memory, "available_bytes", lambda: need // 2)
     counted.calls = []
-    same(enlarge(counted, picture), expected)
+    same(upscale_tensor(counted, picture), expected)
     assert max(counted.calls) < 120 * 100
-    monkeypatch.setattr(memory, "available", lambda: 2 * need)
+    monkeypatch.setattr(memory, "available_bytes", lambda: 2 * need)
     counted.calls = []
-    assert torch.equal(enlarge(counted, picture), expected)
+    assert torch.equal(upscale_tensor(counted, picture), expected)
     assert counted.calls == [120 * 100]
-    monkeypatch.setattr(memory, "available", lambda: 1000)
-    with pytest.raises(TooLargeError, match="100×120"):
-        enlarge(counted, picture)
+    monkeypatch.setattr(memory, "available_bytes", lambda: 1000)
+    with pytest.raises(ImageTooLargeError, match="100×120"):
+        upscale_tensor(counted, picture)
 
 
 def test_what_a_network_takes_grows_with_the_picture_and_counts_its_widest_place(counted: Counted) -> None:
@@ -146,28 +148,28 @@ def test_following_shapes_leaves_the_network_as_it_was(counted: Counted) -> None
 LIMITED = """
 import ctypes, resource, torch
 from functools import partial
-from upnet.blocks import Conv
-from upnet.encoders import Plain
+from upnet.blocks import ConvBlock
+from upnet.encoders import MaxPoolEncoder
 from upnet.models import EncoderDecoder
-from upnet.inference.enlarge import enlarge
+from upnet.inference.tensor import upscale_tensor
 from upnet.inference import memory
 from upnet.upsample import Bilinear
 
 torch.set_num_threads(1)
 torch.manual_seed(0)
-net = EncoderDecoder(2, 3, partial(Plain, width=3, depth=1), Conv, Bilinear).eval()
+net = EncoderDecoder(2, 3, partial(MaxPoolEncoder, width=3, depth=1), ConvBlock, Bilinear).eval()
 sizes = []
 net.encoder.register_forward_pre_hook(lambda module, inputs: sizes.append(inputs[0].shape[-2:].numel() // 4))
 picture = torch.rand(3, 500, 400)
-expected = enlarge(net, picture, tile="none")
+expected = upscale_tensor(net, picture, tile="none")
 need = memory.peak(net, (1, 3, 500, 400))
 ctypes.CDLL(None).malloc_trim(0)
 used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + need // 2, used + need // 2))
-for asked in (memory.available, lambda: None):
-    memory.available = asked
+for asked in (memory.available_bytes, lambda: None):
+    memory.available_bytes = asked
     sizes.clear()
-    made = enlarge(net, picture)
+    made = upscale_tensor(net, picture)
     refused = sum(size == 500 * 400 for size in sizes)
     print(refused, len(sizes) - refused, float((made - expected).abs().max()))
 """
@@ -188,15 +190,15 @@ def test_under_a_limit_of_address_space_the_picture_is_cut_and_comes_out_the_sam
 
 @pytest.mark.gpu
 def test_on_a_gpu_the_picture_is_halved_where_its_memory_ends() -> None:
-    net = EncoderDecoder(2, 3, partial(Plain, width=16, depth=2), Conv, Bilinear).eval().cuda()
+    net = EncoderDecoder(2, 3, partial(MaxPoolEncoder, width=16, depth=2), ConvBlock, Bilinear).eval().cuda()
     picture = torch.rand(3, 1024, 1024)
-    expected = enlarge(net, picture, tile="none").cpu()
+    expected = upscale_tensor(net, picture, tile="none").cpu()
     torch.cuda.empty_cache()
     total = torch.cuda.get_device_properties(0).total_memory
     torch.cuda.set_per_process_memory_fraction(400e6 / total)
     try:
         with pytest.raises(torch.OutOfMemoryError):
-            enlarge(net, picture, tile="none")
-        same(enlarge(net, picture).cpu(), expected)
+            upscale_tensor(net, picture, tile="none")
+        same(upscale_tensor(net, picture).cpu(), expected)
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from upnet.inference.enlarge import x8
+from upnet.inference.tensor import self_ensemble
 
 TURNS: dict[str, Callable[[Tensor], Tensor]] = {
     "quarter": lambda x: x.rot90(1, (1, 2)),
@@ -33,7 +33,9 @@ def test_the_ensemble_of_a_turned_picture_is_the_turned_ensemble(
     turn: Callable[[Tensor], Tensor], size: tuple[int, int]
 ) -> None:
     picture = torch.rand(3, *size)
-    torch.testing.assert_close(x8(lopsided, turn(picture)), turn(x8(lopsided, picture)), atol=1e-6, rtol=1e-6)
+    torch.testing.assert_close(
+        self_ensemble(lopsided, turn(picture)), turn(self_ensemble(lopsided, picture)), atol=1e-6, rtol=1e-6
+    )
 
 
 def test_it_is_the_mean_of_eight_computed_one_by_one() -> None:
@@ -45,7 +47,9 @@ def test_it_is_the_mean_of_eight_computed_one_by_one() -> None:
             turned = picture.flip(flips)
             larger = lopsided(turned.transpose(1, 2) if transposed else turned)
             eight.append((larger.transpose(1, 2) if transposed else larger).flip(flips))
-    torch.testing.assert_close(x8(lopsided, picture), torch.stack(eight).double().mean(0).float(), atol=1e-6, rtol=1e-6)
+    torch.testing.assert_close(
+        self_ensemble(lopsided, picture), torch.stack(eight).double().mean(0).float(), atol=1e-6, rtol=1e-6
+    )
 
 
 def test_what_turns_with_the_picture_is_left_as_it_is() -> None:
@@ -54,7 +58,7 @@ def test_what_turns_with_the_picture_is_left_as_it_is() -> None:
     def nearest(one: Tensor) -> Tensor:
         return one.repeat_interleave(2, 1).repeat_interleave(2, 2)
 
-    torch.testing.assert_close(x8(nearest, picture), nearest(picture))
+    torch.testing.assert_close(self_ensemble(nearest, picture), nearest(picture))
 
 
 def test_the_network_is_asked_eight_times_for_eight_different_pictures() -> None:
@@ -64,13 +68,13 @@ def test_the_network_is_asked_eight_times_for_eight_different_pictures() -> None
         seen.append(str(tuple(one.shape)).encode() + one.numpy().tobytes())
         return one
 
-    x8(note, torch.rand(1, 4, 6))
+    self_ensemble(note, torch.rand(1, 4, 6))
     assert len(seen) == len(set(seen)) == 8
 
 
 def test_the_sum_is_taken_in_float32() -> None:
     picture = torch.rand(3, 4, 5)
-    assert x8(lambda one: one.to(torch.bfloat16), picture).dtype == torch.float32
+    assert self_ensemble(lambda one: one.to(torch.bfloat16), picture).dtype == torch.float32
     torch.testing.assert_close(
-        x8(lambda one: one.to(torch.float16), picture), picture.to(torch.float16).to(torch.float32)
+        self_ensemble(lambda one: one.to(torch.float16), picture), picture.to(torch.float16).to(torch.float32)
     )

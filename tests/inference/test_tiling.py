@@ -10,12 +10,12 @@ from hydra import initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 from support import CONFIGS
 
-from upnet.blocks import Block, Conv
+from upnet.blocks import Block, ConvBlock
 from upnet.config import build
-from upnet.encoders import Encoder, Plain
+from upnet.encoders import Encoder, MaxPoolEncoder
 from upnet.inference import memory
-from upnet.inference.enlarge import enlarge
-from upnet.inference.tiling import enlarge_in_tiles
+from upnet.inference.tensor import upscale_tensor
+from upnet.inference.tiling import round_up, upscale_in_tiles
 from upnet.models import EncoderDecoder
 from upnet.site import Site
 from upnet.upsample import Nearest, Upsampler
@@ -35,8 +35,8 @@ KINDS = {
     "a tail on top of a pyramid": ("model.encoder.depth=2", "model.input=lr", "model.block.layers=1"),
     "no skips": ("model.skip=false",),
     "luma": ("model.channels=1",),
-    "strided": ("model/encoder=strided",),
-    "strided, from lr": ("model/encoder=strided", "model.input=lr"),
+    "strided": ("model/encoder=strided_conv",),
+    "strided, from lr": ("model/encoder=strided_conv", "model.input=lr"),
     "resnet": ("model/encoder=resnet",),
     "residual blocks": ("model/block=residual",),
     "a stem and a wide tail": ("model.encoder.stem_kernel=5", "model.tail.kernel_size=7"),
@@ -77,7 +77,7 @@ def admitted() -> list[tuple[str, str]]:
 
 def in_tiles(net: EncoderDecoder, lr: torch.Tensor, tile: int) -> torch.Tensor:
     with torch.no_grad():
-        return enlarge_in_tiles(net, lr, tile)
+        return upscale_in_tiles(net, lr, tile)
 
 
 def whole(net: EncoderDecoder, lr: torch.Tensor) -> torch.Tensor:
@@ -136,7 +136,7 @@ def test_any_tile_equals_the_whole_at_any_size(size: tuple[int, int], tile: int)
 def test_tiles_equal_the_whole_where_memory_does_not_hold_the_interpolated_picture(
     scale: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(memory, "available", lambda: 0)
+    monkeypatch.setattr(memory, "available_bytes", lambda: 0)
     net = built("unet", scale, "model.encoder.depth=2")
     lr = torch.rand(1, 3, 57, 41)
     same(in_tiles(net, lr, 12), whole(net, lr))
@@ -155,7 +155,7 @@ def test_on_a_cpu_pools_choose_alike_in_tiles_and_in_the_whole_also_where_the_pi
 def test_colour_beside_a_network_on_luma_comes_out_as_in_the_whole_picture() -> None:
     net = built("espcn", 3)
     picture = torch.rand(3, 50, 37)
-    same(enlarge(net, picture, tile=12), enlarge(net, picture, tile="none"))
+    same(upscale_tensor(net, picture, tile=12), upscale_tensor(net, picture, tile="none"))
 
 
 EXACT = [(preset, ()) for preset in PRESETS] + [("unet", KINDS[kind]) for kind in KINDS]
@@ -167,10 +167,10 @@ def test_a_tile_looks_as_far_as_its_margin_and_no_farther(preset: str, overrides
     net = built(preset, scale, *overrides, operator=None if preset == "srcnn" else yaml_of("transposed")).double()
     for parameter in net.parameters():
         parameter.data.abs_() if parameter.any() else parameter.data.fill_(0.1)
-    margin = net.margin
-    first = margin.aligned(margin.before + 2)
-    kept = range(first, first + margin.alignment)
-    width = kept.stop + margin.after + 2
+    field = net.receptive_field
+    first = round_up(field.before + 2, field)
+    kept = range(first, first + field.period)
+    width = kept.stop + field.after + 2
     # All positive, so that nothing is cut off at zero, and rising to both sides, so that maxima lie far out.
     slopes = (torch.arange(width, dtype=torch.float64) - (kept.start + kept.stop - 1) / 2).abs()
     lr = 1 + 0.1 * slopes.expand(1, net.channels, 5, -1)
@@ -184,7 +184,7 @@ def test_a_tile_looks_as_far_as_its_margin_and_no_farther(preset: str, overrides
     def looks_at(pixel: int) -> bool:
         return not torch.equal(tile(pixel), calm)
 
-    calm, left, right = tile(None), kept.start - margin.before, kept.stop - 1 + margin.after
+    calm, left, right = tile(None), kept.start - field.before, kept.stop - 1 + field.after
     assert not looks_at(left - 1)
     assert not looks_at(right + 1)
     # An operator's reach is that of its farthest phase: where the border falls on another, it is a pixel less.
@@ -194,8 +194,8 @@ def test_a_tile_looks_as_far_as_its_margin_and_no_farther(preset: str, overrides
 
 @pytest.mark.parametrize("tile", [0, -4, True, 2.5, "some", None])
 def test_other_tiles_are_refused_with_what_is_allowed(tile: Any) -> None:
-    with pytest.raises(ValueError, match=f"auto, none, or the side of a tile in LR pixels from 1 on; got {tile!r}"):
-        enlarge(built("espcn", 2), torch.rand(1, 8, 8), tile)
+    with pytest.raises(ValueError, match=r"tile=.*: is no tile size\. Allowed: auto, none, or the side of a tile"):
+        upscale_tensor(built("espcn", 2), torch.rand(1, 8, 8), tile)
 
 
 class Silent(Upsampler):
@@ -221,17 +221,25 @@ class SilentEncoder(Encoder):
         return x, []
 
 
-def network(encoder: Any = None, block: Any = Conv, upsampler: Any = Nearest) -> EncoderDecoder:
-    return EncoderDecoder(2, 3, encoder or partial(Plain, width=3, depth=1), block, upsampler, input="lr").eval()
+FLAT = partial(MaxPoolEncoder, width=3, depth=0)
+
+
+def network(encoder: Any = None, block: Any = ConvBlock, upsampler: Any = Nearest) -> EncoderDecoder:
+    return EncoderDecoder(
+        2, 3, encoder or partial(MaxPoolEncoder, width=3, depth=1), block, upsampler, input="lr"
+    ).eval()
 
 
 @pytest.mark.parametrize(
     ("parts", "told"),
     [
-        ({"upsampler": [Silent, Nearest]}, r"declare Silent\.receptive_radius"),
-        ({"upsampler": [Nearest, Silent]}, r"declare Silent\.receptive_radius"),
-        ({"block": SilentBlock, "encoder": partial(Plain, width=3, depth=0)}, r"declare SilentBlock\.receptive_radius"),
-        ({"encoder": lambda channels, block: SilentEncoder()}, r"declare SilentEncoder\.windows"),
+        ({"upsampler": [Silent, Nearest]}, r"Declare Silent\.receptive_radius"),
+        ({"upsampler": [Nearest, Silent]}, r"Declare Silent\.receptive_radius"),
+        (
+            {"block": SilentBlock, "encoder": FLAT},
+            r"Declare SilentBlock\.receptive_radius",
+        ),
+        ({"encoder": lambda channels, block: SilentEncoder()}, r"Declare SilentEncoder\.receptive_fields"),
     ],
 )
 def test_a_part_that_does_not_say_how_far_it_looks_is_named_and_leaves_the_picture_whole(
@@ -240,5 +248,5 @@ def test_a_part_that_does_not_say_how_far_it_looks_is_named_and_leaves_the_pictu
     net = network(**parts)
     lr = torch.rand(3, 8, 9)
     with pytest.raises(ValueError, match=told):
-        enlarge(net, lr, tile=4)
-    assert torch.equal(enlarge(net, lr, tile="auto"), enlarge(net, lr, tile="none"))
+        upscale_tensor(net, lr, tile=4)
+    assert torch.equal(upscale_tensor(net, lr, tile="auto"), upscale_tensor(net, lr, tile="none"))

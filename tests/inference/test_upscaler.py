@@ -14,7 +14,7 @@ from support import Compose
 
 import upnet
 from upnet.config import build
-from upnet.inference.enlarge import enlarge, x8
+from upnet.inference.tensor import self_ensemble, upscale_tensor
 from upnet.inference.upscaler import Upscaler
 from upnet.utils.allocator import TRAINING_KERNELS
 
@@ -58,7 +58,7 @@ def test_arrays_tensors_and_pictures_get_the_same_pixels(upscaler: Upscaler) -> 
 def test_sixteen_bits_are_kept(upscaler: Upscaler) -> None:
     deep = (random(6, 7, 3).astype(np.uint16) << 8) + random(6, 7, 3)
     larger = upscaler.upscale(deep)
-    exact = enlarge(upscaler.net, torch.from_numpy(deep.astype(np.float32) / 65535).movedim(-1, 0))
+    exact = upscale_tensor(upscaler.net, torch.from_numpy(deep.astype(np.float32) / 65535).movedim(-1, 0))
     assert larger.dtype == np.uint16
     expected = exact.clamp(0, 1).movedim(0, -1).numpy() * 65535
     assert np.abs(larger.astype(float) - expected).max() <= 1
@@ -185,7 +185,7 @@ def test_a_network_on_luma_leaves_colour_to_bicubic(compose: Compose) -> None:
 
     net = build(compose("model=espcn").model)
     rgb = torch.rand(3, 9, 8)
-    colour = rgb_to_ycbcr(enlarge(net, rgb))[1:]
+    colour = rgb_to_ycbcr(upscale_tensor(net, rgb))[1:]
     torch.testing.assert_close(colour, imresize(rgb_to_ycbcr(rgb)[1:], 2).float(), atol=1e-5, rtol=0)
 
 
@@ -200,7 +200,7 @@ def test_the_smallest_and_thinnest_pictures_are_enlarged(
 
 def test_the_ensemble_is_that_of_the_network(upscaler: Upscaler) -> None:
     picture = torch.rand(3, 7, 10)
-    expected = x8(lambda one: enlarge(upscaler.net, one), picture).clamp(0, 1)
+    expected = self_ensemble(lambda one: upscale_tensor(upscaler.net, one), picture).clamp(0, 1)
     torch.testing.assert_close(Upscaler(upscaler.net, ensemble="x8").upscale(picture), expected, atol=1e-6, rtol=0)
     assert not torch.allclose(upscaler.upscale(picture), expected, atol=1e-4)
 

@@ -9,7 +9,7 @@ from torch import nn
 
 from upnet.config import ConfigError, build
 from upnet.models import EncoderDecoder
-from upnet.models.decoder import Level
+from upnet.models.decoder import DecoderLevel
 from upnet.upsample import Bilinear, Interpolation, MaxUnpool, Nearest, Transposed, Upsampler, interpolation
 
 PRESETS = sorted(path.stem for path in (CONFIGS / "model").glob("*.yaml"))
@@ -21,8 +21,8 @@ SMALL = {
     "edsr": ["model.encoder.width=4", "model.block.blocks=1"],
 }
 # What each preset can't do, and why the refusal says so: the expectation stands here, the mechanism in the code.
-REFUSED = {("srcnn", operator): "no place to fill" for operator in OPERATORS} | {
-    (preset, "max_unpool"): "at the tail needs indices" for preset in ("edsr", "fsrcnn", "espcn")
+REFUSED = {("srcnn", operator): "no place for an upsampler" for operator in OPERATORS} | {
+    (preset, "max_unpool"): "at the tail requires indices" for preset in ("edsr", "fsrcnn", "espcn")
 }
 
 
@@ -99,7 +99,7 @@ def test_one_operator_per_place_from_the_coarsest_grid_to_the_finest(compose: Co
     kinds = [type(module) for module in net.modules() if isinstance(module, Upsampler)]
     assert kinds[:3] == [MaxUnpool, Bilinear, Transposed]
     config.model.upsampler = nodes[:2]
-    with pytest.raises(ConfigError, match=r"2 operators for 3 places.*level 2, level 1, the tail"):
+    with pytest.raises(ConfigError, match=r"2 upsamplers for 3 places.*level 1, level 0, the tail"):
         build(config.model)
 
 
@@ -107,7 +107,7 @@ def test_steps_of_a_tail_multiply_to_the_scale(compose: Compose) -> None:
     for scale, factors in ((4, [2, 2]), (6, [2, 3]), (5, [5])):
         net = built(compose, "model=edsr", *SMALL["edsr"], f"scale={scale}")
         assert [up.scale for up in net.tail.upsamplers if isinstance(up, Upsampler)] == factors
-    single = built(compose, "model=edsr", *SMALL["edsr"], "scale=4", "model.tail.steps=single")
+    single = built(compose, "model=edsr", *SMALL["edsr"], "scale=4", "model.tail.upsampling=single_step")
     assert [up.scale for up in single.tail.upsamplers if isinstance(up, Upsampler)] == [4]
 
 
@@ -131,25 +131,25 @@ def test_without_skips_the_decoder_does_not_see_the_encoder(compose: Compose) ->
     net = built(compose, "model=segnet", "model.encoder.width=4")
     assert net.decoder is not None
     seen = []
-    for level in net.decoder.levels:
-        assert isinstance(level, Level)
+    for level in net.decoder.levels.values():
+        assert isinstance(level, DecoderLevel)
         level.upsampler.register_forward_hook(lambda module, inputs, output: seen.append(inputs[1].skip))
     net(torch.rand(1, 3, 6, 6))
     assert seen == [None, None]
 
 
 def test_max_unpooling_behind_a_strided_encoder_is_refused_with_the_cure(compose: Compose) -> None:
-    with pytest.raises(ConfigError, match=r"MaxUnpool at level 2 needs indices.*model/encoder=plain"):
-        built(compose, "model/encoder=strided", "model/upsampler=max_unpool")
+    with pytest.raises(ConfigError, match=r"MaxUnpool at level 1 requires indices.*model/encoder=max_pool"):
+        built(compose, "model/encoder=strided_conv", "model/upsampler=max_unpool")
 
 
 def test_max_unpooling_in_the_tail_is_refused_with_the_cure(compose: Compose) -> None:
-    with pytest.raises(ConfigError, match=r"MaxUnpool at the tail needs indices.*model.input=interpolated"):
+    with pytest.raises(ConfigError, match=r"MaxUnpool at the tail requires indices.*model.input=interpolated"):
         built(compose, "model.input=lr", "model/upsampler=max_unpool")
 
 
 def test_a_network_with_a_place_and_no_operator_is_refused(compose: Compose) -> None:
-    with pytest.raises(ConfigError, match=r"upsampler is null.*level 2, level 1"):
+    with pytest.raises(ConfigError, match=r"upsampler=null.*level 1, level 0"):
         built(compose, "model.upsampler=null")
 
 
@@ -178,10 +178,12 @@ def test_the_network_compiles_whole_for_every_operator(compose: Compose, operato
 def test_plain_torch_code_can_use_the_family_without_any_config() -> None:
     from functools import partial
 
-    from upnet.blocks import Conv
-    from upnet.encoders import Plain
+    from upnet.blocks import ConvBlock
+    from upnet.encoders import MaxPoolEncoder
 
-    net = EncoderDecoder(scale=2, channels=3, encoder=partial(Plain, width=4, depth=1), block=Conv, upsampler=Nearest)
+    net = EncoderDecoder(
+        scale=2, channels=3, encoder=partial(MaxPoolEncoder, width=4, depth=1), block=ConvBlock, upsampler=Nearest
+    )
     assert net(torch.rand(1, 3, 5, 5)).shape == (1, 3, 10, 10)
 
 

@@ -14,8 +14,8 @@ from upnet.models import EncoderDecoder
 from upnet.models.complexity import multiply_adds, parameters
 from upnet.study.matching import UnmatchedError, _bracket, match_variant, support_sizes, upsamplers_by_location
 
-EDSR = ("model=edsr", "model.encoder.width=32", "model.block.blocks=4", "model.tail.straight=true")
-TAIL = ("model=edsr", "model.encoder.width=16", "model.block.blocks=2", "model.tail.straight=true")
+EDSR = ("model=edsr", "model.encoder.width=32", "model.block.blocks=4", "model.tail.project_in_upsampler=true")
+TAIL = ("model=edsr", "model.encoder.width=16", "model.block.blocks=2", "model.tail.project_in_upsampler=true")
 
 
 @pytest.fixture

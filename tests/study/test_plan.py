@@ -135,7 +135,7 @@ def test_a_dry_run_measures_and_trains_nothing(
     assert not (tmp_path / "cells").exists()
     written = read_plan(tmp_path)
     assert all(one["seconds"]["step"] > 0 for one in written["variants"])
-    assert written["variants"][1]["taps"] == {"level 1": [4]}
+    assert written["variants"][1]["taps"] == {"level 0": [4]}
     assert [path.name.rpartition("-")[0] for path in planned_runs(tmp_path)] == [
         "nearest-with-seed0",
         "bilinear-with-seed0",

@@ -137,7 +137,7 @@ def test_an_operator_from_outside_trains_and_its_checkpoint_needs_trust(
     with pytest.raises(ValueError, match="trust=my_operators"):
         load_network(checkpoint)
     loaded = load_network(checkpoint, trust=["my_operators"])
-    assert type(loaded.net.decoder.levels[0].upsampler).__name__ == "Doubled"  # pyright: ignore[reportOptionalMemberAccess]
+    assert type(loaded.net.decoder.levels["0"].upsampler).__name__ == "Doubled"  # pyright: ignore[reportOptionalMemberAccess]
 
 
 @pytest.mark.gpu

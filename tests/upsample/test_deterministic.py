@@ -89,7 +89,7 @@ def test_no_kernel_that_torch_refuses_on_cuda_runs(factory, scale, out_channels,
 
 @pytest.mark.parametrize("overrides", NETWORKS, ids="-".join)
 def test_nor_does_one_in_a_network(overrides, compose: Compose, deterministic):
-    config = compose(*overrides, "model.upsampler=null" if "model/encoder=chain" in overrides else "scale=2")
+    config = compose(*overrides, "model.upsampler=null" if "model/encoder=conv_stack" in overrides else "scale=2")
     net = build(config.model).to("meta")
     x = torch.rand(2, net.channels, 17, 14, device="meta")
     assert not kernels(net, x, *net.parameters()) & REFUSED

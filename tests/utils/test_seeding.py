@@ -9,13 +9,13 @@ from omegaconf import OmegaConf
 from support import CONFIGS, Compose
 from torch import nn
 
-from upnet.blocks import Conv
+from upnet.blocks import ConvBlock
 from upnet.config import build
-from upnet.encoders import Strided
+from upnet.encoders import StridedConvEncoder
 from upnet.models import Tail
 from upnet.models.decoder import Decoder
 from upnet.upsample import Nearest, Transposed
-from upnet.utils.seeding import anew, apart
+from upnet.utils.seeding import fresh_rng, named_rng
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def common(one, other) -> list[str]:
         (("model/block=residual",), ("model/block=residual", "model/upsampler=bilinear")),
         (("model=edsr",), ("model=edsr", "model/upsampler=resize_conv", "model.block.blocks=3")),
         (("model/encoder=resnet",), ("model/encoder=resnet", "model/upsampler=dysample")),
-        (("model/encoder=strided",), ("model/encoder=strided", "model/upsampler=decomposed_transposed")),
+        (("model/encoder=strided_conv",), ("model/encoder=strided_conv", "model/upsampler=decomposed_transposed")),
         (("model=fsrcnn",), ("model=fsrcnn", "model/upsampler=nearest")),
     ],
     ids=["operator", "skip", "residual", "edsr", "resnet", "strided", "chain"],
@@ -74,7 +74,7 @@ def test_two_networks_in_a_row_are_not_the_same() -> None:
     torch.manual_seed(0)
     drawn = []
     for _ in range(2):
-        with anew("net"):
+        with fresh_rng("net"):
             drawn.append(torch.rand(3))
     assert not torch.equal(*drawn)
 
@@ -82,14 +82,14 @@ def test_two_networks_in_a_row_are_not_the_same() -> None:
 def test_a_stream_apart_depends_on_seed_and_name_and_leaves_the_one_outside() -> None:
     def streams(seed: int, before: int) -> list[torch.Tensor]:
         torch.manual_seed(seed)
-        with anew("net"):
+        with fresh_rng("net"):
             torch.rand(before)
-            with apart("a"):
+            with named_rng("a"):
                 one = torch.rand(2)
-                with apart("b"):
+                with named_rng("b"):
                     inner = torch.rand(2)
                 rest = torch.rand(2)
-            with apart("b"):
+            with named_rng("b"):
                 return [one, inner, rest, torch.rand(2)]
 
     first, shifted, other = streams(0, 0), streams(0, 5), streams(1, 0)
@@ -99,9 +99,9 @@ def test_a_stream_apart_depends_on_seed_and_name_and_leaves_the_one_outside() ->
 
     def outside(parts: int) -> torch.Tensor:
         torch.manual_seed(3)
-        with anew("net"):
+        with fresh_rng("net"):
             for part in range(parts):
-                with apart(f"part {part}"):
+                with named_rng(f"part {part}"):
                     torch.rand(9)
             return torch.rand(4)
 
@@ -112,9 +112,9 @@ ENCODERS = {path.stem: instantiate(OmegaConf.load(path)) for path in (CONFIGS / 
 BLOCKS = {path.stem: instantiate(OmegaConf.load(path)) for path in (CONFIGS / "model/block").glob("*.yaml")}
 ALONE = {
     **{stem: partial(make, in_channels=8, out_channels=6) for stem, make in BLOCKS.items()},
-    **{f"{stem} encoder": partial(make, channels=3, block=Conv) for stem, make in ENCODERS.items()},
+    **{f"{stem} encoder": partial(make, channels=3, block=ConvBlock) for stem, make in ENCODERS.items()},
     "tail": partial(Tail, 8, 3, 2, Transposed),
-    "decoder": lambda: Decoder(Strided(3, Conv, width=4), Conv, [Nearest, Nearest], skip=True),
+    "decoder": lambda: Decoder(StridedConvEncoder(3, ConvBlock, width=4), ConvBlock, [Nearest, Nearest], skip=True),
 }
 
 
@@ -132,14 +132,14 @@ def test_a_part_built_twice_outside_a_network_is_drawn_differently_and_by_the_se
 
 def test_the_layers_of_a_part_built_alone_differ() -> None:
     torch.manual_seed(0)
-    weights = Conv(8, 8).state_dict()
+    weights = ConvBlock(8, 8).state_dict()
     assert not torch.equal(weights["layers.0.weight"], weights["layers.2.weight"])
 
 
 def test_a_stream_left_by_an_error_is_left() -> None:
-    with pytest.raises(ValueError, match="odd"), anew("net"):
-        Conv(8, 8, kernel_size=2)
-    first, second = (Conv(8, 8).state_dict()["layers.0.weight"] for _ in range(2))
+    with pytest.raises(ValueError, match="odd"), fresh_rng("net"):
+        ConvBlock(8, 8, kernel_size=2)
+    first, second = (ConvBlock(8, 8).state_dict()["layers.0.weight"] for _ in range(2))
     assert not torch.equal(first, second)
 
 

@@ -1,15 +1,21 @@
-"""The contract of a block: what a stage is made of."""
+"""The base class of blocks, and the activations and paddings that they share with encoders."""
 
 from abc import ABC, abstractmethod
 from typing import Literal
 
 from torch import Tensor, nn
 
+from upnet.utils.errors import UserError
+
 Activation = Literal["relu", "prelu", "leaky_relu", "gelu", "tanh", "none"]
 
 
 def activation(name: Activation, channels: int) -> nn.Module:
-    """One activation for (N, channels, H, W). Raises ValueError for an unknown name."""
+    """An activation for (N, channels, H, W). Raises UserError for an unknown name.
+
+    >>> activation("prelu", 8)
+    PReLU(num_parameters=8)
+    """
     match name:
         case "relu":
             return nn.ReLU(inplace=True)
@@ -23,33 +29,55 @@ def activation(name: Activation, channels: int) -> nn.Module:
             return nn.Tanh()
         case "none":
             return nn.Identity()
-    raise ValueError(f"activation is relu, prelu, leaky_relu, gelu, tanh or none; got {name!r}")
+    raise UserError(
+        "is unknown", setting="activation", value=name, allowed="relu, prelu, leaky_relu, gelu, tanh or none"
+    )
 
 
-def same_padding(kernel_size: int, owner: str) -> int:
-    """The padding that keeps the size. Raises ValueError for an even kernel, which has no centre."""
+def same_padding(kernel_size: int, owner: str, setting: str = "kernel_size") -> int:
+    """The padding with which a convolution keeps the image size. Raises UserError for an even kernel.
+
+    owner, setting: the class and its argument, for the error.
+
+    >>> same_padding(5, "ConvBlock")
+    2
+    """
     if kernel_size < 1 or kernel_size % 2 == 0:
-        raise ValueError(f"{owner}: kernel_size must be odd to keep the size: 1, 3, 5, …; got {kernel_size}")
+        raise UserError(
+            f"{owner} needs an odd kernel, which keeps the image size",
+            setting=setting,
+            value=kernel_size,
+            allowed="1, 3, 5, …",
+        )
     return kernel_size // 2
 
 
 class Block(nn.Module, ABC):
-    """(N, in_channels, H, W) -> (N, out_channels, H, W), the size unchanged.
+    """A block of layers that keeps the image size: (N, in_channels, H, W) -> (N, out_channels, H, W).
 
-    Raises ValueError for channels below 1.
+    Raises UserError for in_channels or out_channels below 1.
+
+    A block of your own defines forward() and, if its receptive field is bounded, receptive_radius:
+
+    >>> class Blur(Block):
+    ...     receptive_radius = 1
+    ...     def forward(self, x):
+    ...         return nn.functional.avg_pool2d(x, 3, stride=1, padding=1)
     """
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
-        if min(in_channels, out_channels) < 1:
-            name = type(self).__name__
-            raise ValueError(f"{name}: channels start at 1; got {in_channels} in and {out_channels} out")
+        for setting, value in (("in_channels", in_channels), ("out_channels", out_channels)):
+            if value < 1:
+                raise UserError(
+                    f"{type(self).__name__} needs at least one channel", setting=setting, value=value, allowed="1, 2, …"
+                )
 
     @property
     def receptive_radius(self) -> int | None:
-        """How many pixels an output pixel looks to each side; None, if nothing else is said, for unknown or all.
+        """The largest distance, in pixels along one axis, of an input pixel that an output pixel depends on.
 
-        Where it is None no picture can be cut into tiles.
+        None, the default, for unknown or unbounded: the network then cannot process an image in tiles.
         """
         return None
 

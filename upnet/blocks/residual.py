@@ -7,17 +7,22 @@ from torch import Tensor, nn
 
 from upnet.blocks.base import Activation, Block, same_padding
 from upnet.blocks.base import activation as make_activation
-from upnet.utils.seeding import apart
+from upnet.utils.seeding import named_rng
 
 
-class Residual(Block):
-    """x + residual_scale · conv(activation(conv(x))), without normalisation and without an activation behind the sum.
+class ResidualBlock(Block):
+    """x + residual_scale · conv(activation(conv(x))), without normalisation and without an activation after the sum.
 
-    The second convolution starts at zero, so that every block starts as the identity. Where the channels change, a
-    1×1 convolution stands in for x.
+    The second convolution is initialised with zeros, so that the block starts as the identity. If in_channels and
+    out_channels differ, a 1×1 convolution replaces the identity shortcut.
 
     Source: Lim et al., "Enhanced Deep Residual Networks for Single Image Super-Resolution",
     https://arxiv.org/abs/1707.02921
+
+    >>> import torch
+    >>> x = torch.rand(1, 8, 5, 6)
+    >>> torch.equal(ResidualBlock(8, 8)(x), x)
+    True
     """
 
     def __init__(
@@ -29,23 +34,23 @@ class Residual(Block):
         residual_scale: Annotated[float, Gt(0)] = 1.0,
     ) -> None:
         super().__init__(in_channels, out_channels)
-        padding = same_padding(kernel_size, "Residual")
+        padding = same_padding(kernel_size, "ResidualBlock")
         self.residual_scale = residual_scale
-        with apart("first"):
+        with named_rng("first"):
             self.first = nn.Conv2d(in_channels, out_channels, kernel_size, padding=padding)
         self.activation = make_activation(activation, out_channels)
         self.second = nn.Conv2d(out_channels, out_channels, kernel_size, padding=padding)
         nn.init.zeros_(self.second.weight)
         if self.second.bias is not None:
             nn.init.zeros_(self.second.bias)
-        same = in_channels == out_channels
-        with apart("shortcut"):
+        with named_rng("shortcut"):
+            same = in_channels == out_channels
             self.shortcut = nn.Identity() if same else nn.Conv2d(in_channels, out_channels, 1)
         self._receptive_radius = 2 * padding
 
     @property
     def receptive_radius(self) -> int:
-        """Half a kernel for each of the two convolutions."""
+        """Half a kernel per convolution."""
         return self._receptive_radius
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The body of EDSR: residual blocks in a row, a convolution, and one long shortcut around them."""
+"""The body of EDSR: residual blocks and a convolution, with one shortcut around all of them."""
 
 from typing import Annotated
 
@@ -6,17 +6,24 @@ from annotated_types import Ge, Gt
 from torch import Tensor, nn
 
 from upnet.blocks.base import Activation, Block, same_padding
-from upnet.blocks.residual import Residual
-from upnet.utils.seeding import apart
+from upnet.blocks.residual import ResidualBlock
+from upnet.utils.errors import UserError
+from upnet.utils.seeding import named_rng
 
 
 class ResidualGroup(Block):
-    """x + conv(blocks(x)): `blocks` residual blocks and a convolution, with a shortcut around all of them.
+    """x + conv(residual_blocks(x)).
 
-    Where the channels change, a 1×1 convolution in front changes them.
+    blocks: the number of residual blocks, at least 1.
+
+    If in_channels and out_channels differ, a 1×1 convolution at the entry maps x to out_channels.
 
     Source: Lim et al., "Enhanced Deep Residual Networks for Single Image Super-Resolution",
     https://arxiv.org/abs/1707.02921
+
+    >>> import torch
+    >>> ResidualGroup(3, 8, blocks=2)(torch.rand(1, 3, 5, 6)).shape
+    torch.Size([1, 8, 5, 6])
     """
 
     def __init__(
@@ -30,21 +37,23 @@ class ResidualGroup(Block):
     ) -> None:
         super().__init__(in_channels, out_channels)
         if blocks < 1:
-            raise ValueError(f"ResidualGroup: blocks counts residual blocks and starts at 1; got {blocks}")
+            raise UserError(
+                "ResidualGroup needs at least one residual block", setting="blocks", value=blocks, allowed="1, 2, …"
+            )
         padding = same_padding(kernel_size, "ResidualGroup")
-        with apart("entry"):
+        with named_rng("entry"):
             self.entry = nn.Identity() if in_channels == out_channels else nn.Conv2d(in_channels, out_channels, 1)
         self.blocks = nn.Sequential()
         for number in range(blocks):
-            with apart(f"block {number}"):
-                self.blocks.append(Residual(out_channels, out_channels, kernel_size, activation, residual_scale))
-        with apart("exit"):
+            with named_rng(f"block {number}"):
+                self.blocks.append(ResidualBlock(out_channels, out_channels, kernel_size, activation, residual_scale))
+        with named_rng("exit"):
             self.exit = nn.Conv2d(out_channels, out_channels, kernel_size, padding=padding)
         self._receptive_radius = (2 * blocks + 1) * padding
 
     @property
     def receptive_radius(self) -> int:
-        """Half a kernel for each convolution: two in each block, and the last."""
+        """Half a kernel per convolution: two in each block, and the last."""
         return self._receptive_radius
 
     def forward(self, x: Tensor) -> Tensor:

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from upnet.checkpoint.errors import reason
-from upnet.checkpoint.metadata import understood
-from upnet.checkpoint.safetensors_file import SUFFIX, read_exported
-from upnet.checkpoint.torch_file import read_archive
-from upnet.checkpoint.weights import Loaded, Weights, chosen, fill
+from upnet.checkpoint.metadata import parse_content
+from upnet.checkpoint.safetensors_file import SUFFIX, read_safetensors
+from upnet.checkpoint.torch_file import read_torch_file
+from upnet.checkpoint.weights import Loaded, Weights, load_weights, select_weights
 from upnet.config import Component, ConfigError, build, check, check_targets
 from upnet.models import EncoderDecoder
 from upnet.utils.paths import expand_user, require_file
@@ -25,7 +25,7 @@ SPARE_PARAMETERS, SPARE_NUMBERS = 256, 1 << 26
 
 
 @contextmanager
-def no_larger_than(state: Mapping[str, Tensor], on: str) -> Iterator[None]:
+def parameter_budget(state: Mapping[str, Tensor], on: str) -> Iterator[None]:
     """Build on a device, and break off as soon as a network has more parameters, or more numbers in them, than these.
 
     A config of a few bytes can ask for a billion layers, or for one that fills the machine: on the device `meta` the
@@ -76,12 +76,12 @@ def load_network(path: str | Path, weights: Weights = "ema", trust: Sequence[str
     content = read(path)
     told = content["upnet"]
     try:
-        state = chosen(content["state_dict"], weights, path.stat().st_size)
+        state = select_weights(content["state_dict"], weights, path.stat().st_size)
         config = {"model": told["model"]}
         check_targets(config, trust)
         check(config, _Described)
         # Code from elsewhere may need numbers where it builds itself; ours does without.
-        with no_larger_than(state, on="cpu" if trust else "meta"):
+        with parameter_budget(state, on="cpu" if trust else "meta"):
             net = build(told["model"], path="model")
     except ConfigError as fault:
         first, *others = str(fault).splitlines()
@@ -95,7 +95,7 @@ def load_network(path: str | Path, weights: Weights = "ema", trust: Sequence[str
     if net.scale != told["scale"]:
         raise ValueError(f"{path} says that its scale is {told['scale']}, and describes a network of scale {net.scale}")
     try:
-        fill(net, state)
+        load_weights(net, state)
     except ValueError as fault:
         raise ValueError(f"{path} {fault}") from fault
     return Loaded(net.eval().requires_grad_(False), told, weights, path)
@@ -107,8 +107,8 @@ def read(path: Path) -> dict[str, Any]:
     Raises ValueError as `load_network` does, and DamagedCheckpointError, which is one, where the file isn't whole.
     """
     require_file(path)
-    content = read_exported(path) if path.suffix == SUFFIX else read_archive(path)
+    content = read_safetensors(path) if path.suffix == SUFFIX else read_torch_file(path)
     try:
-        return understood(content)
+        return parse_content(content)
     except ValueError as fault:
         raise ValueError(f"{path} {fault}") from fault

@@ -27,7 +27,7 @@ def describe(config: Mapping[str, Any], settings: Mapping[str, Any], scale: int,
     }
 
 
-def understood(content: object) -> dict[str, Any]:
+def parse_content(content: object) -> dict[str, Any]:
     """The content of a checkpoint file as today's format has it: `upnet`, what it says of itself, and `state_dict`.
 
     Raises ValueError, whose message is the rest of a sentence about the file.

@@ -4,15 +4,17 @@
 |---|---|
 | 1 | config, scale, step and versions; the first files contain the raw weights twice, later ones also `settings` |
 | 2 | the weights once; `settings`, the training settings, always; empty where a file of format 1 has none |
-| 3 | renamed components and settings, see RENAMED_TARGETS, RENAMED_SETTINGS and RENAMED_VALUES |
+| 3 | renamed components, settings and values, see RENAMED_TARGETS; the levels of a decoder, `decoder.levels.0`, are |
+|   | numbered from the finest grid as those of an encoder, and no longer from the coarsest |
 
-`ckpt=` resumes from a checkpoint through Lightning, which reads the file without this migration: a step that renames
-weights must also be applied in `Task.on_load_checkpoint`.
+`ckpt=` resumes from a checkpoint through Lightning, which reads the file itself: `Task.on_load_checkpoint` migrates the
+weights there. Optimizer states are stored by the order of the parameters, which no step may change.
 
 A new format needs a step here and, in `tests/checkpoint/stored`, a checkpoint written by `train.py`, with an input and
 the network's output for it.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -23,17 +25,27 @@ from upnet.utils.provenance import VERSION
 Metadata = dict[str, Any]
 State = dict[str, Tensor]
 
-RENAMED_TARGETS: Mapping[str, str] = {}
+RENAMED_TARGETS: Mapping[str, str] = {
+    "upnet.encoders.Plain": "upnet.encoders.MaxPoolEncoder",
+    "upnet.encoders.Strided": "upnet.encoders.StridedConvEncoder",
+    "upnet.encoders.Chain": "upnet.encoders.ConvStack",
+    "upnet.blocks.Conv": "upnet.blocks.ConvBlock",
+    "upnet.blocks.Residual": "upnet.blocks.ResidualBlock",
+}
 """Old `_target_` -> new one. `upnet.encoders.Old` also stands for `upnet.encoders.module.Old`."""
 
 RENAMED_SETTINGS: Mapping[tuple[str, str], str] = {
     ("upnet.data.DeadLeaves", "slender"): "min_aspect",
     ("upnet.data.DeadLeaves", "large"): "min_detail_radius",
+    ("upnet.models.Tail", "straight"): "project_in_upsampler",
+    ("upnet.models.Tail", "steps"): "upsampling",
 }
 """(owner, old setting) -> new setting. The owner is the component's new `_target_`; for settings outside a component it
 is their path in the checkpoint, such as "settings.data"."""
 
-RENAMED_VALUES: Mapping[tuple[str, str], Mapping[Any, Any]] = {}
+RENAMED_VALUES: Mapping[tuple[str, str], Mapping[Any, Any]] = {
+    ("upnet.models.Tail", "upsampling"): {"primes": "progressive", "single": "single_step"},
+}
 """(owner, new setting) -> {old value: new value}."""
 
 _DEEPEST = 20
@@ -80,19 +92,30 @@ def _new_target(target: Any) -> Any:
     return RENAMED_TARGETS.get(target) or RENAMED_TARGETS.get(f"upnet.{package}.{name}", target)
 
 
+_LEVEL = re.compile(r"(?P<before>(?:ema\.)?net\.decoder\.levels\.)(?P<level>\d{1,2})(?P<after>\..*)", re.DOTALL)
+
+
 def _weights_once_and_settings(metadata: Metadata, state: State) -> None:
     for name in [name for name in state if str(name).startswith("_forward.")]:
         del state[name]
     metadata.setdefault("settings", {})
 
 
-def _renames(metadata: Metadata, state: State) -> None:
+def _new_names(metadata: Metadata, state: State) -> None:
     for part in ("model", "settings"):
         if part in metadata:
             metadata[part] = rename_config(metadata[part], part)
+    levels = {name: _LEVEL.match(name) for name in state if isinstance(name, str)}
+    depth = 1 + max((int(match["level"]) for match in levels.values() if match), default=0)
+    renamed = {}
+    for name, tensor in state.items():
+        match = levels.get(name)
+        renamed[f"{match['before']}{depth - 1 - int(match['level'])}{match['after']}" if match else name] = tensor
+    state.clear()
+    state.update(renamed)
 
 
-STEPS: Mapping[int, Callable[[Metadata, State], None]] = {1: _weights_once_and_settings, 2: _renames}
+STEPS: Mapping[int, Callable[[Metadata, State], None]] = {1: _weights_once_and_settings, 2: _new_names}
 """Format -> the step that changes metadata and weights, in place, to the next format."""
 
 FORMAT = len(STEPS) + 1

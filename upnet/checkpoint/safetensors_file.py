@@ -38,7 +38,7 @@ def export(loaded: Loaded, path: Path) -> None:
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in loaded.net.state_dict().items()}
     metadata = {
         "format": "pt",
-        "upnet": json.dumps(loaded.told, ensure_ascii=False),
+        "upnet": json.dumps(loaded.metadata, ensure_ascii=False),
         "weights": loaded.weights,
         "sha256": _digest(tensors),
     }
@@ -46,7 +46,7 @@ def export(loaded: Loaded, path: Path) -> None:
     atomic_write(save(tensors, metadata), path)
 
 
-def read_exported(path: Path) -> object:
+def read_safetensors(path: Path) -> object:
     """What the file holds, in the form of a checkpoint that training writes.
 
     Raises DamagedCheckpointError, a ValueError, where the file isn't whole, and ValueError where it was not exported by

@@ -19,7 +19,7 @@ _KEPT = frozenset({"SETITEM", "SETITEMS", "APPEND", "APPENDS", "ADDITEMS", "BUIL
 """What changes the thing that lies below its arguments, and leaves it there."""
 
 
-def refuse_harm(path: Path) -> None:
+def reject_unsafe_pickle(path: Path) -> None:
     """Raise ValueError where the pickle of torch's archive would write past a tensor, or make one as no network has it.
 
     That is, where it puts items into anything but a dictionary, or asks for a quantised, a sparse or a nested tensor.
@@ -89,7 +89,7 @@ _DAMAGE = (
 )
 
 
-def read_archive(path: Path) -> object:
+def read_torch_file(path: Path) -> object:
     """What the file holds, its tensors still on the disk.
 
     Raises DamagedCheckpointError, a ValueError, where the file isn't whole or claims more than it has, and ValueError
@@ -97,7 +97,7 @@ def read_archive(path: Path) -> object:
     """
     _check_whole(path)
     try:
-        refuse_harm(path)
+        reject_unsafe_pickle(path)
         # Mapped, a tensor is never larger than its share of the file, whatever the file says of it.
         return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except Exception as fault:  # a pickle from a stranger can make torch's reader raise anything

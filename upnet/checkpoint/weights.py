@@ -19,7 +19,7 @@ _WORDS: dict[Weights, str] = {"ema": "averaged", "raw": "raw"}
 _MOST_NAMES = 3
 
 
-def chosen(state: Mapping[str, Tensor], weights: Weights, size: int) -> dict[str, Tensor]:
+def select_weights(state: Mapping[str, Tensor], weights: Weights, size: int) -> dict[str, Tensor]:
     """The averaged or the raw weights, by the network's own names.
 
     size: of the file in bytes; tensors that share their numbers, or repeat them, would claim more.
@@ -44,7 +44,7 @@ def chosen(state: Mapping[str, Tensor], weights: Weights, size: int) -> dict[str
     return found
 
 
-def fill(net: nn.Module, weights: Mapping[str, Tensor]) -> None:
+def load_weights(net: nn.Module, weights: Mapping[str, Tensor]) -> None:
     """Give a network, which may lie on the device `meta`, these weights.
 
     Raises ValueError, whose message is the rest of a sentence about the file, where they aren't just those it has.
@@ -69,7 +69,7 @@ def fill(net: nn.Module, weights: Mapping[str, Tensor]) -> None:
     own = {name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in weights.items()}
     net.load_state_dict(own, assign=True)
     left = [name for name, tensor in (*net.named_parameters(), *net.named_buffers()) if tensor.is_meta]
-    assert not left, f"no file holds {left}, so they must be made on a real device; see upnet.utils.seeding.undrawn"
+    assert not left, f"{left} are not in the state_dict and need a real device: see seeding.on_meta_device"
 
 
 def _unusual(tensor: object) -> str | None:
@@ -105,16 +105,16 @@ class Loaded:
     """
 
     net: EncoderDecoder
-    told: dict[str, Any]
+    metadata: dict[str, Any]
     weights: Weights
     path: Path
 
     @property
     def config(self) -> dict[str, Any]:
         """The network's resolved config."""
-        return self.told["model"]
+        return self.metadata["model"]
 
     @property
     def step(self) -> int:
         """The optimizer steps it was trained for."""
-        return self.told["step"]
+        return self.metadata["step"]

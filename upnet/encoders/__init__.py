@@ -1,9 +1,9 @@
-"""The encoders: one class, one module, one yaml each."""
+"""Encoders: one class, one module and one yaml each."""
 
 from upnet.encoders.base import BlockFactory, Encoder
-from upnet.encoders.chain import Chain
-from upnet.encoders.plain import Plain
+from upnet.encoders.conv_stack import ConvStack
+from upnet.encoders.max_pool import MaxPoolEncoder
 from upnet.encoders.resnet import ResNet
-from upnet.encoders.strided import Strided
+from upnet.encoders.strided_conv import StridedConvEncoder
 
-__all__ = ["BlockFactory", "Chain", "Encoder", "Plain", "ResNet", "Strided"]
+__all__ = ["BlockFactory", "ConvStack", "Encoder", "MaxPoolEncoder", "ResNet", "StridedConvEncoder"]

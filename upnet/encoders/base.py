@@ -1,4 +1,4 @@
-"""The contract of an encoder: a pyramid of features, and what each level leaves for the way back."""
+"""The base class of encoders: a pyramid of features, with a Site per level for the decoder."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -7,62 +7,73 @@ from torch import Tensor, nn
 
 from upnet.blocks import Block
 from upnet.site import Site
-from upnet.utils.receptive_field import Window
+from upnet.utils.errors import UserError
+from upnet.utils.receptive_field import ReceptiveField
 
 BlockFactory = Callable[..., Block]
 """Called as block(in_channels=…, out_channels=…)."""
 
 
 def require_block(block: BlockFactory | None, encoder: str) -> BlockFactory:
-    """The block factory of an encoder whose levels are blocks. Raises ValueError if there is none.
+    """The block factory of an encoder whose stages are blocks. Raises UserError if there is none.
 
-    encoder: the encoder's name for the error.
+    encoder: the class name for the error.
     """
     if block is None:
-        raise ValueError(f"{encoder}: block=null, but every level of this encoder is a block; choose model/block=conv")
+        raise UserError(
+            f"{encoder} needs a block at each of its levels", setting="block", value=None, cure="Set model/block=conv"
+        )
     return block
 
 
 class Encoder(nn.Module, ABC):
-    """(N, channels, H, W) -> the coarsest features and one Site per halving, finest first.
+    """(N, channels, H, W) -> features on the coarsest grid, and one Site per downsampling, finest first.
 
-    A level with (H, W) pixels is followed by one with (⌈H/2⌉, ⌈W/2⌉). A depth of d makes d + 1 levels and d sites:
-    `widths[i]` are the channels of level i, finest first, and `widths[-1]` those of the coarsest features. For depth 2
-    and H × W pixels:
+    Levels are numbered from the finest grid: level 0 has the (H, W) pixels of the input, and each following level has
+    (⌈H/2⌉, ⌈W/2⌉) pixels of the level before. A depth of d makes the levels 0 … d and d sites; `widths[i]` are the
+    channels of level i. For depth 2:
 
         level 0: (N, widths[0], H, W)         -> sites[0], size (H, W)
         level 1: (N, widths[1], ⌈H/2⌉, ⌈W/2⌉) -> sites[1], size (⌈H/2⌉, ⌈W/2⌉)
         level 2: (N, widths[2], ⌈H/4⌉, ⌈W/4⌉) -> returned
 
-    Pictures arrive less mid-grey, in [−½, ½], so that the zeros convolutions pad with are grey and not black.
-    Constructed as encoder(channels=…, block=…), with the picture's channels and the block to build stages of.
+    The input is an image less mid-grey, in [−½, ½], so that the zeros that convolutions pad with are grey, not black.
+    Called as encoder(channels=…, block=…), with the channels of the image and the block of the stages.
+
+    >>> import torch
+    >>> from upnet.blocks import ConvBlock
+    >>> from upnet.encoders import MaxPoolEncoder
+    >>> features, sites = MaxPoolEncoder(3, ConvBlock, width=8, depth=2)(torch.rand(1, 3, 9, 8) - 0.5)
+    >>> tuple(features.shape), [site.size for site in sites]
+    ((1, 32, 3, 2), [(9, 8), (5, 4)])
     """
 
     provides: frozenset[str] = frozenset()
-    """The fields of Site, beside its size, that every level fills."""
+    """The fields of Site, beside its size, that the encoder sets at every level."""
     widths: tuple[int, ...]
     """Channels of each level, finest first."""
 
     @property
     def depth(self) -> int:
-        """How often the features are halved."""
+        """The number of downsamplings by 2."""
         return len(self.widths) - 1
 
     @property
-    def windows(self) -> tuple[Window, ...] | None:
-        """Which pixels of the picture a pixel of each level is made of, finest level first; None for unknown or all.
+    def receptive_fields(self) -> tuple[ReceptiveField, ...] | None:
+        """The receptive field of each level in the encoder's input, finest first; None for unknown or unbounded.
 
-        What a site remembers of a halving belongs to a pixel of the coarser level and must lie in that one's window.
-        Where it is None no picture can be cut into tiles. Raises UnknownReachError where a block inside doesn't say.
+        The indices in a site belong to pixels of the coarser level and must lie in that level's receptive field.
+        If it is None, the network cannot process an image in tiles. Raises UnknownReceptiveFieldError if a block
+        doesn't declare its receptive radius.
         """
         return None
 
     @abstractmethod
     def forward(self, x: Tensor) -> tuple[Tensor, list[Site]]:
-        """(N, channels, H, W) -> ((N, widths[-1], h, w), [Site of each level, finest first])."""
+        """(N, channels, H, W) -> ((N, widths[-1], h, w), [Site of level 0, Site of level 1, …])."""
 
-    def warm_start(self) -> None:
-        """Take over pretrained weights where the encoder was asked for some; called once, before training from scratch.
+    def load_pretrained(self) -> None:
+        """Load the pretrained weights that the encoder is configured with, if any; called before training from scratch.
 
-        Never called when a checkpoint is loaded, so that a checkpoint needs no download.
+        It is not called when a checkpoint is loaded, so that a checkpoint needs no download.
         """

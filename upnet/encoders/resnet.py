@@ -1,4 +1,4 @@
-"""A torchvision backbone as the encoder: ResNet-18 and its like."""
+"""A torchvision ResNet as the encoder."""
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -8,31 +8,38 @@ from torch import Tensor, nn
 
 from upnet.encoders.base import BlockFactory, Encoder, require_block
 from upnet.site import Site
-from upnet.utils.receptive_field import Window, known
-from upnet.utils.seeding import apart, undrawn
+from upnet.utils.errors import UserError
+from upnet.utils.receptive_field import ReceptiveField, require_radius
+from upnet.utils.seeding import named_rng, on_meta_device
 
 if TYPE_CHECKING:
     from torchvision.models import ResNet as TorchvisionResNet
 
-# The statistics torchvision's weights were trained with; pictures arrive here less mid-grey, 0.5.
 MEAN = (0.485 - 0.5, 0.456 - 0.5, 0.406 - 0.5)
+"""The RGB mean that torchvision's weights were trained with, less 0.5, as images are less mid-grey here."""
 STD = (0.229, 0.224, 0.225)
+"""The RGB standard deviation that torchvision's weights were trained with."""
+STAGE_WIDTHS = (64, 64, 128, 256, 512)
 
 
 class ResNet(Encoder):
-    """A block on the full grid, then the stages of a ResNet, halving as it does.
+    """A block on the full grid, then the stages of a torchvision ResNet with its batch normalisation.
 
-    Its max-pooling overlaps (3×3, stride 2), so positions would belong to two windows: max-unpooling has no partner
-    here. Normalisation is the backbone's own batch normalisation.
+    Its max-pooling windows overlap (3×3, stride 2), so that an index may belong to two windows: it provides no indices
+    and max-unpooling cannot be used with it.
 
-    variant: which of torchvision's ResNets with basic blocks.
-    weights: `imagenet` takes over torchvision's weights when training starts from scratch, `none` draws them.
-    width:   channels of the block on the full grid, whose features are the finest skip.
-    depth:   how often the features are halved, up to 5.
+    variant: the torchvision ResNet.
+    weights: `imagenet` loads torchvision's weights when training starts from scratch, `none` keeps random weights.
+    width:   channels of the block on the full grid, whose features are the skip of level 0.
+    depth:   the number of downsamplings by 2, 1 … 5.
 
-    Raises ValueError where the weights can't be had, and for channels other than 1 and 3.
+    Raises UserError for a depth outside 1 … 5 and for channels other than 1 and 3.
 
     Source: He et al., "Deep Residual Learning for Image Recognition", https://arxiv.org/abs/1512.03385
+
+    >>> from upnet.blocks import ConvBlock
+    >>> ResNet(3, ConvBlock, width=8, depth=2).widths
+    (8, 64, 64)
     """
 
     provides = frozenset({"skip"})
@@ -47,15 +54,15 @@ class ResNet(Encoder):
         depth: Annotated[int, Ge(1), Le(5)] = 2,
     ) -> None:
         super().__init__()
-        if not 1 <= depth <= 5:
-            raise ValueError(f"ResNet: depth lies between 1 and 5, the halvings a ResNet has; got {depth}")
+        if not 1 <= depth <= len(STAGE_WIDTHS):
+            raise UserError("is out of range for ResNet", setting="depth", value=depth, allowed="1 … 5")
         if channels not in (1, 3):
-            raise ValueError(f"ResNet: pictures have 1 or 3 channels; got {channels}")
+            raise UserError("ResNet encodes grey or RGB images", setting="channels", value=channels, allowed="1 or 3")
         self.variant = variant
         self.weights = weights
-        with apart("finest"):
+        with named_rng("finest"):
             self.finest = require_block(block, "ResNet")(in_channels=channels, out_channels=width)
-        with apart("backbone"):
+        with named_rng("backbone"):
             net = self._backbone()
         stages = (
             nn.Sequential(net.conv1, net.bn1, net.relu),
@@ -65,17 +72,18 @@ class ResNet(Encoder):
             net.layer4,
         )
         self.stages = nn.ModuleList(stages[:depth])
-        self.widths = (width, *(64, 64, 128, 256, 512)[:depth])
-        device = "cpu" if undrawn() else None
+        self.widths = (width, *STAGE_WIDTHS[:depth])
+        # Not in the state_dict, so that they need values even if the weights are loaded later.
+        device = "cpu" if on_meta_device() else None
         self.register_buffer("mean", torch.tensor(MEAN, device=device).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(STD, device=device).view(1, 3, 1, 1), persistent=False)
         self.mean: Tensor
         self.std: Tensor
 
     def forward(self, x: Tensor) -> tuple[Tensor, list[Site]]:
-        """(N, channels, H, W) around mid-grey -> ((N, widths[-1], h, w), [Site of each level, finest first])."""
+        """(N, channels, H, W) less mid-grey -> ((N, widths[-1], h, w), [Site of level 0, Site of level 1, …])."""
         features = [self.finest(x)]
-        y = (x - self.mean) / self.std  # (N, 3, H, W), a single channel repeated
+        y = (x - self.mean) / self.std  # (N, 3, H, W): a single channel is repeated
         for stage in self.stages:
             y = stage(y)
             features.append(y)
@@ -83,23 +91,23 @@ class ResNet(Encoder):
         return features[-1], sites
 
     @property
-    def windows(self) -> tuple[Window, ...] | None:
-        """The block's, then each stage's in turn; None in training, where normalisation looks at all pixels."""
+    def receptive_fields(self) -> tuple[ReceptiveField, ...] | None:
+        """Of each level in the encoder's input; None in training mode, where normalisation depends on all pixels."""
         if self.training:
             return None
-        seen = Window.around(0)
-        levels = [Window.around(known(self.finest))]
+        field = ReceptiveField.of_radius(0)
+        levels = [ReceptiveField.of_radius(require_radius(self.finest))]
         for stage in self.stages:
-            for part in stage.modules():
-                # 1×1 convolutions stand on shortcuts, beside what looks farther.
-                if isinstance(part, nn.Conv2d | nn.MaxPool2d) and _first(part.kernel_size) > 1:
-                    kernel, stride, padding = map(_first, (part.kernel_size, part.stride, part.padding))
-                    seen = seen.then(Window.of_kernel(kernel, stride, padding))
-            levels.append(seen)
+            for layer in stage.modules():
+                # 1×1 convolutions are shortcuts, parallel to layers with a larger receptive field.
+                if isinstance(layer, nn.Conv2d | nn.MaxPool2d) and _side(layer.kernel_size) > 1:
+                    kernel, stride, padding = map(_side, (layer.kernel_size, layer.stride, layer.padding))
+                    field = field.compose(ReceptiveField.of_kernel(kernel, stride, padding))
+            levels.append(field)
         return tuple(levels)
 
-    def warm_start(self) -> None:
-        """Take over torchvision's weights if `weights` says so. Raises ValueError where they can't be had."""
+    def load_pretrained(self) -> None:
+        """Load torchvision's weights if `weights` is `imagenet`. Raises UserError if they cannot be downloaded."""
         if self.weights == "none":
             return
         from urllib.error import URLError
@@ -109,33 +117,35 @@ class ResNet(Encoder):
         published = next(iter(get_model_weights(self.variant)))
         try:
             state = published.get_state_dict(progress=True, check_hash=True)
-        except (URLError, OSError, RuntimeError) as fault:
-            raise ValueError(
-                f"ResNet: the {self.variant} weights could not be had from {published.url} ({fault}). Put that file "
-                f"into {torch.hub.get_dir()}/checkpoints, or set model.encoder.weights=none"
-            ) from fault
-        source = self._backbone()
-        source.load_state_dict(state)
-        donors = (source.conv1, source.bn1, source.layer1, source.layer2, source.layer3, source.layer4)
-        receivers = self._parts()
-        for donor, receiver in zip(donors, receivers, strict=False):
-            receiver.load_state_dict(donor.state_dict())
+        except (URLError, OSError, RuntimeError) as error:
+            raise UserError(
+                f"the {self.variant} weights cannot be downloaded from {published.url} ({error})",
+                cure=f"Put that file into {torch.hub.get_dir()}/checkpoints, or set model.encoder.weights=none",
+            ) from error
+        pretrained = self._backbone()
+        pretrained.load_state_dict(state)
+        sources = (
+            *(pretrained.conv1, pretrained.bn1),
+            *(pretrained.layer1, pretrained.layer2, pretrained.layer3, pretrained.layer4),
+        )
+        for source, target in zip(sources, self._modules_with_weights(), strict=False):
+            target.load_state_dict(source.state_dict())
 
     def _backbone(self) -> "TorchvisionResNet":
         from torchvision import models
 
         return {"resnet18": models.resnet18, "resnet34": models.resnet34}[self.variant](weights=None)
 
-    def _parts(self) -> list[nn.Module]:
-        """conv1, bn1, layer1, layer2, … as far as the depth goes, in the order of torchvision's network."""
+    def _modules_with_weights(self) -> list[nn.Module]:
+        """conv1, bn1, layer1, layer2, … up to the depth, in the order of torchvision's network."""
         stages = [stage for stage in self.stages if isinstance(stage, nn.Sequential)]
         assert len(stages) == self.depth
-        pooled = [stages[1][1]] if self.depth > 1 else []  # behind the max-pooling, which has no weights
-        return [stages[0][0], stages[0][1], *pooled, *stages[2:]]
+        after_pooling = [stages[1][1]] if self.depth > 1 else []
+        return [stages[0][0], stages[0][1], *after_pooling, *stages[2:]]
 
 
-def _first(sides: object) -> int:
-    """One side of what torch gives as a number or as a pair of equal ones."""
-    side = sides[0] if isinstance(sides, tuple) else sides
+def _side(size: object) -> int:
+    """One side of a size that torch stores as a number or as a pair of equal numbers."""
+    side = size[0] if isinstance(size, tuple) else size
     assert isinstance(side, int)
     return side

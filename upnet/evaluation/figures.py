@@ -13,7 +13,7 @@ from torch import Tensor
 from upnet.data import Store
 from upnet.evaluation.compatibility import protocol_label
 from upnet.evaluation.figure_text import apply_fallback_fonts, no_math_text
-from upnet.inference.enlarge import enlarge
+from upnet.inference.tensor import upscale_tensor
 from upnet.metrics import bicubic
 from upnet.models import EncoderDecoder
 
@@ -78,7 +78,7 @@ class Crop:
 
     def output_of(self, net: EncoderDecoder) -> np.ndarray:
         """What a network makes of it, given the whole picture: (side, side, 3) uint8."""
-        return self._cut(to_uint8(enlarge(net, _planes(self.lr_image) / 255)))
+        return self._cut(to_uint8(upscale_tensor(net, _planes(self.lr_image) / 255)))
 
     def _cut(self, picture: np.ndarray) -> np.ndarray:
         row, col = self.corner

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from upnet.data import Store
 from upnet.data.datasets import StoreDataset
 from upnet.evaluation.results import DatasetScores
-from upnet.inference.enlarge import enlarge, x8
+from upnet.inference.tensor import self_ensemble, upscale_tensor
 from upnet.inference.tiling import Tiling
 from upnet.metrics import BASELINES, EvaluationProtocol, Score
 from upnet.metrics.perceptual import PerceptualMetric
@@ -36,12 +36,12 @@ def check_protocol(net: EncoderDecoder, protocol: EvaluationProtocol) -> None:
 
 
 def network_method(net: EncoderDecoder, tile: Tiling = "auto", ensemble: Ensemble = "none") -> Method:
-    """A network as a method, in float32 on its own device; see `upnet.inference.enlarge`."""
+    """A network as a method, in float32 on its own device; see `upnet.inference.tensor`."""
 
     def method(small: Tensor) -> Tensor:
         small = small / 255 if small.dtype == torch.uint8 else small
-        whole = partial(enlarge, net, tile=tile)
-        return x8(whole, small) if ensemble == "x8" else whole(small)
+        whole = partial(upscale_tensor, net, tile=tile)
+        return self_ensemble(whole, small) if ensemble == "x8" else whole(small)
 
     return method
 

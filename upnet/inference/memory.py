@@ -1,10 +1,11 @@
-"""How much memory a network takes for a picture, and how much there is: a CPU may kill instead of refusing."""
+"""The memory that a network needs for an image, and the memory that is free.
+
+A CPU process that takes too much memory may be killed instead of getting an error, so the need is computed beforehand.
+"""
 
 import copy
-import ctypes
 import math
 import os
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -17,53 +18,62 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakIdKeyDictionary
 
-# Of the memory that is free, what a picture may take: other processes want some, and allocators round up.
+from upnet.utils.allocator import malloc_trim
+
 SHARE = 0.8
-# oneDNN computes on channels in blocks of this many, and lays its operands out so.
+"""The share of the free memory that an image may take: other processes need some, and allocators round up."""
 BLOCK = 16
-# The side in LR pixels of the picture that a network is tried on.
+"""oneDNN stores channels in blocks of this many."""
 PROBE = 32
+"""The side in LR pixels of the image whose memory is measured by computing it."""
+
+_OOM_MESSAGES = ("out of memory", "allocate memory", "not enough memory", "bad_alloc", "ALLOC_FAILED")
+"""Phrases in the errors of CUDA, of torch's CPU allocator and of libraries."""
 
 _probed: WeakKeyDictionary[nn.Module, int] = WeakKeyDictionary()
 
 
-def fits(net: nn.Module, shape: Sequence[int], beside: int) -> bool:
-    """Whether the CPU's memory holds what a network takes for a float32 input of that shape, and `beside` bytes more.
+def fits(net: nn.Module, shape: Sequence[int], extra: int) -> bool:
+    """Whether the CPU's free memory holds what a network needs for a float32 input, and `extra` bytes more.
 
-    True where nothing tells how much memory there is, or how much the network takes.
+    shape: of the input, (N, C, h, w).
+
+    True if the free memory or the need is unknown.
     """
-    if available() is None:
+    if available_bytes() is None:
         return True
-    # Nothing a network makes grows faster than the square of the longer side: mostly that settles it.
+    # Memory grows at most with the square of the longer side, which is enough to decide in most cases.
     squares = math.ceil(max(shape[2:]) / PROBE) ** 2
     try:
-        return leaves(squares * _peak_of_probe(net, shape[1]) + beside) or leaves((peak(net, shape) or 0) + beside)
-    except (MemoryError, RuntimeError) as fault:
-        if not ran_out(fault):
+        return has_free(squares * _peak_of_probe(net, shape[1]) + extra) or has_free((peak(net, shape) or 0) + extra)
+    except (MemoryError, RuntimeError) as error:
+        if not is_oom(error):
             raise
         return False
 
 
-def leaves(need: int) -> bool:
-    """Whether so many bytes are free on the CPU, or nothing tells."""
-    free = available()
-    if free is not None and need > SHARE * free:
-        _give_back()
-        free = available()
-    return free is None or need <= SHARE * free
+def has_free(needed: int) -> bool:
+    """Whether that many bytes are free on the CPU, or the free memory is unknown."""
+    free = available_bytes()
+    if free is not None and needed > SHARE * free:
+        malloc_trim()
+        free = available_bytes()
+    return free is None or needed <= SHARE * free
 
 
-def ran_out(fault: Exception) -> bool:
-    """Whether an error says that memory was refused: by CUDA, by the CPU's allocators, or by a library's own."""
-    told = ("out of memory", "allocate memory", "not enough memory", "bad_alloc", "ALLOC_FAILED")
-    return isinstance(fault, MemoryError) or any(words in str(fault) for words in told)
+def is_oom(error: Exception) -> bool:
+    """Whether an error says that memory was exhausted, on a CPU or a GPU.
+
+    >>> is_oom(RuntimeError("CUDA out of memory. Tried to allocate 2 GiB")), is_oom(RuntimeError("shape mismatch"))
+    (True, False)
+    """
+    return isinstance(error, MemoryError) or any(message in str(error) for message in _OOM_MESSAGES)
 
 
 def peak(net: nn.Module, shape: Sequence[int]) -> int | None:
-    """The most bytes in use at a time while a network computes on the CPU, its weights left out; shape of its input.
+    """The peak number of bytes of the tensors that a network makes on the CPU for a float32 input, without its weights.
 
-    Nothing is computed: the shapes are followed, and with them what is alive after every operation. None where an
-    operation can't be followed so, because what comes out of it depends on the values, or torch doesn't know its shape.
+    Shapes are propagated and nothing is computed. None if a shape depends on values, or if torch cannot propagate it.
     """
     from torch._subclasses.fake_tensor import (
         DataDependentOutputException,
@@ -72,50 +82,50 @@ def peak(net: nn.Module, shape: Sequence[int]) -> int | None:
         UnsupportedOperatorException,
     )
 
-    shadow = _copied(net)
+    fake_net = _copy_without_hooks(net)
     try:
         with FakeTensorMode(allow_non_fake_inputs=True):
-            return _follow(shadow, shape)
+            return _measure(fake_net, shape)
     except (DataDependentOutputException, DynamicOutputShapeException, UnsupportedOperatorException):
         return None
 
 
+def available_bytes() -> int | None:
+    """The bytes that this process may still allocate on the CPU; None if the system doesn't say."""
+    limits = [limit() for limit in (_free_in_machine, _free_in_cgroup, _free_addresses)]
+    return min((free for free in limits if free is not None), default=None)
+
+
 def _peak_of_probe(net: nn.Module, channels: int) -> int:
-    """The same for a square of `PROBE` pixels, which it is quicker to compute than to follow, once per network."""
+    """The peak for a square of PROBE pixels. It is computed, which is faster than propagating shapes, once per net."""
     if net not in _probed:
-        _probed[net] = _follow(_copied(net), (1, channels, PROBE, PROBE))
+        _probed[net] = _measure(_copy_without_hooks(net), (1, channels, PROBE, PROBE))
     return _probed[net]
 
 
-def _copied(net: nn.Module) -> nn.Module:
-    """A copy, since operators may keep what they made for a size, and normalisation may count what it sees."""
-    shadow = copy.deepcopy(net).cpu()
-    for module in shadow.modules():
-        # Whoever listens to a network listens to what it makes of pictures.
+def _copy_without_hooks(net: nn.Module) -> nn.Module:
+    """A copy on the CPU, since modules may cache constants per size, and normalisation may count its inputs."""
+    copied = copy.deepcopy(net).cpu()
+    for module in copied.modules():
+        # Hooks of a user are meant for images.
         module._forward_pre_hooks.clear()
         module._forward_hooks.clear()
-    return shadow
+    return copied
 
 
 @torch.no_grad()
-def _follow(net: nn.Module, shape: Sequence[int]) -> int:
-    with _Living() as living:
+def _measure(net: nn.Module, shape: Sequence[int]) -> int:
+    with LiveBytes() as live:
         net(torch.zeros(tuple(shape)))
-    return living.most
+    return live.peak
 
 
-def available() -> int | None:
-    """The bytes that this process may still take on the CPU; None where the system doesn't tell."""
-    free = [limit() for limit in (_free_in_machine, _free_in_group, _free_addresses)]
-    return min((number for number in free if number is not None), default=None)
-
-
-class _Living(TorchDispatchMode):
-    """Follows how many bytes the tensors made within it hold; `most` is their peak."""
+class LiveBytes(TorchDispatchMode):
+    """Count the bytes of the tensors that are created in this context and still alive; `peak` is the maximum."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.most = 0
+        self.peak = 0
         self._sizes = WeakIdKeyDictionary()
 
     def __torch_dispatch__(
@@ -126,30 +136,21 @@ class _Living(TorchDispatchMode):
             if isinstance(tensor, Tensor):
                 storage = tensor.untyped_storage()
                 self._sizes[storage] = storage.nbytes()
-        beside = _workspace(args, result) if func is torch.ops.aten.convolution.default else 0
-        self.most = max(self.most, sum(self._sizes.values()) + beside)
+        workspace = _workspace(args, result) if func is torch.ops.aten.convolution.default else 0
+        self.peak = max(self.peak, sum(self._sizes.values()) + workspace)
         return result
 
 
 def _workspace(args: tuple[Any, ...], result: Tensor) -> int:
-    """What a convolution takes beside its operands, in bytes; args are those of aten::convolution."""
+    """The bytes that a convolution needs beside its operands; args are those of aten::convolution."""
     x, weight, transposed = args[0], args[1], args[6]
     if not torch.backends.mkldnn.is_available():
-        # A column of inputs, or of outputs, for every pixel of the coarser grid.
+        # im2col: a column of inputs, or of outputs, for every pixel of the coarser grid.
         coarse = x if transposed else result
         return weight[0].numel() * coarse[:, 0].numel() * x.element_size()
-    blocks = [
-        -(-part.shape[1] // BLOCK) * part[:, 0].numel() for part in (x, result, *([result] if transposed else []))
-    ]
+    operands = (x, result, *([result] if transposed else []))
+    blocks = [-(-operand.shape[1] // BLOCK) * operand[:, 0].numel() for operand in operands]
     return sum(blocks) * BLOCK * x.element_size()
-
-
-def _give_back() -> None:
-    """Have the GNU C library hand back the memory that it keeps for later."""
-    if sys.platform.startswith("linux"):
-        library = ctypes.CDLL(None)
-        if hasattr(library, "malloc_trim"):
-            library.malloc_trim(0)
 
 
 def _free_in_machine() -> int | None:
@@ -162,31 +163,32 @@ def _free_in_machine() -> int | None:
     return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
-def _free_in_group() -> int | None:
-    """What the control groups of a container leave, of the second version or the first."""
-    free = []
-    for folder, limit, used, cache in _groups():
-        with suppress(OSError, ValueError):  # no such group, or no limit in it, which reads "max"
-            most, taken = int((folder / limit).read_text()), int((folder / used).read_text())
-            told = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
-            free.append(max(0, most - taken + int(told.get(cache, 0))))
+def _free_in_cgroup() -> int | None:
+    """What the control groups of a container leave, of version 2 or version 1."""
+    free: list[int] = []
+    for folder, limit_file, used_file, cache_key in _cgroups():
+        with suppress(OSError, ValueError):  # there is no such group, or it has no limit: "max"
+            limit, used = int((folder / limit_file).read_text()), int((folder / used_file).read_text())
+            statistics = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+            free.append(max(0, limit - used + int(statistics.get(cache_key, 0))))
     return min(free, default=None)
 
 
-def _groups() -> Iterator[tuple[Path, str, str, str]]:
+def _cgroups() -> Iterator[tuple[Path, str, str, str]]:
+    """Folder, file of the limit, file of the usage, and key of the reclaimable cache in memory.stat."""
     root = Path("/sys/fs/cgroup")
     yield root / "memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"
     with suppress(OSError):
         for line in Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines():
             if line.startswith("0::"):
-                own = root / line[3:].lstrip("/")
-                for folder in (own, *own.parents):
+                group = root / line[3:].lstrip("/")
+                for folder in (group, *group.parents):
                     if folder.is_relative_to(root):
                         yield folder, "memory.max", "memory.current", "inactive_file"
 
 
 def _free_addresses() -> int | None:
-    """What `ulimit -v` leaves."""
+    """What the limit on the address space, `ulimit -v`, leaves."""
     try:
         import resource
     except ImportError:  # Windows has no such limits

@@ -11,8 +11,8 @@ from torch import Tensor
 from upnet.checkpoint import load_network
 from upnet.imaging.alpha import fill_transparent, upscale_alpha
 from upnet.imaging.imresize import imresize
-from upnet.inference.enlarge import enlarge, x8
 from upnet.inference.inputs import check_array, check_tensor
+from upnet.inference.tensor import self_ensemble, upscale_tensor
 from upnet.models import EncoderDecoder
 from upnet.utils.allocator import TRAINING_KERNELS, limit_onednn_cache
 
@@ -30,10 +30,10 @@ Alpha = Literal["bicubic", "network"]
 class Upscaler:
     """Enlarges pictures by a network.
 
-    tile:     as in `upnet.inference.enlarge.enlarge`: the side in LR pixels of the tiles that a picture is cut into;
+    tile:     the side in LR pixels of the tiles that a picture is cut into;
               "auto" cuts where memory asks for it, "none" never.
     ensemble: "x8" takes the mean over the eight turns and mirror images of a picture, in eight times the time; see
-              `upnet.inference.enlarge.x8`.
+              `upnet.inference.tensor.self_ensemble`.
     alpha:    what upscales an alpha channel: "bicubic" interpolation, or the "network", as a grey image.
 
     Raises ValueError for another ensemble, and for another alpha.
@@ -152,9 +152,9 @@ class Upscaler:
         """(3, h, w) -> (3, s·h, s·w)."""
 
         def once(picture: Tensor) -> Tensor:
-            return enlarge(self.net, picture, tile=self.tile)
+            return upscale_tensor(self.net, picture, tile=self.tile)
 
-        return x8(once, planes) if self.ensemble == "x8" else once(planes)
+        return self_ensemble(once, planes) if self.ensemble == "x8" else once(planes)
 
 
 def load(

@@ -1,4 +1,4 @@
-"""The network family."""
+"""The network family: an encoder, a decoder and a tail."""
 
 from upnet.models.encoder_decoder import EncoderDecoder
 from upnet.models.tail import Tail

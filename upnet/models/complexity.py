@@ -1,4 +1,4 @@
-"""What a network costs: parameters and true multiply-adds."""
+"""The cost of a network: its number of parameters and its multiply-adds (MACs)."""
 
 import copy
 from collections.abc import Callable
@@ -11,47 +11,56 @@ from torch.utils.flop_counter import FlopCounterMode
 from upnet.models import EncoderDecoder
 from upnet.upsample import Upsampler
 
-# The output size that the field counts multiply-adds for: a 1280 × 720 picture.
 OUTPUT = (720, 1280)
+"""(H, W) of the output image that publications count multiply-adds for."""
 
 
-def parameters(net: EncoderDecoder) -> int:
-    """How many numbers are learnt."""
+def parameters(net: nn.Module) -> int:
+    """The number of parameters.
+
+    >>> parameters(nn.Linear(3, 2))
+    8
+    """
     return sum(parameter.numel() for parameter in net.parameters())
 
 
 def multiply_adds(net: EncoderDecoder, output: tuple[int, int] = OUTPUT) -> int:
-    """True multiply-adds of one output picture of the given size, in pixels, rows first.
+    """The multiply-adds for one output image of (H, W) pixels. Shapes are propagated and nothing is computed.
 
-    Convolutions count where they happen: a transposed one on its input grid, not on its output grid as some tables
-    have it. An operator that declares its own cost is taken at its word, so that an interpolation counts its taps
-    however it is computed. Nothing is computed: only shapes are followed.
+    A convolution counts on the grid where it is computed: a transposed one on its input grid, not on its output grid
+    as in some publications. An upsampler that declares its cost, `Upsampler.multiply_adds`, counts as declared: an
+    interpolation counts its taps, however it is computed.
+
+    >>> from functools import partial
+    >>> from upnet.encoders import ConvStack
+    >>> net = EncoderDecoder(2, 1, partial(ConvStack, layers=[1], kernel_sizes=[1]), None, None, residual="none")
+    >>> multiply_adds(net, (10, 10)) - 100 * (1 * 1 + 3 * 3)  # what remains is the bicubic interpolation of the input
+    600
     """
-    # A copy, since operators may keep what they made for a size, and here that would be shapes without values.
-    shadow = copy.deepcopy(net).cpu()
+    # A copy, since upsamplers may cache constants per size, and the cached ones would be fake tensors.
+    fake_net = copy.deepcopy(net).cpu()
     with FakeTensorMode(allow_non_fake_inputs=True), torch.no_grad():
         lr = torch.empty(1, net.channels, output[0] // net.scale, output[1] // net.scale)
         declared: dict[str, int] = {}
         handles = [
-            module.register_forward_hook(_declare(declared, name))
-            for name, module in shadow.named_modules()
+            module.register_forward_hook(_add_declared_cost(declared, name))
+            for name, module in fake_net.named_modules()
             if isinstance(module, Upsampler)
         ]
         counter = FlopCounterMode(display=False)
         with counter:
-            shadow(lr)
+            fake_net(lr)
         for handle in handles:
             handle.remove()
-    counts = {name: sum(by_operation.values()) // 2 for name, by_operation in counter.get_flop_counts().items()}
+    counted = {name: sum(by_operation.values()) // 2 for name, by_operation in counter.get_flop_counts().items()}
     root = type(net).__name__
-    total = counts["Global"]
+    total = counted["Global"]
     for name, cost in declared.items():
-        inside = counts.get(f"{root}.{name}", 0) - counts.get(f"{root}.{name}.projection", 0)
-        total += cost - inside
+        total += cost - counted.get(f"{root}.{name}", 0) + counted.get(f"{root}.{name}.projection", 0)
     return total
 
 
-def _declare(declared: dict[str, int], name: str) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
+def _add_declared_cost(declared: dict[str, int], name: str) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
     def hook(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         assert isinstance(module, Upsampler)
         cost = module.multiply_adds(inputs[0].shape[-2], inputs[0].shape[-1])

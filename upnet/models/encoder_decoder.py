@@ -1,45 +1,65 @@
-"""The one network family: an encoder-decoder in which every growth is one interchangeable operator."""
+"""The network family: encoder → decoder → tail, with one interchangeable upsampler wherever a feature map grows.
+
+Shape legend: N images; C channels of the images; h, w LR pixels; s scale; (H, W) = (s·h, s·w); (H₀, W₀) the grid that
+the encoder starts on: (H, W) with input=interpolated, (h, w) with input=lr.
+"""
 
 import math
 from collections.abc import Callable, Sequence
 from typing import Annotated, Literal
 
 from annotated_types import Ge
-from torch import Tensor
+from torch import Tensor, nn
 
 from upnet.encoders import BlockFactory, Encoder
-from upnet.models.base import Tileable
-from upnet.models.decoder import Decoder, level_names
+from upnet.models.decoder import Decoder, level_name
 from upnet.models.tail import Tail
-from upnet.models.wiring import UpsamplerFactory, share_out
+from upnet.models.wiring import UpsamplerFactory, assign_upsamplers
 from upnet.upsample import Interpolation, Upsampler, interpolation
 from upnet.upsample.kernels.autocast import uncast
-from upnet.utils.receptive_field import Margin, Span, UnknownReachError, hull, known, unknown
-from upnet.utils.seeding import anew
+from upnet.utils.errors import UserError
+from upnet.utils.receptive_field import (
+    PeriodicReceptiveField,
+    Span,
+    UnknownReceptiveFieldError,
+    hull,
+    require_radius,
+)
+from upnet.utils.seeding import fresh_rng
 
-# What stands for nothing: pictures go through the network less this, so that padding with zeros pads with grey.
-GREY = 0.5
+MID_GREY = 0.5
+"""Subtracted from the images before the network, so that the zeros that convolutions pad with are grey, not black."""
 
 
-class EncoderDecoder(Tileable):
-    """Enlarge pictures: (N, channels, h, w) in [0, 1] -> (N, channels, scale·h, scale·w), about [0, 1], not clamped.
+class EncoderDecoder(nn.Module):
+    """Upsample images: (N, C, h, w) in [0, 1] -> (N, C, s·h, s·w), about [0, 1], not clamped.
 
-    scale:     how many times as large the output is, a whole number from 2 on.
-    channels:  of the pictures: 3 for RGB, 1 for luma.
-    encoder:   the way down; called as encoder(channels=…, block=…).
-    block:     what stages are made of; called as block(in_channels=…, out_channels=…).
-    upsampler: the operator of every place, or a list of one per place from the coarsest grid to the finest, the tail
-               last; called as upsampler(channels=…, scale=…). None where there is no place.
-    tail:      from features to the picture; called as tail(channels=…, out_channels=…, scale=…, upsampler=…).
-    input:     `interpolated` enlarges the picture by bicubic first, so that every growth inside the network has a
-               pooling partner; `lr` starts on the input grid, and the tail makes the last step to the output.
-    skip:      whether each level of the decoder sees the features of its partner.
-    residual:  which interpolation of the input is added to the output, or `none`.
+    scale:     s, an integer of at least 2.
+    channels:  C: 3 for RGB, 1 for luma.
+    encoder:   called as encoder(channels=…, block=…).
+    block:     the block of encoder stages and decoder levels; called as block(in_channels=…, out_channels=…).
+    upsampler: one upsampler for all places, or a list of one per place: the decoder levels from the coarsest grid to
+               the finest, then the tail. Called as upsampler(channels=…, scale=…). None if there is no place.
+    tail:      features to image; called as tail(channels=…, out_channels=…, scale=…, upsampler=…).
+    input:     `interpolated`: the image is first interpolated (bicubic) to the HR grid, so that every upsampler has a
+               pooling partner in the encoder. `lr`: the network starts on the LR grid and the tail upsamples to HR.
+    skip:      whether each decoder level concatenates the encoder features of its grid.
+    residual:  the interpolation of the input that is added to the output, or `none`.
 
-    depth 0 with a tail is EDSR, FSRCNN and ESPCN; depth 0 on the interpolated grid is SRCNN; depth ≥ 1 is U-Net;
-    without skips and with max-unpooling it is SegNet.
+    With depth 0 and a tail this is EDSR, FSRCNN or ESPCN; with depth 0 on the interpolated grid SRCNN; with a depth of
+    at least 1 U-Net; without skips and with max-unpooling SegNet.
 
-    Raises ValueError for a scale below 2, channels other than 1 and 3, and operators that can't fill their place.
+    Raises UserError for a scale below 2, for channels other than 1 and 3, and upsamplers that don't fit their place.
+
+    >>> import torch
+    >>> from functools import partial
+    >>> from upnet.blocks import ConvBlock
+    >>> from upnet.encoders import MaxPoolEncoder
+    >>> from upnet.upsample import MaxUnpool
+    >>> encoder = partial(MaxPoolEncoder, width=4, depth=2)
+    >>> net = EncoderDecoder(scale=2, channels=3, encoder=encoder, block=ConvBlock, upsampler=MaxUnpool)
+    >>> net(torch.rand(1, 3, 9, 7)).shape
+    torch.Size([1, 3, 18, 14])
     """
 
     def __init__(
@@ -56,81 +76,94 @@ class EncoderDecoder(Tileable):
     ) -> None:
         super().__init__()
         if scale != int(scale) or scale < 2:
-            raise ValueError(f"EncoderDecoder: scale is a whole number from 2 on; got {scale}")
+            raise UserError("must be an integer of at least 2", setting="scale", value=scale, allowed="2, 3, 4, …")
         if channels not in (1, 3):
-            raise ValueError(f"EncoderDecoder: channels is 3 for RGB or 1 for luma; got {channels}")
+            raise UserError(
+                "must be the channels of an image", setting="channels", value=channels, allowed="3 for RGB, 1 for luma"
+            )
         if input not in ("interpolated", "lr"):
-            raise ValueError(f"EncoderDecoder: input is 'interpolated' or 'lr'; got {input!r}")
+            raise UserError("is unknown", setting="input", value=input, allowed="interpolated or lr")
         self.scale, self.channels = int(scale), channels
-        with anew("encoder"):
+        # The names of the RNGs determine the initial weights and never change.
+        with fresh_rng("encoder"):
             self.encoder = encoder(channels=channels, block=block)
-        if block is None and self.encoder.depth:
-            raise ValueError(
-                "EncoderDecoder: block is null, but the way back from an encoder with a depth is made of them"
+        depth = self.encoder.depth
+        if block is None and depth:
+            raise UserError(
+                "the decoder needs a block at each of its levels",
+                setting="block",
+                value=None,
+                cure="Set model/block=conv",
             )
 
-        growth = self.scale if input == "lr" else 1
-        names = [*level_names(self.encoder.depth), *(["the tail"] if growth > 1 else [])]
-        factories = share_out(upsampler, names)
-        levels = factories[: self.encoder.depth]
-        with anew("decoder"):
-            self.decoder = Decoder(self.encoder, block, levels, skip) if block and levels else None
-        with anew("tail"):
+        tail_scale = self.scale if input == "lr" else 1
+        places = [*map(level_name, reversed(range(depth))), *(["the tail"] if tail_scale > 1 else [])]
+        upsamplers = assign_upsamplers(upsampler, places)
+        with fresh_rng("decoder"):
+            self.decoder = Decoder(self.encoder, block, upsamplers[:depth], skip) if block and depth else None
+        with fresh_rng("tail"):
             self.tail = tail(
                 channels=self.encoder.widths[0],
                 out_channels=channels,
-                scale=growth,
-                upsampler=factories[-1] if growth > 1 else None,
+                scale=tail_scale,
+                upsampler=upsamplers[-1] if tail_scale > 1 else None,
             )
-        self.entry = self._interpolation("bicubic" if input == "interpolated" else "none")
-        same = input == "interpolated" and residual == "bicubic"
-        self.residual = self.entry if same else self._interpolation(residual)
+        self.input_interpolation = self._interpolation("bicubic" if input == "interpolated" else "none")
+        shared = input == "interpolated" and residual == "bicubic"
+        self.residual_interpolation = self.input_interpolation if shared else self._interpolation(residual)
 
-    def interpolated(self, lr: Tensor) -> tuple[Tensor, Tensor | None]:
-        """What the encoder is given of (N, channels, h, w) in [0, 1], and what is added to the output, if anything.
+    def forward(self, lr: Tensor) -> Tensor:
+        """(N, C, h, w) in [0, 1] -> (N, C, s·h, s·w) of the same dtype, also under autocast."""
+        x, base = self.prepare(lr)  # (N, C, H₀, W₀) and (N, C, H, W)
+        return self.refine(x, base)  # (N, C, H, W)
 
-        Both less mid-grey, and interpolated to scale·h × scale·w or, of the first, as it came.
+    def prepare(self, lr: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Interpolate the input: the input of the encoder, and the interpolated image that the output is added to.
+
+        (N, C, h, w) in [0, 1] -> ((N, C, H₀, W₀), (N, C, H, W)), both less mid-grey; the second is None without
+        `residual`.
         """
-        # Interpolating the picture keeps all of its bits, whatever the network in between computes in.
+        # Interpolation keeps the precision of the image, whatever dtype autocast gives the network.
         with uncast(lr):
-            centred = lr - GREY
-            entry = centred if self.entry is None else self.entry.upsample_full(centred)
-            shared = self.residual is self.entry
-            base = None if self.residual is None else entry if shared else self.residual.upsample_full(centred)
-        return entry, base
+            centred = lr - MID_GREY
+            x = centred if self.input_interpolation is None else self.input_interpolation.upsample_full(centred)
+            if self.residual_interpolation is None:
+                return x, None
+            shared = self.residual_interpolation is self.input_interpolation
+            return x, x if shared else self.residual_interpolation.upsample_full(centred)
 
-    def completed(self, entry: Tensor, base: Tensor | None) -> Tensor:
-        """The output, of what interpolated() makes."""
-        features, sites = self.encoder(entry)
+    def refine(self, x: Tensor, base: Tensor | None) -> Tensor:
+        """Encoder, decoder and tail on the result of prepare(): (N, C, H₀, W₀) and (N, C, H, W) -> (N, C, H, W)."""
+        features, sites = self.encoder(x)  # (N, widths[-1], ⌈H₀/2ᵈ⌉, ⌈W₀/2ᵈ⌉) for depth d, and a Site per level
         if self.decoder is not None:
-            features = self.decoder(features, sites)
-        picture = self.tail(features).to(entry.dtype) + GREY
-        return picture if base is None else picture + base
+            features = self.decoder(features, sites)  # (N, widths[0], H₀, W₀)
+        image = self.tail(features).to(x.dtype) + MID_GREY  # (N, C, H, W)
+        return image if base is None else image + base
 
     @property
-    def margin(self) -> Margin:
-        """What a tile of the picture needs around it to come out as in the whole picture, from what the parts declare.
+    def receptive_field(self) -> PeriodicReceptiveField:
+        """The LR pixels that output pixels depend on, along one axis, from what the modules declare.
 
-        Raises UnknownReachError, a ValueError, where a part doesn't say how far its pixels look.
+        Raises UnknownReceptiveFieldError if a module doesn't declare its receptive field.
         """
-        windows = self.encoder.windows
-        if windows is None:
-            raise UnknownReachError(unknown(type(self.encoder).__name__, "windows"))
-        # The encoder's strides meet its input's first pixel again every so many of them, and so many LR pixels.
-        stride = windows[-1].stride
-        alignment = stride if self.entry is None else stride // math.gcd(stride, self.scale)
-        tile = Span(0, self.scale * alignment - 1)
-        features = self.tail.source(tile)
-        source = windows[-1].source(features) if self.decoder is None else self.decoder.source(features, windows)
-        if self.entry is not None:
-            source = source.before_growth(self.scale, known(self.entry))
-        if self.residual is not None:
-            source = hull((source, tile.before_growth(self.scale, known(self.residual))))
-        return Margin(alignment, before=max(0, -source.first), after=max(0, source.last - (alignment - 1)))
+        fields = self.encoder.receptive_fields
+        if fields is None:
+            raise UnknownReceptiveFieldError(self.encoder, "receptive_fields")
+        # The coarsest level repeats with its stride in pixels of the encoder's input: that many LR pixels, or fewer.
+        stride = fields[-1].stride
+        period = stride if self.input_interpolation is None else stride // math.gcd(stride, self.scale)
+        output = Span(0, self.scale * period - 1)
+        span = self.tail.input_span(output)
+        span = fields[-1].to_input(span) if self.decoder is None else self.decoder.input_span(span, fields)
+        if self.input_interpolation is not None:
+            span = span.to_input(self.scale, require_radius(self.input_interpolation))
+        if self.residual_interpolation is not None:
+            span = hull((span, output.to_input(self.scale, require_radius(self.residual_interpolation))))
+        return PeriodicReceptiveField(period, before=max(0, -span.first), after=max(0, span.last - (period - 1)))
 
-    def warm_start(self) -> None:
-        """Take over pretrained weights where the encoder asks for some. Raises ValueError where they can't be had."""
-        self.encoder.warm_start()
+    def load_pretrained(self) -> None:
+        """Load the pretrained weights that the encoder is configured with. Raises UserError if they are unavailable."""
+        self.encoder.load_pretrained()
 
     def _interpolation(self, name: Interpolation | Literal["none"]) -> Upsampler | None:
         return None if name == "none" else interpolation(name, self.channels, self.scale)

@@ -1,43 +1,61 @@
-"""Which operator fills which place, and whether it can."""
+"""Assignment of upsamplers to the places of a network, and the check that each has the inputs it requires."""
 
 from collections.abc import Callable, Sequence
 
 from upnet.upsample import Upsampler
+from upnet.utils.errors import UserError
 
 UpsamplerFactory = Callable[..., Upsampler]
 """Called as upsampler(channels=…, scale=…) or upsampler(channels=…, scale=…, out_channels=…)."""
 
 
-def share_out(upsampler: UpsamplerFactory | Sequence[UpsamplerFactory] | None, names: Sequence[str]) -> list:
-    """One factory per place: the single one repeated, or the list as it stands, from the coarsest grid to the finest.
+def assign_upsamplers(
+    upsampler: UpsamplerFactory | Sequence[UpsamplerFactory] | None, places: Sequence[str]
+) -> list[UpsamplerFactory]:
+    """One factory per place, from the coarsest grid to the finest: the single one repeated, or the list itself.
 
-    Raises ValueError where the list is of another length than the places, or the two contradict each other.
+    places: the names of the places, for error messages.
+
+    Raises UserError if the number of upsamplers doesn't match the number of places.
+
+    >>> from upnet.upsample import Nearest
+    >>> assign_upsamplers(Nearest, ["level 1", "level 0"]) == [Nearest, Nearest]
+    True
     """
-    places = ", ".join(names)
-    if not names:
+    if not places:
         if upsampler is not None:
-            raise ValueError(
-                "upsampler must be null: with input=interpolated and an encoder of depth 0 no feature map grows, so "
-                "there is no place to fill; give the encoder a depth, or set input=lr"
+            raise UserError(
+                "there is no place for an upsampler: with input=interpolated and an encoder of depth 0 the network "
+                "has a single grid",
+                setting="upsampler",
+                allowed="null",
+                cure="Give the encoder a depth, or set input=lr",
             )
         return []
+    names = ", ".join(places)
     if upsampler is None:
-        raise ValueError(f"upsampler is null, but there are places to fill: {places}; choose an operator")
+        raise UserError(
+            f"the network has {len(places)} places for an upsampler: {names}",
+            setting="upsampler",
+            value=None,
+            allowed="one upsampler for all places, or a list of one per place",
+        )
     if callable(upsampler):
-        return [upsampler] * len(names)
-    if len(upsampler) != len(names):
-        raise ValueError(
-            f"upsampler lists {len(upsampler)} operators for {len(names)} places; "
-            f"give one for all, or one each for: {places}"
+        return [upsampler] * len(places)
+    if len(upsampler) != len(places):
+        raise UserError(
+            f"the list has {len(upsampler)} upsamplers for {len(places)} places",
+            setting="upsampler",
+            allowed=f"one upsampler for all places, or one each for {names}",
         )
     return list(upsampler)
 
 
-def admit(operator: Upsampler, place: str, provided: frozenset[str], cure: str) -> Upsampler:
-    """The operator itself. Raises ValueError where it reads a field of its site that nothing fills at this place."""
-    missing = sorted(operator.requires - provided)
+def check_requirements(upsampler: Upsampler, place: str, provided: frozenset[str], cure: str) -> None:
+    """Raise UserError if the upsampler reads a field of its Site that is not provided at this place."""
+    missing = sorted(upsampler.requires - provided)
     if missing:
-        raise ValueError(
-            f"{type(operator).__name__} at {place} needs {', '.join(missing)}, which nothing leaves there: {cure}"
+        raise UserError(
+            f"{type(upsampler).__name__} at {place} requires {', '.join(missing)}, which nothing provides there",
+            cure=cure,
         )
-    return operator

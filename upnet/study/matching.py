@@ -6,7 +6,7 @@ from typing import Any
 
 from upnet.models import EncoderDecoder
 from upnet.models.complexity import multiply_adds, parameters
-from upnet.models.decoder import level_names
+from upnet.models.decoder import level_name
 from upnet.study.design import MatchMode
 from upnet.upsample import Upsampler
 from upnet.utils.errors import UserError
@@ -208,8 +208,8 @@ def upsamplers_by_location(net: EncoderDecoder) -> dict[str, list[Upsampler]]:
     """The operators at each location where features are upsampled, from the coarsest grid to the finest."""
     operators: dict[str, list[Upsampler]] = {}
     if net.decoder is not None:
-        for name, level in zip(level_names(net.encoder.depth), net.decoder.levels, strict=True):
-            operators[name] = [level.upsampler]  # pyright: ignore[reportArgumentType]
+        for level, decoder_level in net.decoder.by_level().items():
+            operators[level_name(level)] = [decoder_level.upsampler]
     if len(net.tail.upsamplers):
         operators["the tail"] = list(net.tail.upsamplers)  # pyright: ignore[reportArgumentType]
     return operators

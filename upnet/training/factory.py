@@ -17,7 +17,7 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from upnet.cli.app import quiet
 from upnet.config import ConfigError, build, build_factory
-from upnet.inference.memory import available, ran_out
+from upnet.inference.memory import available_bytes, is_oom
 from upnet.metrics import EvaluationProtocol
 from upnet.training.preflight import check_compiler, try_optimizer
 from upnet.training.schedule import scheduler_factory
@@ -37,7 +37,7 @@ def within_memory() -> Iterator[None]:
     Raises ValueError then, before the memory is touched, and for a network of more than MOST_TENSORS tensors; what
     `upnet.config.build` makes of it is a ConfigError.
     """
-    free, tensors, weights, needed = available(), 0, 0, 0
+    free, tensors, weights, needed = available_bytes(), 0, 0, 0
 
     def admit(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
         nonlocal tensors, weights, needed
@@ -59,7 +59,7 @@ def within_memory() -> Iterator[None]:
     try:
         yield
     except ConfigError as fault:
-        if not ran_out(fault) and "overflow" not in str(fault):
+        if not is_oom(fault) and "overflow" not in str(fault):
             raise
         asked = re.search(r"allocate (\d+) bytes", str(fault))
         told = f", a single layer of which takes {int(asked[1]) / 2**30:.0f} GiB" if asked else ""

@@ -79,7 +79,7 @@ def train(config: DictConfig) -> dict[str, Any]:
         warn_of_leakage(data.train_store(), data.val_sets(), data.copy_check)
     check_sizes(data.val_sets(), task.net.scale, task.protocol)
     if resume is None:
-        task.net.warm_start()
+        task.net.load_pretrained()
     if not trainer.checkpoint_callback:
         log.warning("nothing of this run will be saved: callbacks.checkpoints is null")
     with alone(folder, trainer.is_global_zero):

@@ -10,6 +10,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from upnet.checkpoint import describe
+from upnet.checkpoint.migration import migrate
 from upnet.evaluation.results import DatasetScores
 from upnet.evaluation.scoring import (
     baseline_method,
@@ -193,6 +194,10 @@ class Task(pl.LightningModule):
         checkpoint["upnet"] = describe(self.config, self.settings, self.net.scale, self.global_step)
         for state in checkpoint.get("optimizer_states", ()):
             self.recorder.portable(state)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Migrate the weights of a checkpoint in an older format, before Lightning loads them."""
+        checkpoint["state_dict"] = migrate(checkpoint["upnet"], checkpoint["state_dict"])[1]
 
     def configure_gradient_clipping(
         self,

@@ -1,108 +1,119 @@
-"""What a pixel is made of, along one axis: spans of pixels followed back through a network."""
+"""Receptive fields along one axis: intervals of pixels followed from the output of a network back to its input."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from torch import nn
 
-
-class UnknownReachError(ValueError):
-    """A part of a network doesn't say how far its pixels look, so a picture can't be cut into tiles."""
+from upnet.utils.errors import UserError
 
 
-def known(part: nn.Module) -> int:
-    """How far a block or an operator says that its pixels look. Raises UnknownReachError where it doesn't say."""
-    reach = getattr(part, "receptive_radius", None)
-    if reach is None:
-        raise UnknownReachError(unknown(type(part).__name__, "receptive_radius"))
-    return int(reach)
+class UnknownReceptiveFieldError(UserError):
+    """A module doesn't declare its receptive field, which tiles need."""
+
+    def __init__(self, module: nn.Module, attribute: str) -> None:
+        name = type(module).__name__
+        super().__init__(
+            f"{name} declares no receptive field, which tiles need",
+            cure=f"Declare {name}.{attribute} if the receptive field is bounded. Otherwise set tile=none, or "
+            "tile=auto, which then doesn't split images",
+        )
 
 
-def unknown(name: str, fact: str) -> str:
-    """The sentence that a refusal to cut pictures into tiles says."""
-    return (
-        f"{name} does not say how far its pixels look, which tiles must know: declare {name}.{fact} where there is a "
-        "bound; where there is none, take tile=auto or tile=none, which leave the picture whole"
-    )
+def require_radius(module: nn.Module) -> int:
+    """The receptive radius that a block or an upsampler declares, in pixels of its input.
+
+    Raises UnknownReceptiveFieldError if it declares none.
+
+    >>> from upnet.blocks import ConvBlock
+    >>> require_radius(ConvBlock(8, 8, layers=2, kernel_size=3))
+    2
+    """
+    radius = getattr(module, "receptive_radius", None)
+    if radius is None:
+        raise UnknownReceptiveFieldError(module, "receptive_radius")
+    return int(radius)
 
 
 class Span(NamedTuple):
-    """The pixels from `first` to `last`, both included; they may lie beyond the borders."""
+    """The pixels `first` … `last`, both included. They may lie outside the image.
+
+    >>> Span(0, 7).widened(1).to_input(scale=2, radius=1)
+    Span(first=-2, last=5)
+    """
 
     first: int
     last: int
 
     def widened(self, by: int) -> "Span":
-        """With `by` pixels more at each end."""
+        """The span with `by` more pixels at each end."""
         return Span(self.first - by, self.last + by)
 
-    def before_growth(self, scale: int, reach: int) -> "Span":
-        """The input pixels that an operator of that scale and reach makes these output pixels of."""
-        return Span(self.first // scale - reach, self.last // scale + reach)
+    def to_input(self, scale: int, radius: int) -> "Span":
+        """The input pixels of an upsampler that these output pixels depend on.
 
-    def after_growth(self, scale: int) -> "Span":
-        """The pixels that cover these on a grid `scale` times as fine."""
+        radius: the upsampler's receptive radius in input pixels.
+        """
+        return Span(self.first // scale - radius, self.last // scale + radius)
+
+    def to_output(self, scale: int) -> "Span":
+        """The same area on a grid `scale` times as fine."""
         return Span(self.first * scale, self.last * scale + scale - 1)
 
 
 def hull(spans: Iterable[Span]) -> Span:
-    """The shortest span that holds all of them, of which there is one at least."""
+    """The shortest span that contains all of the spans, of which there is at least one.
+
+    >>> hull([Span(0, 3), Span(2, 9)])
+    Span(first=0, last=9)
+    """
     firsts, lasts = zip(*spans, strict=True)
     return Span(min(firsts), max(lasts))
 
 
-class Window(NamedTuple):
-    """Pixel j of a map reads pixels stride·j − before … stride·j + after of another, the same for every j."""
+class ReceptiveField(NamedTuple):
+    """Pixel j of a feature map depends on the input pixels stride·j − before … stride·j + after, for every j.
+
+    >>> conv = ReceptiveField.of_kernel(3, stride=1, padding=1)
+    >>> pool = ReceptiveField.of_kernel(2, stride=2, padding=0)
+    >>> conv.compose(pool)
+    ReceptiveField(stride=2, before=1, after=2)
+    """
 
     stride: int
     before: int
     after: int
 
     @classmethod
-    def around(cls, reach: int) -> "Window":
-        """Of a map on the same grid that looks equally far to both sides."""
-        return cls(1, reach, reach)
+    def of_radius(cls, radius: int) -> "ReceptiveField":
+        """Of a feature map on the grid of its input that depends on `radius` pixels on either side."""
+        return cls(1, radius, radius)
 
     @classmethod
-    def of_kernel(cls, kernel: int, stride: int, padding: int) -> "Window":
+    def of_kernel(cls, kernel: int, stride: int, padding: int) -> "ReceptiveField":
         """Of a convolution or a pooling."""
         return cls(stride, padding, kernel - 1 - padding)
 
-    def then(self, following: "Window") -> "Window":
-        """What `following`, which reads this map, reads of this map's input."""
-        return Window(
+    def compose(self, following: "ReceptiveField") -> "ReceptiveField":
+        """The receptive field, in this map's input, of a layer that follows on this map."""
+        return ReceptiveField(
             self.stride * following.stride,
             self.stride * following.before + self.before,
             self.stride * following.after + self.after,
         )
 
-    def source(self, span: Span) -> Span:
-        """What a span of pixels reads."""
+    def to_input(self, span: Span) -> Span:
+        """The input pixels that a span of the feature map depends on."""
         return Span(self.stride * span.first - self.before, self.stride * span.last + self.after)
 
 
-@dataclass(frozen=True, slots=True)
-class Margin:
-    """What a tile of LR pixels needs to come out as in the whole picture, the same for both axes.
+class PeriodicReceptiveField(NamedTuple):
+    """The receptive field of a network that treats its input in periods, as poolings and strides do.
 
-    alignment:     a tile and what is computed around it begin at a multiple of this many pixels, so that poolings and
-                   strides fall on the pixels they fall on in the whole picture.
-    before, after: how many pixels a tile that begins and ends at such multiples looks at on either side.
+    For every k, the output of the input pixels k·period … (k+1)·period − 1 depends on the input pixels
+    k·period − before … (k+1)·period − 1 + after.
     """
 
-    alignment: int
+    period: int
     before: int
     after: int
-
-    def aligned(self, length: int) -> int:
-        """The length, rounded up to the alignment."""
-        return -(-length // self.alignment) * self.alignment
-
-    def around(self, kept: range, length: int) -> range:
-        """What has to be computed for some of the `length` pixels of an axis: as far as they look, within the picture.
-
-        Beyond the picture's borders a network pads or repeats, and for a tile at the border it does just that.
-        """
-        start = (kept.start - self.before) // self.alignment * self.alignment
-        return range(max(0, start), min(length, self.aligned(kept.stop + self.after)))

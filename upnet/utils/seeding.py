@@ -1,4 +1,8 @@
-"""Initial weights that depend on the seed and on a part's own name, and on nothing that is built beside it."""
+"""Random number generators (RNGs) for initial weights, seeded by the global seed and the name of a module.
+
+The initial weights of a module then don't change when another module of the network is exchanged, which makes equal
+seeds comparable between the arms of a study.
+"""
 
 import hashlib
 from collections.abc import Iterator
@@ -7,49 +11,58 @@ from contextvars import ContextVar
 
 import torch
 
-_inside: ContextVar[bool] = ContextVar("inside a stream", default=False)
+_in_rng: ContextVar[bool] = ContextVar("inside fresh_rng() or named_rng()", default=False)
 
 
 @contextmanager
-def apart(name: str) -> Iterator[None]:
-    """Draw whatever is built inside from a stream of random numbers of its own.
+def named_rng(name: str) -> Iterator[None]:
+    """Initialise modules built in this context from an RNG seeded by (seed of the enclosing RNG, name).
 
-    Inside another stream, which one it is follows from the seed of that stream and the name, and not from how much was
-    drawn there before. So the initial weights of a part of a network stay what they are when another part is exchanged,
-    which is what makes the same seed comparable between the arms of a study. Streams nest, and the one outside goes on
-    as if nothing had been.
+    It doesn't depend on how many numbers the enclosing RNG has generated, and leaves that RNG as it was. Contexts nest.
+    Outside of any such context, where a module is built alone, this is fresh_rng(): two modules built one after the
+    other have different weights.
 
-    Outside every stream, where a part is built alone and its name isn't its own, this is `anew`: two parts built one
-    after the other have different weights.
+    >>> from torch import nn
+    >>> with fresh_rng("network"):
+    ...     with named_rng("tail"):
+    ...         first = nn.Linear(1, 1)
+    ...     with named_rng("tail"):
+    ...         second = nn.Linear(1, 1)
+    >>> torch.equal(first.weight, second.weight)
+    True
     """
-    with _stream(name) if _inside.get() else anew(name):
+    with _seeded_rng(name) if _in_rng.get() else fresh_rng(name):
         yield
 
 
 @contextmanager
-def anew(name: str) -> Iterator[None]:
-    """The same, from a number drawn outside: built twice in a row, a part is drawn differently each time."""
+def fresh_rng(name: str) -> Iterator[None]:
+    """As named_rng(), but also seeded by a number from the enclosing RNG: each call gives different weights."""
     number = int(torch.randint(1 << 62, (), device="cpu"))
-    with _stream(f"{name} {number}"):
+    with _seeded_rng(f"{name} {number}"):
         yield
 
 
 @contextmanager
-def _stream(name: str) -> Iterator[None]:
+def _seeded_rng(name: str) -> Iterator[None]:
     key = hashlib.sha256(f"{torch.default_generator.initial_seed()}/{name}".encode()).digest()
-    before = _inside.set(True)
+    token = _in_rng.set(True)
     try:
         with torch.random.fork_rng(devices=[]):
-            # The CPU's alone, where weights are drawn: torch.manual_seed would move those of GPUs, which aren't forked.
+            # Weights are initialised on the CPU. torch.manual_seed would also seed the GPUs, which are not forked.
             torch.default_generator.manual_seed(int.from_bytes(key[:8], "big") >> 1)
             yield
     finally:
-        _inside.reset(before)
+        _in_rng.reset(token)
 
 
-def undrawn() -> bool:
-    """Whether parts are being built on the device `meta`, without numbers: their weights are going to come from a file.
+def on_meta_device() -> bool:
+    """Whether modules are built on the device `meta`, without values, to load their weights from a file afterwards.
 
-    What no file holds is then made on the CPU, and what would have to look at numbers leaves that.
+    Buffers that no file contains must then be created on the CPU, and code that reads values must be skipped.
+
+    >>> with torch.device("meta"):
+    ...     on_meta_device()
+    True
     """
     return torch.get_default_device().type == "meta"

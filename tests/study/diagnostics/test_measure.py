@@ -19,7 +19,7 @@ from upnet.config import build
 from upnet.evaluation.scoring import baseline_method
 from upnet.imaging.colour import rounded_luma
 from upnet.imaging.imresize import imresize
-from upnet.inference.enlarge import enlarge
+from upnet.inference.tensor import upscale_tensor
 from upnet.metrics import EvaluationProtocol
 from upnet.models import EncoderDecoder
 from upnet.study.diagnostics import diagnostics, measure, measure_method
@@ -51,7 +51,7 @@ def test_every_diagnostic_has_a_value_and_arrays_are_lists(network: Network, pai
 
 def test_a_picture_diagnostic_is_the_mean_over_pictures(network: Network, pairs: Pairs) -> None:
     net = network(*EDSR)
-    each = [PhaseBias().compute_for_image(enlarge(net, lr / 255), hr, lr, 2) for lr, hr in pairs]
+    each = [PhaseBias().compute_for_image(upscale_tensor(net, lr / 255), hr, lr, 2) for lr, hr in pairs]
     assert measure(net, pairs, only=["phase_bias"]) == {"phase_bias": pytest.approx(statistics.fmean(each))}
 
 
@@ -59,7 +59,7 @@ def test_y_float_makes_its_own_lr_and_compares_planes(network: Network, pairs: P
     net = network(*EDSR, "model.channels=1")
     (lr, hr), protocol = pairs[0], EvaluationProtocol("y-float")
     small, _ = protocol.degrade(hr, 2)
-    expected = PhaseBias().compute_for_image(enlarge(net, small), rounded_luma(hr) / 255, small, 2)
+    expected = PhaseBias().compute_for_image(upscale_tensor(net, small), rounded_luma(hr) / 255, small, 2)
     found = measure(net, [(lr, hr)], protocol, only=["phase_bias"])
     assert found["phase_bias"] == pytest.approx(expected)
 

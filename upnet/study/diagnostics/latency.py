@@ -5,7 +5,7 @@ import time
 
 import torch
 
-from upnet.inference.enlarge import enlarge
+from upnet.inference.tensor import upscale_tensor
 from upnet.models import EncoderDecoder
 from upnet.models.complexity import OUTPUT
 from upnet.study.diagnostics.base import CostDiagnostic
@@ -43,7 +43,7 @@ class Latency(CostDiagnostic):
 
 def _seconds(net: EncoderDecoder, lr: torch.Tensor) -> float:
     start = time.perf_counter()
-    enlarge(net, lr, tile="none")
+    upscale_tensor(net, lr, tile="none")
     if lr.is_cuda:
         torch.cuda.synchronize(lr.device)
     return time.perf_counter() - start

@@ -46,7 +46,7 @@ def measure(
               scale, and grey pictures are colour ones of three equal channels.
     size:     (H, W) of the output that costs are told for, in pixels.
     only:     names of diagnostics, where not all of them are wanted: latency belongs on an idle machine.
-    tile:     see `upnet.inference.enlarge`; costs are those of the whole picture.
+    tile:     see `upnet.inference.tensor`; costs are those of the whole picture.
 
     Raises ValueError for names that no diagnostic has, for a protocol that the network can't be scored by, for no
     pictures where some are needed, and for pictures that are too small.

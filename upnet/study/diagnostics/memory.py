@@ -4,8 +4,8 @@ import math
 
 import torch
 
-from upnet.inference.enlarge import enlarge
 from upnet.inference.memory import peak
+from upnet.inference.tensor import upscale_tensor
 from upnet.models import EncoderDecoder
 from upnet.models.complexity import OUTPUT
 from upnet.study.diagnostics.base import CostDiagnostic
@@ -34,8 +34,8 @@ class PeakMemory(CostDiagnostic):
         if device.type != "cuda":
             found = peak(net, (1, *shape))
             return math.nan if found is None else found / 2**20
-        enlarge(net, torch.zeros(shape, device=device), tile="none")  # operators keep matrices for a size
+        upscale_tensor(net, torch.zeros(shape, device=device), tile="none")  # operators keep matrices for a size
         before = torch.cuda.memory_allocated(device)
         torch.cuda.reset_peak_memory_stats(device)
-        enlarge(net, torch.zeros(shape, device=device), tile="none")
+        upscale_tensor(net, torch.zeros(shape, device=device), tile="none")
         return (torch.cuda.max_memory_allocated(device) - before) / 2**20

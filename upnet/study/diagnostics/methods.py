@@ -16,7 +16,7 @@ from upnet.inference.tiling import Tiling
 from upnet.models import EncoderDecoder
 from upnet.upsample import Upsampler
 from upnet.utils.errors import UserError
-from upnet.utils.receptive_field import UnknownReachError
+from upnet.utils.receptive_field import UnknownReceptiveFieldError
 
 UNKNOWN_RADIUS = 8
 """The receptive radius in LR pixels that is assumed where it is unknown."""
@@ -50,10 +50,10 @@ class UpscalingMethod:
         """A network in evaluation mode, in float32 on its own device."""
         method = cls(network_method(net, tile), net.scale, net.channels)
         try:
-            margin = net.margin
-        except UnknownReachError:
+            field = net.receptive_field
+        except UnknownReceptiveFieldError:
             return method
-        return replace(method, alignment=margin.alignment, radius=max(margin.before, margin.after))
+        return replace(method, alignment=field.period, radius=max(field.before, field.after))
 
     @classmethod
     def from_operator(cls, operator: Upsampler) -> "UpscalingMethod":

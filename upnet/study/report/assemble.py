@@ -11,7 +11,7 @@ import torch
 from upnet.checkpoint import load_network
 from upnet.data import Store
 from upnet.evaluation.optional_output import optional_output
-from upnet.inference.enlarge import enlarge
+from upnet.inference.tensor import upscale_tensor
 from upnet.metrics import EvaluationProtocol
 from upnet.models import EncoderDecoder
 from upnet.study.matching import support_sizes, upsamplers_by_location
@@ -62,7 +62,7 @@ def _seconds(net: EncoderDecoder) -> float:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     start = time.perf_counter()
-    enlarge(net, lr, tile="none")
+    upscale_tensor(net, lr, tile="none")
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter() - start

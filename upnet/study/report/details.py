@@ -8,7 +8,7 @@ import torch
 
 from upnet.data import Store
 from upnet.evaluation.figures import CROP_SIZE, Crop, max_energy_window, to_uint8
-from upnet.inference.enlarge import enlarge
+from upnet.inference.tensor import upscale_tensor
 from upnet.metrics import cap_psnr
 from upnet.models import EncoderDecoder
 from upnet.study.report.arms import ArmEntry
@@ -67,7 +67,7 @@ def _look(
 ) -> DetailView:
     name, scale = store.names[index], nets[0].scale
     lr = torch.from_numpy(np.array(store.lr(index))).movedim(-1, 0) / 255
-    outputs = [enlarge(net, lr).cpu() for net in nets]
+    outputs = [upscale_tensor(net, lr).cpu() for net in nets]
     corner, side = _corner(outputs, scale)
     detail = Crop(np.array(store.lr(index)), np.array(store.hr(index)), corner, side, scale)
     top, left = corner

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from upnet.upsample.base import Upsampler
 from upnet.upsample.bilinear import Bilinear
-from upnet.utils.seeding import undrawn
+from upnet.utils.seeding import on_meta_device
 
 
 def tent(distance: Tensor) -> Tensor:
@@ -58,7 +58,7 @@ def correction(fixed: Upsampler, kernel_size: int) -> Tensor:
 
     Raises ValueError where no kernel of that size does.
     """
-    if undrawn():
+    if on_meta_device():
         return torch.empty(kernel_size)
     if not fixed.requires:
         drop = kernel_size + math.ceil(4 * fixed.scale)
