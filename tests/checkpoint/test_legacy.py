@@ -37,11 +37,14 @@ def test_the_levels_of_a_decoder_are_numbered_from_the_finest_grid() -> None:
     }
 
 
-def test_a_legacy_run_resumes_to_the_result_of_its_own_version(compose: Compose, tmp_path: Path) -> None:
+def test_a_legacy_run_resumes_to_the_result_of_its_own_version(
+    compose: Compose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Weights, their average, optimizer states and settings are those of the same parameters as before."""
     run = tmp_path / "run"
     shutil.copytree(LEGACY / "run", run)
-    paths = [f"data.root={LEGACY}/images/train", f"data.val_root={LEGACY}/images/val", f"data.cache_dir={tmp_path}"]
+    monkeypatch.chdir(LEGACY)  # the paths of the images belong to the settings of a run
+    paths = ["data.root=images/train", "data.val_root=images/val", f"data.cache_dir={tmp_path}/cache"]
     config = compose(*RUN, *paths, "steps=9", f"ckpt={run}/checkpoints/last.ckpt")
     with open_dict(config):
         config.run_dir = str(run)
