@@ -1,13 +1,13 @@
-"""Checkpoints: what they say of themselves, and the way back from a file to a network, without running foreign code.
+"""Checkpoints: from a file to a network, without running code that the file brings.
 
-Whoever wrote it, a file is looked at in this order, and the first thing that is wrong refuses it in a sentence:
+A file may come from a stranger. It is checked in this order, and the first fault is reported:
 
-    archive, exported   the file as a whole, before any of it becomes an object; then plain data and tensors only
-    migration           its format, and the way to today's
-    description         what it says of itself: every part, of the right type, and nothing else
-    upnet.config        what its config would build, before anything is imported
-    skeleton            the network it describes, built without memory, and no larger than the file
-    weights             the tensors, one by one, against that network
+    torch_file, safetensors_file   the file itself; then plain data and tensors only
+    migration                      its format, and the migration to the current one
+    metadata                       every field, its type, and no other fields
+    upnet.config                   what its config would build, before anything is imported
+    loading                        the network, built without memory and not larger than the file
+    weights                        the tensors, one by one, against that network
 """
 
 from upnet.checkpoint.errors import DamagedCheckpointError

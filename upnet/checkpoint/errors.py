@@ -1,15 +1,25 @@
-"""What is wrong with a file, on one line."""
+"""Errors about checkpoint files, and text from such files made safe to print."""
+
+from upnet.utils.errors import UserError
 
 _LONGEST = 200
 
 
-class DamagedCheckpointError(ValueError):
-    """A checkpoint file that is cut short or altered; the message names it."""
+class CheckpointError(UserError):
+    """A file that is no valid checkpoint. The message starts with the path."""
 
 
-def reason(fault: BaseException | str) -> str:
-    """What an error says, on one line and cut; its kind, where it says nothing."""
-    told = " ".join(str(fault).split()) or type(fault).__name__
-    # It may quote a name out of the file, and a name may hold what moves a terminal's cursor.
-    printable = "".join(letter if letter.isprintable() else "?" for letter in told)
+class DamagedCheckpointError(CheckpointError):
+    """A checkpoint file that is incomplete or altered."""
+
+
+def reason(error: BaseException | str) -> str:
+    """The message of an error on one line of at most 200 characters; its class name if it has no message.
+
+    >>> reason("two\\nlines")
+    'two lines'
+    """
+    text = " ".join(str(error).split()) or type(error).__name__
+    # It may contain a name from the file, and a name may contain control characters of terminals.
+    printable = "".join(letter if letter.isprintable() else "?" for letter in text)
     return printable if len(printable) <= _LONGEST else f"{printable[: _LONGEST - 1]}…"

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
-from upnet.checkpoint.errors import reason
+from upnet.checkpoint.errors import CheckpointError, reason
 from upnet.checkpoint.metadata import parse_content
 from upnet.checkpoint.safetensors_file import SUFFIX, read_safetensors
 from upnet.checkpoint.torch_file import read_torch_file
@@ -21,33 +21,31 @@ from upnet.models import EncoderDecoder
 from upnet.utils.paths import expand_user, require_file
 
 SPARE_PARAMETERS, SPARE_NUMBERS = 256, 1 << 26
-"""What a network may have beyond the file while it is built: a backbone, say, whose last stages are cut off."""
+"""What a network may have beyond the file while it is built: a backbone whose last stages are removed, for example."""
 
 
 @contextmanager
 def parameter_budget(state: Mapping[str, Tensor], on: str) -> Iterator[None]:
-    """Build on a device, and break off as soon as a network has more parameters, or more numbers in them, than these.
+    """Build on a device, and stop as soon as a network has many more parameters than the weights of the file.
 
-    A config of a few bytes can ask for a billion layers, or for one that fills the machine: on the device `meta` the
-    latter costs nothing, and the former is found out soon after it leaves the file behind.
+    A config of a few bytes can describe a billion layers, or one layer that fills the memory. On the device `meta` the
+    latter needs no memory, and the former stops soon after it exceeds the file.
 
-    Raises ValueError, from within the constructor of the part that is too much.
+    Raises CheckpointError from within the constructor that exceeds the budget.
     """
     parameters = len(state) + SPARE_PARAMETERS
     numbers = sum(tensor.numel() for tensor in state.values()) + SPARE_NUMBERS
     thread = threading.get_ident()
 
-    def admit(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
+    def count(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
         nonlocal parameters, numbers
         if parameter is None or threading.get_ident() != thread:
             return
         parameters, numbers = parameters - 1, numbers - parameter.numel()
         if min(parameters, numbers) < 0:
-            raise ValueError(
-                f"this network is far larger than the {len(state)} tensors in the file; it was not built any further"
-            )
+            raise CheckpointError(f"this network is far larger than the {len(state)} tensors in the file")
 
-    handle = register_module_parameter_registration_hook(admit)
+    handle = register_module_parameter_registration_hook(count)
     try:
         with torch.device(on):
             yield
@@ -57,58 +55,61 @@ def parameter_budget(state: Mapping[str, Tensor], on: str) -> Iterator[None]:
 
 @dataclass
 class _Described:
-    """What of a checkpoint is held against signatures."""
+    """The part of a checkpoint's metadata that is checked against signatures."""
 
     model: Component
 
 
 def load_network(path: str | Path, weights: Weights = "ema", trust: Sequence[str] = ()) -> Loaded:
-    """The network of a checkpoint file, or of a .safetensors export, on the CPU, in evaluation mode.
+    """The network of a checkpoint file or of a .safetensors export, on the CPU, in evaluation mode.
 
-    weights: the averaged ones, or the raw ones they are the average of.
+    weights: `ema`, the averaged weights, or `raw`, those that they are the average of.
     trust:   modules beside upnet whose classes the checkpoint may build.
 
-    No code in the file is run, and its config may build nothing but upnet's own components, which is checked before
-    anything is imported. Raises ValueError where the file is missing, no checkpoint of upnet, of a format this version
-    doesn't know, asks for other code, describes a network larger than itself, or holds weights that don't fit it.
+    No code in the file is run. Its config may build upnet's own components only, which is checked before anything is
+    imported. Raises UserError if the file is missing, CheckpointError if it is no checkpoint of upnet, has a newer
+    format, requires other code, describes a network larger than itself, or contains weights that don't fit it.
+
+    >>> loaded = load_network("runs/first/checkpoints/last.ckpt")  # doctest: +SKIP
+    >>> loaded.net.scale, loaded.step  # doctest: +SKIP
+    (2, 1600)
     """
     path = expand_user(path)
     content = read(path)
-    told = content["upnet"]
-    try:
-        state = select_weights(content["state_dict"], weights, path.stat().st_size)
-        config = {"model": told["model"]}
-        check_targets(config, trust)
-        check(config, _Described)
-        # Code from elsewhere may need numbers where it builds itself; ours does without.
-        with parameter_budget(state, on="cpu" if trust else "meta"):
-            net = build(told["model"], path="model")
-    except ConfigError as fault:
-        first, *others = str(fault).splitlines()
-        raise ValueError(f"{path}: {first}" + f" (and {len(others)} more faults)" * bool(others)) from fault
-    except (AttributeError, LookupError, NameError, AssertionError) as fault:
-        raise ValueError(f"{path} describes a network that can't be built: {reason(fault)}") from fault
-    except ValueError as fault:
-        raise ValueError(f"{path} {fault}") from fault
-    if not isinstance(net, EncoderDecoder):
-        raise ValueError(f"{path} describes a {type(net).__name__}; a checkpoint of upnet describes an EncoderDecoder")
-    if net.scale != told["scale"]:
-        raise ValueError(f"{path} says that its scale is {told['scale']}, and describes a network of scale {net.scale}")
-    try:
-        load_weights(net, state)
-    except ValueError as fault:
-        raise ValueError(f"{path} {fault}") from fault
-    return Loaded(net.eval().requires_grad_(False), told, weights, path)
+    metadata = content["upnet"]
+    state = select_weights(content["state_dict"], weights, path, path.stat().st_size)
+    net = _build(metadata["model"], state, path, trust)
+    if net.scale != metadata["scale"]:
+        raise CheckpointError(f"{path} has scale {metadata['scale']} and describes a network of scale {net.scale}")
+    load_weights(net, state, path)
+    return Loaded(net.eval().requires_grad_(False), metadata, weights, path)
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The content of a checkpoint file: `upnet`, what it says of itself, and `state_dict`, its weights; both checked.
+    """The checked content of a checkpoint file: `upnet`, its metadata, and `state_dict`, its weights.
 
-    Raises ValueError as `load_network` does, and DamagedCheckpointError, which is one, where the file isn't whole.
+    Raises UserError if the file is missing, DamagedCheckpointError if it is incomplete, and CheckpointError if it is no
+    checkpoint of a known format.
     """
     require_file(path)
     content = read_safetensors(path) if path.suffix == SUFFIX else read_torch_file(path)
+    return parse_content(content, path)
+
+
+def _build(model: dict[str, Any], state: Mapping[str, Tensor], path: Path, trust: Sequence[str]) -> EncoderDecoder:
+    """The network that a config describes, on the device `meta`, or on the CPU if it may be built by trusted code."""
+    config = {"model": model}
     try:
-        return parse_content(content)
-    except ValueError as fault:
-        raise ValueError(f"{path} {fault}") from fault
+        check_targets(config, trust)
+        check(config, _Described)
+        # Code from elsewhere may need values in its constructor.
+        with parameter_budget(state, on="cpu" if trust else "meta"):
+            net = build(model, path="model")
+    except ConfigError as error:
+        first, *others = str(error).splitlines()
+        raise CheckpointError(f"{path}: {first}" + f" (and {len(others)} more faults)" * bool(others)) from error
+    except (AttributeError, LookupError, NameError, AssertionError, ValueError) as error:
+        raise CheckpointError(f"{path} describes a network that cannot be built: {reason(error)}") from error
+    if not isinstance(net, EncoderDecoder):
+        raise CheckpointError(f"{path} describes a {type(net).__name__}; a checkpoint describes an EncoderDecoder")
+    return net

@@ -20,6 +20,7 @@ from typing import Any
 
 from torch import Tensor
 
+from upnet.checkpoint.errors import CheckpointError
 from upnet.utils.provenance import VERSION
 
 Metadata = dict[str, Any]
@@ -72,8 +73,8 @@ def _rename(node: Any, path: str, depth: int, copies: dict[int, Any]) -> Any:
         copies[id(node)] = items
         items += [_rename(item, path, depth + 1, copies) for item in node]
         return items
-    settings: dict[Any, Any] = {}
-    copies[id(node)] = settings
+    renamed: dict[Any, Any] = {}
+    copies[id(node)] = renamed
     target = _new_target(node.get("_target_"))
     owner = target if isinstance(target, str) else path
     for key, value in node.items():
@@ -81,8 +82,8 @@ def _rename(node: Any, path: str, depth: int, copies: dict[int, Any]) -> Any:
         value = target if key == "_target_" else _rename(value, f"{path}.{name}", depth + 1, copies)
         if isinstance(value, str | int | float | None):
             value = RENAMED_VALUES.get((owner, name), {}).get(value, value)
-        settings[name] = value
-    return settings
+        renamed[name] = value
+    return renamed
 
 
 def _new_target(target: Any) -> Any:
@@ -95,27 +96,30 @@ def _new_target(target: Any) -> Any:
 _LEVEL = re.compile(r"(?P<before>(?:ema\.)?net\.decoder\.levels\.)(?P<level>\d{1,2})(?P<after>\..*)", re.DOTALL)
 
 
-def _weights_once_and_settings(metadata: Metadata, state: State) -> None:
+def _remove_duplicates_add_settings(metadata: Metadata, state: State) -> None:
     for name in [name for name in state if str(name).startswith("_forward.")]:
         del state[name]
     metadata.setdefault("settings", {})
 
 
-def _new_names(metadata: Metadata, state: State) -> None:
+def _rename_components_and_levels(metadata: Metadata, state: State) -> None:
     for part in ("model", "settings"):
         if part in metadata:
             metadata[part] = rename_config(metadata[part], part)
-    levels = {name: _LEVEL.match(name) for name in state if isinstance(name, str)}
-    depth = 1 + max((int(match["level"]) for match in levels.values() if match), default=0)
-    renamed = {}
-    for name, tensor in state.items():
-        match = levels.get(name)
-        renamed[f"{match['before']}{depth - 1 - int(match['level'])}{match['after']}" if match else name] = tensor
+    matches = {name: _LEVEL.fullmatch(name) for name in state if isinstance(name, str)}
+    coarsest = max((int(match["level"]) for match in matches.values() if match), default=0)
+    weights = list(state.items())  # their order stays the same
     state.clear()
-    state.update(renamed)
+    for name, tensor in weights:
+        if match := matches.get(name):
+            name = f"{match['before']}{coarsest - int(match['level'])}{match['after']}"
+        state[name] = tensor
 
 
-STEPS: Mapping[int, Callable[[Metadata, State], None]] = {1: _weights_once_and_settings, 2: _new_names}
+STEPS: Mapping[int, Callable[[Metadata, State], None]] = {
+    1: _remove_duplicates_add_settings,
+    2: _rename_components_and_levels,
+}
 """Format -> the step that changes metadata and weights, in place, to the next format."""
 
 FORMAT = len(STEPS) + 1
@@ -125,15 +129,19 @@ FORMAT = len(STEPS) + 1
 def migrate(metadata: Mapping[Any, Any], state: Mapping[Any, Any]) -> tuple[Metadata, State]:
     """The metadata and the weights of a checkpoint in the current format; the arguments are not changed.
 
-    Raises ValueError for a format that this version doesn't know.
+    Raises CheckpointError for a format that this version doesn't know; its message continues the path of the file.
+
+    >>> metadata, state = migrate({"format": 1, "model": {"_target_": "upnet.encoders.Plain"}}, {})
+    >>> metadata["model"], metadata["settings"]
+    ({'_target_': 'upnet.encoders.MaxPoolEncoder'}, {})
     """
     file_format = metadata.get("format")
     if type(file_format) is not int or file_format < 1:
-        raise ValueError(f"says no checkpoint format; upnet {VERSION} reads formats 1 to {FORMAT}")
+        raise CheckpointError(f"has no checkpoint format; upnet {VERSION} reads formats 1 to {FORMAT}")
     if file_format > FORMAT:
-        raise ValueError(
-            f"has checkpoint format {_short(file_format)}, and upnet {VERSION} reads formats 1 to {FORMAT}; "
-            f"install a newer upnet{_writer(metadata)}"
+        raise CheckpointError(
+            f"has checkpoint format {_short(file_format)}, and upnet {VERSION} reads formats 1 to {FORMAT}",
+            cure=f"Install a newer upnet{_written_by(metadata)}",
         )
     current, weights = dict(metadata), dict(state)
     for older in range(file_format, FORMAT):
@@ -146,8 +154,8 @@ def _short(number: int) -> str:
     return str(number) if number < 10**9 else "of more than nine digits"
 
 
-def _writer(metadata: Mapping[Any, Any]) -> str:
+def _written_by(metadata: Mapping[Any, Any]) -> str:
     versions = metadata.get("versions")
     version = versions.get("upnet") if isinstance(versions, dict) else None
-    clear = isinstance(version, str) and len(version) < 30 and version.isascii() and version.isprintable()
-    return f": it was written by {version}" if clear else ""
+    safe = isinstance(version, str) and len(version) < 30 and version.isascii() and version.isprintable()
+    return f": it was written by {version}" if safe else ""

@@ -1,11 +1,11 @@
-"""A network in a safetensors file: weights that are nothing but numbers, and beside them what they belong to.
+"""A network in a safetensors file: its tensors, and metadata that describe the network.
 
-The tensors have the names that the network gives them. The metadata, which are texts, hold
+The tensors have the names of the network's state_dict. The metadata, which are strings, contain
 
-    upnet    what the checkpoint says of itself, as JSON; see `upnet.checkpoint.metadata`
-    weights  `ema`, the averaged ones, or `raw`
+    upnet    the metadata of the checkpoint, as JSON; see `upnet.checkpoint.describe`
+    weights  `ema`, the averaged weights, or `raw`
     sha256   of all tensors, in the order of their names
-    format   `pt`, which tells other readers that they are torch's
+    format   `pt`, which tells other readers that they are torch tensors
 
 Source: https://github.com/huggingface/safetensors
 """
@@ -19,22 +19,26 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from upnet.checkpoint.errors import DamagedCheckpointError, reason
+from upnet.checkpoint.errors import CheckpointError, DamagedCheckpointError, reason
 from upnet.checkpoint.weights import PREFIX, Loaded
 from upnet.utils.atomic_io import atomic_write
+from upnet.utils.errors import UserError
 
 SUFFIX = ".safetensors"
+_EXPORT_AGAIN = "Export it from its checkpoint again"
 
 
 def export(loaded: Loaded, path: Path) -> None:
-    """Write a network out of a checkpoint to a safetensors file, whole or not at all.
+    """Write the network of a checkpoint to a safetensors file. The file appears when it is complete.
 
-    Raises ValueError for a name that doesn't end in .safetensors, OSError where it can't be written.
+    Raises UserError if the name doesn't end in .safetensors or the file cannot be written.
     """
     from safetensors.torch import save
 
     if path.suffix != SUFFIX:
-        raise ValueError(f"export={path} must end in {SUFFIX}, by which the file is known when it is read")
+        raise UserError(
+            "must be recognisable as a safetensors file", setting="export", value=str(path), allowed=f"NAME{SUFFIX}"
+        )
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in loaded.net.state_dict().items()}
     metadata = {
         "format": "pt",
@@ -42,45 +46,47 @@ def export(loaded: Loaded, path: Path) -> None:
         "weights": loaded.weights,
         "sha256": _digest(tensors),
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    atomic_write(save(tensors, metadata), path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        atomic_write(save(tensors, metadata), path)
+    except OSError as error:
+        raise UserError(f"cannot be written: {reason(error)}", setting="export", value=str(path)) from error
 
 
 def read_safetensors(path: Path) -> object:
-    """What the file holds, in the form of a checkpoint that training writes.
+    """The content of the file, in the form of a checkpoint written by training.
 
-    Raises DamagedCheckpointError, a ValueError, where the file isn't whole, and ValueError where it was not exported by
-    upnet.
+    Raises DamagedCheckpointError if the file is incomplete, and CheckpointError if upnet didn't export it.
     """
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
-            metadata = file.metadata() or {}
+            file_metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in sorted(file.keys())}
-    except (SafetensorError, OSError, ValueError, RuntimeError, AttributeError, KeyError, TypeError) as fault:
+    except (SafetensorError, OSError, ValueError, RuntimeError, AttributeError, KeyError, TypeError) as error:
         raise DamagedCheckpointError(
-            f"{path} is damaged, or no safetensors file at all: {reason(fault)}; export it from its checkpoint again"
-        ) from fault
-    told = _told(path, metadata)
-    if metadata.get("sha256") != _digest(tensors):
-        raise DamagedCheckpointError(
-            f"{path} is damaged: the checksum of its weights is wrong; export it from its checkpoint again"
-        )
-    prefix = PREFIX[metadata["weights"]]
-    return {"upnet": told, "state_dict": {f"{prefix}{name}": tensor for name, tensor in tensors.items()}}
+            f"{path} is damaged, or no safetensors file: {reason(error)}", cure=_EXPORT_AGAIN
+        ) from error
+    metadata = _parse_metadata(path, file_metadata)
+    if file_metadata.get("sha256") != _digest(tensors):
+        raise DamagedCheckpointError(f"{path} is damaged: the checksum of its weights is wrong", cure=_EXPORT_AGAIN)
+    prefix = PREFIX[file_metadata["weights"]]
+    return {"upnet": metadata, "state_dict": {f"{prefix}{name}": tensor for name, tensor in tensors.items()}}
 
 
-def _told(path: Path, metadata: Mapping[str, str]) -> Any:
-    if "upnet" not in metadata or metadata.get("weights") not in PREFIX:
-        raise ValueError(
-            f"{path} is no export of upnet: its metadata don't say which network its weights belong to; "
-            "python evaluate.py checkpoint=PATH export=NAME.safetensors writes one"
+def _parse_metadata(path: Path, file_metadata: Mapping[str, str]) -> Any:
+    if "upnet" not in file_metadata or file_metadata.get("weights") not in PREFIX:
+        raise CheckpointError(
+            f"{path} is no export of upnet: its metadata don't describe a network",
+            cure="python evaluate.py checkpoint=PATH export=NAME.safetensors writes one",
         )
     try:
-        return json.loads(metadata["upnet"])
-    except (ValueError, RecursionError) as fault:
-        raise ValueError(f"{path} is no export of upnet: its metadata can't be read: {reason(fault)}") from fault
+        return json.loads(file_metadata["upnet"])
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(
+            f"{path} is no export of upnet: its metadata cannot be parsed: {reason(error)}"
+        ) from error
 
 
 def _digest(tensors: Mapping[str, Tensor]) -> str:
