@@ -71,7 +71,7 @@ def test_there_is_a_step_from_every_format() -> None:
 
 def test_a_newer_format_is_refused_with_a_cure(written: Callable[..., Path]) -> None:
     path = written(told={"format": FORMAT + 1, "versions": {"upnet": "9.1"}, "whatever": 1})
-    with pytest.raises(ValueError, match=rf"format {FORMAT + 1}, and .* formats 1 to {FORMAT}; install a newer upnet: "
+    with pytest.raises(ValueError, match=rf"format {FORMAT + 1}, and .* formats 1 to {FORMAT}\. Install a newer upnet: "
                                          r"it was written by 9\.1"):  # fmt: skip
         load_network(path)
 

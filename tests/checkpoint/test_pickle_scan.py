@@ -38,9 +38,9 @@ def test_items_in_anything_but_a_dictionary_are_refused(
     written: Callable[..., Path], repacked: Callable[..., Path], into: bytes, items: bytes
 ) -> None:
     path = repacked(written(), {"data.pkl": lambda _: b"\x80\x02" + into + items + b"."})
-    with pytest.raises(ValueError, match="items into what is no dictionary"):
+    with pytest.raises(ValueError, match="items of an object that is no dictionary"):
         reject_unsafe_pickle(path)
-    told = "can't be read as a checkpoint: it puts items into what is no dictionary. It holds more than plain data"
+    told = "cannot be read as a checkpoint: it puts items of an object that is no dictionary. It contains more than plain data"
     with pytest.raises(ValueError, match=re.escape(told)):
         load_network(path)
 
@@ -78,7 +78,7 @@ def test_what_takes_more_than_there_is_is_refused(
     path = repacked(written(), {"data.pkl": lambda _: b"\x80\x02" + code})
     with pytest.raises((ValueError, LookupError)):
         reject_unsafe_pickle(path)
-    with pytest.raises(ValueError, match="can't be read as a checkpoint"):
+    with pytest.raises(ValueError, match="cannot be read as a checkpoint"):
         load_network(path)
 
 
@@ -97,7 +97,7 @@ def test_tensors_that_no_network_has_are_not_even_made(written: Callable[..., Pa
     with pytest.raises(ValueError, match=r"^it asks for torch\._utils\._rebuild_\w+$"):
         reject_unsafe_pickle(path)
     with pytest.raises(
-        ValueError, match=r"it asks for torch\._utils\._rebuild_\w+\. It holds more than plain data and"
+        ValueError, match=r"it asks for torch\._utils\._rebuild_\w+\. It contains more than plain data and"
     ):
         load_network(path)
 

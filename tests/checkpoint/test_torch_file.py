@@ -35,7 +35,7 @@ def test_pickled_code_is_refused_and_not_run(
     monkeypatch.chdir(tmp_path)
     for where in ("content", "told", "state"):
         path = written(**{where: {"ema.net.extra": Evil()}})
-        with pytest.raises(ValueError, match=r"it asks for getattr\. It holds more than plain data and tensors, which"):
+        with pytest.raises(ValueError, match=r"it asks for getattr\. It contains more than plain data and tensors, which"):
             load_network(path)
     assert not (tmp_path / "touched").exists()
 
@@ -49,7 +49,7 @@ def test_whatever_a_pickle_asks_for_is_refused_by_name(
     module, _, name = asked.rpartition(".")
     code = f"c{module}\n{name}\n(S'echo touched'\ntR.".encode()
     path = repacked(written(), {"data.pkl": lambda _: b"\x80\x02" + code})
-    with pytest.raises(ValueError, match=rf"it asks for {asked.removeprefix('__builtin__.')}\. It holds more than"):
+    with pytest.raises(ValueError, match=rf"it asks for {asked.removeprefix('__builtin__.')}\. It contains more than"):
         read_torch_file(path)
 
 
@@ -79,7 +79,7 @@ def test_a_zip_of_something_else_is_no_checkpoint(tmp_path: Path) -> None:
     path = tmp_path / "a.ckpt"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("../../evil.txt", "text")
-    with pytest.raises(ValueError, match="can't be read as a checkpoint"):
+    with pytest.raises(ValueError, match="cannot be read as a checkpoint"):
         load_network(path)
     assert not (tmp_path.parent.parent / "evil.txt").exists()
 
@@ -91,7 +91,7 @@ def test_a_bomb_is_refused_before_it_is_unpacked(
     path = repacked(written(), {"data/0": lambda _: bytes(50_000_000)}, method)
     assert path.stat().st_size < 2_000_000
     monkeypatch.setattr(zipfile.ZipFile, "open", None)  # not a byte of it is read
-    with pytest.raises(DamagedCheckpointError, match="compressed, or claim more than the file holds"):
+    with pytest.raises(DamagedCheckpointError, match="compressed, or claim more than the file contains"):
         load_network(path)
 
 
@@ -101,7 +101,7 @@ def test_parts_that_lie_in_the_same_bytes_are_refused(written: Callable[..., Pat
         largest = max(archive.infolist(), key=lambda part: part.file_size)
         archive.filelist += [largest] * 50
         archive.comment = b"so that the list of parts is written anew"
-    with pytest.raises(DamagedCheckpointError, match="claim more than the file holds"):
+    with pytest.raises(DamagedCheckpointError, match="claim more than the file contains"):
         load_network(path)
 
 
@@ -125,7 +125,7 @@ def test_a_tensor_never_is_larger_than_its_share_of_the_file(
 
 
 def test_a_claim_of_memory_inside_the_pickle_is_refused(written: Callable[..., Path]) -> None:
-    with pytest.raises(ValueError, match="can't be read as a checkpoint"):
+    with pytest.raises(ValueError, match="cannot be read as a checkpoint"):
         load_network(written(content={"extra": Bytes(1 << 60)}))
 
 
