@@ -43,7 +43,7 @@ print(json.dumps(told))
 def parts() -> list[tuple[str, str, list[str]]]:
     """Every yaml of the family: the group it belongs to, its stem, and the words that choose it."""
     return [
-        (group, path.stem, ["model=srcnn"] if path.stem == "chain" else [f"model/{group}={path.stem}"])
+        (group, path.stem, ["model=srcnn"] if path.stem == "conv_stack" else [f"model/{group}={path.stem}"])
         for group in ("upsampler", "encoder", "block")
         for path in sorted((CONFIGS / "model" / group).glob("*.yaml"))
     ]

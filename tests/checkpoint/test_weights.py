@@ -38,12 +38,12 @@ UNFIT: dict[str, Any] = {
 
 @pytest.mark.parametrize("name", ODD)
 def test_what_is_no_plain_tensor_is_refused(written: Callable[..., Path], name: str) -> None:
-    with pytest.raises(ValueError, match=r"^a\.ckpt contains tail\.output\.bias as a .*; weights must be plain tensors$"):
+    with pytest.raises(
+        ValueError, match=r"^a\.ckpt contains tail\.output\.bias as a .*; weights must be plain tensors$"
+    ):
         select_weights({BIAS: ODD[name]}, "ema", Path("a.ckpt"), 1 << 60)
     # Most of them are made by what upnet's own checkpoints have no use for, and which isn't asked then.
-    told = (
-        r"as a .*; weights must be plain tensors$|it asks for torch\._utils\._rebuild_\w+\. It contains more than"
-    )
+    told = r"as a .*; weights must be plain tensors$|it asks for torch\._utils\._rebuild_\w+\. It contains more than"
     with pytest.raises(ValueError, match=told):
         load_network(written(state={BIAS: ODD[name]}))
 
