@@ -35,9 +35,7 @@ def test_pickled_code_is_refused_and_not_run(
     monkeypatch.chdir(tmp_path)
     for where in ("content", "told", "state"):
         path = written(**{where: {"ema.net.extra": Evil()}})
-        with pytest.raises(
-            ValueError, match=r"it asks for getattr\. It contains more than plain data and tensors, which"
-        ):
+        with pytest.raises(ValueError, match=r"it asks for getattr\. It contains more than plain data"):
             load_network(path)
     assert not (tmp_path / "touched").exists()
 
