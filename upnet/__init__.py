@@ -1,38 +1,33 @@
-"""upnet: train image super-resolution networks with any upsampling operator in any place."""
+"""upnet: train image super-resolution networks with any upsampling operator in any place.
 
-from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+>>> net = create_model("unet", scale=2, upsampler="carafe")  # a plain torch module
+>>> "edsr" in list_models(), "pixel_shuffle" in list_upsamplers()
+(True, True)
+
+`upnet.load("last.ckpt").upscale("photo.png")` upscales an image with a trained network.
+
+Names are imported on first use, so that `import upnet` imports neither torch nor Hydra.
+"""
+
+from typing import TYPE_CHECKING
+
+import lazy_loader
 
 from upnet.utils.provenance import VERSION
 
 if TYPE_CHECKING:
-    from upnet.inference.upscaler import Upscaler
+    from upnet.inference.upscaler import Upscaler as Upscaler
+    from upnet.inference.upscaler import load as load
+    from upnet.models.presets import create_model as create_model
+    from upnet.models.presets import list_models as list_models
+    from upnet.models.presets import list_upsamplers as list_upsamplers
 
 __version__ = VERSION
-__all__ = ["__version__", "load"]
 
-
-def load(
-    path: str | Path,
-    weights: Literal["ema", "raw"] = "ema",
-    trust: Sequence[str] = (),
-    device: str = "cpu",
-    tile: Literal["auto", "none"] | int = "auto",
-    ensemble: Literal["none", "x8"] = "none",
-    alpha: Literal["bicubic", "network"] = "bicubic",
-) -> "Upscaler":
-    """The network of a checkpoint, ready to enlarge pictures: `upnet.load(path).upscale("photo.png")`.
-
-    weights:  the averaged ones, or the raw ones.
-    trust:    modules beside upnet whose classes the checkpoint may build.
-    tile:     the side in LR pixels of the tiles that a picture is cut into; "auto" cuts where memory asks for it.
-    ensemble: "x8" averages over the eight turns and mirror images of a picture, in eight times the time.
-    alpha:    what upscales an alpha channel: "bicubic" interpolation, or the "network", as a grey image.
-
-    Raises ValueError for files that are no checkpoint, damaged, or ask for code beside upnet's own.
-    """
-    # Imported here, so that `import upnet` costs nothing.
-    from upnet.inference import upscaler
-
-    return upscaler.load(path, weights, trust, device, tile, ensemble, alpha)
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "inference.upscaler": ["Upscaler", "load"],
+        "models.presets": ["create_model", "list_models", "list_upsamplers"],
+    },
+)
