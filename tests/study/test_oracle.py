@@ -208,7 +208,7 @@ def test_the_command_prints_the_table_and_writes_it(
     command: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     data, page = tmp_path / "oracle.json", tmp_path / "oracle.md"
-    assert command("--scale", "3", "2", "--pictures", "2", "--json", str(data), "--markdown", str(page)) == 0
+    assert command("--scale", "3", "2", "--images", "2", "--json", str(data), "--markdown", str(page)) == 0
     told = json.loads(data.read_text(encoding="utf-8"))
     assert list(told["scales"]) == ["2", "3"]
     two = told["scales"]["2"]
@@ -227,7 +227,7 @@ def test_the_command_prints_the_table_and_writes_it(
         (["--train", "nowhere"], "there is no folder nowhere"),
         (["--json", "nowhere/oracle.json"], "there is no folder nowhere"),
         (["--markdown", "."], "is a folder"),
-        (["--pictures", "0"], "1 or larger"),
+        (["--images", "0"], "1 or larger"),
         (["--scale", "9"], "invalid choice: 9"),
     ],
 )

@@ -1,4 +1,4 @@
-"""The command line of `upnet study diagnose`."""
+"""`upnet study diagnose`: diagnostics of a checkpoint beyond PSNR and SSIM."""
 
 import argparse
 from typing import TYPE_CHECKING, Any
@@ -28,33 +28,37 @@ def add_parser(commands: "_SubParsersAction[Any]") -> None:
     """Add the command to those of `upnet study`; nothing heavy is imported before it runs."""
     parser = commands.add_parser(
         "diagnose",
-        help="what PSNR and SSIM don't tell of a checkpoint: checkerboards, spectra, edges, shifts, costs",
-        description="Look at a network beyond PSNR and SSIM: checkerboards on constants and in the error, spectrum, LR "
-        "consistency,\nbehaviour under shifts and at an edge, and what it costs in memory and time.",
+        help="diagnostics of a checkpoint beyond PSNR and SSIM: checkerboards, spectra, edges, shifts, costs",
+        description="Diagnostics of a network beyond PSNR and SSIM: checkerboard energy on constant inputs and in the "
+        "error, spectrum,\nLR consistency, shift equivariance, edge response, memory and latency.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("checkpoint", type=expand_user, metavar="CHECKPOINT", help="a .ckpt file of a run")
     parser.add_argument(
-        "--data", metavar="FOLDER", help="pictures to look at (default: four photographs of scikit-image)"
+        "--data", metavar="FOLDER", help="images to evaluate (default: four photographs of scikit-image)"
     )
     parser.add_argument(
         "--json", type=expand_user, metavar="FILE", help="write values, units, formulas and sources as JSON"
     )
     parser.add_argument(
-        "--protocol", choices=("rgb8", "y-float"), default="rgb8", help="which LR and which Y (default: rgb8)"
+        "--protocol", choices=("rgb8", "y-float"), default="rgb8", help="evaluation protocol (default: rgb8)"
     )
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, …: auto is a GPU where there is one")
+    parser.add_argument("--device", default="auto", help="auto (a GPU if there is one), cpu, cuda, cuda:1, mps")
     parser.add_argument(
         "--size",
         type=_size,
         default=(720, 1280),
         metavar="HxW",
-        help="the output that costs are of (default: 720x1280)",
+        help="size of the output for costs (default: 720x1280)",
     )
-    parser.add_argument("--only", nargs="+", metavar="NAME", help="these diagnostics only, by their names in the JSON")
-    parser.add_argument("--trust", nargs="+", default=[], metavar="MODULE", help="modules a checkpoint may build from")
-    parser.add_argument("--cache-dir", type=expand_user, metavar="FOLDER", help="where decoded pictures are kept")
+    parser.add_argument(
+        "--only", nargs="+", metavar="NAME", help="compute these diagnostics only; names as in the JSON"
+    )
+    parser.add_argument(
+        "--trust", nargs="+", default=[], metavar="MODULE", help="modules whose classes the checkpoint may build"
+    )
+    parser.add_argument("--cache-dir", type=expand_user, metavar="FOLDER", help="folder of the cache of decoded images")
     parser.set_defaults(run=run)
 
 
@@ -66,7 +70,7 @@ def run(options: argparse.Namespace) -> int:
     {"value": number or nested lists, "heading": …, "unit": …, "better": "higher", "lower" or null, "formula": …,
     "source": …}}, "versions": {…}}. Infinity is the string "inf", and what is not a number is null.
 
-    Raises UserError for a checkpoint, pictures, names or a device that can't be used.
+    Raises UserError for a checkpoint, images, names or a device that can't be used.
     """
     check_output_file(options.json)
     import torch

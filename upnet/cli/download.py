@@ -1,4 +1,4 @@
-"""The command line of `upnet data` and its `download`."""
+"""`upnet data download`: download and unpack published data sets; and the list that `upnet data` prints."""
 
 import argparse
 import sys
@@ -20,11 +20,11 @@ from upnet.utils.paths import expand_user
 EXAMPLES = """\
 examples:
   upnet data download set5 set14
-  upnet data download div2k --scale 2          of the LR images, those of scale 2 only
-  upnet data download bsds --root /big/disk    then: python train.py data=bsds data.root=/big/disk
+  upnet data download div2k --scale 2          LR images of scale 2 only
+  upnet data download bsds --root /big/disk    then: upnet train data=bsds data.root=/big/disk
 
-A download that was broken off goes on where it was. Archives are checked by size and checksum where these are known,
-and unpacked beside their place, which nothing but whole sets of images gets to.
+An interrupted download resumes. Archives are checked by size and checksum where these are known. A set appears in its
+folder only when all of its images are unpacked.
 """
 
 
@@ -32,42 +32,42 @@ def add_parser(subparsers: Any) -> None:
     """Register `download` with argparse; its `run` takes the arguments and returns an exit code."""
     parser = subparsers.add_parser(
         "download",
-        help="get published sets of images",
-        description="Get published sets of images, check them and unpack them.",
+        help="download published data sets",
+        description="Download published data sets, check them and unpack their images.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     sets = published_sets()
     parser.add_argument("names", nargs="+", metavar="NAME", choices=list(sets), help=", ".join(sets))
-    parser.add_argument("--root", type=expand_user, metavar="FOLDER", help="where to put them (default: data/)")
+    parser.add_argument("--root", type=expand_user, metavar="FOLDER", help="the folder for the sets (default: data/)")
     parser.add_argument(
         "--scale",
         type=int,
         action="append",
         default=[],
         choices=SCALES,
-        help="of the LR images, where they come in archives of their own; may be given more than once (default: all)",
+        help="scale of the LR images, for sets with one archive per scale; may be repeated (default: all)",
     )
-    parser.add_argument("--mirror", type=_address, metavar="URL", help="take the archives from URL/NAME.zip instead")
+    parser.add_argument("--mirror", type=_address, metavar="URL", help="download the archives from URL/NAME.zip")
     parser.add_argument("--keep", action="store_true", help="keep the archives in FOLDER/.download")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Download the sets one by one; 1 where one could not be got. Raises ValueError for what the user can mend."""
+    """Download the sets one by one; the exit code is 1 if a download failed. Raises UserError for a wrong argument."""
     root = options.root or data_folder()
     ctrl_c_raises()
     console = Console(highlight=False, soft_wrap=True)
     failed = False
 
-    def say(text: str) -> None:
+    def report(text: str) -> None:
         console.print(f"  {escape(text)}")
 
     for name in options.names:
         chosen = published_sets()[name]
         console.print(f"[bold]{chosen.title}[/bold]: {chosen.count} images. {escape(chosen.licence)} {chosen.page}")
         try:
-            get(chosen, root, say, options.scale, options.mirror, options.keep)
+            get(chosen, root, report, options.scale, options.mirror, options.keep)
         except DownloadError as error:
             print(f"{chosen.title}: {error}", file=sys.stderr)
             failed = True
@@ -87,12 +87,12 @@ def _next(name: str, chosen: type[PublishedSet], root: Path | None) -> str:
 
 def _address(text: str) -> str:
     if not text.startswith(("http://", "https://")):
-        raise argparse.ArgumentTypeError(f"an address begins with http:// or https://; got {text!r}")
+        raise argparse.ArgumentTypeError(f"URL must begin with http:// or https://; got {text!r}")
     return text
 
 
 def show_sets(options: argparse.Namespace) -> int:
-    """Print every published set: what it is for, how large it is, what one may do with it, and whether it is there."""
+    """Print the published sets: use, number of images, size of the download, licence, and whether they are here."""
     root = data_folder()
     table = Table(box=None, pad_edge=False)
     for column, side in (("set", "left"), ("for", "left"), ("images", "right"), ("download", "right")):
@@ -100,7 +100,7 @@ def show_sets(options: argparse.Namespace) -> int:
     table.add_column("terms")
     table.add_column(f"in {root}/")
     for name, chosen in published_sets().items():
-        use = "training" if chosen.training else "scoring"
+        use = "training" if chosen.training else "evaluation"
         size = chosen.offers[0].weight if chosen.offers else "–"
         table.add_row(name, use, str(chosen.count), size, chosen.terms, _state(chosen, root))
     console = Console(highlight=False)
@@ -113,9 +113,9 @@ def _state(chosen: type[PublishedSet], root: Path) -> str:
     try:
         found = chosen(str(root)).find()
     except ValueError:
-        return "HR and LR don't pair off"
+        return "HR and LR images don't match"
     if found is None:
         return "–"
     if len(found[1]) != chosen.count:
         return f"{len(found[1])} of {chosen.count}"
-    return "yes" if complete(chosen, root) or not chosen.scales else "yes, not with all LR"
+    return "yes" if complete(chosen, root) or not chosen.scales else "yes, without some LR images"

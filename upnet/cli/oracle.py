@@ -1,4 +1,4 @@
-"""The command line of `upnet study oracle`."""
+"""`upnet study oracle`: the least-squares optimum of every linear upsampler."""
 
 import argparse
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ EXAMPLES = """\
 examples:
   upnet study oracle
   upnet study oracle --train BSDS399/HR --test Set5 Set14 --markdown oracle.md
-  upnet study oracle --train BSDS399/HR --test Set5 --scale 3 --pictures 100 --protocol y-float
+  upnet study oracle --train BSDS399/HR --test Set5 --scale 3 --images 100 --protocol y-float
 """
 
 
@@ -24,18 +24,17 @@ def add_parser(commands: "_SubParsersAction[Any]") -> None:
     """Add the command to those of `upnet study`; nothing heavy is imported before it runs."""
     parser = commands.add_parser(
         "oracle",
-        help="the exact optimum of every linear upsampler, without training",
-        description="Fit the exact least-squares optimum of every linear upsampler on one set of pictures and score it "
-        "on another.\nNothing is trained: it shows what a structure's support is worth, and it checks operators, data "
-        "and metrics together.",
+        help="the least-squares optimum of every linear upsampler, without training",
+        description="Solve for the least-squares optimum of every linear upsampler on one set of images and evaluate "
+        "it on another.\nNothing is trained. The result shows what the support of an operator is worth.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--train", nargs="+", metavar="FOLDER", help="pictures to fit on (default: 20 dead leaves, painted on the spot)"
+        "--train", nargs="+", metavar="FOLDER", help="images to fit (default: 20 synthetic dead leaves images)"
     )
     parser.add_argument(
-        "--test", nargs="+", metavar="FOLDER", help="pictures to score (default: four photographs of scikit-image)"
+        "--test", nargs="+", metavar="FOLDER", help="images to evaluate (default: four photographs of scikit-image)"
     )
     parser.add_argument(
         "--scale",
@@ -44,27 +43,27 @@ def add_parser(commands: "_SubParsersAction[Any]") -> None:
         choices=SCALES,
         default=[2, 3, 4],
         metavar="S",
-        help=f"whole scales from {SCALES[0]} to {SCALES[-1]} (default: 2 3 4)",
+        help=f"integer scales from {SCALES[0]} to {SCALES[-1]} (default: 2 3 4)",
     )
     parser.add_argument(
         "--protocol",
         choices=("rgb8", "y-float"),
         default="y-float",
-        help="y-float fits and enlarges the Y plane; rgb8 fits on Y and enlarges R, G and B alike (default: y-float)",
+        help="y-float fits and upsamples the Y plane; rgb8 fits Y and upsamples R, G and B with it (default: y-float)",
     )
     parser.add_argument(
         "--own-borders",
         action="store_true",
-        help="leave what lies beyond a test picture's border to the operator, whose convolutions see zeros, instead "
-        "of repeating the outermost pixels",
+        help="let each operator pad the test images its own way (convolutions pad zeros) instead of replicating the "
+        "border pixels",
     )
     parser.add_argument(
-        "--pictures",
+        "--images",
         type=integer_from(1, "the number of images"),
         metavar="N",
-        help="fit on N pictures, spread evenly over all",
+        help="fit N images, spread evenly over the set",
     )
-    parser.add_argument("--cache-dir", type=expand_user, metavar="FOLDER", help="where decoded pictures are kept")
+    parser.add_argument("--cache-dir", type=expand_user, metavar="FOLDER", help="folder of the cache of decoded images")
     parser.add_argument("--json", type=expand_user, metavar="FILE", help="write everything, per image, as JSON")
     parser.add_argument("--markdown", type=expand_user, metavar="FILE", help="write the tables as Markdown")
     parser.set_defaults(run=run)
@@ -79,7 +78,7 @@ def run(options: argparse.Namespace) -> int:
     {"psnr": mean dB, "ssim": mean, "images": {FILE: {"psnr": …, "ssim": …}}}}}]}}}. Where the protocol is y-float, LR
     is made anew from HR, wherever it came from. An infinite PSNR is the string "inf".
 
-    Raises UserError for folders that cannot be read or written, and for pictures that are too small.
+    Raises UserError for folders that cannot be read or written, and for images that are too small.
     """
     for path in (options.json, options.markdown):
         check_output_file(path)
@@ -95,7 +94,7 @@ def run(options: argparse.Namespace) -> int:
         EvaluationProtocol(options.protocol),
         options.train,
         options.test,
-        options.pictures,
+        options.images,
         options.cache_dir,
         "own" if options.own_borders else "repeated",
     )
