@@ -84,7 +84,7 @@ def test_an_argument_of_a_later_lightning_is_refused(monkeypatch: pytest.MonkeyP
         ("+trainer.gradient_clip_algorithm=size", r"gradient_clip_algorithm=size is not allowed: norm or value"),
         ("+trainer.profiler=fast", r"trainer\.profiler=fast is not allowed: simple, advanced, pytorch"),
         ("+trainer.profiler._target_=pytorch_lightning.profilers.PyTorchProfiler", "record_module_names=false"),
-        ("trainer.accelerator=mps", r"trainer\.accelerator=mps is refused.*float64.*trainer=cpu"),
+        ("trainer.accelerator=tpu", r"trainer\.accelerator=tpu is refused.*Apple's MPS.*trainer=cpu"),
         ("trainer.devices=[0]", r"trainer\.devices=\[0\] is refused"),
         ("+trainer.strategy=ddp_spawn", r"trainer\.strategy makes a DDPStrategy.*take trainer=ddp"),
         (

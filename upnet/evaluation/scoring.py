@@ -17,6 +17,7 @@ from upnet.inference.tiling import Tiling
 from upnet.metrics import BASELINES, EvaluationProtocol, Score
 from upnet.metrics.perceptual import PerceptualMetric
 from upnet.models import EncoderDecoder
+from upnet.utils.device import float64_device
 
 Method = Callable[[Tensor], Tensor]
 """What is scored: (3 or 1, h, w), uint8 or in [0, 1] -> (3 or 1, scale·h, scale·w) about [0, 1]."""
@@ -64,6 +65,7 @@ def prepare_pair(lr: Tensor, hr: Tensor, grey: bool, scale: int, protocol: Evalu
     lr, hr: (3, h, w) and (3, H, W) uint8. Under y-float LR is made anew from HR, in floating point.
     grey:   whether the picture has a single channel, which protocol.grey may treat in its own way.
     """
+    lr, hr = (image.to(float64_device(image.device)) for image in (lr, hr))
     target = hr[:1] if grey and protocol.grey == "full" else hr
     return protocol.degrade(target, scale) if protocol.name == "y-float" else (lr, target)
 

@@ -24,6 +24,7 @@ from upnet.metrics.baseline import downscale
 from upnet.metrics.psnr import psnr
 from upnet.metrics.score import PSNR_CAP, Score
 from upnet.metrics.ssim import SIGMA, WINDOW, ssim
+from upnet.utils.device import float64_device
 
 __all__ = ["CAPPED_PSNR_MEAN", "PSNR_MEAN", "EvaluationProtocol"]
 
@@ -102,6 +103,7 @@ class EvaluationProtocol:
         self._check_output(output, target)
         self.check_size("score: a picture", (target.shape[1], target.shape[2]), scale)
         crop = scale if self.crop is None else self.crop
+        output = output.to(float64_device(output.device))
         measured, true = self._planes(_cut(output, crop), _cut(target, crop).to(output.device))
         decibels = psnr(measured, true)
         if math.isnan(decibels):
@@ -127,9 +129,9 @@ class EvaluationProtocol:
         _check_picture(target, "pictures: target")
         self._check_output(output, target)
         crop = scale if self.crop is None else self.crop
-        return _levels(_cut(output, crop)).to(torch.uint8).expand(3, -1, -1), _cut(target, crop).to(
-            output.device
-        ).expand(3, -1, -1)
+        output = output.to(float64_device(output.device))
+        rounded, true = _levels(_cut(output, crop)).to(torch.uint8), _cut(target, crop).to(output.device)
+        return rounded.expand(3, -1, -1), true.expand(3, -1, -1)
 
     def describe(self, scale: int, ensemble: str = "none") -> dict[str, str | int]:
         """Everything that has to stand beside a number, as plain data.

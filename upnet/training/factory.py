@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytorch_lightning as pl
-import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import Checkpoint, ProgressBar
@@ -23,7 +22,7 @@ from upnet.training.preflight import check_compiler, try_optimizer
 from upnet.training.schedule import scheduler_factory
 from upnet.training.task import Task
 from upnet.training.trainer_arguments import check_arguments, check_monitors, check_processes, check_slurm, profiler_in
-from upnet.utils.device import lightning_precision
+from upnet.utils.device import auto_device, lightning_precision
 
 COPIES = 5
 """What training holds of every weight: itself, its average, its gradient, and the two moments of Adam."""
@@ -157,11 +156,11 @@ def build_trainer(config: DictConfig) -> pl.Trainer:
 
 
 def accelerator_of(config: DictConfig) -> str:
-    """The accelerator that trains: "cpu" or "gpu" for "auto"; otherwise as the config has it."""
+    """Lightning's accelerator: that of the fastest device for "auto", otherwise as the config has it."""
     if config.trainer.accelerator != "auto":
         return config.trainer.accelerator
-    # Lightning would also take accelerators without float64, which scores are computed in.
-    return "gpu" if torch.cuda.is_available() else "cpu"
+    device = auto_device()
+    return "gpu" if device == "cuda" else device
 
 
 def build_loggers(config: DictConfig) -> list[Logger]:

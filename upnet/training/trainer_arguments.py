@@ -119,8 +119,8 @@ def check_arguments(arguments: Mapping[str, Any], steps: int) -> None:
 def _check_components(arguments: Mapping[str, Any]) -> None:
     """Raise ValueError for an accelerator, a plugin, a profiler or a time limit that does not work in a run."""
     accelerator = arguments.get("accelerator", "auto")
-    if accelerator not in ("auto", "cpu", "gpu", "cuda"):
-        why = "scores are computed in float64, which upnet has on a CPU and an NVIDIA GPU"
+    if accelerator not in ("auto", "cpu", "gpu", "cuda", "mps"):
+        why = "upnet runs on a CPU, an NVIDIA GPU and Apple's MPS"
         raise ValueError(_refused("accelerator", accelerator, why, "take trainer=cpu or trainer=gpu"))
     plugins = arguments.get("plugins") or []
     for plugin in plugins if isinstance(plugins, list) else [plugins]:

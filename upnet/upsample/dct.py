@@ -10,6 +10,7 @@ from upnet.upsample.base import Upsampler
 from upnet.upsample.kernels.autocast import uncast
 from upnet.upsample.kernels.cache import Cache
 from upnet.upsample.kernels.memory_format import in_format_of
+from upnet.utils.device import float64_device
 
 
 class DCT(Upsampler):
@@ -42,6 +43,7 @@ class DCT(Upsampler):
     def matrix(self, length: int, device: torch.device | None = None) -> Tensor:
         """(⌊s·length⌋, length) float64: one axis of the operator, each row an output pixel's weights, summing to 1."""
         grown, _ = self.output_size(length, length)
+        device = None if device is None else float64_device(device)
         frequencies = torch.arange(length, dtype=torch.float64, device=device) * (math.pi / length)
         places = torch.arange(length, dtype=torch.float64, device=device) + 0.5
         finer = (torch.arange(grown, dtype=torch.float64, device=device) + 0.5) / self.scale
@@ -58,6 +60,6 @@ class DCT(Upsampler):
     def _matrix(self, length: int, like: Tensor) -> Tensor:
         if torch.compiler.is_compiling():
             # Made where it is used: what a compiled graph keeps may be overwritten when it runs again.
-            return self.matrix(length, like.device).to(like.dtype)
+            return self.matrix(length, like.device).to(like.device, like.dtype)
         key = (length, like.dtype, like.device)
-        return self._matrices.get(key, lambda: self.matrix(length, like.device).to(like.dtype))
+        return self._matrices.get(key, lambda: self.matrix(length, like.device).to(like.device, like.dtype))

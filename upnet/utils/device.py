@@ -43,6 +43,15 @@ def _usable_devices() -> str:
     return "auto or cpu" if auto_device() == "cpu" else f"auto, {auto_device()} or cpu"
 
 
+def float64_device(device: torch.device) -> torch.device:
+    """The device itself if it has float64, else the CPU: Apple's MPS has no float64.
+
+    >>> float64_device(torch.device("mps"))
+    device(type='cpu')
+    """
+    return torch.device("cpu") if device.type == "mps" else device
+
+
 def device_name(device: torch.device) -> str:
     """The name of a device in results: that of the GPU model, else the device type.
 
