@@ -1,46 +1,18 @@
-"""Every arm of a study against its reference."""
+"""Comparison of every arm of a study with its reference."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from upnet.study.statistics.crossed import half_width, mean_squares, p_value, t_quantile
-from upnet.study.statistics.pairing import Pair, Scores, check, pair
+from upnet.study.statistics.pairing import PairedScores, Scores, comparable_images, pair_scores
 from upnet.study.statistics.power import VarianceShares, detectable_effect, seeds_needed, variance_components
+from upnet.study.statistics.rank_tests import holm_correction, wilcoxon_test
+from upnet.utils.errors import UserError
 
-
-def holm_correction(p_values: Sequence[float]) -> list[float]:
-    """p-values corrected so that, over all of them, one false finding has at most the probability alpha.
-
-    "A Simple Sequentially Rejective Multiple Test Procedure", https://www.jstor.org/stable/4615733
-    """
-    p = np.asarray(p_values, dtype=float)
-    order = np.argsort(p, kind="stable")
-    stepped = np.minimum(p[order] * np.arange(len(p), 0, -1), 1.0)
-    corrected = np.empty_like(p)
-    corrected[order] = np.maximum.accumulate(stepped)
-    return corrected.tolist()
-
-
-def wilcoxon(differences: np.ndarray) -> float:
-    """Two-sided p-value of Wilcoxon's signed ranks over images, of (n, m) differences, n seeds by m images.
-
-    The ranks are those of each image's mean over seeds, so the seeds are taken as they are: what it finds holds for
-    these trained networks on images like these. Below six images it can't fall below 0.05.
-    "Individual Comparisons by Ranking Methods", https://doi.org/10.2307/3001968
-    """
-    from scipy.stats import wilcoxon as signed_ranks
-
-    per_picture = differences.mean(axis=0)
-    if not per_picture.any():
-        return 1.0
-    return float(np.asarray(signed_ranks(per_picture))[1])
-
-
-BOTH = "seeds and pictures random and crossed; mean of Howe's and Satterthwaite's half-widths"
-IMAGES = "pictures random, one seed; Student's t over pictures"
+BOTH = "seeds and images random and crossed; mean of Howe's and Satterthwaite's half-widths"
+IMAGES = "images random, one seed; Student's t over images"
 SEEDS = "seeds random, one image; Student's t over seeds"
 NEITHER = "one seed and one image: no interval"
 
@@ -49,21 +21,21 @@ NEITHER = "one seed and one image: no interval"
 class Comparison:
     """An arm against the reference, over the seeds and images that both have.
 
-    mean:         the arm's mean PSNR in dB.
-    difference:   arm − reference in dB; above 0 the arm is better.
-    interval:     (low, high) of Δ in dB at the level, not corrected for many arms; infinite where nothing is known.
-    p_value:      two-sided, of Δ = 0; below 1 − level exactly where the interval leaves 0 out.
-    p_holm:       the same, corrected by Holm over the arms that can be decided; it decides the verdict. 1 for others.
-    wilcoxon_p:   the second opinion: paired signed ranks over images, for these seeds.
-    verdict:      "better", "worse", "tie", or "not decided: one seed", "… one picture", "… one seed and one picture".
-    shares:       what the variance of one difference consists of; NaN where one seed or one image can't tell.
-    detectable:   the smallest |Δ| in dB that such a comparison finds in 4 of 5 studies; NaN where not decided.
-    seeds_needed: for 0.02 dB instead, on as many images; None where no number suffices, or where not decided.
-    seeds, images: how many of each.
-    method:       how the interval was made, in words.
-    remark:       what else a reader has to know, or None.
-    level:        of the interval.
-    tie_within:   the difference in dB up to which arms were called a tie whatever the p-value; None for none.
+    mean:         mean PSNR of the arm in dB.
+    difference:   arm − reference in dB; positive where the arm is better.
+    interval:     (low, high) of Δ in dB, not corrected for several arms; infinite for one seed and one image.
+    p_value:      two-sided, of Δ = 0; below 1 − level exactly where the interval excludes 0.
+    p_holm:       p_value after Holm's correction over the decided comparisons; it determines the verdict. Else 1.
+    wilcoxon_p:   of Wilcoxon's signed-rank test over images, which treats the seeds as fixed.
+    verdict:      "better", "worse", "tie", or "not decided: one seed", "… one image", "… one seed and one image".
+    shares:       fractions of the variance of one difference; NaN for one seed or one image.
+    detectable:   the smallest |Δ| in dB that is detected with a power of 80 %; NaN where not decided.
+    seeds_needed: to detect 0.02 dB on the same images; None where no number suffices, or where not decided.
+    seeds, images: their numbers.
+    method:       of the interval, in words.
+    remark:       exclusions and why interval and verdict differ, or None.
+    level:        confidence level of the interval.
+    tie_within:   differences up to this size in dB are ties whatever the p-value; None for no such margin.
     """
 
     arm: str
@@ -87,40 +59,48 @@ class Comparison:
 
     @property
     def decided(self) -> bool:
-        """Whether there were seeds and images enough to decide."""
+        """Whether there are at least two seeds and two images."""
         return self.seeds > 1 and self.images > 1
 
 
 def compare(scores: Scores, reference: str, level: float = 0.95, tie_within: float | None = None) -> list[Comparison]:
-    """Every other arm against the reference, in the order of `scores`.
+    """Compare every other arm with the reference, in the order of `scores`.
 
-    scores: PSNR in dB by arm, seed and image. Seeds that one of two arms lacks are left out, as are images with an
-        infinite PSNR somewhere, and the remark says so.
-    tie_within: call arms a tie up to this difference in dB even where it is certain.
+    scores:     PSNR in dB by arm, seed and image. Seeds that one of two arms lacks and images with an infinite PSNR are
+                excluded, and the remark says so.
+    level:      confidence level of the intervals, in (0, 1).
+    tie_within: differences up to this size in dB are ties even where they are significant.
 
-    Arms are a tie where the p-value corrected by Holm doesn't fall below 1 − level. That the two are equal doesn't
-    follow: `interval` says how far apart they may be, `detectable` what could have been seen.
+    Arms are a tie where the p-value after Holm's correction is not below 1 − level. It does not follow that they are
+    equal: `interval` bounds their difference, and `detectable` is the smallest difference that would be comparison.
 
-    Raises ValueError for an unknown reference, a level outside (0, 1), a negative tie_within, NaN, arms that share no
-    seed, seeds scored on different images, and where no image has a finite PSNR throughout.
+    Raises UserError for an unknown reference, a level outside (0, 1), a negative tie_within, NaN, arms without a common
+    seed, arms evaluated on different images, and where no image has a finite PSNR everywhere.
+
+    >>> first = {seed: {"x": 30.0 + 0.01 * seed, "y": 28.0} for seed in range(3)}
+    >>> second = {seed: {"x": 29.0, "y": 27.0 + 0.01 * seed} for seed in range(3)}
+    >>> [comparison] = compare({"first": first, "second": second}, reference="second")
+    >>> comparison.verdict, round(comparison.difference, 3)
+    ('better', 1.0)
     """
     if not 0 < level < 1:
-        raise ValueError(f"level={level} must lie between 0 and 1, as 0.95 does")
+        raise UserError("not a confidence level", setting="level", value=level, allowed="0 < level < 1, such as 0.95")
     if tie_within is not None and not 0 <= tie_within < math.inf:
-        raise ValueError(f"tie_within={tie_within} must be a difference in dB, 0 or above, or None")
-    images = check(scores, reference)
-    found = [
-        _compared(arm, reference, pair(scores, arm, reference, images), level, tie_within)
+        raise UserError("not a tie margin", setting="tie_within", value=tie_within, allowed="null, or 0 dB or more")
+    images = comparable_images(scores, reference)
+    comparisons = [
+        _uncorrected(arm, reference, pair_scores(scores, arm, reference, images), level, tie_within)
         for arm in scores
         if arm != reference
     ]
-    family = [one for one in found if one.decided]
-    corrected = dict(zip([one.arm for one in family], holm_correction([one.p_value for one in family]), strict=True))
-    return [_judged(one, corrected.get(one.arm, 1.0), len(family)) for one in found]
+    decided = [comparison for comparison in comparisons if comparison.decided]
+    corrected = holm_correction([comparison.p_value for comparison in decided])
+    p_holm = dict(zip([comparison.arm for comparison in decided], corrected, strict=True))
+    return [_with_verdict(comparison, p_holm.get(comparison.arm, 1.0), len(decided)) for comparison in comparisons]
 
 
-def _compared(arm: str, reference: str, pair: Pair, level: float, tie_within: float | None) -> Comparison:
-    """All but what depends on the other arms: p_holm and the verdict."""
+def _uncorrected(arm: str, reference: str, pair: PairedScores, level: float, tie_within: float | None) -> Comparison:
+    """A comparison without what depends on the other arms: p_holm and the verdict are provisional."""
     differences = pair.arm - pair.reference
     seeds, images = differences.shape
     shares, smallest, needed = VarianceShares(math.nan, math.nan, math.nan), math.nan, None
@@ -143,7 +123,7 @@ def _compared(arm: str, reference: str, pair: Pair, level: float, tie_within: fl
         interval=(difference - width, difference + width),
         p_value=p,
         p_holm=p,
-        wilcoxon_p=wilcoxon(differences),
+        wilcoxon_p=wilcoxon_test(differences),
         verdict="tie",
         shares=shares,
         detectable=smallest,
@@ -158,7 +138,7 @@ def _compared(arm: str, reference: str, pair: Pair, level: float, tie_within: fl
 
 
 def _one_way(values: np.ndarray, alpha: float) -> tuple[float, float]:
-    """Half-width and p-value of Student's t over (k,) differences; nothing is known from one."""
+    """Half-width and p-value of Student's t over (k,) differences; infinite and 1 for k = 1."""
     from scipy.special import stdtr
 
     count = len(values)
@@ -170,24 +150,24 @@ def _one_way(values: np.ndarray, alpha: float) -> tuple[float, float]:
     return float(t_quantile(count - 1, alpha)) * error, float(2 * stdtr(count - 1, -abs(mean) / error))
 
 
-def _judged(found: Comparison, p_holm: float, arms: int) -> Comparison:
-    """With the corrected p-value and the verdict that follows, and a remark where interval and verdict part."""
-    alpha = 1 - found.level
-    remarks = [found.remark] if found.remark else []
-    if not found.decided:
-        single = [f"one {what}" for what, count in (("seed", found.seeds), ("picture", found.images)) if count == 1]
+def _with_verdict(comparison: Comparison, p_holm: float, arms: int) -> Comparison:
+    """A comparison with the corrected p-value, the verdict, and a remark where interval and verdict differ."""
+    alpha = 1 - comparison.level
+    remarks = [comparison.remark] if comparison.remark else []
+    if not comparison.decided:
+        single = [
+            f"one {what}" for what, count in (("seed", comparison.seeds), ("image", comparison.images)) if count == 1
+        ]
         verdict = f"not decided: {' and '.join(single)}"
         unknown = " or ".join(what.removeprefix("one ") + "s" for what in single)
-        remarks.append(f"nothing is known of how the difference varies over {unknown}")
+        remarks.append(f"the variance of the difference over {unknown} is unknown")
     elif p_holm >= alpha:
         verdict = "tie"
-        if found.p_value < alpha:
-            remarks.append(
-                f"the interval leaves 0 out, but among {arms} arms one such comes about by chance too easily"
-            )
-    elif found.tie_within is not None and abs(found.difference) <= found.tie_within:
+        if comparison.p_value < alpha:
+            remarks.append(f"the interval excludes 0, but not after correction for {arms} comparisons")
+    elif comparison.tie_within is not None and abs(comparison.difference) <= comparison.tie_within:
         verdict = "tie"
-        remarks.append(f"a difference is certain, but not above the {found.tie_within:g} dB that matter")
+        remarks.append(f"significant, but not larger than the tie margin of {comparison.tie_within:g} dB")
     else:
-        verdict = "better" if found.difference > 0 else "worse"
-    return replace(found, p_holm=p_holm, verdict=verdict, remark="; ".join(remarks) or None)
+        verdict = "better" if comparison.difference > 0 else "worse"
+    return replace(comparison, p_holm=p_holm, verdict=verdict, remark="; ".join(remarks) or None)

@@ -1,21 +1,23 @@
-"""Two arms, seed by seed and image by image."""
+"""Pairing an arm with the reference by seed and image."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+
+from upnet.utils.errors import UserError, join_or
 
 Scores = Mapping[str, Mapping[int, Mapping[str, float]]]
 """PSNR in dB by arm, seed and image."""
 
 
 @dataclass(frozen=True)
-class Pair:
+class PairedScores:
     """An arm and the reference on the seeds and images that both have.
 
     arm, reference: (seeds, images), PSNR in dB, rows and columns in the same order.
-    remark:         what was left out, or None.
+    remark:         what was excluded, or None.
     """
 
     arm: np.ndarray
@@ -23,62 +25,73 @@ class Pair:
     remark: str | None
 
 
-def check(scores: Scores, reference: str) -> list[str]:
-    """The images to compare on, in order: those with a finite PSNR under every arm and seed.
+def comparable_images(scores: Scores, reference: str) -> list[str]:
+    """The images with a finite PSNR for every arm and seed, in order.
 
-    An infinite PSNR, of a image that equals its target, has no place in a mean; its image is left out of all arms,
-    so that their means stay comparable. Raises ValueError where the reference is missing, an arm is empty, seeds or
-    arms were scored on different images, a score is NaN, or no image is left.
+    A PSNR is infinite where the output equals the target. It has no place in a mean, so the image is excluded from all
+    arms, which keeps their means comparable.
+
+    Raises UserError where the reference is missing, an arm has no seeds, arms or seeds were evaluated on different
+    images, a PSNR is NaN, or no image is left.
+
+    >>> comparable_images({"a": {0: {"x": 30.0, "y": math.inf}}, "b": {0: {"x": 31.0, "y": 60.0}}}, "a")
+    ['x']
     """
     if reference not in scores:
-        known = ", ".join(scores) or "none"
-        raise ValueError(f"reference={reference!r} is no arm of this study; its arms are {known}")
-    tables = {(arm, seed): table for arm, seeds in scores.items() for seed, table in seeds.items()}
+        raise UserError(
+            "the reference is not an arm of this study",
+            setting="study.reference",
+            value=reference,
+            allowed=join_or(scores) if scores else "",
+        )
     for arm, seeds in scores.items():
         if not seeds:
-            raise ValueError(f"arm {arm!r} has no seed, so there is nothing to compare; leave it out or run it")
-    first, images = next((place, list(table)) for place, table in tables.items())
+            raise UserError(f"arm {arm} has no seeds", cure="Train the arm, or remove it")
+    tables = {(arm, seed): table for arm, seeds in scores.items() for seed, table in seeds.items()}
+    (first_arm, first_seed), images = next((place, list(table)) for place, table in tables.items())
     for (arm, seed), table in tables.items():
         if set(table) != set(images):
-            odd = ", ".join(sorted(set(table) ^ set(images))[:5])
-            raise ValueError(
-                f"arm {arm!r}, seed {seed} and arm {first[0]!r}, seed {first[1]} were scored on different images "
-                f"({odd}); score all on the same ones"
+            differing = ", ".join(sorted(set(table) ^ set(images))[:5])
+            raise UserError(
+                f"arm {arm}, seed {seed} and arm {first_arm}, seed {first_seed} were evaluated on different images "
+                f"({differing})",
+                cure="Evaluate all on the same images",
             )
-        for image, score in table.items():
-            if math.isnan(score) or score == -math.inf:
-                raise ValueError(
-                    f"arm {arm!r}, seed {seed} has a PSNR of {score} on {image}; a number or inf is needed: score "
-                    "that run again, or leave it out"
+        for image, psnr in table.items():
+            if math.isnan(psnr) or psnr == -math.inf:
+                raise UserError(
+                    f"arm {arm}, seed {seed} has a PSNR of {psnr} on {image}",
+                    allowed="a number or inf",
+                    cure="Evaluate that run again, or remove it",
                 )
     finite = [image for image in images if all(math.isfinite(table[image]) for table in tables.values())]
     if not finite:
-        raise ValueError("no image has a finite PSNR under every arm and seed; compare on other pictures")
+        raise UserError("no image has a finite PSNR for every arm and seed", cure="Evaluate on other images")
     return finite
 
 
-def pair(scores: Scores, arm: str, reference: str, images: list[str]) -> Pair:
-    """The two arms on the seeds that both have. Raises ValueError where there is none."""
+def pair_scores(scores: Scores, arm: str, reference: str, images: list[str]) -> PairedScores:
+    """The scores of two arms on the seeds that both have. Raises UserError where there is none."""
     seeds = sorted(set(scores[arm]) & set(scores[reference]))
     if not seeds:
-        raise ValueError(
-            f"arms {arm!r} and {reference!r} share no seed ({_listed(scores[arm])} against "
-            f"{_listed(scores[reference])}); run them with the same seeds"
+        raise UserError(
+            f"arms {arm} and {reference} have no common seed ({_listed(scores[arm])} and {_listed(scores[reference])})",
+            cure="Train both with the same seeds",
         )
     remarks = [
-        f"{name} alone has seed{'s' * (len(extra) > 1)} {_listed(extra)}, which had to be left out"
+        f"excluded: seed{'s' * (len(extra) > 1)} {_listed(extra)}, which only {name} has"
         for name in (arm, reference)
         if (extra := set(scores[name]) - set(seeds))
     ]
-    lost = [name for name in next(iter(scores[arm].values())) if name not in images]
-    if lost:
-        remarks.append(f"left out, since some PSNR on them is infinite: {', '.join(sorted(lost))}")
+    infinite = [name for name in next(iter(scores[arm].values())) if name not in images]
+    if infinite:
+        remarks.append(f"excluded because of an infinite PSNR: {', '.join(sorted(infinite))}")
 
     def table(name: str) -> np.ndarray:
         return np.array([[scores[name][seed][image] for image in images] for seed in seeds], dtype=float)
 
-    return Pair(table(arm), table(reference), "; ".join(remarks) or None)
+    return PairedScores(table(arm), table(reference), "; ".join(remarks) or None)
 
 
-def _listed(seeds: Mapping[int, object] | set[int]) -> str:
+def _listed(seeds: Iterable[int]) -> str:
     return ", ".join(str(seed) for seed in sorted(seeds))

@@ -1,4 +1,4 @@
-"""What the differences vary with, how small an effect a study can see, and how many seeds a smaller one would take."""
+"""Variance components of a difference, the smallest detectable effect, and the number of seeds for a given effect."""
 
 import math
 from dataclasses import dataclass
@@ -8,18 +8,18 @@ import numpy as np
 from upnet.study.statistics.crossed import MeanSquares, degrees_of_freedom, half_width, t_quantile, variance_of_mean
 
 POWER = 0.8
-"""How often an effect of the detectable size is found."""
+"""The probability with which an effect of the detectable size is table."""
 
 EFFECT = 0.02
-"""The difference in dB that seeds are counted for: papers report as much."""
+"""The difference in dB for which the number of seeds is computed; papers report differences of this size."""
 
-MOST = 1_000_000
-"""Seeds beyond which no number is looked for."""
+MAX_SEEDS = 1_000_000
+"""The largest number of seeds that the search considers."""
 
 
 @dataclass(frozen=True)
 class VarianceShares:
-    """Parts of the variance of one difference, which sum to 1; NaN where a single seed or image can't tell."""
+    """Fractions of the variance of one difference, which sum to 1; NaN where there is one seed or one image."""
 
     seed: float
     image: float
@@ -28,7 +28,7 @@ class VarianceShares:
 
 @dataclass(frozen=True)
 class VarianceComponents:
-    """Variances in dB² of one difference: of seeds, of images, and of what only this seed on this image has."""
+    """Variance components of one difference in dB²: between seeds, between images, and the residual."""
 
     seed: float
     image: float
@@ -36,14 +36,14 @@ class VarianceComponents:
 
     @property
     def shares(self) -> VarianceShares:
-        """The same as parts of their sum."""
+        """The components as fractions of their sum; all 0 where the sum is 0."""
         total = self.seed + self.image + self.residual
         if total == 0:
             return VarianceShares(0.0, 0.0, 0.0)
         return VarianceShares(self.seed / total, self.image / total, self.residual / total)
 
     def expected(self, seeds: int, images: int) -> MeanSquares:
-        """The mean squares to expect of a study of this many seeds and images, around a mean of 0."""
+        """The expected mean squares of a study with this many seeds and images, around a mean of 0."""
         return MeanSquares(
             mean=np.zeros(()),
             seed=np.asarray(images * self.seed + self.residual),
@@ -54,42 +54,47 @@ class VarianceComponents:
         )
 
 
-def variance_components(found: MeanSquares) -> VarianceComponents:
-    """By the method of moments; one that comes out negative is 0."""
-    seed = (float(found.seed) - float(found.residual)) / found.images
-    image = (float(found.image) - float(found.residual)) / found.seeds
-    return VarianceComponents(max(seed, 0.0), max(image, 0.0), float(found.residual))
+def variance_components(table: MeanSquares) -> VarianceComponents:
+    """Estimates by the method of moments; negative estimates become 0."""
+    seed = (float(table.seed) - float(table.residual)) / table.images
+    image = (float(table.image) - float(table.residual)) / table.seeds
+    return VarianceComponents(max(seed, 0.0), max(image, 0.0), float(table.residual))
 
 
 def detectable_effect(
     parts: VarianceComponents, seeds: int, images: int, alpha: float = 0.05, power: float = POWER
 ) -> float:
-    """The smallest |Δ| in dB that such a study declares different with this power, in one comparison at this alpha.
+    """The smallest |Δ| in dB that one comparison at level alpha detects with the given power.
 
-    The interval's expected half-width is taken for the critical value of a t test with Satterthwaite's degrees of
-    freedom, and the non-central t distribution for its power. Holm's correction makes it larger still.
+    The critical value of the t test is the expected half-width of the interval, its degrees of freedom are
+    Satterthwaite's, and its power follows from the non-central t distribution. Holm's correction for several
+    comparisons is not included and makes the detectable effect larger.
+
+    >>> round(detectable_effect(VarianceComponents(seed=4e-4, image=1e-4, residual=4e-4), seeds=5, images=14), 3)
+    0.035
     """
     expected = parts.expected(seeds, images)
     error = math.sqrt(variance_of_mean(expected))
     if error == 0:
         return 0.0
-    return error * _shift(float(degrees_of_freedom(expected)), float(half_width(expected, alpha)) / error, power)
+    return error * _noncentrality(
+        float(degrees_of_freedom(expected)), float(half_width(expected, alpha)) / error, power
+    )
 
 
 def seeds_needed(
     parts: VarianceComponents, images: int, effect: float = EFFECT, alpha: float = 0.05, power: float = POWER
 ) -> int | None:
-    """How many seeds, at least 2, make the effect in dB detectable on as many images; None where no number does.
+    """The smallest number of seeds, at least 2, that makes the effect in dB detectable; None where no number does.
 
-    With ever more seeds the images' part of the error stays: where that alone hides the effect, only more images
-    help.
+    More seeds don't reduce the variance between images: where it alone hides the effect, only more images help.
     """
-    left = math.sqrt(parts.image / images)
-    if left * _shift(images - 1.0, float(t_quantile(images - 1, alpha)), power) >= effect:
+    error_of_images = math.sqrt(parts.image / images)
+    if error_of_images * _noncentrality(images - 1.0, float(t_quantile(images - 1, alpha)), power) >= effect:
         return None
     high = 2
     while detectable_effect(parts, high, images, alpha, power) > effect:
-        if high > MOST:
+        if high > MAX_SEEDS:
             return None
         high *= 2
     low = max(high // 2, 1)
@@ -102,8 +107,8 @@ def seeds_needed(
     return high
 
 
-def _shift(freedom: float, critical: float, power: float) -> float:
-    """The non-centrality at which t exceeds the critical value with this probability."""
+def _noncentrality(freedom: float, critical: float, power: float) -> float:
+    """The non-centrality with which t exceeds the critical value with probability `power`."""
     from scipy.special import nctdtrinc
 
     return float(nctdtrinc(freedom, 1 - power, critical))

@@ -1,4 +1,4 @@
-"""What a study found, what it didn't, and what its figures hold for: plain sentences for a report."""
+"""Comparisons as sentences of a report: the findings, and the limitations of the study."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -7,11 +7,15 @@ from upnet.study.statistics.comparison import Comparison
 from upnet.study.statistics.power import EFFECT
 
 FINE = 0.05
-"""Intervals narrower than this, in dB, are told to a thousandth."""
+"""Intervals narrower than this, in dB, are printed with three decimals."""
 
 
 def format_signed(value: float, digits: int = 2) -> str:
-    """A difference in dB: "+0.04", "−0.10", "0.00"."""
+    """A difference in dB with its sign.
+
+    >>> format_signed(0.04), format_signed(-0.1), format_signed(0.001)
+    ('+0.04', '−0.10', '0.00')
+    """
     if math.isinf(value):
         return "+∞" if value > 0 else "−∞"
     rounded = round(value, digits)
@@ -19,124 +23,129 @@ def format_signed(value: float, digits: int = 2) -> str:
     return f"{sign}{abs(rounded):.{digits}f}"
 
 
-def format_difference(found: Comparison) -> str:
+def format_difference(comparison: Comparison) -> str:
     """The difference with its interval: "+0.01 dB [−0.03, +0.05]"."""
-    low, high = found.interval
+    low, high = comparison.interval
     fine = high - low < FINE or min(abs(low), abs(high)) < 0.005
     digits = 3 if fine else 2
-    return f"{format_signed(found.difference, digits)} dB [{format_signed(low, digits)}, {format_signed(high, digits)}]"
+    bounds = f"[{format_signed(low, digits)}, {format_signed(high, digits)}]"
+    return f"{format_signed(comparison.difference, digits)} dB {bounds}"
 
 
-def describe_comparison(found: Comparison) -> str:
-    """What one comparison says: "transposed and pixel_shuffle cannot be told apart: +0.01 dB [−0.03, +0.05]"."""
-    arm, reference, told = found.arm, found.reference, format_difference(found)
-    if not found.decided:
-        return f"{arm} against {reference} is {found.verdict}; on what was scored, {told}"
-    if found.verdict != "tie":
-        return f"{arm} is {found.verdict} than {reference}: {told}"
-    if found.tie_within is not None and max(map(abs, found.interval)) <= found.tie_within:
-        return f"{arm} and {reference} are equal to within {found.tie_within:g} dB: {told}"
-    if found.p_holm < 1 - found.level:
-        return f"{arm} and {reference} differ by no more than the {found.tie_within:g} dB that count as a tie: {told}"
-    return f"{arm} and {reference} cannot be told apart: {told}"
+def describe_comparison(comparison: Comparison) -> str:
+    """The result of one comparison: "transposed and pixel_shuffle do not differ significantly: +0.01 dB […]"."""
+    arm, reference, difference = comparison.arm, comparison.reference, format_difference(comparison)
+    if not comparison.decided:
+        return f"{arm} against {reference}: {comparison.verdict}; difference on the evaluated images {difference}"
+    if comparison.verdict != "tie":
+        return f"{arm} is {comparison.verdict} than {reference}: {difference}"
+    margin = comparison.tie_within
+    if margin is not None and max(map(abs, comparison.interval)) <= margin:
+        return f"{arm} and {reference} are equivalent within {margin:g} dB: {difference}"
+    if comparison.p_holm < 1 - comparison.level:
+        return f"{arm} and {reference} differ by no more than the tie margin of {margin:g} dB: {difference}"
+    return f"{arm} and {reference} do not differ significantly: {difference}"
 
 
 def findings(comparisons: Sequence[Comparison]) -> list[str]:
-    """A sentence per arm: the better ones first, then the worse, the ties and those that are not decided."""
+    """One sentence per arm: better arms first, then worse ones, ties, and undecided comparisons."""
     order = {"better": 0, "worse": 1, "tie": 2}
-    ranked = sorted(comparisons, key=lambda found: (order.get(found.verdict, 3), -found.difference))
-    return [describe_comparison(found) + (f" ({found.remark})" if found.remark else "") for found in ranked]
+    ranked = sorted(comparisons, key=lambda comparison: (order.get(comparison.verdict, 3), -comparison.difference))
+    return [describe_comparison(c) + (f" ({c.remark})" if c.remark else "") for c in ranked]
 
 
 def limitations(comparisons: Sequence[Comparison]) -> list[str]:
-    """What the study can't say: whom its figures hold for, what it was too small to see, and what more would take."""
+    """The population that the intervals hold for, the detectable differences, and what more seeds would resolve."""
     if not comparisons:
         return []
-    decided = [found for found in comparisons if found.decided]
+    decided = [comparison for comparison in comparisons if comparison.decided]
     sentences = [_population(comparisons)]
     if decided:
-        sentences += [_smallest(decided), *_needed(decided), _shares(decided)]
-    if any(found.verdict == "tie" for found in decided):
-        sentences.append("A tie is no proof of equality: the interval says how far apart the two may be.")
+        sentences += [_detectable_difference(decided), *_more_seeds(decided), _variance_shares(decided)]
+    if any(comparison.verdict == "tie" for comparison in decided):
+        sentences.append(
+            "A tie does not show that two arms are equal; the interval bounds the difference between them."
+        )
     if len(decided) > 1:
         sentences.append(
-            f"Verdicts are corrected for {len(decided)} comparisons by Holm's method; the intervals are not, each "
-            "holds by itself."
+            f"Verdicts are corrected for {len(decided)} comparisons by Holm's method; the intervals are not corrected."
         )
-    return sentences + _second_opinion(decided)
+    return sentences + _wilcoxon(decided)
 
 
 def _population(comparisons: Sequence[Comparison]) -> str:
-    seeds, images = _span([found.seeds for found in comparisons]), _span([found.images for found in comparisons])
-    whole = f"{seeds} {_plural('seed', seeds)} and {images} {_plural('image', images)}"
-    told = (
-        f"Scored were {whole}. The intervals are for the mean difference over all seeds and all images like these; "
-        "for another kind of image, training set or budget they say nothing."
+    seeds, images = _range([c.seeds for c in comparisons]), _range([c.images for c in comparisons])
+    sample = f"The comparisons use {seeds} {_plural('seed', seeds)} and {images} {_plural('image', images)}."
+    scope = (
+        "The intervals hold for the mean difference over all seeds and all images of this kind, and not for other "
+        "kinds of images, training sets or training budgets."
     )
     unknown = []
-    if any(found.seeds == 1 for found in comparisons):
-        unknown.append("what another training would give from one seed")
-    if any(found.images == 1 for found in comparisons):
-        unknown.append("what another image would give from one")
+    if any(comparison.seeds == 1 for comparison in comparisons):
+        unknown.append("between seeds cannot be estimated from one seed")
+    if any(comparison.images == 1 for comparison in comparisons):
+        unknown.append("between images cannot be estimated from one image")
     if not unknown:
-        return told
-    if not any(found.decided for found in comparisons):
-        told = f"Scored were {whole}."
-    return f"{told} It is unknown {' and '.join(unknown)}; such comparisons are not decided."
+        return f"{sample} {scope}"
+    decided = any(comparison.decided for comparison in comparisons)
+    return (
+        f"{sample} {scope + ' ' if decided else ''}The variance {' and the variance '.join(unknown)}; such comparisons "
+        "are not decided."
+    )
 
 
-def _smallest(decided: Sequence[Comparison]) -> str:
-    sizes = [found.detectable for found in decided]
+def _detectable_difference(decided: Sequence[Comparison]) -> str:
+    sizes = [comparison.detectable for comparison in decided]
     low, high = f"{min(sizes):.3f}", f"{max(sizes):.3f}"
-    told = f"{low} dB" if low == high else f"between {low} and {high} dB, depending on the arm"
-    return f"The smallest difference that one comparison of this size finds in 4 of 5 studies is {told}."
+    size = f"{low} dB" if low == high else f"between {low} and {high} dB, depending on the arm"
+    return f"The smallest difference that one comparison of this size detects with a power of 80 % is {size}."
 
 
-def _needed(decided: Sequence[Comparison]) -> Iterable[str]:
-    counted = {found.arm: found.seeds_needed for found in decided}
-    known = {arm: seeds for arm, seeds in counted.items() if seeds is not None}
+def _more_seeds(decided: Sequence[Comparison]) -> Iterable[str]:
+    needed = {comparison.arm: comparison.seeds_needed for comparison in decided}
+    known = {arm: seeds for arm, seeds in needed.items() if seeds is not None}
     if known:
-        listed = ", ".join(f"{seeds} for {arm}" for arm, seeds in known.items())
-        yield f"To find {EFFECT:g} dB on as many images takes, as far as this study can tell, seeds: {listed}."
-    hopeless = [arm for arm in counted if arm not in known]
-    if hopeless:
+        counts = ", ".join(f"{seeds} for {arm}" for arm, seeds in known.items())
+        yield f"Estimated number of seeds that resolves {EFFECT:g} dB on the same number of images: {counts}."
+    unresolved = [arm for arm in needed if arm not in known]
+    if unresolved:
         yield (
-            f"For {', '.join(hopeless)} no number of seeds shows {EFFECT:g} dB: the images differ too much, and only "
-            "more images help."
+            f"More seeds cannot resolve {EFFECT:g} dB for {', '.join(unresolved)}: variance between images dominates; "
+            "add images."
         )
 
 
-def _shares(decided: Sequence[Comparison]) -> str:
-    parts = [
-        f"{what} {_span([round(100 * getattr(found.shares, name)) for found in decided])} %"
-        for what, name in (("the seed", "seed"), ("the picture", "picture"), ("the rest", "residual"))
-    ]
-    return f"What a difference varies with: {parts[0]}, {parts[1]}, {parts[2]} of its variance."
+def _variance_shares(decided: Sequence[Comparison]) -> str:
+    seed, image, residual = (
+        _range([round(100 * getattr(comparison.shares, name)) for comparison in decided])
+        for name in ("seed", "image", "residual")
+    )
+    return f"Variance of one difference: {seed} % between seeds, {image} % between images, {residual} % residual."
 
 
-def _second_opinion(decided: Sequence[Comparison]) -> list[str]:
-    """Where Wilcoxon's test sees it otherwise."""
-    apart = [
-        f"{found.arm} (p {_probability(found.wilcoxon_p)})"
-        for found in decided
-        if (found.wilcoxon_p < 1 - found.level) != (found.p_value < 1 - found.level)
+def _wilcoxon(decided: Sequence[Comparison]) -> list[str]:
+    """Where Wilcoxon's test contradicts the verdict before Holm's correction."""
+    contradictions = [
+        f"{comparison.arm} (p {_format_p(comparison.wilcoxon_p)})"
+        for comparison in decided
+        if (comparison.wilcoxon_p < 1 - comparison.level) != (comparison.p_value < 1 - comparison.level)
     ]
     sentences = []
-    if apart:
+    if contradictions:
         sentences.append(
-            f"Wilcoxon's test, which asks only whether these trained networks differ on images like these, disagrees "
-            f"about {', '.join(apart)}."
+            "Wilcoxon's signed-rank test, which holds for these trained networks only and not for other seeds, "
+            f"disagrees for {', '.join(contradictions)}."
         )
-    if decided and min(found.images for found in decided) < 6:
-        sentences.append("On fewer than six images Wilcoxon's p-value can't fall below 0.05.")
+    if decided and min(comparison.images for comparison in decided) < 6:
+        sentences.append("With fewer than six images the p-value of Wilcoxon's test cannot fall below 0.05.")
     return sentences
 
 
-def _probability(p: float) -> str:
+def _format_p(p: float) -> str:
     return "< 0.001" if p < 0.001 else f"= {p:.3f}"
 
 
-def _span(values: Sequence[int]) -> str:
+def _range(values: Sequence[int]) -> str:
     low, high = min(values), max(values)
     return str(low) if low == high else f"{low} to {high}"
 
