@@ -40,5 +40,5 @@ def test_what_stands_beside_the_values_is_plain() -> None:
 
 
 def test_an_unknown_name_is_met_with_what_comes_closest() -> None:
-    with pytest.raises(ValueError, match="did you mean comb_ratio"):
+    with pytest.raises(ValueError, match="Did you mean comb_ratio"):
         describe(["comb_ration"])

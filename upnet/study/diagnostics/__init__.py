@@ -1,7 +1,7 @@
 """Diagnostics beyond PSNR and SSIM: one module per diagnostic; the folder is the registry.
 
-`diagnostics()` returns all of them by name, `measure(net, pictures)` computes them for a network. Each declares its
-unit, which direction is better, its formula and its source. Names are imported on first use.
+`diagnostics()` returns all of them by name, `measure(net, images)` computes them for a network. Each declares its unit,
+which direction is better, its formula and its source. Names are imported on first use.
 """
 
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""How many values a network writes on its way: memory traffic, which often takes longer than arithmetic."""
+"""Number of values in the feature maps that convolutions write."""
 
 import copy
 from collections.abc import Callable
@@ -15,9 +15,10 @@ from upnet.upsample import Upsampler
 
 
 class Activations(CostDiagnostic):
-    """The values that come out of all convolutions for one output picture, 1280×720 where nothing else is said.
+    """Number of output values of all convolutions for one output image, 1280×720 by default.
 
-    What an operator without weights writes is not counted, however it is computed.
+    It indicates memory traffic, which often limits the speed more than arithmetic does. Convolutions inside operators
+    without weights are an implementation detail and are not counted.
     """
 
     name = "activations"
@@ -28,23 +29,23 @@ class Activations(CostDiagnostic):
     source = "Radosavovic et al., Designing Network Design Spaces, https://arxiv.org/abs/2003.13678"
 
     def compute_for_network(self, net: EncoderDecoder, output: tuple[int, int] = OUTPUT) -> float:
-        """The number for one output of that size in pixels, rows first; only shapes are followed."""
+        """The number of values for an output of (H, W) pixels. Only shapes are computed."""
         from torch._subclasses.fake_tensor import FakeTensorMode
 
-        # A copy, since operators may keep what they made for a size, and here that would be shapes without values.
-        shadow = copy.deepcopy(net).cpu()
+        # A copy, because operators may cache tensors per size, and these would be fake tensors.
+        copied = copy.deepcopy(net).cpu()
         counter = _Counter()
-        for module in shadow.modules():
+        for module in copied.modules():
             if isinstance(module, Upsampler) and not list(module.parameters()):
                 module.register_forward_pre_hook(counter.pause)
-                module.register_forward_hook(counter.go_on)
+                module.register_forward_hook(counter.resume)
         with FakeTensorMode(allow_non_fake_inputs=True), torch.no_grad(), counter:
-            shadow(torch.empty(1, net.channels, output[0] // net.scale, output[1] // net.scale))
+            copied(torch.empty(1, net.channels, output[0] // net.scale, output[1] // net.scale))
         return float(counter.values)
 
 
 class _Counter(TorchDispatchMode):
-    """Adds up what convolutions put out."""
+    """Adds up the output sizes of convolutions."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -54,7 +55,7 @@ class _Counter(TorchDispatchMode):
     def pause(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         self._paused = True
 
-    def go_on(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+    def resume(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         self._paused = False
 
     def __torch_dispatch__(

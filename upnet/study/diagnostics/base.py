@@ -1,4 +1,4 @@
-"""What a diagnostic declares of itself, and the four kinds there are, by what they are computed from."""
+"""The base class of diagnostics, its four kinds by what they are computed from, and the registry."""
 
 import inspect
 import pkgutil
@@ -19,11 +19,11 @@ from upnet.upsample import Upsampler
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What a network made of one picture.
+    """The output for one image.
 
-    output: (3 or 1, H, W) about [0, 1], neither clamped nor rounded.
-    target: (3 or 1, H, W), the HR picture, uint8 or in [0, 1]; one channel is the Y plane.
-    lr:     (3 or 1, h, w), what the network was given, uint8 or in [0, 1].
+    output: (3 or 1, H, W), approximately in [0, 1], neither clamped nor rounded.
+    target: (3 or 1, H, W), the HR image, uint8 or in [0, 1]; a single channel is the luma.
+    lr:     (3 or 1, h, w), the input of the network, uint8 or in [0, 1].
     """
 
     output: Tensor
@@ -33,12 +33,12 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """Everything that some diagnostic is computed from.
+    """The inputs of Diagnostic.compute().
 
-    net:     None where the method that is looked at is no network.
-    method: how it enlarges a picture.
-    size:    (H, W), the output size in pixels that costs are told for.
-    sample:  one picture, for the diagnostics that are a mean over pictures.
+    method: the examined upscaling method.
+    net:    the network; None where the method is not a network.
+    size:   (H, W), the output size in pixels for costs.
+    sample: one image, for diagnostics that are averaged over images.
     """
 
     method: UpscalingMethod
@@ -48,34 +48,34 @@ class Case:
 
 
 class Diagnostic(ABC):
-    """One figure of a network or an operator.
+    """A property of a network or an operator, as a number or an array.
 
-    What a subclass declares is appended to its docstring, so that help() tells it as well.
+    The formula, unit, direction and source that a subclass declares are appended to its docstring, for help().
     """
 
     name: ClassVar[str]
-    """The key of its value wherever values are kept."""
+    """The key of the value in dictionaries and files."""
     heading: ClassVar[str]
-    """What a table calls it."""
+    """The name in tables."""
     unit: ClassVar[str]
-    """`1` for a plain ratio."""
+    """`1` for a ratio."""
     better: ClassVar[Literal["higher", "lower"] | None]
-    """None where neither direction is."""
+    """The better direction; None where there is none."""
     formula: ClassVar[str]
     source: ClassVar[str]
     scalar: ClassVar[bool] = True
-    """Whether its value is one number rather than an array."""
+    """Whether the value is one number rather than an array."""
     per_image: ClassVar[bool] = False
-    """Whether it is the mean over pictures."""
+    """Whether the value is averaged over images."""
     network_only: ClassVar[bool] = False
-    """Whether it is of networks alone, and not of any method that enlarges."""
+    """Whether it exists for networks only, and not for other upscaling methods."""
 
     def __init_subclass__(cls) -> None:
         """Complete the docstring of a class that declares its formula."""
         super().__init_subclass__()
         if "formula" in vars(cls):
-            told = {"Formula": cls.formula, "Unit": cls.unit, "Better": cls.better or "neither", "Source": cls.source}
-            lines = [f"{key}: {value}" for key, value in told.items()]
+            facts = {"Formula": cls.formula, "Unit": cls.unit, "Better": cls.better or "neither", "Source": cls.source}
+            lines = [f"{key}: {value}" for key, value in facts.items()]
             cls.__doc__ = "\n\n".join((inspect.cleandoc(cls.__doc__ or ""), *lines))
 
     @abstractmethod
@@ -84,95 +84,98 @@ class Diagnostic(ABC):
 
 
 class CostDiagnostic(Diagnostic):
-    """What a network costs, whatever its weights are."""
+    """The cost of a network, which does not depend on its weights."""
 
     network_only = True
 
     @abstractmethod
     def compute_for_network(self, net: EncoderDecoder, output: tuple[int, int] = OUTPUT) -> float:
-        """The cost of one output picture of that size in pixels, rows first."""
+        """The cost of one output image of (H, W) pixels."""
 
     def compute(self, case: Case) -> float:
-        """Of the network, at the size of the case."""
+        """The cost of the case's network at the case's size."""
         assert case.net is not None
         return self.compute_for_network(case.net, case.size)
 
 
 class SyntheticDiagnostic(Diagnostic):
-    """What a network or an operator does to a synthetic picture."""
+    """The response of a network or an operator to a synthetic image."""
 
     @abstractmethod
     def compute_for_method(self, method: UpscalingMethod) -> Any:
-        """The value for anything that enlarges planes."""
+        """The value for any upscaling method."""
 
     def compute_for_network(self, net: EncoderDecoder) -> Any:
-        """The value for a network, which is taken on its own device in float32."""
+        """The value for a network, computed on its device in float32."""
         return self.compute_for_method(UpscalingMethod.from_network(net))
 
     def compute_for_operator(self, operator: Upsampler) -> Any:
-        """The value for an operator of one channel in float64. Raises ValueError where it is another one."""
+        """The value for an operator of one channel. Raises UserError for other operators."""
         return self.compute_for_method(UpscalingMethod.from_operator(operator))
 
     def compute(self, case: Case) -> Any:
-        """Of whatever enlarges in the case."""
+        """The value for the case's method."""
         return self.compute_for_method(case.method)
 
 
 class ImageDiagnostic(Diagnostic):
-    """What an output picture has, and its target has not."""
+    """A comparison of an output image with its target."""
 
     per_image = True
 
     @abstractmethod
     def compute_for_image(self, output: Tensor, target: Tensor, lr: Tensor, scale: int) -> float:
-        """The value of one picture; the shapes are those of a Sample.
+        """The value for one image; shapes and ranges are those of a Sample.
 
-        `scale` pixels are left out at each side. Raises ValueError for pictures that don't fit together or are too
-        small.
+        `scale` pixels are cropped at each side. Raises UserError for images that don't match in size or are too small.
         """
 
     def compute(self, case: Case) -> float:
-        """Of the sample in the case."""
+        """The value for the case's sample."""
         assert case.sample is not None
         sample = case.sample
         return self.compute_for_image(sample.output, sample.target, sample.lr, case.method.scale)
 
 
 class ShiftDiagnostic(Diagnostic):
-    """What becomes of an output when the picture moves."""
+    """The response of an output to a shift of the image."""
 
     per_image = True
 
     @abstractmethod
     def compute_for_method(self, method: UpscalingMethod, target: Tensor, lr: Tensor) -> float:
-        """The value for anything that enlarges pictures; target and lr are those of a Sample."""
+        """The value for any upscaling method; target and lr are those of a Sample."""
 
     def compute_for_network(self, net: EncoderDecoder, target: Tensor, lr: Tensor) -> float:
-        """The value for a network, which is taken on its own device in float32."""
+        """The value for a network, computed on its device in float32."""
         return self.compute_for_method(UpscalingMethod.from_network(net), target, lr)
 
     def compute(self, case: Case) -> float:
-        """Of whatever enlarges in the case, on its sample."""
+        """The value for the case's method and sample."""
         assert case.sample is not None
         return self.compute_for_method(case.method, case.sample.target, case.sample.lr)
 
 
 def diagnostics() -> dict[str, Diagnostic]:
-    """All diagnostics by name, in the order of their modules, and within a module as they are written there."""
-    return dict(_found())
+    """All diagnostics by name, in the order of their modules and of their definitions within a module.
+
+    >>> diagnostics()["step_rise"].unit
+    'px'
+    """
+    return dict(_registry())
 
 
 @cache
-def _found() -> dict[str, Diagnostic]:
+def _registry() -> dict[str, Diagnostic]:
     package = __name__.rpartition(".")[0]
-    found: dict[str, Diagnostic] = {}
+    registry: dict[str, Diagnostic] = {}
     for entry in pkgutil.iter_modules([str(Path(__file__).parent)], f"{package}."):
         for value in vars(import_module(entry.name)).values():
             if _is_diagnostic(value) and value.__module__ == entry.name:
-                assert value.name not in found, f"two diagnostics are called {value.name}"
-                found[value.name] = value()
-    return found
+                assert value.name not in registry, f"two diagnostics have the name {value.name}"
+                registry[value.name] = value()
+    return registry
 
 
-def _is_diagnostic(found: object) -> TypeGuard[type[Diagnostic]]:
-    return inspect.isclass(found) and issubclass(found, Diagnostic) and not inspect.isabstract(found)
+def _is_diagnostic(value: object) -> TypeGuard[type[Diagnostic]]:
+    return inspect.isclass(value) and issubclass(value, Diagnostic) and not inspect.isabstract(value)

@@ -1,4 +1,4 @@
-"""Lines in the spectrum where a grid of s pixels has its harmonics.
+"""Checkerboard energy in the spectrum of an image: peaks at the harmonics of a grid of s pixels.
 
 Shape legend: s scale; N side of a block of the spectrum; M = N/s.
 """
@@ -11,17 +11,16 @@ from torch import Tensor
 from upnet.study.diagnostics.base import ImageDiagnostic
 from upnet.study.diagnostics.power_spectrum import luma_pair, power_spectrum
 
-# A line reaches one frequency farther under the window; its neighbourhood goes from there to this.
+# The Hann window spreads a line over one neighbouring frequency, which is excluded from the neighbourhood.
 _GUARD, _OUTER = 1, 6
 
 
 class CombRatio(ImageDiagnostic):
-    """How far the frequencies of a checkerboard stand out from those around them, in dB more than in the HR picture.
+    """Power at the frequencies of a checkerboard relative to their neighbourhood, in dB above that of the HR image.
 
-    0 where the output has as much of a comb as the HR picture; a pattern that no eye sees yet gives several dB. Below 0
-    where the output has a gap there, as what interpolates by a kernel that contains the box of width s. A pattern that
-    goes with the picture's content, as uneven sub-kernels make it, lies around the multiples of N/s rather than on them
-    and counts in part only.
+    0: the same as the HR image. A pattern that is not yet visible gives several dB. Negative: the spectrum has a gap at
+    these frequencies, as after interpolation by a kernel that contains the box of width s. A pattern that is modulated
+    by the image, as uneven sub-kernels cause it, is spread around the multiples of N/s and is counted in part only.
     """
 
     name = "comb_ratio"
@@ -39,13 +38,13 @@ class CombRatio(ImageDiagnostic):
     )
 
     def compute_for_image(self, output: Tensor, target: Tensor, lr: Tensor, scale: int) -> float:
-        """In dB; negative where the HR picture has more of a comb."""
-        made, true = luma_pair(output, target, scale)
-        return comb(power_spectrum(made, scale), scale) - comb(power_spectrum(true, scale), scale)
+        """In dB; negative where the HR image has the stronger peaks."""
+        upscaled, hr = luma_pair(output, target, scale)
+        return peak_ratio(power_spectrum(upscaled, scale), scale) - peak_ratio(power_spectrum(hr, scale), scale)
 
 
-def comb(spectrum: Tensor, scale: int) -> float:
-    """C in dB, of a power spectral density (N, N), zero frequency first."""
+def peak_ratio(spectrum: Tensor, scale: int) -> float:
+    """C in dB of a power spectral density (N, N) with the zero frequency first."""
     spacing = len(spectrum) // scale
     outer = min(_OUTER, spacing // 2)
     line = torch.arange(-outer, outer + 1)

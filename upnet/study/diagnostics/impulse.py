@@ -1,4 +1,4 @@
-"""What becomes of one pixel.
+"""Impulse response of each output phase.
 
 Shape legend: s scale; r output phase; D = 9 taps in each axis.
 """
@@ -11,15 +11,15 @@ from upnet.study.diagnostics.base import SyntheticDiagnostic
 from upnet.study.diagnostics.methods import UpscalingMethod
 
 RADIUS = 4
-"""How far around the pixel is looked, in LR pixels."""
+"""The radius of the measured response, in LR pixels."""
 
 
 class ImpulseResponse(SyntheticDiagnostic):
-    """The kernel of each output phase: how much of every LR pixel around it an output pixel is made of.
+    """The kernel of each output phase: the weight of every LR pixel in an output pixel.
 
-    Of a linear operator it is all there is to know; its phases have equal sums where it keeps constants. A network is
-    shown one pixel at 3/4 of the range among others at 1/4, an operator a 1 among zeros: for what isn't linear it is
-    one answer of many.
+    It describes a linear operator completely; the phases have equal sums where constants are preserved. The input of an
+    operator is a 1 among zeros, that of a network one pixel at 3/4 of the range among others at 1/4. A nonlinear method
+    has other responses to other inputs.
     """
 
     name = "impulse_response"
@@ -27,7 +27,7 @@ class ImpulseResponse(SyntheticDiagnostic):
     unit = "1"
     better = None
     formula = (
-        "K[r, d] = (f(x + a·δ) − f(x))[s·(c − d) + r] / a, c: the pixel, r = (0, 0) … (s − 1, s − 1), d = (−4, −4) … "
+        "K[r, d] = (f(x + a·δ) − f(x))[s·(c − d) + r] / a, c: the impulse, r = (0, 0) … (s − 1, s − 1), d = (−4, −4) … "
         "(4, 4); so that y[sn + r] = Σ_d K[r, d] x[n + d] for linear operators"
     )
     source = (
@@ -39,13 +39,13 @@ class ImpulseResponse(SyntheticDiagnostic):
     def compute_for_method(self, method: UpscalingMethod) -> Tensor:
         """(s, s, D, D) float64: phase row, phase column, tap row, tap column."""
         scale, margin = method.scale, max(method.margin, RADIUS)
-        # On the grid that the poolings of a network start from.
+        # A multiple of the alignment, because the response of a network with pooling depends on the position.
         centre = -(-margin // method.alignment) * method.alignment
         plane = torch.full((2 * centre + 1, 2 * centre + 1), method.dark, dtype=torch.float64)
         before = method(plane)
         plane[centre, centre] = method.bright
         change = (method(plane) - before) / (method.bright - method.dark)
         phases = F.pixel_unshuffle(change[None, None], scale)[0].unflatten(0, (scale, scale))
-        seen = slice(centre - RADIUS, centre + RADIUS + 1)
-        # An output pixel at n sees the impulse at d = centre − n: both axes turn round.
-        return phases[..., seen, seen].flip(2, 3)
+        window = slice(centre - RADIUS, centre + RADIUS + 1)
+        # For the output pixel at n the impulse is at d = centre − n, so both axes are reversed.
+        return phases[..., window, window].flip(2, 3)

@@ -1,4 +1,4 @@
-"""How long a picture takes."""
+"""Median latency of one output image."""
 
 import statistics
 import time
@@ -11,15 +11,15 @@ from upnet.models.complexity import OUTPUT
 from upnet.study.diagnostics.base import CostDiagnostic
 
 WARM_UP = 2
-# As many passes as these seconds hold, within these numbers.
+# Passes are repeated for this many seconds, within these limits.
 SECONDS, FEWEST, MOST = 10, 3, 15
 
 
 class Latency(CostDiagnostic):
-    """The median time of one output picture, 1280×720 where nothing else is said, as the network lies on its device.
+    """The median time of one output image, 1280×720 by default, on the device and in the memory format of the network.
 
-    In float32, whole, batch 1, two passes to warm up. It is of this machine and of what else runs on it; a GPU is
-    waited for. Figures of two machines, devices or memory formats don't compare.
+    In float32, not tiled, batch size 1, after two passes to warm up; a GPU is synchronised. Values from different
+    machines, devices or memory formats can't be compared.
     """
 
     name = "latency_p50"
@@ -30,7 +30,7 @@ class Latency(CostDiagnostic):
     source = "median after warm-up, as torch.utils.benchmark has it, https://docs.pytorch.org/docs/stable/benchmark_utils.html"
 
     def compute_for_network(self, net: EncoderDecoder, output: tuple[int, int] = OUTPUT) -> float:
-        """In milliseconds, for one output of that size in pixels, rows first."""
+        """In milliseconds for an output of (H, W) pixels."""
         device = next(net.parameters()).device
         lr = torch.rand(net.channels, output[0] // net.scale, output[1] // net.scale, device=device)
         for _ in range(WARM_UP):

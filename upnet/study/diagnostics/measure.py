@@ -1,8 +1,7 @@
-"""All diagnostics of a network on a set of pictures."""
+"""Computing the diagnostics of a network on a set of images, and their table."""
 
-import difflib
 import math
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -22,34 +21,35 @@ from upnet.models import EncoderDecoder
 from upnet.models.complexity import OUTPUT
 from upnet.study.diagnostics.base import Case, Diagnostic, Sample, diagnostics
 from upnet.study.diagnostics.methods import UpscalingMethod
+from upnet.utils.errors import UserError, did_you_mean, join_or
 
-Pairs = Store | Iterable[tuple[Tensor, Tensor]]
-"""Pictures: a store, or pairs of LR (3, h, w) and HR (3, H, W), both uint8."""
+ImagePairs = Store | Iterable[tuple[Tensor, Tensor]]
+"""A store of images, or pairs of LR (3, h, w) and HR (3, H, W), both uint8."""
 
 Values = dict[str, float | list]
-"""By the diagnostics' names; arrays are nested lists."""
+"""Value by name of the diagnostic; arrays are nested lists."""
 
 
 def measure(
     net: EncoderDecoder,
-    pictures: Pairs,
+    images: ImagePairs,
     protocol: EvaluationProtocol | None = None,
     size: tuple[int, int] = OUTPUT,
     only: Collection[str] | None = None,
     tile: Tiling = "auto",
 ) -> Values:
-    """Every diagnostic of a network, on the device where it is; arithmetic on its outputs is float64 on the CPU.
+    """Every diagnostic of a network. The network runs on its device, the outputs are analysed in float64 on the CPU.
 
-    pictures: those over which the diagnostics that look at pictures are averaged. Infinite values, which pictures
-              without any difference have, are left out of the mean, unless all are.
-    protocol: which LR and which Y, see `upnet.metrics.EvaluationProtocol`; None is rgb8. The crop is always the
-              scale, and grey pictures are colour ones of three equal channels.
-    size:     (H, W) of the output that costs are told for, in pixels.
-    only:     names of diagnostics, where not all of them are wanted: latency belongs on an idle machine.
-    tile:     see `upnet.inference.tensor`; costs are those of the whole picture.
+    images:   for the diagnostics that are averaged over images. Infinite values, which occur where two images are
+              equal, are excluded from the mean unless all are infinite.
+    protocol: determines LR and luma, see `upnet.metrics.EvaluationProtocol`; None is rgb8. The crop is always the
+              scale, and grey images are RGB images of three equal channels.
+    size:     (H, W), the output size in pixels for costs.
+    only:     names of the diagnostics to compute; None for all. Latency should be measured on an idle machine.
+    tile:     see `upnet.inference.tensor`; costs are measured without tiles.
 
-    Raises ValueError for names that no diagnostic has, for a protocol that the network can't be scored by, for no
-    pictures where some are needed, and for pictures that are too small.
+    Raises UserError for unknown names, a protocol that does not suit the network, missing images, and images that are
+    too small.
     """
     protocol = protocol or EvaluationProtocol()
     check_protocol(net, protocol)
@@ -57,7 +57,7 @@ def measure(
     net.eval()
     try:
         case = Case(UpscalingMethod.from_network(net, tile), net, size)
-        return _measure(case, select_diagnostics(only), pictures, protocol, device)
+        return _measure(case, select_diagnostics(only), images, protocol, device)
     finally:
         net.train(trains)
 
@@ -65,64 +65,61 @@ def measure(
 def measure_method(
     method: Method,
     scale: int,
-    pictures: Pairs,
+    images: ImagePairs,
     protocol: EvaluationProtocol | None = None,
     only: Collection[str] | None = None,
 ) -> Values:
-    """The same for any other method, such as an interpolation, which has no costs; see `by_baseline`."""
+    """The same for any other method, such as an interpolation, without costs; see `baseline_method`."""
     case = Case(UpscalingMethod(method, scale))
     wanted = [diagnostic for diagnostic in select_diagnostics(only) if not diagnostic.network_only]
-    return _measure(case, wanted, pictures, protocol or EvaluationProtocol(), torch.device("cpu"))
+    return _measure(case, wanted, images, protocol or EvaluationProtocol(), torch.device("cpu"))
 
 
 def describe(names: Iterable[str] | None = None) -> dict[str, dict[str, Any]]:
-    """What has to stand beside the values, as plain data: heading, unit, better, formula and source, by name."""
+    """The declarations of diagnostics by name, as plain data: heading, unit, better, formula and source."""
     keys = ("heading", "unit", "better", "formula", "source")
     return {one.name: {key: getattr(one, key) for key in keys} for one in select_diagnostics(names)}
 
 
 def select_diagnostics(names: Iterable[str] | None) -> list[Diagnostic]:
-    """The diagnostics of these names, or all. Raises ValueError for a name that none has."""
-    found = diagnostics()
+    """The diagnostics with these names; all for None. Raises UserError for an unknown name."""
+    known = diagnostics()
     if names is None:
-        return list(found.values())
+        return list(known.values())
     for name in (names := list(names)):
-        if name not in found:
-            close = difflib.get_close_matches(name, found, n=1)
-            guess = f"did you mean {close[0]}? " if close else ""
-            raise ValueError(f"there is no diagnostic {name!r}; {guess}there are {', '.join(found)}")
-    return [one for name, one in found.items() if name in names]
+        if name not in known:
+            raise UserError(f"there is no diagnostic {name}", allowed=join_or(known), cure=did_you_mean(name, known))
+    return [diagnostic for name, diagnostic in known.items() if name in names]
 
 
 def _measure(
-    case: Case, wanted: Collection[Diagnostic], pictures: Pairs, protocol: EvaluationProtocol, device: torch.device
+    case: Case, wanted: Collection[Diagnostic], images: ImagePairs, protocol: EvaluationProtocol, device: torch.device
 ) -> Values:
-    found: dict[str, Any] = {one.name: one.compute(case) for one in wanted if not one.per_image}
-    each = [one for one in wanted if one.per_image]
-    if each:
-        told: dict[str, list[float]] = {one.name: [] for one in each}
-        for name, lr, hr in _triples(pictures):
+    values: dict[str, Any] = {one.name: one.compute(case) for one in wanted if not one.per_image}
+    averaged = [one for one in wanted if one.per_image]
+    if averaged:
+        by_image: dict[str, list[float]] = {one.name: [] for one in averaged}
+        for name, lr, hr in _named_pairs(images):
             try:
                 sample = _sample(case.method, lr.to(device), hr.to(device), protocol)
-                for one in each:
-                    told[one.name].append(one.compute(replace(case, sample=sample)))
-            except ValueError as fault:
-                raise ValueError(f"{name}: {fault}") from fault
-        found |= {name: _mean(values) for name, values in told.items()}
-    # In the order of the registry, whatever was computed first.
-    return {one.name: found[one.name] if one.scalar else found[one.name].tolist() for one in wanted}
+                for one in averaged:
+                    by_image[one.name].append(one.compute(replace(case, sample=sample)))
+            except UserError as error:
+                raise UserError(f"{name}: {error}") from error
+        values |= {name: _mean(numbers) for name, numbers in by_image.items()}
+    return {one.name: values[one.name] if one.scalar else values[one.name].tolist() for one in wanted}
 
 
-def _triples(pictures: Pairs) -> Iterator[tuple[str, Tensor, Tensor]]:
+def _named_pairs(images: ImagePairs) -> Iterator[tuple[str, Tensor, Tensor]]:
     """Name, LR and HR of each picture."""
-    if isinstance(pictures, Store):
-        items = StoreDataset(pictures)
-        for index in tqdm(range(len(items)), pictures.name, unit="picture", leave=False, disable=None):
+    if isinstance(images, Store):
+        items = StoreDataset(images)
+        for index in tqdm(range(len(items)), images.name, unit="image", leave=False, disable=None):
             item = items[index]
             yield item["name"], item["lr"], item["hr"]
     else:
-        for number, (lr, hr) in enumerate(pictures, 1):
-            yield f"picture {number}", lr, hr
+        for number, (lr, hr) in enumerate(images, 1):
+            yield f"image {number}", lr, hr
 
 
 @torch.no_grad()
@@ -135,19 +132,19 @@ def _sample(method: UpscalingMethod, lr: Tensor, hr: Tensor, protocol: Evaluatio
 
 def _mean(values: Sequence[float]) -> float:
     if not values:
-        raise ValueError("diagnostics: some are means over pictures, and there are none; give one at least")
+        raise UserError("there are no images to average over", cure="Give at least one image")
     finite = [value for value in values if not math.isinf(value)]
     return math.fsum(finite) / len(finite) if finite else math.inf
 
 
 WIDTH = 110
 _ARROWS = {"higher": "↑", "lower": "↓", None: ""}
-# From ten thousand on: up to there a number is read as it stands.
+# Smallest value, unit and prefix. Numbers below ten thousand have no prefix.
 _PREFIXES = ((1e12, 1e12, "T"), (1e9, 1e9, "G"), (1e6, 1e6, "M"), (1e4, 1e3, "k"))
 
 
 def print_table(title: str, values: Values, notes: list[str]) -> None:
-    """A row per scalar diagnostic: value, unit, and which way is better."""
+    """Print a row per scalar diagnostic: value, unit, and the better direction."""
     console = Console(width=None if Console().is_terminal else WIDTH, highlight=False)
     console.print(title, style="bold", markup=False, emoji=False, soft_wrap=True)
     table = Table()
@@ -163,21 +160,30 @@ def print_table(title: str, values: Values, notes: list[str]) -> None:
 
 
 def rows(values: Values) -> list[list[str]]:
-    """Heading, value, unit and direction of each scalar diagnostic, as a table has them."""
-    told = describe(values)
-    listed = []
+    """Heading, value, unit and better direction of each scalar diagnostic."""
+    declarations = describe(values)
+    table_rows = []
     for name, value in values.items():
         if isinstance(value, float):
-            better = told[name]["better"]
-            unit = "–" if told[name]["unit"] == "1" else told[name]["unit"]
-            listed.append(
-                [told[name]["heading"], format_number(value), unit, f"{_ARROWS[better]} {better or '–'}".strip()]
+            better = declarations[name]["better"]
+            unit = "–" if declarations[name]["unit"] == "1" else declarations[name]["unit"]
+            table_rows.append(
+                [
+                    declarations[name]["heading"],
+                    format_number(value),
+                    unit,
+                    f"{_ARROWS[better]} {better or '–'}".strip(),
+                ]
             )
-    return listed
+    return table_rows
 
 
 def format_number(value: float) -> str:
-    """Four digits that can be read: 0.7512, 3.1e-07, 1891, 88.31 k, inf, and – for what isn't a number."""
+    """A number with four digits, and – for NaN.
+
+    >>> [format_number(value) for value in (0.75123, 3.14e-7, 88310.0, math.inf, math.nan)]
+    ['0.7512', '3.1e-07', '88.31 k', 'inf', '–']
+    """
     if math.isnan(value):
         return "–"
     if math.isinf(value) or value == 0:
@@ -189,14 +195,14 @@ def format_number(value: float) -> str:
 
 
 def as_json(values: Values) -> dict[str, Any]:
-    """Values beside their units, directions, formulas and sources; inf is the word, as in results.json, nan is null."""
-    told: Mapping[str, dict[str, Any]] = describe(values)
-    return {name: {"value": _plain(value), **told[name]} for name, value in values.items()}
+    """Values with their declarations as JSON: infinity is the string "inf", as in results.json, and NaN is null."""
+    declarations = describe(values)
+    return {name: {"value": _json_value(value), **declarations[name]} for name, value in values.items()}
 
 
-def _plain(value: float | list) -> Any:
+def _json_value(value: float | list) -> Any:
     if isinstance(value, list):
-        return [_plain(part) for part in value]
+        return [_json_value(part) for part in value]
     if math.isnan(value):
         return None
     return str(value) if math.isinf(value) else value

@@ -1,23 +1,22 @@
-"""How much memory a picture takes."""
+"""Peak memory of one output image."""
 
 import math
 
 import torch
 
-from upnet.inference.memory import peak
 from upnet.inference.tensor import upscale_tensor
+from upnet.inference.memory import peak
 from upnet.models import EncoderDecoder
 from upnet.models.complexity import OUTPUT
 from upnet.study.diagnostics.base import CostDiagnostic
 
 
 class PeakMemory(CostDiagnostic):
-    """The most memory in use while one output picture is made, 1280×720 where nothing else is said; without weights.
+    """The largest memory in use while one output image is computed, 1280×720 by default, without the weights.
 
-    On a GPU it is measured, by torch's allocator. On a CPU it is followed rather than measured, for a process shares
-    its memory with what it kept from before, and the most it ever had can't be set back: the shapes of a pass are
-    computed, with what is alive after each operation and what a convolution lays out beside its operands. It is what
-    the choice of tiles goes by. nan where the shapes depend on values and can't be followed.
+    On a GPU torch's allocator measures it. On a CPU it is estimated from the shapes of all tensors of a pass, with the
+    copies that convolutions make of their operands, because the peak memory of a process can't be reset. The choice of
+    tiles uses the same estimate. NaN where shapes depend on values.
     """
 
     name = "peak_memory"
@@ -28,13 +27,13 @@ class PeakMemory(CostDiagnostic):
     source = "torch.cuda.max_memory_allocated, https://docs.pytorch.org/docs/stable/notes/cuda.html#memory-management"
 
     def compute_for_network(self, net: EncoderDecoder, output: tuple[int, int] = OUTPUT) -> float:
-        """In MiB, for one output of that size in pixels, rows first."""
+        """In MiB for an output of (H, W) pixels."""
         device = next(net.parameters()).device
         shape = (net.channels, output[0] // net.scale, output[1] // net.scale)
         if device.type != "cuda":
-            found = peak(net, (1, *shape))
-            return math.nan if found is None else found / 2**20
-        upscale_tensor(net, torch.zeros(shape, device=device), tile="none")  # operators keep matrices for a size
+            estimate = peak(net, (1, *shape))
+            return math.nan if estimate is None else estimate / 2**20
+        upscale_tensor(net, torch.zeros(shape, device=device), tile="none")  # operators cache matrices for each size
         before = torch.cuda.memory_allocated(device)
         torch.cuda.reset_peak_memory_stats(device)
         upscale_tensor(net, torch.zeros(shape, device=device), tile="none")

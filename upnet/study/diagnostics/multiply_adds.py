@@ -1,4 +1,4 @@
-"""How much there is to compute."""
+"""Number of multiply-adds of one output image."""
 
 from upnet.models import EncoderDecoder
 from upnet.models.complexity import OUTPUT, multiply_adds
@@ -6,9 +6,9 @@ from upnet.study.diagnostics.base import CostDiagnostic
 
 
 class MultiplyAdds(CostDiagnostic):
-    """True multiply-adds of one output picture, 1280×720 where nothing else is said.
+    """Multiply-adds of one output image, 1280×720 by default.
 
-    A transposed convolution counts on its input grid, and an interpolation its taps, however they are computed.
+    A transposed convolution is counted on its input grid and an interpolation by its taps, however it is implemented.
     """
 
     name = "multiply_adds"
@@ -22,5 +22,5 @@ class MultiplyAdds(CostDiagnostic):
     )
 
     def compute_for_network(self, net: EncoderDecoder, output: tuple[int, int] = OUTPUT) -> float:
-        """The number for one output of that size in pixels, rows first."""
+        """The number for an output of (H, W) pixels."""
         return float(multiply_adds(net, output))

@@ -1,4 +1,4 @@
-"""How much there is to learn."""
+"""Number of trainable parameters."""
 
 from upnet.models import EncoderDecoder
 from upnet.models.complexity import OUTPUT, parameters
@@ -6,13 +6,13 @@ from upnet.study.diagnostics.base import CostDiagnostic
 
 
 class Parameters(CostDiagnostic):
-    """How many numbers are learnt, whatever the picture's size."""
+    """Number of trainable parameters, which does not depend on the size of the image."""
 
     name = "parameters"
     heading = "parameters"
     unit = "numbers"
     better = "lower"
-    formula = "Σ over learnt tensors of the number of their values"
+    formula = "Σ over trainable tensors of the number of their values"
     source = (
         "as in Dong, Loy and Tang, Accelerating the Super-Resolution Convolutional Neural Network, "
         "https://arxiv.org/abs/1608.00367, and most papers since"

@@ -1,4 +1,4 @@
-"""Whether some output phases err to one side."""
+"""Fraction of the squared error that is a constant offset per output phase."""
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -8,10 +8,10 @@ from upnet.study.diagnostics.power_spectrum import luma_pair
 
 
 class PhaseBias(ImageDiagnostic):
-    """The share of the squared error that is a fixed offset per output phase, the same all over the picture: 0 … 1.
+    """The fraction of the squared error that is a constant offset per output phase: 0 … 1.
 
-    0 where the mean error of all s² phases is the same, as it is where errors know nothing of phases, up to about
-    s²/pixels; 1 where the whole error is one pattern of s × s pixels, repeated. A picture that equals its target has 0.
+    0: all s² phases have the same mean error; errors independent of the phase give up to about s²/pixels. 1: the error
+    is a periodic pattern of s × s pixels. An output equal to its target has 0.
     """
 
     name = "phase_bias"
@@ -25,9 +25,9 @@ class PhaseBias(ImageDiagnostic):
     )
 
     def compute_for_image(self, output: Tensor, target: Tensor, lr: Tensor, scale: int) -> float:
-        """B of one picture."""
-        made, true = luma_pair(output, target, scale)
-        error = made - true
+        """B of one image."""
+        upscaled, hr = luma_pair(output, target, scale)
+        error = upscaled - hr
         phases = F.pixel_unshuffle(error[None, None], scale).mean((2, 3))
         squared = float(error.square().mean())
         return float(phases.var(correction=0)) / squared if squared else 0.0

@@ -1,4 +1,4 @@
-"""The checkerboard on a picture in which there is nothing.
+"""Checkerboard energy on a constant input.
 
 Shape legend: h, w LR pixels; s scale; P period of the pattern in output pixels; C, O channels.
 """
@@ -11,22 +11,23 @@ from upnet.study.diagnostics.base import SyntheticDiagnostic
 from upnet.study.diagnostics.methods import UNKNOWN_RADIUS, UpscalingMethod, check_operator
 from upnet.upsample import Upsampler
 
-# The levels that a network is shown. Its own grey is among them, where nothing but biases is left.
+# Constant inputs of a network. Its internal zero, mid-grey, is one of them: there only biases have an effect.
 LEVELS = (0.0, 0.25, 0.5, 0.75, 1.0)
-# How many periods are looked at.
+# The pattern is averaged over this many periods in each axis.
 _PERIODS = 4
 
 
 class PhaseVariance(SyntheticDiagnostic):
-    """The share of the output's power on a constant input that is variance over output phases: 0 … 1.
+    """Checkerboard energy on a constant input: the fraction of the output's power that varies over phases, 0 … 1.
 
-    0 is a constant; at random weights a transposed convolution has 1 − 1/s² in expectation, whether or not the scale
-    divides its kernel, and so has a convolution with a pixel shuffle. Interpolations, resize-convolutions and ICNR have
-    0. That k is a multiple of s removes the uneven overlap, not the difference between sub-kernels; no linear operator
-    is free of it unless its response is zero at all multiples of 2π/s, and biases are equal over phases.
+    0: the output is constant, as of interpolations, resize-convolutions and ICNR. With random weights a transposed
+    convolution has an expected value of 1 − 1/s², whether or not s divides its kernel size, and so has a convolution
+    with a pixel shuffle. A kernel size divisible by s avoids uneven overlap, but not differences between sub-kernels. A
+    linear operator has 0 only if its frequency response is zero at all nonzero multiples of 2π/s and its biases are
+    equal over phases.
 
-    A network is shown five greys, and its phases are those of the period of all it does, s times its alignment: what
-    pools on its way can make coarser boards. An operator is shown a constant in each of its C channels in turn.
+    The inputs of a network are five grey levels, and its phases are those of its period, s times its alignment, because
+    pooling can cause coarser patterns. The inputs of an operator are a constant in each of its C channels in turn.
     """
 
     name = "phase_variance"
@@ -42,18 +43,22 @@ class PhaseVariance(SyntheticDiagnostic):
     )
 
     def compute_for_method(self, method: UpscalingMethod) -> float:
-        """The share, 0 … 1, over five greys."""
+        """The fraction over five grey levels."""
         return phase_variance(torch.stack([phase_pattern(method, level) for level in LEVELS]))
 
     @torch.no_grad()
     def compute_for_operator(self, operator: Upsampler) -> float:
-        """The share, over a constant in each of the C channels; of any number of channels, unlike other diagnostics.
+        """The fraction over a constant in each of the C channels. C is arbitrary, unlike in other diagnostics.
 
-        Raises ValueError where it reads what pooling left, or has a fractional scale.
+        Raises UserError where the operator reads encoder features or has a fractional scale.
+
+        >>> from upnet.upsample import BedOfNails, Bilinear
+        >>> PhaseVariance().compute_for_operator(BedOfNails(1, 2)), PhaseVariance().compute_for_operator(Bilinear(1, 2))
+        (0.75, 0.0)
         """
         check_operator(operator)
         margin = UNKNOWN_RADIUS if operator.receptive_radius is None else operator.receptive_radius
-        # As much power as a 1 in all channels would have, so that a bias counts as it does there.
+        # The same power as a 1 in all channels, so that biases have the same weight.
         constants = operator.channels**0.5 * torch.eye(operator.channels, dtype=torch.float64)
         weight = next(operator.parameters(), constants)
         side = 2 * margin + _PERIODS
@@ -64,20 +69,20 @@ class PhaseVariance(SyntheticDiagnostic):
 
 
 def phase_pattern(method: UpscalingMethod, level: float) -> Tensor:
-    """What a constant of a level in [0, 1] becomes, one period of it: (P, P) float64, a mean over periods."""
+    """One period of the output for a constant input: (P, P) float64, averaged over periods. level: in [0, 1]."""
     side = 2 * method.margin + _PERIODS * method.alignment
     output = method(torch.full((side, side), level, dtype=torch.float64))
     return _phases(output[None, None], method.period, method.scale * method.margin)[0, 0]
 
 
 def phase_variance(patterns: Tensor) -> float:
-    """Variance within patterns, (…, P, P), over their power; 0 where there is no power."""
+    """Variance within patterns (…, P, P) divided by their power; 0 where the power is 0."""
     flat = patterns.flatten(-2)
     power = float(flat.square().mean())
     return float(flat.var(-1, correction=0).mean()) / power if power else 0.0
 
 
 def _phases(output: Tensor, period: int, margin: int) -> Tensor:
-    """(N, O, H, W) -> (N, O, P, P): the mean of each phase, `margin` output pixels left out at each side."""
+    """(N, O, H, W) -> (N, O, P, P): the mean of each phase, without `margin` output pixels at each side."""
     kept = output[..., margin : output.shape[-2] - margin, margin : output.shape[-1] - margin]
     return F.pixel_unshuffle(kept, period).mean((2, 3)).unflatten(1, (output.shape[1], period, period))

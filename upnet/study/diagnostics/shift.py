@@ -1,4 +1,4 @@
-"""Whether a picture that moves is enlarged to one that moves.
+"""Equivariance to shifts: PSNR between the shifted output and the output of the shifted input.
 
 Shape legend: h, w LR pixels; s scale.
 """
@@ -13,15 +13,15 @@ from upnet.metrics import psnr
 from upnet.study.diagnostics.base import ShiftDiagnostic
 from upnet.study.diagnostics.methods import UpscalingMethod
 
-# LR pixels at each side of the detail that is moved: enough to look at, and quick for large pictures.
-DETAIL = 128
+# The central part of large images, in LR pixels, is sufficient and limits the time.
+CENTRE = 128
 
 
 class ShiftWhole(ShiftDiagnostic):
-    """PSNR between the output of the picture moved by one LR pixel in both axes, and the output moved by s pixels.
+    """PSNR between the output for the image shifted by one LR pixel in both axes and the output shifted by s pixels.
 
-    Networks that work on the LR grid, and interpolations, commute with such moves: what is left is float32's rounding,
-    120 dB and more, or inf. What pools on its way does so for multiples of its stride only.
+    Interpolations and networks on the LR grid are equivariant to such shifts: only the rounding of float32 remains,
+    which gives 120 dB or more, or inf. Networks with pooling are equivariant only to multiples of their stride.
     """
 
     name = "shift_whole"
@@ -30,7 +30,7 @@ class ShiftWhole(ShiftDiagnostic):
     better = "higher"
     formula = (
         "10·log10(1 / mean((f(T₁ x) − T_s f(x))²)) in Y, x: the central 128×128 LR pixels at most, f: the method, "
-        "T_d: moved by d pixels in both axes; borders left out as far as pixels look, a quarter of the side at most"
+        "T_d: shift by d pixels in both axes; borders excluded by the receptive radius, a quarter of the side at most"
     )
     source = (
         "Zhang, Making Convolutional Networks Shift-Invariant Again, https://arxiv.org/abs/1904.11486; in dB as EQ-T "
@@ -38,17 +38,17 @@ class ShiftWhole(ShiftDiagnostic):
     )
 
     def compute_for_method(self, method: UpscalingMethod, target: Tensor, lr: Tensor) -> float:
-        """In dB; the target is not looked at."""
-        small = _central(lr, DETAIL)
-        still, moved = method.upscaled_luma(small[:, :-1, :-1]), method.upscaled_luma(small[:, 1:, 1:])
-        return _psnr(still, moved, method.scale, method)
+        """In dB. The target is not used."""
+        small = _central(lr, CENTRE)
+        original, shifted = method.upscaled_luma(small[:, :-1, :-1]), method.upscaled_luma(small[:, 1:, 1:])
+        return _psnr(original, shifted, method.scale, method)
 
 
 class ShiftFraction(ShiftDiagnostic):
-    """The same for a move by one output pixel, 1/s of an LR pixel: how much of the output shimmers as a scene passes.
+    """The same for a shift by one output pixel, 1/s of an LR pixel: flicker of the output when a scene moves slowly.
 
-    The HR picture is moved, and both are reduced anew. The aliasing that the reduction leaves in LR is part of it, so
-    that not even an ideal interpolation has inf on photographs.
+    The HR image is shifted and both versions are downscaled. The aliasing of the downscaling contributes, so that even
+    an ideal interpolation has a finite value on photographs.
     """
 
     name = "shift_fraction"
@@ -57,33 +57,33 @@ class ShiftFraction(ShiftDiagnostic):
     better = "higher"
     formula = (
         "10·log10(1 / mean((f(↓T₁ HR) − T₁ f(↓HR))²)) in Y, HR: the central 128·s pixels at most, f: the method, "
-        "T₁: moved by one HR pixel in both axes, ↓: MATLAB's bicubic imresize by 1/s, not rounded; borders as in "
+        "T₁: shift by one HR pixel in both axes, ↓: MATLAB's bicubic imresize by 1/s, not rounded; borders as in "
         "shift_whole"
     )
     source = ShiftWhole.source
 
     def compute_for_method(self, method: UpscalingMethod, target: Tensor, lr: Tensor) -> float:
-        """In dB; LR is not looked at."""
+        """In dB. LR is not used."""
         scale = method.scale
-        hr = _central(target, DETAIL * scale)
+        hr = _central(target, CENTRE * scale)
         hr = hr.double() / 255 if hr.dtype == torch.uint8 else hr.double()
         rows, cols = ((length - 1) // scale * scale for length in hr.shape[1:])
         views = (hr[:, :rows, :cols], hr[:, 1 : rows + 1, 1 : cols + 1])
-        reduced: list[Tensor] = [imresize(view, Fraction(1, scale)) for view in views]
-        return _psnr(method.upscaled_luma(reduced[0]), method.upscaled_luma(reduced[1]), 1, method)
+        downscaled: list[Tensor] = [imresize(view, Fraction(1, scale)) for view in views]
+        return _psnr(method.upscaled_luma(downscaled[0]), method.upscaled_luma(downscaled[1]), 1, method)
 
 
-def _psnr(still: Tensor, moved: Tensor, pixels: int, method: UpscalingMethod) -> float:
-    """Of two (H, W), where moved[o] is to be still[o + pixels]."""
-    still, moved = still[pixels:, pixels:], moved[:-pixels, :-pixels]
-    quarter = min(still.shape) // 4
-    # Reduction makes the outermost LR pixels of what lies beyond the border: two more to keep away from.
+def _psnr(original: Tensor, shifted: Tensor, pixels: int, method: UpscalingMethod) -> float:
+    """PSNR of two (H, W), where an equivariant method has shifted[o] = original[o + pixels]."""
+    original, shifted = original[pixels:, pixels:], shifted[:-pixels, :-pixels]
+    quarter = min(original.shape) // 4
+    # The outermost two LR pixels depend on how downscaling extends the image beyond its border.
     edge = min(method.scale * (method.radius + 2), quarter)
     kept = slice(edge, -edge if edge else None)
-    return psnr(still[None, kept, kept], moved[None, kept, kept], peak=1.0)
+    return psnr(original[None, kept, kept], shifted[None, kept, kept], peak=1.0)
 
 
-def _central(picture: Tensor, side: int) -> Tensor:
-    """The middle of (C, H, W), `side` pixels a side at most."""
-    rows, cols = (max(0, (length - side) // 2) for length in picture.shape[1:])
-    return picture[:, rows : rows + side, cols : cols + side]
+def _central(image: Tensor, side: int) -> Tensor:
+    """The central part of (C, H, W), at most `side` pixels on each side."""
+    rows, cols = (max(0, (length - side) // 2) for length in image.shape[1:])
+    return image[:, rows : rows + side, cols : cols + side]

@@ -1,4 +1,4 @@
-"""How much of each frequency an output has, whatever its direction, beside its target.
+"""Distance between the radial power spectra of an output and its target.
 
 Shape legend: N side of a block of the spectrum; K = N/2 radial frequencies.
 """
@@ -21,10 +21,10 @@ _SOURCE = (
 
 
 class SpectrumBelow(ImageDiagnostic):
-    """How far the radial spectrum is from the HR picture's where the LR picture could tell it.
+    """Log spectral distance to the HR image below the Nyquist frequency of LR, where LR contains the frequencies.
 
-    0 for equal spectra; 6.02 where every frequency has twice or half its amplitude. It says nothing of phases: an
-    output of the right spectrum may be the wrong picture.
+    0 for equal spectra; 6.02 where every frequency has twice or half its amplitude. It ignores phases: an output with
+    the correct spectrum may be a wrong image.
     """
 
     name = "spectrum_below"
@@ -40,10 +40,10 @@ class SpectrumBelow(ImageDiagnostic):
 
 
 class SpectrumAbove(ImageDiagnostic):
-    """How far the radial spectrum is from the HR picture's where the network has to invent it.
+    """Log spectral distance to the HR image above the Nyquist frequency of LR, where the network adds the frequencies.
 
-    Bicubic leaves a gap here, and so does, less deep, whatever minimises the mean error; noise fills it. Power below
-    what rounding to 8 bits has counts as that.
+    Bicubic interpolation has little power there, and so have, to a smaller extent, networks trained on a mean error;
+    noise adds power. Power below that of rounding to 8 bits is ignored.
     """
 
     name = "spectrum_above"
@@ -61,7 +61,7 @@ class SpectrumAbove(ImageDiagnostic):
 def radial_profile(plane: Tensor, scale: int) -> tuple[Tensor, Tensor]:
     """The radial spectrum of a plane (H, W) in [0, 1]: frequencies in cycles per pixel and their power, both (K,).
 
-    Frequencies go from 1/N to 1/2; the corners beyond, which not all directions have, are left out.
+    Frequencies range from 1/N to 1/2. Higher ones, which exist in diagonal directions only, are excluded.
     """
     spectrum = power_spectrum(plane, scale)
     side = len(spectrum)
@@ -74,8 +74,8 @@ def radial_profile(plane: Tensor, scale: int) -> tuple[Tensor, Tensor]:
 
 
 def _distance(output: Tensor, target: Tensor, scale: int, above: bool) -> float:
-    made, true = luma_pair(output, target, scale)
-    frequencies, found = radial_profile(made, scale)
-    decibels = 10 * torch.log10(found / radial_profile(true, scale)[1])
+    upscaled, hr = luma_pair(output, target, scale)
+    frequencies, power = radial_profile(upscaled, scale)
+    decibels = 10 * torch.log10(power / radial_profile(hr, scale)[1])
     band = (2 * scale * frequencies >= 1) == above
     return float(decibels[band].square().mean().sqrt())

@@ -1,4 +1,4 @@
-"""What becomes of an edge.
+"""Step response: overshoot and rise of an edge.
 
 Shape legend: h, w LR pixels; s scale; L output pixels across the edge.
 """
@@ -11,7 +11,7 @@ from torch import Tensor
 from upnet.study.diagnostics.base import SyntheticDiagnostic
 from upnet.study.diagnostics.methods import UpscalingMethod
 
-# How far to both sides of the edge is looked, in LR pixels.
+# LR pixels on both sides of the edge.
 _AROUND = 8
 
 _SOURCE = (
@@ -22,12 +22,16 @@ _SOURCE = (
 
 
 class StepOvershoot(SyntheticDiagnostic):
-    """How far an edge is overshot, on whichever side it is more, in percent of its height.
+    """Overshoot of an edge in percent of its height, on the side where it is larger.
 
-    0 for nearest and bilinear; ×2, bicubic has 7.03 with a = −0.5 and 10.55 with a = −0.75. A network is shown an edge
-    from 1/4 to 3/4 of the range, an operator one from 0 to 1; rising and falling, upright and lying, and the mean of
-    the four is taken. No antialiasing has touched the edge: it lies between two LR pixels. 0 % and 100 % are what the
-    output has far from the edge, so that gain and offset don't count. nan where it is the same on both sides.
+    0 for nearest and bilinear; at ×2 bicubic has 7.03 with a = −0.5 and 10.55 with a = −0.75. The input is a step
+    between two LR pixels, not antialiased: from 0 to 1 for an operator, from 1/4 to 3/4 of the range for a network. The
+    value is the mean over rising and falling, vertical and horizontal edges. 0 % and 100 % are the output's levels far
+    from the edge, so that gain and offset have no influence. NaN where both levels are the same.
+
+    >>> from upnet.upsample import Nearest
+    >>> StepOvershoot().compute_for_operator(Nearest(1, 2))
+    0.0
     """
 
     name = "step_overshoot"
@@ -46,18 +50,18 @@ class StepOvershoot(SyntheticDiagnostic):
 
 
 class StepRise(SyntheticDiagnostic):
-    """How many output pixels an edge takes from 10 % of its height to 90 %, between which samples are joined by lines.
+    """Output pixels from 10 % to 90 % of the height of an edge, with linear interpolation between samples.
 
-    0.8 for nearest, with all its stairs, as for the edge in HR; 2.2 for bilinear ×2; less than 0.8 where an overshoot
-    makes it steeper, so that neither figure says much without the other. The edge is that of the overshoot. nan where
-    the output doesn't get from 10 % to 90 %.
+    0.8 for nearest, as for the edge in HR; 2.2 for bilinear ×2. Overshoot makes an edge steeper and can give less than
+    0.8, so that both diagnostics must be read together. The input is that of the overshoot. NaN where the output does
+    not reach 10 % and 90 %.
     """
 
     name = "step_rise"
     heading = "step rise 10–90 %"
     unit = "px"
     better = "lower"
-    formula = "x₉₀ − x₁₀ about the crossing of 1/2, in output pixels, p[x] joined by lines; p as for the overshoot"
+    formula = "x₉₀ − x₁₀ around the crossing of 1/2, in output pixels, p linearly interpolated; p as for the overshoot"
     source = _SOURCE
 
     def compute_for_method(self, method: UpscalingMethod) -> float:
@@ -66,7 +70,7 @@ class StepRise(SyntheticDiagnostic):
 
 
 def profiles(method: UpscalingMethod) -> list[Tensor]:
-    """Four edges, each as (L,) float64 that goes from 0 to 1, with 8 LR pixels or a few more on both sides."""
+    """Four edges, each (L,) float64 from 0 to 1, with 8 LR pixels or a few more on both sides."""
     margin, unit = method.margin, method.alignment
     around = math.ceil(_AROUND / unit) * unit
     rising = torch.full((2 * (margin + unit), 2 * (margin + around)), method.dark, dtype=torch.float64)
@@ -78,7 +82,7 @@ def profiles(method: UpscalingMethod) -> list[Tensor]:
 
 
 def _from_0_to_1(profile: Tensor, period: int) -> Tensor:
-    """All nan where both ends are the same."""
+    """The profile scaled to levels 0 and 1; all NaN where both levels are the same."""
     first, last = profile[:period].mean(), profile[-period:].mean()
     return (profile - first) / (last - first) if first != last else torch.full_like(profile, math.nan)
 
@@ -98,11 +102,11 @@ def _rise(profile: Tensor) -> float:
     high = next((i for i in range(centre, len(values)) if values[i] >= 0.9), None)
     if low is None or high is None:
         return math.nan
-    return (high - 1 + _part(values, high - 1, 0.9)) - (low + _part(values, low, 0.1))
+    return (high - 1 + _crossing(values, high - 1, 0.9)) - (low + _crossing(values, low, 0.1))
 
 
-def _part(values: list[float], index: int, level: float) -> float:
-    """Where between a value and the next one the line that joins them crosses a level."""
+def _crossing(values: list[float], index: int, level: float) -> float:
+    """The position, as a fraction of one pixel after `index`, where the interpolated line reaches a level."""
     return (level - values[index]) / (values[index + 1] - values[index])
 
 
