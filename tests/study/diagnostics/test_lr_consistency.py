@@ -45,5 +45,5 @@ def test_what_lies_beyond_the_border_makes_no_difference(noise: Tensor, border: 
 
 
 def test_pictures_that_do_not_fit_are_refused(noise: Tensor) -> None:
-    with pytest.raises(ValueError, match=r"a 2th of that and more than 4 pixels"):
+    with pytest.raises(ValueError, match=r"2 times as large as LR, and LR larger than 4 pixels"):
         consistency(noise, noise, 2)
