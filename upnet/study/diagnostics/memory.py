@@ -4,8 +4,8 @@ import math
 
 import torch
 
-from upnet.inference.tensor import upscale_tensor
 from upnet.inference.memory import peak
+from upnet.inference.tensor import upscale_tensor
 from upnet.models import EncoderDecoder
 from upnet.models.complexity import OUTPUT
 from upnet.study.diagnostics.base import CostDiagnostic
