@@ -157,11 +157,11 @@ def train_for(setting: Setting, minutes: float, pictures: Path, validation: Sequ
         if setting.smoke:
             config.steps, config.trainer.log_every_n_steps = 4, 2
         else:
-            config.steps = max(100, int(60 * minutes / time_training(config).step))
-        check(config, TrainSettings)
+            config.steps = max(100, int(60 * minutes / time_training(check(config, TrainSettings)).step))
+        settings = check(config, TrainSettings)
         if setting.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats()
-        content = train(config)
+        content = train(settings)
         shares = logged(Path(folder) / "run/tensorboard", "train/data_share")
     found = {"steps": config.steps, "minutes": content["minutes"], "protocol": content["protocol"]}
     if shares:

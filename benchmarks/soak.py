@@ -36,7 +36,7 @@ from typing import Any
 import numpy as np
 import torch
 from hydra import compose, initialize_config_dir
-from omegaconf import DictConfig, open_dict
+from omegaconf import open_dict
 from PIL import Image
 from scipy import stats
 
@@ -157,8 +157,8 @@ def paint(folder: Path, count: int, side: int, rng: np.random.Generator) -> None
         noise.resize((width, height), Image.Resampling.BICUBIC).save(folder / f"{folder.name}{number}.png")
 
 
-def configured(root: Path, number: int, steps: int) -> DictConfig:
-    """The config of the training of a round."""
+def configured(root: Path, number: int, steps: int) -> TrainSettings:
+    """The settings of the training of a round."""
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
         config = compose(
             "train",
@@ -176,8 +176,7 @@ def configured(root: Path, number: int, steps: int) -> DictConfig:
         )
     with open_dict(config):
         config.run_dir = str(root / "run")
-    check(config, TrainSettings)
-    return config
+    return check(config, TrainSettings)
 
 
 def upscale(checkpoint: Path, number: int, rng: np.random.Generator) -> Upscaler:

@@ -58,11 +58,11 @@ def measure(model: str, variant: str, device: str, smoke: bool) -> dict[str, Any
         with open_dict(config):
             config.run_dir = f"{folder}/run"
             config.data.cache_dir = f"{folder}/cache"
-        check(config, TrainSettings)
+        settings = check(config, TrainSettings)
         if device == "cuda":
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats()
-        train(config)
+        train(settings)
         reader = EventAccumulator(f"{folder}/run/tensorboard").Reload()
         rates = [event.value / BATCH for event in reader.Scalars("train/images_per_second")][2:]
         shares = [event.value for event in reader.Scalars("train/data_share")][2:]

@@ -198,7 +198,7 @@ def measure(overrides: list[str], block: int, blocks: int, folder: Path, smoke: 
         )
     with open_dict(config):
         config.run_dir = str(folder / "run")
-    check(config, TrainSettings)
+    settings = check(config, TrainSettings)
     retain_malloc_blocks()
     accelerator = "gpu" if torch.cuda.is_available() else "cpu"
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -207,8 +207,8 @@ def measure(overrides: list[str], block: int, blocks: int, folder: Path, smoke: 
     watch = Blocks({"bare_best": best, "bare_fp32_nchw": plain}, block, device)
     best.update = timed(watch.parts, "optimizer", best.update)
 
-    def trainer(given: DictConfig) -> pl.Trainer:
-        built = parts.build_trainer(given)
+    def trainer(given: TrainSettings, resume_step: int | None = None) -> pl.Trainer:
+        built = parts.build_trainer(given, resume_step)
         built.callbacks.append(watch)  # pyright: ignore[reportAttributeAccessIssue]
         return built
 
@@ -219,7 +219,7 @@ def measure(overrides: list[str], block: int, blocks: int, folder: Path, smoke: 
         patch.object(Task, "_pictures", timed(watch.parts, "conversion", Task._pictures)),
         patch.object(TensorBoardLogger, "log_metrics", timed(watch.parts, "logging", TensorBoardLogger.log_metrics)),
     ):
-        run.train(config)
+        run.train(settings)
     plain.end()
     found: dict[str, Any] = {name: statistics.median(values) for name, values in watch.seconds.items()}
     told = {name: found.pop(name) for name in ("data", "conversion", "logging", "averaging", "optimizer")}

@@ -31,15 +31,11 @@ def state(path: Path) -> dict[str, Any]:
 
 
 def scalars(folder: Path) -> dict[str, list[tuple[int, float]]]:
-    """TensorBoard's scalars by tag, (step, value) in the order of the event files."""
+    """TensorBoard's scalars by tag, (step, value) in the order of logging, as TensorBoard shows them."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    told: dict[str, list[tuple[int, float]]] = {}
-    for events in sorted(folder.glob("events*")):
-        reader = EventAccumulator(str(events)).Reload()
-        for tag in reader.Tags()["scalars"]:
-            told.setdefault(tag, []).extend((event.step, event.value) for event in reader.Scalars(tag))
-    return told
+    reader = EventAccumulator(str(folder)).Reload()
+    return {tag: [(event.step, event.value) for event in reader.Scalars(tag)] for tag in reader.Tags()["scalars"]}
 
 
 def remount(disk: Path, options: str) -> None:

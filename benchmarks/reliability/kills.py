@@ -61,12 +61,12 @@ class Stage:
 
     def watch(self) -> None:
         """In the process of the run: begin to tell."""
-        from upnet.training.callbacks import CheckpointFiles, Scalars
+        from upnet.training.callbacks import AtomicCheckpointIO, Scalars
         from upnet.training.task import Task
 
         Scalars.on_train_batch_end = self._told(0, Scalars.on_train_batch_end)
         Task.validation_step = self._told(1, Task.validation_step)
-        CheckpointFiles.save_checkpoint = self._told(2, CheckpointFiles.save_checkpoint)
+        AtomicCheckpointIO.save_checkpoint = self._told(2, AtomicCheckpointIO.save_checkpoint)
 
     def _told(self, kind: int, honest: Callable[..., Any]) -> Any:
         def told(*given: Any, **named: Any) -> Any:

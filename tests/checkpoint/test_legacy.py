@@ -31,7 +31,7 @@ def test_the_export_and_the_checkpoint_of_a_legacy_run_are_the_same_network() ->
 def test_the_levels_of_a_decoder_are_numbered_from_the_finest_grid() -> None:
     net = load_network(LEGACY / "run/checkpoints/last.ckpt").net
     assert net.decoder is not None
-    assert {level: tuple(module.reduce.weight.shape[:2]) for level, module in net.decoder.by_level().items()} == {
+    assert {level: tuple(module.reduce.weight.shape[:2]) for level, module in net.decoder.by_level().items()} == {  # pyright: ignore[reportIndexIssue]
         0: (2, 4),
         1: (4, 8),
     }
@@ -48,6 +48,6 @@ def test_a_legacy_run_resumes_to_the_result_of_its_own_version(
     config = compose(*RUN, *paths, "steps=9", f"ckpt={run}/checkpoints/last.ckpt")
     with open_dict(config):
         config.run_dir = str(run)
-    results = train(config)
+    results = train(check(config, TrainSettings))
     assert results["datasets"]["val"]["psnr"] == pytest.approx(PSNR_OF_9_STEPS, abs=2e-4)
     assert read(run / "checkpoints/last.ckpt")["upnet"]["step"] == 9

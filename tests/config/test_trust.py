@@ -67,7 +67,7 @@ def test_foreign_code_is_refused_at_every_depth(target: str, depth: int) -> None
 
 def test_the_refusal_says_where_what_and_the_way_out() -> None:
     assert refusal({"model": {**OURS, "upsampler": {"_target_": "my.module.Operator"}}}) == (
-        "model.upsampler is my.module.Operator, which is not part of upnet; a checkpoint may only build upnet's own "
+        "model.upsampler._target_=my.module.Operator: not part of upnet; a checkpoint may only build upnet's own "
         "components. If you trust that code, add trust=my.module"
     )
 
@@ -82,7 +82,7 @@ def test_the_refusal_says_where_what_and_the_way_out() -> None:
 )  # fmt: skip
 def test_nobody_reaches_through_our_packages(target: str) -> None:
     told = refusal({"model": {"_target_": target}})
-    assert told.startswith(f"model is {target}, ")
+    assert told.startswith(f"model._target_={target}: ")
     assert len(told.splitlines()) == 1
 
 
@@ -95,28 +95,28 @@ def test_nobody_reaches_through_our_packages(target: str) -> None:
 def test_a_target_that_is_no_dotted_name_is_refused(target: object) -> None:
     told = refusal({"model": {"_target_": target}})
     assert told.startswith("model._target_: ")
-    assert "is not the dotted name of a class" in told
+    assert "must be the dotted name of a class" in told
     assert len(told) < 200
 
 
 @pytest.mark.parametrize("key", ["_args_", "_recursive_", "_convert_", "_target", "__class__", "_x"])
 def test_no_underscored_key_passes_but_two(key: str) -> None:
-    assert f"model.{key} is not allowed" in refusal({"model": {**OURS, key: ["true"]}})
+    assert f"model.{key}: not allowed" in refusal({"model": {**OURS, key: ["true"]}})
 
 
 @pytest.mark.parametrize("partial", [1, 0, "true", None, [], {"_target_": "os.system"}])
 def test_partial_is_true_or_false(partial: object) -> None:
-    assert "model._partial_: only true or false" in refusal({"model": {**OURS, "_partial_": partial}})
+    assert "model._partial_: must be true or false" in refusal({"model": {**OURS, "_partial_": partial}})
 
 
 def test_partial_without_a_target_is_refused() -> None:
-    assert "only beside _target_" in refusal({"model": {"_partial_": True}})
+    assert "beside _target_" in refusal({"model": {"_partial_": True}})
 
 
 @pytest.mark.parametrize("text", ["${oc.env:HOME}", "a${b}", "${", "x ${hydra:runtime.cwd}"])
 @pytest.mark.parametrize("depth", [0, 3, 8])
 def test_interpolations_are_refused(text: str, depth: int) -> None:
-    assert "is an interpolation" in refusal(buried({**OURS, "name": text}, depth))
+    assert "interpolations are not allowed" in refusal(buried({**OURS, "name": text}, depth))
 
 
 class Text(str): ...
@@ -152,7 +152,7 @@ def test_keys_that_are_no_names_are_refused(key: object) -> None:
 
 @pytest.mark.parametrize("number", [10**6 + 1, -(10**6) - 1, 1e300, float("inf"), float("nan"), HUGE])
 def test_absurd_numbers_are_refused(number: float) -> None:
-    assert "model.width is larger than 1000000 or no number at all" in refusal({"model": {**OURS, "width": number}})
+    assert "model.width: must be a number between -1000000 and 1000000" in refusal({"model": {**OURS, "width": number}})
     check_targets({"model": {**OURS, "width": 10**6}})
 
 
@@ -172,13 +172,13 @@ def test_absurd_size_is_refused_also_where_it_is_written_small() -> None:
     for _ in range(15):
         bomb = [bomb] * 10
     assert "more than 10000 values" in refusal({"a": bomb})
-    assert "1000 at most" in refusal({"a": "a" * 1001})
+    assert "at most 1000 characters" in refusal({"a": "a" * 1001})
 
 
 def test_a_thousand_faults_do_not_fill_the_screen() -> None:
     told = refusal({"a": [{"_target_": "os.system"} for _ in range(1000)]})
     assert len(told.splitlines()) == 31
-    assert told.endswith("… and 970 more faults")
+    assert told.endswith("… and 970 more errors")
 
 
 @pytest.mark.parametrize("config", [[OURS], "text", None, 3])
@@ -212,14 +212,14 @@ def test_trust_in_a_module_is_no_trust_in_its_namesakes(trust: str) -> None:
 @pytest.mark.parametrize("name", ["os.system", "system", "nn", "ready", "Operator.forward", "nothing", "os"])
 def test_trust_covers_only_what_the_module_itself_defines(name: str) -> None:
     assert refusal({"model": {"_target_": f"mine.operator.{name}"}}, ["mine"]).startswith(
-        f"model is mine.operator.{name}"
+        f"model._target_=mine.operator.{name}"
     )
 
 
 @pytest.mark.usefixtures("foreign")
 def test_what_is_defined_elsewhere_needs_trust_in_that_place_too() -> None:
     config = {"model": {"_target_": "mine.reexport.Operator"}}
-    assert "is not defined in mine.reexport" in refusal(config, ["mine.reexport"])
+    assert "not defined in mine.reexport" in refusal(config, ["mine.reexport"])
     check_targets(config, ["mine.reexport", "mine.operator"])
 
 

@@ -13,7 +13,6 @@ import torch
 from PIL import Image
 from support import Compose
 
-from upnet.cli.app import InterruptedRunError
 from upnet.config import build
 from upnet.imaging.image import Metadata, RasterImage
 from upnet.imaging.reading import read_image
@@ -22,6 +21,7 @@ from upnet.inference import files as upscaling
 from upnet.inference.files import UpscalingError, upscale, upscale_file, upscale_files
 from upnet.inference.upscaler import Upscaler
 from upnet.utils.allocator import INFERENCE_KERNELS
+from upnet.utils.errors import InterruptedRunError
 
 
 @pytest.fixture(scope="module")

@@ -10,13 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from omegaconf import OmegaConf, open_dict
+from omegaconf import open_dict
 from PIL import Image
 from support import Compose
 
 from upnet.checkpoint import describe
 from upnet.cli.main import main
-from upnet.config import build
+from upnet.config import build, check
+from upnet.config.schema import TrainSettings
 from upnet.training.ema import EMA
 from upnet.training.factory import training_settings
 
@@ -79,10 +80,8 @@ def pristine(tmp_path_factory: pytest.TempPathFactory, compose: Compose) -> Path
     net = build(config.model)
     state = {f"net.{key}": value for key, value in net.state_dict().items()}
     state |= {f"ema.net.{key}": value for key, value in EMA(net, 0.9).net.state_dict().items()}
-    settings = training_settings(config)
-    model = OmegaConf.to_container(config.model, resolve=True)
-    assert isinstance(model, dict)
-    told = describe({str(key): value for key, value in model.items()}, settings, 2, 2)
+    settings = check(config, TrainSettings)
+    told = describe(settings.model, training_settings(settings), 2, 2)
     torch.save({"upnet": told, "state_dict": state}, root / "good.ckpt")
     torch.save({"upnet": {**told, "format": 99}, "state_dict": state}, root / "later.ckpt")
     torch.save({"weights": torch.zeros(3)}, root / "foreign.ckpt")

@@ -75,7 +75,7 @@ def test_the_command_itself_ends_so(pristine: Path, script: str, words: str, val
 
 
 def test_a_traceback_is_shown_where_it_is_asked_for(command: Command) -> None:
-    with pytest.raises(ConfigError, match="steps: 0 is not allowed"):
+    with pytest.raises(ConfigError, match="steps=0: must be"):
         command("train", "steps=0", "debug=true")
 
 
@@ -120,9 +120,8 @@ def test_a_number_passes_where_it_is_allowed_and_is_named_where_not(
     with pytest.raises(ConfigError) as caught:
         check(config, TrainSettings)
     (line,) = str(caught.value).splitlines()
-    assert line.startswith(f"{name}: ")
-    assert "is not allowed: " in line
-    assert line.endswith(" is expected")
+    assert line.startswith(f"{name}=")
+    assert ": must be " in line
 
 
 def test_a_multirun_of_trainings_that_start_processes_is_refused(command: Command) -> None:

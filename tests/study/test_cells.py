@@ -15,12 +15,12 @@ import pytorch_lightning as pl
 from support import ROOT, Compose, forked, same, score_by, state
 
 from upnet.checkpoint import load_network
-from upnet.cli.app import InterruptedRunError
 from upnet.study import runner as study_module
 from upnet.study.cells import claimed
 from upnet.study.run_table import read_study
 from upnet.study.runner import FailedCellsError, run_study
 from upnet.training.callbacks import SaveAtInterrupt, Scalars
+from upnet.utils.errors import InterruptedRunError
 
 ARMS = {"nearest": "model/upsampler=nearest", "transposed": "model/upsampler=transposed"}
 
@@ -122,7 +122,7 @@ def test_a_cell_killed_between_its_last_checkpoint_and_its_results_is_brought_to
     def run() -> None:
         from upnet.training import runner as training
 
-        training.conclude = lambda *rest: os.kill(os.getpid(), signal.SIGKILL)
+        training.finalize = lambda *rest: os.kill(os.getpid(), signal.SIGKILL)
         start(said, tmp_path)
 
     process = forked(run)
@@ -185,7 +185,7 @@ def test_a_cell_that_fails_is_recorded_and_the_others_go_on_and_it_is_tried_agai
     honest = cell_module.train
 
     def out_of_memory(config: Any) -> dict[str, Any]:
-        if "Nearest" in config.model.upsampler._target_:
+        if "Nearest" in config.model["upsampler"]["_target_"]:
             raise RuntimeError("CUDA out of memory")
         return honest(config)
 

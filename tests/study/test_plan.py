@@ -10,6 +10,8 @@ from omegaconf import OmegaConf
 from PIL import Image, ImageOps
 from support import CONFIGS, Compose
 
+from upnet.config import check
+from upnet.config.schema import TrainSettings
 from upnet.study.design import Design
 from upnet.study.plan import Plan, planned_runs, read_plan
 from upnet.study.runner import run_study
@@ -85,10 +87,10 @@ def test_a_cell_is_configured_as_a_training_by_itself(words, plan, compose: Comp
     plain: Any = OmegaConf.to_container(compose(*said).study, resolve=True)
     planner = Planner(Design.from_config(plain), said, tmp_path)
     row = planner.plan().variants[1]
-    config = planner.config(row, 7, tmp_path / "x")
+    settings = planner.settings(row, 7, tmp_path / "x")
     alone = compose(*(word for word in said if "study" not in word), "model/upsampler=bilinear", "seed=7")
     alone.run_dir = str(tmp_path / "x")
-    assert OmegaConf.to_container(config, resolve=True) == OmegaConf.to_container(alone, resolve=True)
+    assert settings == check(alone, TrainSettings)
 
 
 def test_all_cells_have_one_budget(words, plan, tmp_path: Path) -> None:
@@ -105,7 +107,7 @@ def test_two_arms_that_are_the_same_are_refused(words, plan, tmp_path: Path) -> 
 def test_an_arm_with_an_unknown_setting_is_refused_by_name(words, plan, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"study: odd: .*model/upsampler/neerest"):
         plan(words(arms={**ARMS, "odd": "model/upsampler=neerest"}), tmp_path)
-    with pytest.raises(ValueError, match=r"study: odd: optimizer\.lrr is not a setting"):
+    with pytest.raises(ValueError, match=r"study: odd: optimizer\.lrr=1: unknown setting"):
         plan(words(arms={**ARMS, "odd": "+optimizer.lrr=1"}), tmp_path)
 
 

@@ -3,10 +3,9 @@
 from pathlib import Path
 
 import pytest
-from omegaconf import DictConfig, open_dict
-from support import Compose
 
 from upnet.config import check
+from upnet.config.compose import compose_training, with_values
 from upnet.config.schema import TrainSettings
 
 
@@ -32,14 +31,11 @@ def small(pictures: Path, tmp_path: Path) -> list[str]:
 
 
 @pytest.fixture
-def tiny(compose: Compose, small: list[str], tmp_path: Path):
-    """The config of such a training: tiny("steps=4", run="a")."""
+def tiny(small: list[str], tmp_path: Path):
+    """The settings of such a training: tiny("steps=4", run="a")."""
 
-    def config(*overrides: str, run: str = "run") -> DictConfig:
-        config = compose(*small, *overrides)
-        with open_dict(config):
-            config.run_dir = str(tmp_path / run)
-        check(config, TrainSettings)
-        return config
+    def settings(*overrides: str, run: str = "run") -> TrainSettings:
+        config = compose_training([*small, *overrides])
+        return check(with_values(config, {"run_dir": str(tmp_path / run)}), TrainSettings)
 
-    return config
+    return settings

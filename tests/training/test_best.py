@@ -10,7 +10,7 @@ from support import score_by
 
 from upnet.checkpoint import load_network
 from upnet.training import train
-from upnet.training.callbacks.checkpoints import recorded_score
+from upnet.training.callbacks.checkpoints import read_best_psnr
 
 STORED = Path(__file__).resolve().parent.parent / "checkpoint/stored"
 LEAN = ("callbacks.grid=null", "validations=3")
@@ -109,4 +109,4 @@ def test_a_damaged_best_checkpoint_is_named_and_replaced(
 @pytest.mark.parametrize(("name", "psnr"), [("format1", 22.3709), ("format2", 18.9654)])
 def test_the_score_of_a_best_checkpoint_of_an_earlier_version_counts(tmp_path: Path, name: str, psnr: float) -> None:
     shutil.copy(STORED / name / "last.ckpt", tmp_path / "best.ckpt")
-    assert recorded_score(tmp_path / "best.ckpt") == pytest.approx(psnr, abs=1e-4)
+    assert read_best_psnr(tmp_path / "best.ckpt") == pytest.approx(psnr, abs=1e-4)

@@ -12,8 +12,8 @@ from support import code, command, forked, remount
 from benchmarks.reliability.kills import differing
 from upnet.checkpoint import load_network
 from upnet.training import train
-from upnet.training.callbacks import CheckpointFiles
-from upnet.training.runner import alone
+from upnet.training.callbacks import AtomicCheckpointIO
+from upnet.training.runner import exclusive_run_dir
 
 LEAN = ("steps=9", "validations=3", "callbacks.grid=null", "scheduler.warmup=2", "trainer.log_every_n_steps=1")
 
@@ -55,14 +55,14 @@ def test_a_limit_of_the_size_of_files_loses_no_checkpoint(words: list[str], tmp_
     """The same where no disk can be made for it."""
 
     def limited() -> None:
-        honest = CheckpointFiles.save_checkpoint
+        honest = AtomicCheckpointIO.save_checkpoint
 
-        def save(self: CheckpointFiles, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        def save(self: AtomicCheckpointIO, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
             if checkpoint["global_step"] == 6:
                 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
             honest(self, checkpoint, path, storage_options)
 
-        CheckpointFiles.save_checkpoint = save
+        AtomicCheckpointIO.save_checkpoint = save
 
     told = tmp_path / "told.txt"
     assert code(command([*words, f"hydra.run.dir={tmp_path}/run"], told, limited)) == 1, told.read_text()
@@ -124,7 +124,7 @@ def test_a_read_only_folder_is_refused_before_anything_is_trained(
 def test_a_folder_that_cannot_be_made_is_refused_with_a_cure(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     refusal = r"file/run can't be written: Not a directory; name a folder that can by hydra\.run\.dir="
-    with pytest.raises(ValueError, match=refusal), alone(tmp_path / "file/run"):
+    with pytest.raises(ValueError, match=refusal), exclusive_run_dir(tmp_path / "file/run"):
         pass
 
 
@@ -146,7 +146,7 @@ def test_a_second_run_in_the_same_folder_is_refused_and_the_first_goes_on(words:
     run, told = tmp_path / "run", tmp_path / "told.txt"
 
     def hold() -> None:
-        with alone(run):
+        with exclusive_run_dir(run):
             (run / "config").mkdir()
             (run / "config/hydra.yaml").write_text("of the first")
             while not (tmp_path / "done").exists():

@@ -1,60 +1,44 @@
-"""TensorBoard's files, cut back to where training goes on."""
+"""TensorBoard shows every step of a resumed run once."""
 
 from pathlib import Path
 
 import pytest
 from support import scalars
 
-from upnet.training.run_files import ASIDE, forget_after
+from upnet.training import train
 
 
 @pytest.fixture
-def events(tmp_path: Path) -> Path:
-    """An event file of steps 1 to 6, and what belongs to no step."""
-    from torch.utils.tensorboard import SummaryWriter
-
-    with SummaryWriter(str(tmp_path)) as writer:
-        writer.add_text("config", "a: 1")
-        for step in range(1, 7):
-            writer.add_scalar("loss", step / 8, step)
-        writer.add_scalar("final/psnr", 30.0, 0)
-    (path,) = tmp_path.glob("events*")
-    return path
+def words() -> tuple[str, ...]:
+    return ("callbacks.grid=null", "trainer.log_every_n_steps=1")
 
 
-def test_what_was_logged_after_the_step_goes_and_what_was_before_it_stays(events: Path) -> None:
-    forget_after(events.parent, 4)
-    assert scalars(events.parent) == {"loss": [(step, step / 8) for step in range(1, 5)]}
-
-
-def test_a_file_torn_at_any_byte_keeps_its_whole_records(events: Path) -> None:
-    content = events.read_bytes()
-    kept: list[int] = []
-    for length in range(0, len(content), 5):
-        events.write_bytes(content[:length])
-        forget_after(events.parent, 4)
-        kept.append(len(scalars(events.parent).get("loss", [])))
-    assert kept == sorted(kept)
-    assert (kept[0], kept[-1]) == (0, 4)
-
-
-def test_nothing_stays_before_the_first_step(events: Path) -> None:
-    forget_after(events.parent, None)
-    assert list(events.parent.iterdir()) == []
-
-
-@pytest.mark.parametrize("step", [4, None])
-def test_a_process_killed_amid_this_leaves_nothing_that_tensorboard_reads_and_nothing_that_stays(
-    events: Path, monkeypatch: pytest.MonkeyPatch, step: int | None
+def test_steps_after_the_checkpoint_are_replaced_by_those_of_the_resumed_run(
+    tiny, words: tuple[str, ...], tmp_path: Path
 ) -> None:
-    def killed(*rest: object) -> None:
-        raise KeyboardInterrupt
+    train(tiny(*words, "steps=4", "validations=4"))
+    earlier = tmp_path / "run/checkpoints/last-2.ckpt"
+    train(tiny(*words, "steps=6", "validations=6", f"ckpt={earlier}"))
+    logged = scalars(tmp_path / "run/tensorboard")
+    assert [step for step, _ in logged["train/loss"]] == [1, 2, 3, 4, 5, 6]
+    assert [step for step, _ in logged["validation/psnr"]] == [1, 2, 3, 4, 5, 6]
 
-    with monkeypatch.context() as patch:
-        patch.setattr("os.replace", killed)
-        with pytest.raises(KeyboardInterrupt):
-            forget_after(events.parent, 4)
-    (left,) = events.parent.glob(f"{ASIDE}*")
-    assert "tfevents" not in left.name
-    forget_after(events.parent, step)
-    assert [path.name for path in events.parent.iterdir()] == ([events.name] if step else [])
+
+@pytest.mark.parametrize("missing", [1, 10, 100])
+def test_a_torn_event_file_is_read_up_to_its_last_complete_record(
+    tiny, words: tuple[str, ...], tmp_path: Path, missing: int
+) -> None:
+    train(tiny(*words, "steps=4", "validations=2"))
+    for path in (tmp_path / "run/tensorboard").glob("events*"):
+        path.write_bytes(path.read_bytes()[:-missing])
+    train(tiny(*words, "steps=6", "validations=3", f"ckpt={tmp_path}/run/checkpoints/last-1.ckpt"))
+    logged = scalars(tmp_path / "run/tensorboard")
+    assert [step for step, _ in logged["train/loss"]] == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_run_from_the_start_removes_the_events_of_an_earlier_start(tiny, tmp_path: Path) -> None:
+    train(tiny("steps=2", "validations=1"))
+    for path in (tmp_path / "run/checkpoints").iterdir():
+        path.unlink()
+    train(tiny("steps=4", "validations=1"))
+    assert [step for step, _ in scalars(tmp_path / "run/tensorboard")["validation/psnr"]] == [4]

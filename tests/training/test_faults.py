@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 import pytorch_lightning as pl
 import torch
-from omegaconf import DictConfig
 from PIL import Image
 from support import same, state
 
 from upnet.checkpoint import load_network
 from upnet.config import ConfigError
+from upnet.config.schema import TrainSettings
 from upnet.training import callbacks, train
 from upnet.training.callbacks import NonFiniteLossError
 from upnet.training.callbacks.interrupt import SIGNALS
@@ -147,8 +147,8 @@ def test_nothing_of_a_training_stays_when_it_is_over(tiny, monkeypatch: pytest.M
     """Signals go back to whom they belonged, threads end, and what it held in memory is free."""
     trained: list[weakref.ref[pl.Trainer]] = []
 
-    def noted(config: DictConfig) -> pl.Trainer:
-        trainer = build_trainer(config)
+    def noted(settings: TrainSettings, resume_step: int | None) -> pl.Trainer:
+        trainer = build_trainer(settings, resume_step)
         trained.append(weakref.ref(trainer))
         return trainer
 

@@ -77,7 +77,7 @@ def test_a_validation_folder_that_is_not_utf8_is_scored_and_found_again(tiny, tm
     except OSError as fault:
         pytest.skip(f"a folder can't be called that here: {fault.strerror}")
     config = tiny("steps=1", "validations=1")
-    config.data.val_root = folder
+    config.data["val_root"] = folder
     train(config)
     told = read_results(tmp_path / "run/results.json")
     assert list(told["datasets"]) == ["r\\xe9el"]

@@ -12,7 +12,7 @@ from support import code, forked
 from benchmarks.reliability.kills import differing
 from upnet.training import runner as training
 from upnet.training import train
-from upnet.training.callbacks import CheckpointFiles, Scalars
+from upnet.training.callbacks import AtomicCheckpointIO, Scalars
 from upnet.training.task import Task
 
 STEPS = ("steps=9", "validations=3", "scheduler.warmup=2", "trainer.log_every_n_steps=1")
@@ -55,15 +55,17 @@ def in_a_validation() -> None:
 
 
 def while_a_checkpoint_is_written() -> None:
-    honest = CheckpointFiles.save_checkpoint
+    honest = AtomicCheckpointIO.save_checkpoint
 
-    def half(self: CheckpointFiles, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
+    def half(
+        self: AtomicCheckpointIO, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None
+    ) -> None:
         if checkpoint["global_step"] < 6:
             return honest(self, checkpoint, path, storage_options)
         os.fsync = die  # the bytes are written, and nothing has its name yet
         return honest(self, checkpoint, path, storage_options)
 
-    CheckpointFiles.save_checkpoint = half
+    AtomicCheckpointIO.save_checkpoint = half
 
 
 def while_earlier_checkpoints_are_kept() -> None:
@@ -92,14 +94,14 @@ def right_after_a_checkpoint() -> None:
 
     RecordWriter.write = lambda self, data: held.append(data)
     RecordWriter.flush = flushed
-    honest = CheckpointFiles.save_checkpoint
+    honest = AtomicCheckpointIO.save_checkpoint
 
-    def then_die(self: CheckpointFiles, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+    def then_die(self: AtomicCheckpointIO, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         honest(self, checkpoint, path, storage_options)
         if checkpoint["global_step"] == 6 and Path(path).name == "last.ckpt":
             die()
 
-    CheckpointFiles.save_checkpoint = then_die
+    AtomicCheckpointIO.save_checkpoint = then_die
 
 
 def between_the_best_and_the_last_checkpoint() -> None:
@@ -116,7 +118,7 @@ def between_the_best_and_the_last_checkpoint() -> None:
 
 
 def after_the_last_checkpoint() -> None:
-    training.conclude = die
+    training.finalize = die
 
 
 def amid_the_conclusion() -> None:
@@ -173,7 +175,7 @@ def test_a_run_that_ended_without_results_and_has_kept_nothing_before_its_end_be
     settings = ("steps=3", "validations=1", "callbacks.grid=null")
     train(tiny(*settings, run="whole"))
     with monkeypatch.context() as patch:
-        patch.setattr(training, "conclude", lambda *rest: {})
+        patch.setattr(training, "finalize", lambda *rest: {})
         train(tiny(*settings, run="killed"))
     last = f"ckpt={tmp_path}/killed/checkpoints/last.ckpt"
     train(tiny(*settings, last, run="killed"))
@@ -182,6 +184,6 @@ def test_a_run_that_ended_without_results_and_has_kept_nothing_before_its_end_be
     # Prolonged, it has the results of fewer steps, which aren't those of its last checkpoint.
     longer = (*settings, "steps=4", last)
     with monkeypatch.context() as patch:
-        patch.setattr(training, "conclude", lambda *rest: {})
+        patch.setattr(training, "finalize", lambda *rest: {})
         train(tiny(*longer, run="killed"))
     assert train(tiny(*longer, run="killed"))["step"] == 4

@@ -14,12 +14,12 @@ from pytorch_lightning.demos.boring_classes import BoringModel
 from support import interrupt_at, scalars, score_by, state
 
 from upnet.checkpoint import load_network
-from upnet.cli.app import InterruptedRunError
 from upnet.data import build_store, open_sources
 from upnet.evaluation.scoring import evaluate_network
 from upnet.metrics import EvaluationProtocol
 from upnet.training import train
 from upnet.training.callbacks import Checkpoints
+from upnet.utils.errors import InterruptedRunError
 
 LEAN = ("ema=0", "callbacks.grid=null")
 EARLY = "{_target_:pytorch_lightning.callbacks.EarlyStopping,monitor:val/psnr,mode:max,patience:1}"

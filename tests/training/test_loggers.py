@@ -7,7 +7,6 @@ import pytest
 from support import scalars
 
 from upnet.cli.app import _none_for_null
-from upnet.config.compose import apply_target_overrides
 from upnet.training import train
 
 
@@ -36,10 +35,7 @@ def test_a_run_ends_with_results_and_is_resumed_whatever_logs(tiny, tmp_path: Pa
 
 
 def test_a_logger_of_lightning_is_named_by_its_class_and_writes_into_the_run(tiny, tmp_path: Path) -> None:
-    config = tiny("steps=1", "validations=1")
-    config.logger._target_ = "pytorch_lightning.loggers.CSVLogger"
-    apply_target_overrides(config, ["logger._target_=pytorch_lightning.loggers.CSVLogger"])
-    train(config)
+    train(tiny("steps=1", "validations=1", "logger._target_=pytorch_lightning.loggers.CSVLogger"))
     assert logged(tmp_path / "run/lightning_logs/version_0/metrics.csv", "validation/psnr")
 
 

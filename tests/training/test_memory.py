@@ -65,7 +65,7 @@ def test_a_picture_that_torch_refuses_memory_for_is_scored_in_tiles_and_that_is_
 
     def refused() -> None:
         bound(int(0.75 * need))
-        memory.available = lambda: None  # so that nothing foresees it
+        memory.available_bytes = lambda: None  # so that nothing foresees it
 
     told, scores = tmp_path / "told.txt", []
     for run, before in (("free", lambda: None), ("foreseen", lambda: bound(int(0.75 * need))), ("refused", refused)):

@@ -1,12 +1,12 @@
 """Optimizers and schedulers of torch: they train and resume, or are refused before a run begins."""
 
+import dataclasses
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from omegaconf import OmegaConf, open_dict
 from support import ROOT, same, scalars, state
 
 from upnet.config import ConfigError, check
@@ -44,11 +44,8 @@ def named(tiny):
     """The config of a training with a node of its own: named("scheduler", {...}, "steps=6")."""
 
     def config(place: str, node: dict[str, object], *overrides: str, run: str = "run"):
-        made = tiny(*overrides, run=run)
-        with open_dict(made):
-            made[place] = OmegaConf.create({"_partial_": True, **node})
-        check(made, TrainSettings)
-        return made
+        settings = dataclasses.asdict(tiny(*overrides, run=run))
+        return check({**settings, place: {"_partial_": True, **node}}, TrainSettings)
 
     return config
 

@@ -12,9 +12,9 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from support import Compose, interrupt_at, same, scalars, state
 
 from upnet.checkpoint import DamagedCheckpointError, load_network
-from upnet.cli.app import InterruptedRunError
 from upnet.training import train
 from upnet.training.resume import find_checkpoint
+from upnet.utils.errors import InterruptedRunError
 from upnet.utils.overrides import quote_path_overrides
 
 
@@ -63,7 +63,7 @@ def test_the_hint_after_ctrl_c_goes_on_in_any_folder(
     interrupt_at(monkeypatch, 5, signal.SIGINT)
     with pytest.raises(InterruptedRunError) as broken:
         train(tiny(run="a b, [c] it's café $HOME"))
-    _, _, hint = str(broken.value).partition("by the same command with ")
+    _, _, hint = str(broken.value).partition("Continue with the same command and ")
     ckpt, folder = quote_path_overrides(shlex.split(hint))
     assert compose(ckpt).ckpt == f"{tmp_path}/a b, [c] it's café $HOME/checkpoints/last.ckpt"
     parsed = OverridesParser.create().parse_override(folder)
@@ -81,7 +81,9 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_it_is_used(
     last = tmp_path / "broken/checkpoints/last.ckpt"
     last.write_bytes(last.read_bytes()[:-100])
     train(tiny(f"ckpt={last}", run="broken"))
-    assert re.search(r"last\.ckpt is damaged.*Going on from the one before it, .*last-1\.ckpt, step 3", caplog.text)
+    assert re.search(
+        r"last\.ckpt is damaged.*Resuming from the checkpoint before it, .*last-1\.ckpt, step 3", caplog.text
+    )
     whole = state(tmp_path / "whole/checkpoints/last.ckpt")
     assert same(whole["state_dict"], state(last)["state_dict"])
 
@@ -104,9 +106,9 @@ def test_a_finished_run_and_one_under_other_settings_are_not_resumed(tiny, tmp_p
     train(tiny("steps=2", "validations=1"))
     before = (tmp_path / "run/results.json").read_bytes()
     ckpt = f"ckpt={tmp_path}/run/checkpoints/last.ckpt"
-    with pytest.raises(ValueError, match=r"is finished: it has made 2 steps of 2; raise steps="):
+    with pytest.raises(ValueError, match=r"is finished: it has made 2 steps of 2\. Raise steps="):
         train(tiny("steps=2", "validations=1", ckpt))
-    with pytest.raises(ValueError, match=r"other settings than these; they differ in loss, optimizer, seed\."):
+    with pytest.raises(ValueError, match=r"other settings; they differ in loss, optimizer, seed\."):
         train(tiny("steps=4", "optimizer.lr=0.1", "loss=mse", "seed=9", ckpt))
     assert (tmp_path / "run/results.json").read_bytes() == before
     assert train(tiny("steps=3", "validations=1", ckpt))["step"] == 3
@@ -123,7 +125,7 @@ def test_more_steps_are_logged_with_the_learning_rate_before_and_after(
     assert "the learning rate" not in caplog.text
     train(tiny(*words, "steps=9", "validations=1", last))
     assert (
-        "steps was 4 and is 9: the learning rate continues on the schedule of 9 steps, and goes from "
+        "steps was 4 and is 9: the learning rate follows the schedule of 9 steps, and changes from "
         f"{rates[0]} to {rates[1]}"
     ) in caplog.text
     logged = dict(scalars(tmp_path / "run/tensorboard")["train/learning_rate"])
@@ -164,11 +166,12 @@ def test_whatever_bit_of_a_checkpoint_is_wrong_it_reads_the_same_or_is_named_and
         last.write_bytes(wrong)
         caplog.clear()
         found = find_checkpoint("last", run, told["model"], told["settings"], 4)
-        if found == last:
+        if found is not None and found.path == last:
             assert same(state(last), whole), (seed, place)
         else:
             fell += 1
-            assert found == before, (seed, place)
-            assert f"Going on from the one before it, {before}, step 1" in caplog.text, (seed, place)
+            assert found is not None, (seed, place)
+            assert found.path == before, (seed, place)
+            assert f"Resuming from the checkpoint before it, {before}, step 1" in caplog.text, (seed, place)
             assert str(last) in caplog.text, (seed, place)
     assert fell > 0, seed

@@ -8,9 +8,6 @@ import torch
 from support import Compose, same, scalars, state
 
 from upnet.checkpoint import load_network
-from upnet.config import check
-from upnet.config.compose import apply_target_overrides
-from upnet.config.schema import TrainSettings
 from upnet.training import runner, train
 
 
@@ -127,12 +124,7 @@ def test_an_operator_from_outside_trains_and_its_checkpoint_needs_trust(
         "        return x.repeat_interleave(self.scale, 2).repeat_interleave(self.scale, 3)\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
-    overrides = ["model.upsampler._target_=my_operators.Doubled", "steps=1", "validations=1"]
-    config = tiny("steps=1", "validations=1")
-    config.model.upsampler._target_ = "my_operators.Doubled"
-    apply_target_overrides(config, overrides)
-    check(config, TrainSettings)
-    train(config)
+    train(tiny("model.upsampler._target_=my_operators.Doubled", "steps=1", "validations=1"))
     checkpoint = tmp_path / "run/checkpoints/last.ckpt"
     with pytest.raises(ValueError, match="trust=my_operators"):
         load_network(checkpoint)

@@ -14,10 +14,10 @@ import pytorch_lightning as pl
 import torch
 from support import CONFIGS, interrupt_at, same, scalars, state
 
-from upnet.cli.app import InterruptedRunError
 from upnet.training import step_recorder as recording
 from upnet.training import train
 from upnet.training.callbacks.finite import NonFiniteLossError
+from upnet.utils.errors import InterruptedRunError
 
 OPERATORS = sorted(path.stem for path in (CONFIGS / "model/upsampler").glob("*.yaml"))
 
@@ -38,8 +38,8 @@ class PlainGraph:
 @pytest.fixture
 def stand_in(monkeypatch: pytest.MonkeyPatch) -> type[PlainGraph]:
     """Plain calls in place of CUDA graphs, on any device."""
-    monkeypatch.setattr(recording, "records", lambda device: True)
-    monkeypatch.setattr(recording, "graphs", lambda: PlainGraph)
+    monkeypatch.setattr(recording, "supports_graphs", lambda device: True)
+    monkeypatch.setattr(recording, "graph_factory", lambda: PlainGraph)
     monkeypatch.setattr(PlainGraph, "replays", 0)
     return PlainGraph
 
@@ -79,7 +79,7 @@ def test_a_recorded_run_is_a_launched_one_bit_for_bit(
     assert stand_in.replays == 0
     config = tiny(*settings, "graph=true", run="recorded")
     train(config)
-    assert stand_in.replays == (config.steps - recording.WARMUP) * config.trainer.accumulate_grad_batches
+    assert stand_in.replays == (config.steps - recording.WARMUP) * config.trainer["accumulate_grad_batches"]
     assert_same_run(tmp_path / "launched", tmp_path / "recorded")
 
 
@@ -142,7 +142,7 @@ def test_what_cannot_be_captured_is_launched_and_said(
     stand_in: type[PlainGraph],
 ) -> None:
     train(tiny("graph=false", "trainer.log_every_n_steps=1", run="launched"))
-    monkeypatch.setattr(recording, "graphs", lambda: Waits)
+    monkeypatch.setattr(recording, "graph_factory", lambda: Waits)
     with caplog.at_level("INFO"):
         train(tiny("trainer.log_every_n_steps=1", run="auto"))
     lines = [record.getMessage() for record in caplog.records if "CUDA graph" in record.getMessage()]
@@ -214,7 +214,7 @@ def test_what_a_recording_would_get_wrong_is_launched_and_said(
 def test_a_cpu_records_nothing(tiny) -> None:
     with pytest.raises(ValueError, match="graph=true records CUDA graphs on an NVIDIA GPU; this training is on cpu"):
         train(tiny("graph=true"))
-    assert not recording.records(torch.device("cpu"))
+    assert not recording.supports_graphs(torch.device("cpu"))
 
 
 ON_GPU = ("trainer=gpu", "trainer.deterministic=true", "trainer.log_every_n_steps=1")

@@ -16,7 +16,7 @@ from pytorch_lightning.callbacks import Timer
 from support import ROOT, same, scalars, state
 
 from upnet.training import train
-from upnet.training.trainer_arguments import HONOURED, REFUSED, check_arguments
+from upnet.training.trainer_arguments import REJECTED, SUPPORTED, check_arguments
 
 HARMFUL: dict[str, Any] = {
     "precision": "16-mixed",
@@ -48,17 +48,17 @@ HARMFUL: dict[str, Any] = {
 
 
 def test_every_argument_of_the_installed_trainer_is_decided() -> None:
-    assert not HONOURED & REFUSED.keys()
-    assert set(inspect.signature(pl.Trainer).parameters) == HONOURED | REFUSED.keys()
-    assert HARMFUL.keys() == REFUSED.keys()
+    assert not SUPPORTED & REJECTED.keys()
+    assert set(inspect.signature(pl.Trainer).parameters) == SUPPORTED | REJECTED.keys()
+    assert HARMFUL.keys() == REJECTED.keys()
 
 
-@pytest.mark.parametrize("name", sorted(REFUSED))
+@pytest.mark.parametrize("name", sorted(REJECTED))
 def test_a_refused_argument_is_named_with_the_reason_and_the_cure(tiny, tmp_path: Path, name: str) -> None:
-    refusal = REFUSED[name]
+    refusal = REJECTED[name]
     with pytest.raises(ValueError, match=rf"trainer\.{name}=") as told:
         check_arguments({name: HARMFUL[name]}, 6)
-    assert str(told.value).endswith(f" is refused: {refusal.why}; {refusal.cure}")
+    assert str(told.value).endswith(f": not supported: {refusal.reason}. {refusal.cure}".removesuffix("."))
     for value in refusal.harmless:
         check_arguments({name: value}, 6)
 
@@ -69,7 +69,7 @@ def test_one_batch_of_validation_is_no_whole_validation(tiny) -> None:
 
 
 def test_an_argument_of_a_later_lightning_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("upnet.training.trainer_arguments.HONOURED", HONOURED - {"benchmark"})
+    monkeypatch.setattr("upnet.training.trainer_arguments.SUPPORTED", SUPPORTED - {"benchmark"})
     with pytest.raises(ValueError, match=r"trainer\.benchmark=true is refused: this version of upnet does not know it"):
         check_arguments({"benchmark": True}, 6)
 

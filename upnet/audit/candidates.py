@@ -37,7 +37,7 @@ class Candidate(NamedTuple):
     votes:       number of keypoints that agree; 0 for a match of global descriptors.
     """
 
-    index: int
+    index: int  # pyright: ignore[reportIncompatibleMethodOverride]
     orientation: int
     box: Box
     votes: int

@@ -1,12 +1,10 @@
 """Commands that are configured by Hydra: composing the config, running the job, reporting errors, exit codes."""
 
 import functools
-import logging
 import os
 import signal
 import sys
 import traceback
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -27,24 +25,13 @@ from upnet.cli.startup import (
     is_interrupt,
 )
 from upnet.config.compose import apply_target_overrides
-from upnet.utils.errors import UserError
+from upnet.utils.errors import InterruptedRunError, UserError
 from upnet.utils.overrides import PATH_SETTINGS, quote_path_overrides
 from upnet.utils.paths import CONFIGS, expand_user
 from upnet.utils.printable import escape_unencodable_output
 from upnet.utils.run_dirs import config_subdir, create_run_dir, create_sweep_dir, resolve_run_dir
 
 Job = Callable[[DictConfig], object]
-
-
-class InterruptedRunError(Exception):
-    """A signal ended the training, whose state was saved; the message says how to resume.
-
-    signal: the number of the signal; the exit code is 128 more: 130 after Ctrl-C, 143 SIGTERM, 138 SIGUSR1.
-    """
-
-    def __init__(self, message: str, signal: int) -> None:
-        super().__init__(message)
-        self.signal = signal
 
 
 def run_app(config_name: str, job: Job, words: Sequence[str]) -> int:
@@ -222,17 +209,3 @@ def reject_nested_launches(config: DictConfig) -> None:
             "trainer=ddp can't be combined with -m: every process of a training would start all runs",
             cure="Start the runs one by one",
         )
-
-
-def quiet() -> None:
-    """Silence Lightning's advice on what is intended here."""
-    for name in ("pytorch_lightning", "pytorch_lightning.utilities.rank_zero"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    for message in (
-        r".*does not have many workers.*",
-        r".*Checkpoint directory .* exists.*",
-        r".*isinstance\(treespec, LeafSpec\).*",
-        r".*smaller than the logging interval.*",
-        r".*constructed with capturable=True.*",
-    ):
-        warnings.filterwarnings("ignore", message)

@@ -22,8 +22,8 @@ def train(config: "DictConfig") -> float | None:
     from upnet.config import check
     from upnet.config.schema import TrainSettings
 
-    check(config, TrainSettings)
-    if config.study is not None:
+    settings = check(config, TrainSettings)
+    if settings.study is not None:
         from upnet.study.runner import run_study
 
         ctrl_c_raises()
@@ -32,7 +32,7 @@ def train(config: "DictConfig") -> float | None:
     from upnet.training import train as train_network
 
     ctrl_c_raises()
-    datasets = train_network(config)["datasets"].values()
+    datasets = train_network(settings)["datasets"].values()
     return sum(float(dataset["psnr"]) for dataset in datasets) / len(datasets)
 
 

@@ -1,18 +1,17 @@
-"""The one check before anything is built, the building itself, and what a stranger's config may build.
+"""Check a config, build its objects, and restrict what the config in a checkpoint may build.
 
 A config is a tree of plain values. A mapping with `_target_` is a component: the class or function of that dotted name,
-called with the other keys as arguments; with `_partial_: true` it is a factory, which the code calls later with the
-arguments that only the code knows. The keys that no class owns stand at the root and are declared by a dataclass:
+called with the other keys as arguments. With `_partial_: true` it is a factory, which the code calls later with further
+arguments. A dataclass declares the keys of the root:
 
     @dataclass
     class TrainSettings:
         model: Component
-        callbacks: dict[str, Component | None]
-        scale: Annotated[int, Ge(1)]
+        scale: Annotated[int, Ge(2)]
         precision: Literal["auto", "bf16", "32"] = "auto"
 
-    check(config, TrainSettings)
-    model = build(config.model)
+    settings = check(config, TrainSettings)
+    model = build(settings.model, "model")
 """
 
 from upnet.config.build import Factory, build, build_factory

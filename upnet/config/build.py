@@ -1,4 +1,4 @@
-"""From a checked config to the objects it describes."""
+"""Build the objects that a checked config describes."""
 
 import functools
 from collections.abc import Mapping
@@ -6,77 +6,96 @@ from types import TracebackType
 from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
-from upnet.config.errors import ConfigError, below
-from upnet.config.signatures import locate
-
-_OUR_MISTAKES = (AssertionError, AttributeError, NameError, LookupError)
+from upnet.config.errors import ConfigError, invalid, join_path
+from upnet.config.signatures import locate, signature
+from upnet.utils.errors import UserError
 
 
 class Factory(functools.partial[Any]):
-    """A component with `_partial_: true`: a `functools.partial` that knows its place in the config."""
+    """A component with `_partial_: true`: a `functools.partial` that knows its path in the config."""
 
     path: str
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:  # as functools.partial declares it
         """Call the target with the config's arguments and these. Raises ConfigError as build() does."""
-        with _At(self.path):
+        with _Located(self.path, self.func):
             return super().__call__(*args, **kwargs)
 
 
-class _At:
-    """Put the config's path in front of what a constructor complains about.
+class _Located:
+    """Raise a ConfigError with the component's path for a ValueError of its constructor.
 
-    What can only be a mistake of the code stays as it is and keeps its traceback; so does a ConfigError, which comes
-    from a component further in and has its path.
+    Other exceptions pass, and so does a ConfigError, which a nested component raised with a path of its own.
     """
 
-    def __init__(self, path: str) -> None:
-        self.path = path
+    def __init__(self, path: str, target: Any) -> None:
+        self.path, self.target = path, target
 
     def __enter__(self) -> None: ...
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        if not isinstance(error, Exception) or isinstance(error, (ConfigError, *_OUR_MISTAKES)):
+        if not isinstance(error, ValueError) or isinstance(error, ConfigError):
             return
-        complaint = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
-        raise ConfigError(f"{self.path}: {complaint}" if self.path else complaint) from error
+        if not isinstance(error, UserError):
+            raise invalid(str(error), setting=self.path) from error
+        names = getattr(signature(self.target), "names", ())
+        own = error.setting in names or not error.setting
+        setting = join_path(self.path, error.setting) if error.setting in names else self.path
+        raise invalid(
+            error.problem,
+            setting=setting if own else error.setting,
+            value=error.value,
+            allowed=error.allowed,
+            cure=error.cure,
+        ) from error
 
 
-def build_factory(node: Any) -> Factory:
-    """The factory of a component to which the code gives further arguments.
+def build_factory(node: Any, path: str = "") -> Factory:
+    """The factory of a component to which the code passes further arguments.
 
-    Raises ConfigError where `_partial_` is not true.
+    Raises ConfigError if `_partial_` is not true.
     """
-    made = build(node)
-    if not isinstance(made, Factory):
-        path = node._get_full_key(None)
-        raise ConfigError(f"{path}._partial_: false is not allowed: upnet adds arguments to {path}; set it to true")
-    return made
+    factory = build(node, path)
+    if not isinstance(factory, Factory):
+        path = path or node._get_full_key(None)
+        problem = f"must be true: upnet passes further arguments to {path}"
+        raise invalid(problem, setting=join_path(path, "_partial_"), value=False)
+    return factory
 
 
 def build(node: Any, path: str = "") -> Any:
-    """The object that a component describes, with every component inside it; plain values come back as they are.
+    """Build a component and the components inside it. Plain values are returned unchanged.
 
-    It reads `_target_` and `_partial_` as `hydra.utils.instantiate` does. The difference is what a user is told: a
-    factory also knows its path, so that an operator which the decoder makes is refused as
-    `model.upsampler: Transposed: kernel_size must …`. Mappings and lists arrive as plain dict and list.
+    node: a mapping with `_target_`, the dotted name of a class or function, and its arguments. With `_partial_: true`
+          it becomes a Factory, which the code calls later with further arguments. Lists and mappings of components are
+          built item by item.
+    path: where the node is in the config, for errors; a node of a composed config knows its path itself.
 
-    path: where the node stands in the config; a node of a whole config knows it itself.
+    The difference to `hydra.utils.instantiate` is that errors name the path of the component, also those that a factory
+    raises later. Mappings and lists are passed as plain dict and list.
 
-    Raises ConfigError, chained from the original, where a constructor raises, and where a target leads nowhere.
+    Raises ConfigError if a constructor raises ValueError, and for a target that does not exist.
+
+    >>> build({"_target_": "torch.nn.Linear", "in_features": 2, "out_features": 3})
+    Linear(in_features=2, out_features=3, bias=True)
     """
     if isinstance(node, DictConfig | ListConfig):
         path = path or node._get_full_key(None)
-        with _At(path):
+        try:
             node = OmegaConf.to_container(node, resolve=True, throw_on_missing=True)
+        except OmegaConfBaseException as error:
+            raise invalid(str(error).splitlines()[0], setting=path) from error
     if isinstance(node, list):
-        return [build(item, below(path, index)) for index, item in enumerate(node)]
+        return [build(item, join_path(path, index)) for index, item in enumerate(node)]
     if not isinstance(node, Mapping):
         return node
-    built = {key: build(value, below(path, key)) for key, value in node.items() if key not in ("_target_", "_partial_")}
+    arguments = {
+        key: build(value, join_path(path, key)) for key, value in node.items() if key not in ("_target_", "_partial_")
+    }
     if "_target_" not in node:
-        return built
-    factory = Factory(locate(node["_target_"], below(path, "_target_")), **built)
+        return arguments
+    factory = Factory(locate(node["_target_"], join_path(path, "_target_")), **arguments)
     factory.path = path
     return factory if node.get("_partial_", False) else factory()

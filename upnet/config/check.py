@@ -1,189 +1,222 @@
-"""The check: every key and value of a config held against what takes it."""
+"""Check every key and value of a config against the signatures and type hints of what receives it."""
 
 import dataclasses
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any, get_args, get_type_hints
+from typing import Any, TypeVar, get_args, get_type_hints
 
 from omegaconf import DictConfig, OmegaConf
 
-from upnet.config.errors import ConfigError, below, refuse, shown, unknown
-from upnet.config.resolve import MISSING, echoes, lacks, plain
+from upnet.config.errors import ConfigError, join_path, raise_errors, unknown_setting
+from upnet.config.resolve import MISSING, aliases, has_missing, resolve
 from upnet.config.signatures import Signature, locate, signature
-from upnet.config.types import admits_none, value_faults
+from upnet.config.types import accepts_none, value_errors
+from upnet.utils.errors import UserError
 
-_USELESS = {
-    "_args_": "give every argument by its name",
-    "_recursive_": "the components inside a component are always built",
-    "_convert_": "mappings and lists always arrive as plain dict and list",
+Schema = TypeVar("Schema")
+
+_UNSUPPORTED = {
+    "_args_": "Give every argument by its name",
+    "_recursive_": "Leave it out: nested components are always built",
+    "_convert_": "Leave it out: mappings and lists are always passed as dict and list",
 }
+"""Keys that Hydra knows and upnet does not -> what to do instead."""
 
 
 @dataclasses.dataclass(frozen=True)
 class _Node:
-    """A component of the config. `takes` is None where the target is wrong, or Python cannot tell what it takes."""
+    """A component of the config. `signature` is None for an invalid target, and for classes written in C."""
 
     path: str
     settings: Mapping[str, Any]
     target: str
-    takes: Signature | None
+    signature: Signature | None
 
 
-def check(config: DictConfig | Mapping[str, Any], root: type) -> None:
-    """Hold a whole config against the signatures of its targets, and its root against a dataclass.
+def check(config: DictConfig | Mapping[str, Any], schema: type[Schema]) -> Schema:
+    """Check a config and return its settings, with interpolations resolved, as an instance of `schema`.
 
-    Targets are imported, nothing is built. `root` is a dataclass whose annotations say what each root key may hold:
-    plain types, Literal, Annotated with the limits of `annotated_types`, Component, or another dataclass for a group of
-    settings that no class owns. A field without a default must be given.
+    schema: a dataclass with a field for each key of the root. Its type hints are plain types, Literal, Annotated with
+            constraints of `annotated_types`, Component, or a dataclass for a group of settings. A field without a
+            default is required.
 
-    Raises ConfigError with one line for each fault: a setting that nothing takes, one that is missing or still `???`,
-    a value of the wrong type or out of range, a `_target_` that leads nowhere, an interpolation that does too. What
-    is wrong in one place and interpolated in others is told once.
+    Components are checked against the signatures of their targets, which are imported. Nothing is built.
+
+    Raises ConfigError with an error for each unknown key, missing value, value of the wrong type or out of range,
+    invalid `_target_` and interpolation that cannot be resolved. An invalid value that other settings refer to is
+    reported once.
+
+    >>> from typing import Annotated
+    >>> from annotated_types import Ge
+    >>> @dataclasses.dataclass
+    ... class Settings:
+    ...     steps: Annotated[int, Ge(1)]
+    ...     optimizer: Any = None
+    >>> sgd = {"_target_": "torch.optim.SGD", "_partial_": True}
+    >>> check({"steps": 10, "optimizer": {**sgd, "lr": 0.1}}, Settings).steps
+    10
+    >>> try:
+    ...     check({"steps": 0, "optimizer": {**sgd, "momentun": 1}}, Settings)
+    ... except ConfigError as error:
+    ...     print(error)
+    steps=0: must be greater than or equal to 1
+    optimizer.momentun=1: unknown setting of torch.optim.SGD. Did you mean optimizer.momentum?
     """
-    assert dataclasses.is_dataclass(root), f"the root's settings are declared by a dataclass, not by {root}"
-    faults: list[str] = []
+    assert dataclasses.is_dataclass(schema), f"the schema is a dataclass, not {schema}"
+    errors: list[UserError] = []
     if not isinstance(config, DictConfig):
         config = OmegaConf.create(dict(config), flags={"allow_objects": True})
-    settings = plain(config, "", faults)
-    nodes = list(_nodes("", settings, faults))
-    places = _places(nodes, root)
-    faults += _section("", settings, root, places)
+    settings = resolve(config, "", errors)
+    nodes = list(_nodes("", settings, errors))
+    known = _known_paths(nodes, schema)
+    errors += _group_errors("", settings, schema, known)
     for node in nodes:
-        faults += _component(node, places)
-    wrong = {fault.partition(": ")[0] for fault in faults}
-    echoed = {path for path, source in echoes(config).items() if source in wrong}
-    refuse(fault for fault in faults if fault.partition(": ")[0] not in echoed)
+        errors += _component_errors(node, known)
+    invalid = {error.setting for error in errors}
+    repeated = {path for path, source in aliases(config).items() if source in invalid}
+    raise_errors([error for error in errors if error.setting not in repeated])
+    return _instance(settings, schema)
 
 
-def _nodes(path: str, value: Any, faults: list[str]) -> Iterator[_Node]:
+def _instance(settings: Mapping[str, Any], schema: type[Schema]) -> Schema:
+    """The schema filled with checked settings."""
+    hints = get_type_hints(schema, include_extras=True)
+    values = {}
+    for name, value in settings.items():
+        group = _group_schema(hints[name])
+        values[name] = value if group is None or value is None else _instance(value, group)
+    return schema(**values)
+
+
+def _nodes(path: str, value: Any, errors: list[UserError]) -> Iterator[_Node]:
     """Every component of the config, outermost first."""
     if isinstance(value, Mapping):
         if "_target_" in value:
-            yield _located(path, value, faults)
+            yield _node(path, value, errors)
         else:
-            faults += [
-                f"{below(path, key)} stands only beside _target_, which is missing here"
+            errors += [
+                UserError("belongs beside _target_, which is missing here", setting=join_path(path, key))
                 for key in value
-                if key == "_partial_" or key in _USELESS
+                if key == "_partial_" or key in _UNSUPPORTED
             ]
         for key, item in value.items():
-            yield from _nodes(below(path, key), item, faults)
+            yield from _nodes(join_path(path, key), item, errors)
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            yield from _nodes(below(path, index), item, faults)
+            yield from _nodes(join_path(path, index), item, errors)
 
 
-def _located(path: str, node: Mapping[str, Any], faults: list[str]) -> _Node:
-    target, takes, here = node["_target_"], None, below(path, "_target_")
+def _node(path: str, settings: Mapping[str, Any], errors: list[UserError]) -> _Node:
+    target, target_signature, target_path = settings["_target_"], None, join_path(path, "_target_")
     if isinstance(target, str):
         try:
-            takes = signature(locate(target, here))
+            target_signature = signature(locate(target, target_path))
         except ConfigError as error:
-            faults.append(str(error))
+            errors += error.errors
     elif target is not MISSING:
-        faults.append(f"{here}: {shown(target)} is not allowed: the dotted name of a class is expected")
-    return _Node(path, node, str(target), takes)
+        errors.append(UserError("must be the dotted name of a class", setting=target_path, value=target))
+    return _Node(path, settings, str(target), target_signature)
 
 
-def _component(node: _Node, places: Mapping[str, Sequence[str]]) -> Iterator[str]:
-    """The faults of a component's own keys and plain values."""
-    for key, advice in _USELESS.items():
+def _component_errors(node: _Node, known: Mapping[str, Sequence[str]]) -> Iterator[UserError]:
+    """The errors of a component's own keys and plain values."""
+    for key, advice in _UNSUPPORTED.items():
         if key in node.settings:
-            yield f"{below(node.path, key)} is of no use here: {advice}"
+            yield UserError("not supported", setting=join_path(node.path, key), cure=advice)
     partial = node.settings.get("_partial_", False)
     if not isinstance(partial, bool):
-        yield f"{below(node.path, '_partial_')}: {shown(partial)} is not allowed: true or false is expected"
-    if node.takes is None:
+        yield UserError("must be true or false", setting=join_path(node.path, "_partial_"), value=partial)
+    if node.signature is None:
         return
     if not partial:
-        for name in node.takes.required:
+        for name in node.signature.required:
             if name not in node.settings:
-                path = below(node.path, name)
-                yield f"{path} must be given, since {node.target} needs it: {path}=..."
+                path = join_path(node.path, name)
+                yield UserError(f"required by {node.target}", setting=path, cure=f"Set {path}=…")
     for key, value in node.settings.items():
-        if key in node.takes.names:
-            yield from _argument(below(node.path, key), key, value, node.takes)
-        elif key not in ("_target_", "_partial_", *_USELESS) and _refused(key, node.takes):
-            yield unknown(node.path, key, node.target, node.takes.names, places)
+        if key in node.signature.names:
+            yield from _argument_errors(join_path(node.path, key), key, value, node.signature)
+        elif key not in ("_target_", "_partial_", *_UNSUPPORTED) and _is_unknown(key, node.signature):
+            yield unknown_setting(node.path, key, value, node.target, node.signature.names, known)
 
 
-def _refused(key: str, takes: Signature) -> bool:
-    # Among further names, one that all but is an argument's is taken for a slip: TensorBoardLogger would find out late.
-    return not takes.open or bool(get_close_matches(key, takes.names, n=1, cutoff=0.75))
+def _is_unknown(key: str, target: Signature) -> bool:
+    # A target with **kwargs may ignore a misspelt key or fail late: a name close to one of its arguments is rejected.
+    return not target.accepts_kwargs or bool(get_close_matches(key, target.names, n=1, cutoff=0.75))
 
 
-def _argument(path: str, name: str, value: Any, takes: Signature) -> Iterator[str]:
-    default = takes.defaults.get(name, MISSING)
+def _argument_errors(path: str, name: str, value: Any, target: Signature) -> Iterator[UserError]:
+    default = target.defaults.get(name, MISSING)
     if type(value) is type(default) and value == default:
         return  # a default is allowed whatever its hint says: `size: int = None` is common
-    if not _holds_component(value) and not lacks(value):
-        yield from _unfit(path, value, takes.hints.get(name, Any))
+    if not _contains_component(value) and not has_missing(value):
+        yield from _value_errors(path, value, target.hints.get(name, Any))
 
 
-def _unfit(path: str, value: Any, hint: Any) -> Iterator[str]:
-    """The faults of a plain value. What is no number, or infinite, is nobody's setting, though it is a float."""
-    infinite = list(_infinite(path, value))
-    yield from infinite or value_faults(path, value, hint)
+def _value_errors(path: str, value: Any, hint: Any) -> Iterator[UserError]:
+    """The errors of a plain value. NaN and infinity are never allowed, although they are floats."""
+    not_finite = list(_not_finite(path, value))
+    yield from not_finite or value_errors(path, value, hint)
 
 
-def _infinite(path: str, value: Any) -> Iterator[str]:
+def _not_finite(path: str, value: Any) -> Iterator[UserError]:
     if isinstance(value, float) and not math.isfinite(value):
-        yield f"{path}: {shown(value)} is not allowed: a finite number is expected"
+        yield UserError("must be a finite number", setting=path, value=value)
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            yield from _infinite(below(path, index), item)
+            yield from _not_finite(join_path(path, index), item)
 
 
-def _holds_component(value: Any) -> bool:
-    """Whether a value is, or has inside, what is only known once it is built."""
+def _contains_component(value: Any) -> bool:
+    """Whether a value is or contains a component, whose type is known only when it is built."""
     if isinstance(value, Mapping):
-        return "_target_" in value or any(map(_holds_component, value.values()))
-    return isinstance(value, list) and any(map(_holds_component, value))
+        return "_target_" in value or any(map(_contains_component, value.values()))
+    return isinstance(value, list) and any(map(_contains_component, value))
 
 
-def _section(
-    path: str, settings: Mapping[str, Any], schema: type, places: Mapping[str, Sequence[str]]
-) -> Iterator[str]:
-    """The faults of settings that a dataclass declares."""
+def _group_errors(
+    path: str, settings: Mapping[str, Any], schema: type, known: Mapping[str, Sequence[str]]
+) -> Iterator[UserError]:
+    """The errors of a group of settings that a dataclass declares."""
     hints = get_type_hints(schema, include_extras=True)
     fields = {field.name: field for field in dataclasses.fields(schema)}
     for name, field in fields.items():
-        required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-        if required and name not in settings:
-            yield f"{below(path, name)} must be given: {below(path, name)}=..."
+        has_default = field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING
+        if not has_default and name not in settings:
+            yield UserError("required", setting=join_path(path, name), cure=f"Set {join_path(path, name)}=…")
     for key, value in settings.items():
-        here = below(path, key)
+        setting = join_path(path, key)
         if key not in fields:
-            yield unknown(path, key, "", tuple(fields), places)
-        elif (group := _group(hints[key])) is None:
-            if not lacks(value):
-                yield from _unfit(here, value, hints[key])
+            yield unknown_setting(path, key, value, "", tuple(fields), known)
+        elif (group := _group_schema(hints[key])) is None:
+            if not has_missing(value):
+                yield from _value_errors(setting, value, hints[key])
         elif isinstance(value, Mapping):
-            yield from _section(here, value, group, places)
-        elif value is not MISSING and not (value is None and admits_none(hints[key])):
-            yield f"{here}: {shown(value)} is not allowed: a mapping is expected"
+            yield from _group_errors(setting, value, group, known)
+        elif value is not MISSING and not (value is None and accepts_none(hints[key])):
+            yield UserError("must be a mapping", setting=setting, value=value)
 
 
-def _group(hint: Any) -> type | None:
-    """The dataclass that a hint is, or is beside null."""
-    kinds = (kind for kind in (hint, *get_args(hint)) if isinstance(kind, type))
-    return next((kind for kind in kinds if dataclasses.is_dataclass(kind)), None)
+def _group_schema(hint: Any) -> type | None:
+    """The dataclass in a hint `Group` or `Group | None`; None for other hints."""
+    types = (branch for branch in (hint, *get_args(hint)) if isinstance(branch, type))
+    return next((branch for branch in types if dataclasses.is_dataclass(branch)), None)
 
 
-def _places(nodes: Sequence[_Node], root: type) -> dict[str, list[str]]:
-    """Every setting's name -> the paths where the config may have it."""
-    places: dict[str, list[str]] = {}
-    _declared("", root, places)
+def _known_paths(nodes: Sequence[_Node], schema: type) -> dict[str, list[str]]:
+    """The name of every setting -> its paths in the config."""
+    paths: dict[str, list[str]] = {}
+    _add_declared("", schema, paths)
     for node in nodes:
-        for name in node.takes.names if node.takes else ():
-            places.setdefault(name, []).append(below(node.path, name))
-    return places
+        for name in node.signature.names if node.signature else ():
+            paths.setdefault(name, []).append(join_path(node.path, name))
+    return paths
 
 
-def _declared(path: str, schema: type, places: dict[str, list[str]]) -> None:
+def _add_declared(path: str, schema: type, paths: dict[str, list[str]]) -> None:
     for name, hint in get_type_hints(schema).items():
-        places.setdefault(name, []).append(below(path, name))
-        group = _group(hint)
+        paths.setdefault(name, []).append(join_path(path, name))
+        group = _group_schema(hint)
         if group is not None:
-            _declared(below(path, name), group, places)
+            _add_declared(join_path(path, name), group, paths)

@@ -4,6 +4,7 @@ Packages that know nothing of Hydra and OmegaConf (such as upnet.study) work on 
 """
 
 import copy
+import dataclasses
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -16,8 +17,8 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from upnet.config.errors import ConfigError
-from upnet.config.signatures import required
+from upnet.config.errors import invalid
+from upnet.config.signatures import required_arguments
 from upnet.utils.overrides import quote_path_overrides
 from upnet.utils.paths import CONFIGS
 
@@ -40,7 +41,7 @@ def compose_training(overrides: Sequence[str]) -> Config:
         with context:
             config = compose("train", overrides=quote_path_overrides(overrides))
     except HydraException as error:
-        raise ConfigError(" ".join(str(error).split())) from error
+        raise invalid(" ".join(str(error).split())) from error
     apply_target_overrides(config, overrides)
     return config
 
@@ -54,11 +55,11 @@ def apply_target_overrides(config: Config, overrides: Sequence[str]) -> None:
     paths = [word.lstrip("+").partition("=")[0] for word in overrides]
     for path in (path.removesuffix("._target_") for path in paths if path.endswith("._target_")):
         node = OmegaConf.select(config, path)
-        needed = required(node["_target_"])
+        required = required_arguments(node["_target_"])
         with open_dict(config):
             for key in list(node):
                 given = any(word == f"{path}.{key}" or word.startswith(f"{path}.{key}.") for word in paths)
-                if key not in ("_target_", "_partial_", *needed) and not given:
+                if key not in ("_target_", "_partial_", *required) and not given:
                     del node[key]
 
 
@@ -67,13 +68,6 @@ def with_values(config: Config, values: Mapping[str, Any]) -> Config:
     changed = copy.deepcopy(config)
     for path, value in values.items():
         OmegaConf.update(changed, path, value, merge=False, force_add=True)
-    return changed
-
-
-def resolved(config: Config, values: Mapping[str, Any]) -> Config:
-    """A copy of a config with other values at some paths and every interpolation replaced by its value."""
-    changed = with_values(config, values)
-    OmegaConf.resolve(changed)
     return changed
 
 
@@ -86,6 +80,11 @@ def plain_mapping(node: Config) -> dict[str, Any]:
     content = OmegaConf.to_container(node, resolve=True)
     assert isinstance(content, dict)
     return {str(key): value for key, value in content.items()}
+
+
+def to_yaml(settings: Any) -> str:
+    """The settings that `upnet.config.check` returned, as yaml."""
+    return OmegaConf.to_yaml(OmegaConf.create(dataclasses.asdict(settings)))
 
 
 def job_overrides() -> list[str]:

@@ -1,81 +1,103 @@
-"""What a fault is called: where it lies, what was said, and what may have been meant."""
+"""The error of an invalid config, and paths of settings in messages."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 
-_LONGEST = 80
-_MOST_FAULTS = 30
-_MOST_NAMES = 15
+from upnet.utils.errors import NOT_GIVEN, UserError, join_or
+
+_MAX_ERRORS = 30
+_MAX_NAMES = 15
 
 
-class ConfigError(ValueError):
-    """One or more faults of a config, a sentence and a line each, every one opening with its path: `model.scale: …`."""
+class ConfigError(UserError):
+    """One or more settings of a config are invalid.
+
+    errors: a UserError for each, with the dotted name of the setting. The fields of the ConfigError itself are those of
+            the first. Its text has one line for each error.
+
+    >>> print(ConfigError([UserError("must be positive", setting="steps", value=0), UserError("unknown", setting="x")]))
+    steps=0: must be positive
+    x: unknown
+    """
+
+    def __init__(self, errors: Sequence[UserError]) -> None:
+        first, self.errors = errors[0], tuple(errors)
+        super().__init__(
+            first.problem, setting=first.setting, value=first.value, allowed=first.allowed, cure=first.cure
+        )
+
+    def __str__(self) -> str:
+        lines = list(dict.fromkeys(map(str, self.errors)))
+        if len(lines) > _MAX_ERRORS:
+            lines[_MAX_ERRORS:] = [f"… and {len(lines) - _MAX_ERRORS} more errors"]
+        return "\n".join(lines)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return ConfigError, (self.errors,)
 
 
-def refuse(faults: Iterable[str]) -> None:
-    """Raise ConfigError with a line for each fault, if there is one."""
-    lines = list(dict.fromkeys(faults))
-    if len(lines) > _MOST_FAULTS:
-        lines[_MOST_FAULTS:] = [f"… and {len(lines) - _MOST_FAULTS} more faults"]
-    if lines:
-        raise ConfigError("\n".join(lines))
+def invalid(
+    problem: str, *, setting: str = "", value: object = NOT_GIVEN, allowed: str = "", cure: str = ""
+) -> ConfigError:
+    """A ConfigError of a single error; the arguments are those of UserError."""
+    return ConfigError([UserError(problem, setting=setting, value=value, allowed=allowed, cure=cure)])
 
 
-def below(path: str, key: object) -> str:
-    """The path of a key, or of a list's item, as Hydra writes it: `model.encoder`, `betas[1]`."""
+def raise_errors(errors: Sequence[UserError]) -> None:
+    """Raise ConfigError if there are any errors."""
+    if errors:
+        raise ConfigError(errors)
+
+
+def join_path(path: str, key: object) -> str:
+    """The path of a key or of a list item below a path, as Hydra writes it.
+
+    >>> join_path("model", "encoder"), join_path("optimizer.betas", 1), join_path("", "steps")
+    ('model.encoder', 'optimizer.betas[1]', 'steps')
+    """
     if isinstance(key, int):
         return f"{path}[{key}]"
     return f"{path}.{key}" if path else str(key)
 
 
 def depth(path: str) -> int:
-    """How many levels below the root a path leads."""
+    """The number of keys and list items in a path.
+
+    >>> depth("optimizer.betas[1]")
+    3
+    """
     return path.count(".") + path.count("[") + 1
 
 
-def shown(value: object) -> str:
-    """A value on one short line, in the words of a yaml file: 'text', true, null, 3."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    text = "null" if value is None else repr(value)
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+def unknown_setting(
+    path: str, key: str, value: object, owner: str, names: Sequence[str], known: Mapping[str, Sequence[str]]
+) -> UserError:
+    """The error of a key that its owner does not accept.
 
-
-def either(words: Iterable[str]) -> str:
-    """`a, b or c`, each once."""
-    *most, last = dict.fromkeys(words)
-    return f"{', '.join(most)} or {last}" if most else last
-
-
-def did_you_mean(word: str, names: Iterable[str]) -> str:
-    """`: did you mean Transposed?`, or nothing where no name is like the word."""
-    close = get_close_matches(word, list(names), n=1)
-    return f": did you mean {close[0]}?" if close else ""
-
-
-def unknown(path: str, key: str, owner: str, names: Sequence[str], places: Mapping[str, Sequence[str]]) -> str:
-    """The sentence for a key that its owner doesn't take.
-
-    owner:  the component at this path; empty for settings that no component owns.
-    names:  what may stand there.
-    places: every setting's name -> the paths at which the config may have it, to find a key on the wrong level.
+    owner: the component at this path; "" for settings that no component owns.
+    names: the keys that the owner accepts.
+    known: name of each setting -> its paths in the config, to find a key that belongs to another level.
     """
-    here = below(path, key)
-    offers = [below(path, name) for name in get_close_matches(key, names, n=1)]
-    elsewhere = places.get(key, ())
-    if not offers and not elsewhere:
-        elsewhere = [place for name in get_close_matches(key, places, n=1, cutoff=0.75) for place in places[name]]
-    near = sorted((place for place in elsewhere if place != here), key=lambda place: _levels_between(here, place))
-    offers += near[:2]
-    sentence = f"{here} is not a setting of {owner}" if owner else f"{here} is not a setting"
-    if offers:
-        return f"{sentence}: did you mean {either(offers)}?"
-    return f"{sentence}; there are {', '.join(names)}" if 0 < len(names) <= _MOST_NAMES else sentence
+    setting = join_path(path, key)
+    suggestions = [join_path(path, name) for name in get_close_matches(key, names, n=1)]
+    elsewhere = known.get(key, ())
+    if not suggestions and not elsewhere:
+        elsewhere = [place for name in get_close_matches(key, known, n=1, cutoff=0.75) for place in known[name]]
+    nearest = sorted((place for place in elsewhere if place != setting), key=lambda place: _distance(setting, place))
+    suggestions += nearest[:2]
+    return UserError(
+        f"unknown setting of {owner}" if owner else "unknown setting",
+        setting=setting,
+        value=NOT_GIVEN if isinstance(value, Mapping | list) else value,
+        allowed=", ".join(names) if not suggestions and 0 < len(names) <= _MAX_NAMES else "",
+        cure=f"Did you mean {join_or(suggestions)}?" if suggestions else "",
+    )
 
 
-def _levels_between(one: str, other: str) -> int:
-    ones, others = one.split("."), other.split(".")
+def _distance(path: str, other: str) -> int:
+    """The number of levels between two paths in the tree."""
+    parts, other_parts = path.split("."), other.split(".")
     common = 0
-    while common < min(len(ones), len(others)) and ones[common] == others[common]:
+    while common < min(len(parts), len(other_parts)) and parts[common] == other_parts[common]:
         common += 1
-    return len(ones) + len(others) - 2 * common
+    return len(parts) + len(other_parts) - 2 * common

@@ -1,4 +1,4 @@
-"""The settings at the root of a config, which no class owns."""
+"""The settings at the root of a config, which belong to no component."""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -36,17 +36,8 @@ class StudySettings:
 
 @dataclass
 class TrainSettings:
-    """What configs/train.yaml may say at its root; the yaml tells what each is for."""
+    """The keys of configs/train.yaml, which describes each of them. `check` returns an instance."""
 
-    model: Component
-    data: Component
-    loss: Component
-    optimizer: Component
-    scheduler: Component
-    trainer: Component
-    callbacks: dict[str, Component | None]
-    logger: Component | list[Component] | dict[str, Component | None] | None
-    protocol: ProtocolSettings
     scale: Annotated[int, Ge(2)]
     steps: Annotated[int, Ge(1)]
     validations: Annotated[int, Ge(1)]
@@ -62,11 +53,20 @@ class TrainSettings:
     study: StudySettings | None
     debug: bool
     run_dir: str
+    model: Component
+    data: Component
+    loss: Component
+    optimizer: Component
+    scheduler: Component
+    trainer: Component
+    protocol: ProtocolSettings
+    callbacks: dict[str, Component | None]
+    logger: Component | list[Component] | dict[str, Component | None] | None
 
 
 @dataclass
 class EvaluateSettings:
-    """What configs/evaluate.yaml may say at its root; the yaml tells what each is for."""
+    """The keys of configs/evaluate.yaml, which describes each of them. `check` returns an instance."""
 
     data: Component
     protocol: ProtocolSettings

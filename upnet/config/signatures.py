@@ -1,4 +1,4 @@
-"""What a `_target_` names, and which settings it takes."""
+"""Import the target of a component and read which arguments it takes."""
 
 import functools
 import inspect
@@ -10,61 +10,81 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, get_type_hints
 
-from upnet.config.errors import ConfigError, did_you_mean
+from upnet.config.errors import ConfigError, invalid
+from upnet.utils.errors import did_you_mean
 
-_MOST = 20
-"""Names that are offered in a sentence."""
+_MAX_NAMES = 20
 _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
 @dataclass(frozen=True)
 class Signature:
-    """The settings that a class or function takes.
+    """The arguments of a class or function.
 
-    names:    every argument that can be given by name.
-    required: those without a default.
-    hints:    the type of each argument that states one which can be resolved.
-    defaults: the value of each argument that has one.
-    open:     whether it takes further names (`**kwargs`).
+    names:          every argument that can be given by name.
+    required:       those without a default.
+    hints:          name -> type hint, where there is one and it can be resolved.
+    defaults:       name -> default, where there is one.
+    accepts_kwargs: whether further names are accepted (`**kwargs`).
     """
 
     names: tuple[str, ...]
     required: tuple[str, ...]
     hints: dict[str, Any]
     defaults: dict[str, object]
-    open: bool
+    accepts_kwargs: bool
 
 
 def locate(target: str, path: str) -> Callable[..., Any]:
-    """The class or function of a dotted name, imported; `path` is where the config says it.
+    """Import the class or function of a dotted name.
 
-    Raises ConfigError for a name that leads nowhere, for what cannot be called, and for an abstract class. What an
-    import itself raises is not touched, except that it lacks a module.
+    path: where the config names it.
+
+    Raises ConfigError if the name does not exist, is not callable, or is an abstract class. Exceptions of the import
+    itself pass, except for a missing module.
+
+    >>> locate("upnet.upsample.Nearest", "model.upsampler._target_").__name__
+    'Nearest'
     """
     parts = target.split(".")
     if len(parts) < 2 or not all(part.isidentifier() for part in parts):
-        raise ConfigError(f"{path}: {target!r} is not the dotted name of a class, such as upnet.upsample.Transposed")
-    found, rest = _module(parts, path)
-    place = found.__name__
-    for name in rest:
+        raise invalid(
+            "must be the dotted name of a class, such as upnet.upsample.Transposed", setting=path, value=target
+        )
+    owner, names = _module(target, path)
+    owner_name = owner.__name__
+    for name in names:
         try:
-            found = getattr(found, name)
+            owner = getattr(owner, name)
         except AttributeError as error:
-            names = _public(found)
-            classes = [word for word in names if word[:1].isupper()]
-            offer = did_you_mean(name, names) or (f"; it has {', '.join(classes[:_MOST])}" if classes else "")
-            raise ConfigError(f"{path}: {place} has no {name}{offer}") from error
-        place = f"{place}.{name}"
-    if not callable(found):
-        raise ConfigError(f"{path}: {target} is a {type(found).__name__}; a component is a class or a function")
-    if inspect.isabstract(found):
-        raise ConfigError(f"{path}: {target} is abstract: choose one of the classes made from it")
-    return found
+            public = _public_names(owner)
+            suggestion = did_you_mean(name, public)
+            classes = ", ".join([word for word in public if word[:1].isupper()][:_MAX_NAMES])
+            raise invalid(
+                f"{owner_name} has no {name}",
+                setting=path,
+                value=target,
+                allowed="" if suggestion else classes,
+                cure=suggestion,
+            ) from error
+        owner_name = f"{owner_name}.{name}"
+    if not callable(owner):
+        problem = f"is a {type(owner).__name__}; a component is a class or a function"
+        raise invalid(problem, setting=path, value=target)
+    if inspect.isabstract(owner):
+        raise invalid("is an abstract class", setting=path, value=target, cure="Choose one of its subclasses")
+    return owner
 
 
 @functools.cache
 def signature(target: Callable[..., Any]) -> Signature | None:
-    """What a target takes, or None where Python cannot tell (classes written in C)."""
+    """The arguments of a target; None for classes written in C, whose arguments Python does not know.
+
+    >>> from torch.optim import SGD
+    >>> sgd = signature(SGD)
+    >>> sgd.required, sgd.defaults["momentum"]
+    (('params',), 0)
+    """
     try:
         parameters = inspect.signature(target).parameters.values()
     except ValueError:
@@ -75,21 +95,21 @@ def signature(target: Callable[..., Any]) -> Signature | None:
         required=tuple(parameter.name for parameter in named if parameter.default is parameter.empty),
         hints=dict(_hints(target, named)),
         defaults={parameter.name: parameter.default for parameter in named if parameter.default is not parameter.empty},
-        open=any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters),
+        accepts_kwargs=any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters),
     )
 
 
-def required(target: object) -> tuple[str, ...]:
-    """The settings that a target can't do without; none where it leads nowhere, which the check says."""
+def required_arguments(target: object) -> tuple[str, ...]:
+    """The arguments without a default of a dotted name; none for an invalid name, which `check` reports."""
     try:
-        takes = signature(locate(str(target), ""))
+        target_signature = signature(locate(str(target), ""))
     except ConfigError:
         return ()
-    return takes.required if takes is not None else ()
+    return target_signature.required if target_signature is not None else ()
 
 
 def _hints(target: Callable[..., Any], named: Sequence[inspect.Parameter]) -> Iterator[tuple[str, Any]]:
-    """Each annotation resolved on its own, so that one which exists for type checkers only takes no other with it."""
+    """Each hint resolved by itself, so that one which only type checkers can resolve does not hide the others."""
     function = inspect.unwrap(target.__init__ if inspect.isclass(target) else target)
     scope = getattr(function, "__globals__", {})
     for parameter in named:
@@ -102,19 +122,21 @@ def _hints(target: Callable[..., Any], named: Sequence[inspect.Parameter]) -> It
             continue
 
 
-def _module(parts: Sequence[str], path: str) -> tuple[Any, Sequence[str]]:
-    """The module that the longest part of a dotted name names, and the rest of the name: at least its last part."""
+def _module(target: str, path: str) -> tuple[Any, Sequence[str]]:
+    """The module that the longest prefix of a dotted name names, and the remaining names, at least one."""
+    parts = target.split(".")
     for length in range(len(parts) - 1, 0, -1):
         name = ".".join(parts[:length])
         try:
             return import_module(name), parts[length:]
         except ModuleNotFoundError as error:
             if error.name is None or not f"{name}.".startswith(f"{error.name}."):
-                raise ConfigError(f"{path}: {name} needs the module {error.name}, which is missing") from error
+                problem = f"{name} needs the module {error.name}, which is not installed"
+                raise invalid(problem, setting=path, value=target) from error
     known = [name for name in sys.modules if not name.startswith("_") and "." not in name]
-    raise ConfigError(f"{path}: there is no module {parts[0]}{did_you_mean(parts[0], known)}")
+    raise invalid(f"there is no module {parts[0]}", setting=path, value=target, cure=did_you_mean(parts[0], known))
 
 
-def _public(owner: Any) -> list[str]:
-    inside = [module.name for module in pkgutil.iter_modules(getattr(owner, "__path__", None) or [])]
-    return [name for name in dict.fromkeys([*dir(owner), *inside]) if not name.startswith("_")]
+def _public_names(owner: Any) -> list[str]:
+    submodules = [module.name for module in pkgutil.iter_modules(getattr(owner, "__path__", None) or [])]
+    return [name for name in dict.fromkeys([*dir(owner), *submodules]) if not name.startswith("_")]

@@ -1,4 +1,7 @@
-"""What the config inside a checkpoint may build: a `_target_` is code, and checkpoints come from strangers."""
+"""Check that the config in a checkpoint builds only upnet's own components.
+
+A `_target_` names code to run, and a checkpoint may come from anybody.
+"""
 
 import inspect
 import re
@@ -6,142 +9,157 @@ from collections.abc import Iterator, Sequence
 from importlib import import_module
 from typing import Any
 
-from upnet.config.errors import ConfigError, below, refuse, shown
+from upnet.config.errors import invalid, join_path, raise_errors
+from upnet.utils.errors import UserError, format_value
 
-_OURS = ("upnet.upsample", "upnet.encoders", "upnet.blocks", "upnet.models")
-_DOTTED = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)+")
-_PLAIN = (str, int, float, bool, type(None))
+_COMPONENT_PACKAGES = ("upnet.upsample", "upnet.encoders", "upnet.blocks", "upnet.models")
+_DOTTED_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)+")
+_PLAIN_TYPES = (str, int, float, bool, type(None))
 
-# Far above anything that a real network says, and far below what would exhaust a machine while its config is read.
-_LARGEST_NUMBER = 1_000_000
-_LONGEST_TEXT = 1_000
-_LONGEST_NAME = 100
-_DEEPEST = 20
-_MOST_VALUES = 10_000
+# Far above what a real network needs, and far below what would exhaust a machine that reads the config.
+_MAX_NUMBER = 1_000_000
+_MAX_TEXT = 1_000
+_MAX_NAME = 100
+_MAX_DEPTH = 20
+_MAX_VALUES = 10_000
 
 
 def check_targets(config: dict[str, Any], trust: Sequence[str] = ()) -> None:
-    """Let a config from a checkpoint pass only where all it can build is upnet's own components.
+    """Raise ConfigError unless a config from a checkpoint is plain data that builds only allowed components.
 
-    Every `_target_`, at every depth, must be a public class that is made from `nn.Module` and defined in
-    upnet.upsample, upnet.encoders, upnet.blocks or upnet.models; or a class or function that is defined in a module
-    named in `trust`, or in a submodule of one. All else must be plain values: dicts, lists, texts without
-    interpolations, true, false, null, and finite numbers of at most a million. The whole tree is examined before the
-    first import, and nothing outside the allowed modules is ever imported.
+    trust: modules whose classes and functions are allowed too, submodules included.
 
-    Raises ConfigError: at once where the config is too deep or too large to be read on, else with a line for each.
+    Every `_target_` must be a public subclass of `nn.Module` that is defined in upnet.upsample, upnet.encoders,
+    upnet.blocks or upnet.models; or a class or function that is defined in a trusted module. All other values must be
+    dicts, lists, strings without interpolations, true, false, null, or finite numbers up to a million. The whole config
+    is examined before the first import, and modules that are not allowed are never imported.
+
+    A config that is too deep or too large raises at once; otherwise there is an error for each invalid value.
+
+    >>> check_targets({"model": {"_target_": "upnet.upsample.Nearest"}})
+    >>> check_targets({"model": {"_target_": "os.system"}})
+    Traceback (most recent call last):
+    ...
+    upnet.config.errors.ConfigError: model._target_=os.system: not part of upnet; a checkpoint may only build upnet's \
+own components. If you trust that code, add trust=os
     """
     trusted = (trust,) if isinstance(trust, str) else tuple(trust)
-    budget = iter(range(_MOST_VALUES))
-    faults: list[str] = []
-    targets = list(_targets("", config, 0, budget, faults))
     if not isinstance(config, dict):
-        faults.append("the config in a checkpoint must be a mapping")
-    faults += [_foreign(path, name) for path, name in targets if not _allowed(name, trusted)]
-    refuse(faults)
-    refuse(fault for path, name in targets for fault in _impostor(path, name, trusted))
+        raise invalid("the config in a checkpoint must be a mapping")
+    errors: list[UserError] = []
+    targets = list(_targets("", config, 0, iter(range(_MAX_VALUES)), errors))
+    errors += [_not_allowed(path, name) for path, name in targets if not _is_allowed(name, trusted)]
+    raise_errors(errors)
+    raise_errors([error for path, name in targets for error in _check_resolved(path, name, trusted)])
 
 
 def _targets(
-    path: str, value: object, depth: int, budget: Iterator[int], faults: list[str]
+    path: str, value: object, depth: int, budget: Iterator[int], errors: list[UserError]
 ) -> Iterator[tuple[str, str]]:
-    """The path and name of every well-formed target. Exact types only: a subclass could bring methods of its own."""
-    if depth > _DEEPEST:
-        raise ConfigError(f"the config is nested more than {_DEEPEST} levels deep, which no network of upnet is")
+    """The path and name of every well-formed target. Types must be exact: a subclass could have methods of its own."""
+    if depth > _MAX_DEPTH:
+        raise invalid(f"the config has more than {_MAX_DEPTH} levels, more than any network of upnet")
     if next(budget, None) is None:
-        raise ConfigError(f"the config has more than {_MOST_VALUES} values, which no network of upnet has")
+        raise invalid(f"the config has more than {_MAX_VALUES} values, more than any network of upnet")
     if type(value) is dict:
-        yield from _mapping(path, value, depth, budget, faults)
+        yield from _mapping_targets(path, value, depth, budget, errors)
     elif type(value) is list:
         for index, item in enumerate(value):
-            yield from _targets(below(path, index), item, depth + 1, budget, faults)
+            yield from _targets(join_path(path, index), item, depth + 1, budget, errors)
     else:
-        faults += _scalar(path, value)
+        errors += _scalar_errors(path, value)
 
 
-def _mapping(
-    path: str, node: dict[Any, Any], depth: int, budget: Iterator[int], faults: list[str]
+def _mapping_targets(
+    path: str, node: dict[Any, Any], depth: int, budget: Iterator[int], errors: list[UserError]
 ) -> Iterator[tuple[str, str]]:
     for key, value in node.items():
-        if type(key) is not str or not key.isascii() or not key.isidentifier() or len(key) > _LONGEST_NAME:
-            faults.append(f"{_named(path)} has the key {_quoted(key)}, which is not the name of a setting")
+        if type(key) is not str or not key.isascii() or not key.isidentifier() or len(key) > _MAX_NAME:
+            errors.append(UserError(f"the key {_summary(key)} is not the name of a setting", setting=_name(path)))
         elif key == "_target_":
-            if type(value) is str and _DOTTED.fullmatch(value) and len(value) <= _LONGEST_TEXT:
+            if type(value) is str and _DOTTED_NAME.fullmatch(value) and len(value) <= _MAX_TEXT:
                 yield path, value
             else:
-                faults.append(f"{below(path, key)}: {_quoted(value)} is not the dotted name of a class")
+                problem = f"must be the dotted name of a class, not {_summary(value)}"
+                errors.append(UserError(problem, setting=join_path(path, key)))
         elif key == "_partial_":
             if type(value) is not bool or "_target_" not in node:
-                faults.append(f"{below(path, key)}: only true or false is allowed, and only beside _target_")
+                problem = "must be true or false, and stand beside _target_"
+                errors.append(UserError(problem, setting=join_path(path, key)))
         elif key.startswith("_"):
-            faults.append(f"{below(path, key)} is not allowed: a checkpoint may say only _target_ and _partial_")
+            errors.append(UserError("not allowed in a checkpoint", setting=join_path(path, key)))
         else:
-            yield from _targets(below(path, key), value, depth + 1, budget, faults)
+            yield from _targets(join_path(path, key), value, depth + 1, budget, errors)
 
 
-def _scalar(path: str, value: object) -> Iterator[str]:
-    if type(value) not in _PLAIN:
-        yield f"{_named(path)} is {_quoted(value)}: only plain values are allowed in a checkpoint's config"
+def _scalar_errors(path: str, value: object) -> Iterator[UserError]:
+    setting = _name(path)
+    if type(value) not in _PLAIN_TYPES:
+        yield UserError(
+            f"only plain values are allowed in a checkpoint's config, not {_summary(value)}", setting=setting
+        )
     elif isinstance(value, str):
         if "${" in value:
-            yield f"{_named(path)}: {shown(value)} is an interpolation: a checkpoint's config may only hold values"
-        elif len(value) > _LONGEST_TEXT:
-            yield f"{_named(path)}: a text of {len(value)} characters is not allowed: {_LONGEST_TEXT} at most"
-    elif isinstance(value, int | float) and not abs(value) <= _LARGEST_NUMBER:  # nan is not, either
-        yield f"{_named(path)} is larger than {_LARGEST_NUMBER} or no number at all, which no network of upnet asks for"
+            yield UserError("interpolations are not allowed in a checkpoint's config", setting=setting, value=value)
+        elif len(value) > _MAX_TEXT:
+            yield UserError(f"must have at most {_MAX_TEXT} characters, not {len(value)}", setting=setting)
+    elif isinstance(value, int | float) and not abs(value) <= _MAX_NUMBER:  # also true for NaN
+        yield UserError(f"must be a number between -{_MAX_NUMBER} and {_MAX_NUMBER}", setting=setting)
 
 
-def _allowed(name: str, trusted: Sequence[str]) -> bool:
-    """Whether the module part of a dotted name lies in an allowed place; of ours, only public names."""
+def _is_allowed(name: str, trusted: Sequence[str]) -> bool:
+    """Whether the module of a dotted name is allowed; of upnet's packages, only public names are."""
     module = name.rpartition(".")[0]
-    ours = _inside(module, _OURS) and not any(part.startswith("_") for part in name.split("."))
-    return ours or _inside(module, trusted)
+    component = _is_inside(module, _COMPONENT_PACKAGES) and not any(part.startswith("_") for part in name.split("."))
+    return component or _is_inside(module, trusted)
 
 
-def _impostor(path: str, name: str, trusted: Sequence[str]) -> Iterator[str]:
-    """Import an allowed target, and find out whether the name leads to something that is defined in an allowed place.
+def _check_resolved(path: str, name: str, trusted: Sequence[str]) -> Iterator[UserError]:
+    """Import an allowed target and check that the object is defined in an allowed module.
 
-    The name is one module and one name in it: `upnet.models.os.system` asks for a module upnet.models.os, and
-    `upnet.models.nn.Linear` would be one that upnet imported and didn't make.
+    The name must be a module and one name in it: `upnet.models.os.system` asks for a module upnet.models.os. And
+    `upnet.models.nn.Linear` names a class that upnet imports but does not define.
     """
     from torch import nn
 
+    setting = join_path(path, "_target_")
     module, _, last = name.rpartition(".")
     try:
-        found = getattr(import_module(module), last, None)
+        target = getattr(import_module(module), last, None)
     except ModuleNotFoundError as error:
-        yield f"{_named(path)} is {name}, and the module {error.name} doesn't exist here"
+        yield UserError(f"there is no module {error.name}", setting=setting, value=name)
         return
-    home = getattr(found, "__module__", None)
-    if not isinstance(home, str):
-        home = ""
-    if _inside(home, _OURS):
-        if not (inspect.isclass(found) and issubclass(found, nn.Module)) or inspect.isabstract(found):
-            yield f"{_named(path)} is {name}, which is no component: a complete class made from nn.Module is expected"
-    elif not (_inside(home, trusted) and (inspect.isclass(found) or inspect.isfunction(found))):
-        if found is None:
-            yield f"{_named(path)} is {name}, and {module} has no {last}"
-        else:
-            yield f"{_named(path)} is {name}, which is not defined in {module}: a checkpoint may not reach through it"
+    defined_in = getattr(target, "__module__", None)
+    if not isinstance(defined_in, str):
+        defined_in = ""
+    if _is_inside(defined_in, _COMPONENT_PACKAGES):
+        if not (inspect.isclass(target) and issubclass(target, nn.Module)) or inspect.isabstract(target):
+            yield UserError("must be a subclass of nn.Module that is not abstract", setting=setting, value=name)
+    elif not (_is_inside(defined_in, trusted) and (inspect.isclass(target) or inspect.isfunction(target))):
+        problem = f"{module} has no {last}" if target is None else f"not defined in {module}"
+        yield UserError(problem, setting=setting, value=name)
 
 
-def _foreign(path: str, name: str) -> str:
-    if _inside(name, _OURS):
-        return f"{_named(path)} is {name}, which is not a public class of upnet"
-    return (
-        f"{_named(path)} is {name}, which is not part of upnet; a checkpoint may only build upnet's own components. "
-        f"If you trust that code, add trust={name.rpartition('.')[0]}"
+def _not_allowed(path: str, name: str) -> UserError:
+    setting = join_path(path, "_target_")
+    if _is_inside(name, _COMPONENT_PACKAGES):
+        return UserError("not a public class of upnet", setting=setting, value=name)
+    return UserError(
+        "not part of upnet; a checkpoint may only build upnet's own components",
+        setting=setting,
+        value=name,
+        cure=f"If you trust that code, add trust={name.rpartition('.')[0]}",
     )
 
 
-def _inside(module: str, packages: Sequence[str]) -> bool:
+def _is_inside(module: str, packages: Sequence[str]) -> bool:
     return any(module == package or module.startswith(f"{package}.") for package in packages)
 
 
-def _quoted(value: object) -> str:
-    """A value on one line; of anything but text only the type, since its repr may be endless."""
-    return shown(value) if type(value) is str else f"a {type(value).__name__}"
+def _summary(value: object) -> str:
+    """A string on one line; of other values only the type, since their repr may be endless."""
+    return format_value(value) if type(value) is str else f"a {type(value).__name__}"
 
 
-def _named(path: str) -> str:
-    return path or "the config itself"
+def _name(path: str) -> str:
+    return path or "config"

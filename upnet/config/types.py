@@ -1,97 +1,72 @@
-"""Whether a plain value is one that a type hint admits, said in a sentence."""
+"""Check a plain value against a type hint, with pydantic."""
 
 import json
-import re
 import types
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import ConfigDict, PlainValidator, TypeAdapter, ValidationError
 from pydantic.errors import PydanticUndefinedAnnotation, PydanticUserError
 from pydantic_core import ErrorDetails, PydanticCustomError, SchemaError
 
-from upnet.config.errors import below, depth, either, shown
+from upnet.config.errors import depth, join_path
+from upnet.utils.errors import UserError, join_or
 
-_A_COMPONENT = "a component (with _target_)"
-
-
-def _number(limit: object) -> str:
-    """A limit as people write it: 1, also where pydantic compares with 1.0."""
-    return f"{limit:g}" if isinstance(limit, float) else str(limit)
-
-
-# pydantic's kinds of error -> what it expected: a type, or how far a value of the right type may go.
-_TYPES: dict[str, str] = {
-    "int_type": "an integer",
-    "int_from_float": "an integer",
-    "float_type": "a number",
-    "bool_type": "true or false",
-    "string_type": "text",
-    "path_type": "a path",
-    "time_delta_type": "a duration",
-    "list_type": "a list",
-    "tuple_type": "a list",
-    "set_type": "a list",
-    "iterable_type": "a list",
-    "dict_type": "a mapping",
-    "mapping_type": "a mapping",
-    "dataclass_type": "a mapping",
-    "none_required": "null",
-    "callable_type": _A_COMPONENT,
-    "needs_python_object": _A_COMPONENT,
-    "component": _A_COMPONENT,
+_COMPONENT = "Input should be a component (with _target_)"
+_MESSAGES = {
+    "callable_type": _COMPONENT,
+    "needs_python_object": _COMPONENT,
+    "missing": "Input should be a longer list",
 }
-_LIMITS: dict[str, Callable[[Mapping[str, Any]], str]] = {
-    "greater_than": lambda context: f"more than {_number(context['gt'])}",
-    "greater_than_equal": lambda context: f"at least {_number(context['ge'])}",
-    "less_than": lambda context: f"less than {_number(context['lt'])}",
-    "less_than_equal": lambda context: f"at most {_number(context['le'])}",
-    "multiple_of": lambda context: f"a multiple of {_number(context['multiple_of'])}",
-    "finite_number": lambda _: "a finite number",
-    "too_short": lambda context: f"a list of at least {context['min_length']}",
-    "too_long": lambda context: f"a list of at most {context['max_length']}",
-    "missing": lambda _: "a longer list",
-    "string_too_short": lambda context: f"text of at least {context['min_length']} characters",
-    "string_too_long": lambda context: f"text of at most {context['max_length']} characters",
-    "value_error": lambda context: str(context["error"]),
-}
+"""Messages for the types of pydantic's errors whose own does not fit a yaml file."""
 
 
 def _component(value: object) -> object:
     if isinstance(value, Mapping) and "_target_" in value:
         return value
-    raise PydanticCustomError("component", "a component")
+    raise PydanticCustomError("component", _COMPONENT)
 
 
 Component = Annotated[Any, PlainValidator(_component)]
-"""The hint of a setting that holds a component; goes with others: `Component | None`, `dict[str, Component]`."""
+"""Type hint of a setting that holds a component. It combines with others: `Component | None`, `dict[str, Component]`.
+
+A checked setting of this type is a dict with `_target_`, from which `upnet.config.build` makes the object.
+"""
 
 
-def value_faults(path: str, value: object, hint: Any) -> Iterator[str]:
-    """A sentence for every place at which a value isn't what its hint admits; none for a hint that cannot be tested.
+def value_errors(path: str, value: object, hint: Any) -> Iterator[UserError]:
+    """An error for each part of a value that its type hint does not allow; none for a hint that cannot be checked.
 
-    Nothing is converted and nothing guessed: 3.0 is no integer, true no number, '3' neither. An integer serves as a
-    number, text as a path, and a list as a tuple or any other sequence, since yaml has no other.
+    Values are not converted: 3.0 is not an integer, true is not a number, and '3' is neither. Since yaml has only
+    numbers, strings and lists, an integer is allowed for a float, a string for a path, and a list for any sequence.
+
+    >>> print(*value_errors("optimizer.betas", [0.9, "high"], tuple[float, float]))
+    optimizer.betas[1]=high: must be a valid number
     """
-    found: dict[str, tuple[object, list[ErrorDetails]]] = {}
-    for error in _errors(value, hint):
-        place, part = _follow(path, value, error["loc"])
-        found.setdefault(place, (part, []))[1].append(error)
-    # Of a union's branches, the one that came deepest is what was meant: [1, 'a'] is a list with a wrong item.
-    deepest = max(map(depth, found), default=0)
-    for place, (part, errors) in found.items():
-        if depth(place) == deepest:
-            expected = _expected(errors, nullable=place == path and admits_none(hint))
-            yield f"{place}: {shown(part)} is not allowed: {expected} is expected"
+    by_path: dict[str, tuple[object, list[ErrorDetails]]] = {}
+    for error in _pydantic_errors(value, hint):
+        part_path, part = _locate(path, value, error["loc"])
+        by_path.setdefault(part_path, (part, []))[1].append(error)
+    # Of the branches of a union, the one that failed deepest is the one that was meant: [1, 'a'] is a list of integers
+    # with a wrong item.
+    deepest = max(map(depth, by_path), default=0)
+    for part_path, (part, errors) in by_path.items():
+        if depth(part_path) == deepest:
+            problem = _problem(errors, nullable=part_path == path and accepts_none(hint))
+            yield UserError(problem, setting=part_path, value=part)
 
 
-def admits_none(hint: Any) -> bool:
-    """Whether null is one of the values of a hint."""
+def accepts_none(hint: Any) -> bool:
+    """Whether a type hint allows null.
+
+    >>> accepts_none(int | None), accepts_none(int)
+    (True, False)
+    """
     return type(None) in _branches(hint)
 
 
 def _branches(hint: Any) -> Iterator[Any]:
-    """What a hint is made of: itself, or the branches of a union, without what Annotated adds."""
+    """The branches of a union, or the hint itself; without the metadata of Annotated."""
     if get_origin(hint) is Annotated:
         yield from _branches(get_args(hint)[0])
     elif get_origin(hint) in (Union, types.UnionType):
@@ -101,17 +76,9 @@ def _branches(hint: Any) -> Iterator[Any]:
         yield hint
 
 
-def _only_equal(value: object, hint: Any) -> bool:
-    """Whether a value is let in by a Literal only because Python has True == 1 == 1.0."""
-    branches = list(_branches(hint))
-    allowed = [option for branch in branches if get_origin(branch) is Literal for option in get_args(branch)]
-    alike = [option for option in allowed if option == value]
-    return bool(alike) and type(value) not in [*map(type, alike), *branches]
-
-
-def _errors(value: object, hint: Any) -> list[ErrorDetails]:
-    # A config is what JSON can say, and pydantic's strict reading of JSON knows that a list has to serve as a tuple.
-    # A file's name may hold bytes that no encoding has; as text they count like others.
+def _pydantic_errors(value: object, hint: Any) -> list[ErrorDetails]:
+    # In its strict JSON mode pydantic accepts a list for a tuple, and converts nothing else. File names may have bytes
+    # that are not UTF-8: they are replaced, since only the type of a string is checked.
     text = json.dumps(value, default=str, ensure_ascii=False).encode(errors="replace")
     try:
         TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True)).validate_json(text, strict=True)
@@ -119,11 +86,19 @@ def _errors(value: object, hint: Any) -> list[ErrorDetails]:
         return error.errors(include_url=False)
     except (PydanticUserError, PydanticUndefinedAnnotation, SchemaError):
         return []
-    return _errors(str(value), hint) if _only_equal(value, hint) else []
+    return _pydantic_errors(str(value), hint) if _equals_literal_of_other_type(value, hint) else []
 
 
-def _follow(path: str, value: Any, steps: Sequence[int | str]) -> tuple[str, Any]:
-    """Go down the keys and items among pydantic's steps, which also name the branches of unions."""
+def _equals_literal_of_other_type(value: object, hint: Any) -> bool:
+    """Whether a Literal allows a value only because True == 1 == 1.0 in Python."""
+    branches = list(_branches(hint))
+    literals = [literal for branch in branches if get_origin(branch) is Literal for literal in get_args(branch)]
+    equal = [literal for literal in literals if literal == value]
+    return bool(equal) and type(value) not in [*map(type, equal), *branches]
+
+
+def _locate(path: str, value: Any, steps: Sequence[int | str]) -> tuple[str, Any]:
+    """The path and the value at pydantic's location, whose steps also name the branches of unions."""
     for step in steps:
         if isinstance(value, Mapping):
             key = next((key for key in value if str(key) == str(step)), None)
@@ -134,16 +109,20 @@ def _follow(path: str, value: Any, steps: Sequence[int | str]) -> tuple[str, Any
             key, value = step, value[step]
         else:
             continue
-        path = below(path, key)
+        path = join_path(path, key)
     return path, value
 
 
-def _expected(errors: Sequence[ErrorDetails], nullable: bool) -> str:
-    """What would have been right. Where only a limit was passed, the type needs no mention."""
-    words = [_LIMITS[error["type"]](error.get("ctx", {})) for error in errors if error["type"] in _LIMITS]
-    for error in [] if words else errors:
-        if error["type"] in ("literal_error", "enum"):
-            words += re.split(", | or ", error.get("ctx", {})["expected"])
-        else:
-            words += _TYPES.get(error["type"], error["msg"].lower()).split(" or ")
-    return either([*words, "null"] if nullable else words)
+def _problem(errors: Sequence[ErrorDetails], nullable: bool) -> str:
+    """Pydantic's messages as one clause: `Input should be a valid integer` -> `must be a valid integer or null`."""
+    expected: list[str] = []
+    for error in errors:
+        message = _MESSAGES.get(error["type"], error["msg"])
+        _, should, clause = message.partition(" should ")
+        if not clause.startswith("be "):  # of the number of items, or a validator's own
+            clause = clause.replace(" after validation", "")
+            return f"must {clause}" if should else message.removeprefix("Value error, ")
+        clause = clause.removeprefix("be ").replace("array", "list")
+        # The branches of a union of literals are one enumeration.
+        expected += clause.replace(" or ", ", ").split(", ") if error["type"] == "literal_error" else [clause]
+    return f"must be {join_or([*expected, 'null'] if nullable else expected)}"

@@ -10,7 +10,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 from tqdm import tqdm
 
-from upnet.cli.app import InterruptedRunError, refuse_other_scale
+from upnet.cli.app import refuse_other_scale
 from upnet.imaging.formats import FORMATS
 from upnet.imaging.reading import read_image
 from upnet.imaging.writing import write_image
@@ -18,6 +18,7 @@ from upnet.inference.output_names import Plan, plan, prepare, prepare_below, sho
 from upnet.inference.upscaler import Upscaler, load
 from upnet.utils.allocator import INFERENCE_KERNELS, limit_onednn_cache
 from upnet.utils.device import pick_device
+from upnet.utils.errors import InterruptedRunError
 from upnet.utils.paths import as_list, expand_user
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}

@@ -3,42 +3,43 @@
 import gc
 import shutil
 from contextlib import redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from upnet.checkpoint import read
-from upnet.cli.app import InterruptedRunError
-from upnet.config.compose import Config, plain_mapping
+from upnet.config.schema import TrainSettings
 from upnet.study.cells import LOCK, Cell, begin_session, end_session, record_failure
 from upnet.study.overview import format_duration
 from upnet.study.plan import Plan
 from upnet.study.progress import minutes_left, write_progress
-from upnet.training.callbacks import earlier_paths
+from upnet.training.callbacks import earlier_checkpoints
 from upnet.training.factory import training_settings
 from upnet.training.runner import train
+from upnet.utils.errors import InterruptedRunError
 from upnet.utils.paths import display_path
 
 KEPT = {"cell.json", "failed.json", "output.txt", LOCK, ".lock"}
 """The files that stay in a cell's folder when its training starts from scratch."""
 
 
-def run_cell(config: Config, plan: Plan, cell: Cell) -> None:
+def run_cell(settings: TrainSettings, plan: Plan, cell: Cell) -> None:
     """Train a cell that this process has claimed, from its last checkpoint on, and record the outcome.
 
     The failure of a cell is recorded and printed. Only what interrupts the whole study is raised.
     """
     failed_with_other_code = cell.failure() and cell.code_version() != plan.code
-    checkpoint, step = (None, 0) if failed_with_other_code else _resumable_checkpoint(cell.folder, config)
+    checkpoint, step = (None, 0) if failed_with_other_code else _resumable_checkpoint(cell.folder, settings)
     if checkpoint is None:
         _clear(cell.folder)
-    config.ckpt = None if checkpoint is None else str(checkpoint)
+    settings = replace(settings, ckpt=None if checkpoint is None else str(checkpoint))
     begin_session(cell, plan.code, step)
     resumed = f", resumed at step {step}" if step else ""
     print_now(f"cell {cell.number} of {len(plan.cells)}: {cell.name}{resumed}{_time_left(plan)}")
     try:
         with (cell.folder / "output.txt").open("a", encoding="utf-8") as output, redirect_stdout(output):
-            results = train(config)
+            results = train(settings)
     except (InterruptedRunError, KeyboardInterrupt, SystemExit):
         end_session(cell, "interrupted")
         raise
@@ -60,21 +61,25 @@ def _time_left(plan: Plan) -> str:
     return "" if minutes is None else f"; about {format_duration(minutes)} left"
 
 
-def _resumable_checkpoint(folder: Path, config: Config) -> tuple[Path | None, int]:
+def _resumable_checkpoint(folder: Path, settings: TrainSettings) -> tuple[Path | None, int]:
     """The newest valid checkpoint of a cell before its last step, and its step; None and 0 where there is none.
 
     A cell whose process died between the last checkpoint and results.json resumes from the checkpoint before. A
     checkpoint of other settings, for example after images were moved, is not resumed: a training from scratch gives the
     same result.
     """
-    model, settings = plain_mapping(config.model), training_settings(config)
+    recorded = training_settings(settings)
     last = folder / "checkpoints" / "last.ckpt"
-    for path in (last, *earlier_paths(last)):
+    for path in (last, *earlier_checkpoints(last)):
         try:
             metadata = read(path)["upnet"]
         except ValueError:
             continue  # missing or damaged
-        if metadata["model"] == model and metadata["settings"] == settings and metadata["step"] < config.steps:
+        if (
+            metadata["model"] == settings.model
+            and metadata["settings"] == recorded
+            and metadata["step"] < settings.steps
+        ):
             return path, int(metadata["step"])
     return None, 0
 

@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from upnet.audit.leakage import warn_of_leakage
 from upnet.config import ConfigError, build, check
-from upnet.config.compose import Config, compose_training, plain_mapping, resolved, with_values
+from upnet.config.compose import Config, compose_training, plain_mapping, with_values
 from upnet.config.schema import TrainSettings
 from upnet.data import SRData
 from upnet.models import EncoderDecoder
@@ -56,12 +57,11 @@ class Planner:
         code, cells = code_version(targets), self._cells(planned)
         return Plan(self.folder, self.design, steps, validations, self.overrides, code, planned, cells)
 
-    def config(self, planned: PlannedVariant, seed: int, folder: Path) -> Config:
-        """The resolved config of a cell, the same as of a training outside of a study."""
+    def settings(self, planned: PlannedVariant, seed: int, folder: Path) -> TrainSettings:
+        """The settings of a cell, the same as of a training outside of a study. Raises ConfigError as `check` does."""
         values = {**planned.changes, "seed": seed, "run_dir": str(folder)}
-        config = resolved(self.configs[planned.variant.label], values)
-        config.study = None
-        return config
+        config = with_values(self.configs[planned.variant.label], values)
+        return replace(check(config, TrainSettings), study=None)
 
     def _shared_setting(self, name: str) -> int:
         """A setting that has one value in all variants. Raises UserError where it has several."""
@@ -80,7 +80,7 @@ class Planner:
         try:
             config = compose_training([*self.overrides, *variant.overrides])
             self.configs[variant.label] = with_values(config, {"run_dir": str(self.folder)})
-            check(self.config(PlannedVariant(variant), self.design.seeds[0], self.folder), TrainSettings)
+            self.settings(PlannedVariant(variant), self.design.seeds[0], self.folder)
         except ConfigError as error:
             raise UserError(f"study: {variant.label}: {error}") from error
         return self.configs[variant.label]
@@ -101,8 +101,8 @@ class Planner:
                 return build(with_values(config, changes).model)
 
             changes = {} if reference is None else match_variant(self.design.match, make, model, reference)
-            cell = self.config(PlannedVariant(variant, changes=changes), self.design.seeds[0], self.folder)
-            net = build_task(cell, model, {}).net
+            cell = self.settings(PlannedVariant(variant, changes=changes), self.design.seeds[0], self.folder)
+            net = build_task(cell).net
         except ValueError as error:
             return PlannedVariant(variant, rejection=str(error)), None
         taps = {location: support_sizes(operators) for location, operators in upsamplers_by_location(net).items()}
@@ -116,7 +116,7 @@ class Planner:
                 if planned.rejection is not None:
                     continue
                 variant = planned.variant
-                key = self._key(self.config(planned, seed, self.folder))
+                key = self._key(self.settings(planned, seed, self.folder))
                 twin = next((cell for cell in cells if cell.key == key), None)
                 if twin is not None:
                     raise UserError(
@@ -126,28 +126,28 @@ class Planner:
                 cells.append(Cell(len(cells) + 1, variant.arm, variant.levels, variant.label, seed, key, folder))
         return cells
 
-    def _key(self, config: Config) -> str:
+    def _key(self, cell: TrainSettings) -> str:
         """A hash of what the result depends on. Images count by their pixels, so a moved folder keeps the key."""
-        settings = training_settings(config)
-        settings["data"]["train"] = self._image_digests(config)
+        settings = training_settings(cell)
+        settings["data"]["train"] = self._image_digests(cell)
         return short_hash(
             {
-                "model": plain_mapping(config.model),
+                "model": cell.model,
                 "settings": settings,
-                "protocol": plain_mapping(config.protocol),
-                "validations": config.validations,
-                "channels_last": config.channels_last,
-                "compile": config.compile,
-                "deterministic": config.trainer.get("deterministic", False),
+                "protocol": asdict(cell.protocol),
+                "validations": cell.validations,
+                "channels_last": cell.channels_last,
+                "compile": cell.compile,
+                "deterministic": cell.trainer.get("deterministic", False),
             }
         )
 
-    def _image_digests(self, config: Config) -> dict[str, str]:
+    def _image_digests(self, cell: TrainSettings) -> dict[str, str]:
         """A hash of the pixels of every data set, which is decoded if it wasn't yet."""
-        settings = {name: value for name, value in plain_mapping(config.data).items() if name != "seed"}
+        settings = {name: value for name, value in cell.data.items() if name != "seed"}
         key = json.dumps(settings, sort_keys=True)
         if key not in self._digests:
-            data = build(config.data)
+            data = build(cell.data, "data")
             assert isinstance(data, SRData)
             data.prepare()
             warn_of_leakage(data.train_store(), data.val_sets(), data.copy_check)

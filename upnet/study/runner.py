@@ -8,7 +8,6 @@ from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
-from upnet.cli.app import InterruptedRunError
 from upnet.config.compose import Config, job_folder, job_overrides, plain_mapping
 from upnet.study.cells import CellBusyError, claimed
 from upnet.study.code_version import describe_differences
@@ -19,7 +18,7 @@ from upnet.study.overview import print_plan, write_plan
 from upnet.study.plan import CellTiming, Plan, PlannedVariant, read_plan
 from upnet.study.progress import write_progress
 from upnet.training.timing import time_training
-from upnet.utils.errors import UserError
+from upnet.utils.errors import InterruptedRunError, UserError
 from upnet.utils.overrides import format_override, upnet_command
 from upnet.utils.paths import display_path
 
@@ -100,7 +99,7 @@ def _train_cells(planner: Planner, plan: Plan) -> None:
                     # A failed cell is tried once per start of the study, not once by every process.
                     if cell.results() is None and cell.failure() == failures_at_start[cell.key]:
                         worked = True
-                        run_cell(planner.config(plan.variant_of(cell), cell.seed, cell.folder), plan, cell)
+                        run_cell(planner.settings(plan.variant_of(cell), cell.seed, cell.folder), plan, cell)
             except CellBusyError:
                 continue
 
@@ -108,7 +107,7 @@ def _train_cells(planner: Planner, plan: Plan) -> None:
 def _measure(planner: Planner, planned: PlannedVariant) -> CellTiming:
     print_now(f"timing a few steps of {planned.variant.label}")
     with open(os.devnull, "w", encoding="utf-8") as devnull, redirect_stdout(devnull):
-        measured = time_training(planner.config(planned, planner.design.seeds[0], planner.folder))
+        measured = time_training(planner.settings(planned, planner.design.seeds[0], planner.folder))
     return CellTiming(measured.step, measured.validation, measured.setup)
 
 

@@ -70,7 +70,7 @@ class CapturableOptimizer:
     """
 
     def __init__(self, optimizer: Optimizer, device: torch.device) -> None:
-        if reason := self.refusal(optimizer):
+        if reason := self.unsupported_reason(optimizer):
             raise ValueError(reason)
         self.optimizer = optimizer
         self._flags = [{key: group.get(key) for key in ("capturable", "fused")} for group in optimizer.param_groups]
@@ -85,7 +85,7 @@ class CapturableOptimizer:
                 state["step"] = state["step"].to(parameter.device, torch.float32)
 
     @staticmethod
-    def refusal(optimizer: Optimizer) -> str | None:
+    def unsupported_reason(optimizer: Optimizer) -> str | None:
         """Why the optimizer's step can't be recorded; None where it can."""
         name = type(optimizer).__name__
         for group in optimizer.param_groups:
@@ -204,7 +204,7 @@ class RecordedStep:
         self._graphs[first, last].replay()
         return self.loss
 
-    def stale(self) -> str | None:
+    def stale_reason(self) -> str | None:
         """Why the recording no longer is what a launched step would do; None where it still is."""
         now = self._optimizer.constants()
         if now == self._constants:

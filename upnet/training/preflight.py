@@ -1,4 +1,4 @@
-"""What is tried on a few numbers before a run begins: the optimizer, the scheduler and the compiler."""
+"""Try the optimizer, the scheduler and the compiler on a few numbers before a training starts."""
 
 import inspect
 import io
@@ -6,38 +6,35 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from omegaconf import DictConfig
 from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from upnet.config import ConfigError, build_factory
+from upnet.config.schema import TrainSettings
 from upnet.training.schedule import scheduler_factory
+from upnet.utils.errors import UserError
 
-_FAULTS = (RuntimeError, TypeError, ValueError)
+_STEP_ERRORS = (RuntimeError, TypeError, ValueError)
 
 
-def try_optimizer(config: DictConfig) -> None:
-    """Make one step of the optimizer and of the scheduler on two small parameters, and read their states back.
+def try_optimizer(settings: TrainSettings) -> None:
+    """Make one step of the optimizer and of the scheduler on two small parameters, and save and load their states.
 
-    Raises ConfigError for what either refuses, now or later, and for a state from which no run could be resumed.
+    Raises UserError for arguments that either rejects, when it is built or when it steps, and for a state that a
+    checkpoint cannot hold.
     """
-    # Of the shapes that networks have, and not from nn.Conv2d, which would draw random numbers.
-    layout = torch.channels_last if config.channels_last else torch.contiguous_format
+    # In the shapes of networks; nn.Conv2d would draw random numbers.
+    layout = torch.channels_last if settings.channels_last else torch.contiguous_format
     tensors = [torch.zeros(2, 2, 3, 3).contiguous(memory_format=layout), torch.zeros(2)]
     parameters = [torch.nn.Parameter(tensor) for tensor in tensors]
-    try:
-        optimizer = build_factory(config.optimizer)(parameters)
-    except ConfigError as fault:
-        raise ConfigError(f"{fault}; {_cure(fault)}") from fault
-    if not isinstance(optimizer, Optimizer):
-        raise ConfigError(f"optimizer: a torch.optim.Optimizer is expected, and this is a {type(optimizer).__name__}")
-    _check_closure(optimizer, config.trainer.accumulate_grad_batches)
-    scheduler = scheduler_factory(config.scheduler)(optimizer, config.steps)
-    _check_scheduler(scheduler, config.steps)
+    optimizer = _build_optimizer(settings, parameters)
+    _check_closure(optimizer, settings.trainer.get("accumulate_grad_batches", 1))
+    scheduler = scheduler_factory(settings.scheduler)(optimizer, settings.steps)
+    _check_scheduler(scheduler, settings.steps)
     for group in optimizer.param_groups:
         if group.get("capturable"):
-            group["capturable"] = False  # the parameters of a run are on a GPU then, and these are not
+            group["capturable"] = False  # only parameters on a GPU can be captured, and these are on the CPU
 
     def closure() -> Any:
         for parameter in parameters:
@@ -45,77 +42,102 @@ def try_optimizer(config: DictConfig) -> None:
         return torch.zeros(())
 
     closure()
-    other = "optimizer, or channels_last=false" if config.channels_last else "optimizer"
-    _attempt("optimizer", lambda: optimizer.step(closure), other)
+    channels_last = ", or channels_last=false" if settings.channels_last else ""
+    _try_step("optimizer", lambda: optimizer.step(closure), channels_last)
     plateau = isinstance(scheduler, ReduceLROnPlateau)
-    _attempt("scheduler", lambda: scheduler.step(0.0) if plateau else scheduler.step(), "scheduler")
+    _try_step("scheduler", lambda: scheduler.step(0.0) if plateau else scheduler.step())
     for name, state in (("optimizer", optimizer.state_dict()), ("scheduler", scheduler.state_dict())):
         _check_state(name, state)
 
 
+def _build_optimizer(settings: TrainSettings, parameters: list[torch.nn.Parameter]) -> Optimizer:
+    try:
+        optimizer = build_factory(settings.optimizer, "optimizer")(parameters)
+    except (ConfigError, TypeError, RuntimeError) as error:
+        problem = error.problem if isinstance(error, ConfigError) else str(error)
+        if "Invalid" in problem:  # as torch's optimizers begin
+            cure = "Learning rate, momentum, decay and eps must be 0 or larger, betas in [0, 1): see configs/optimizer"
+        else:
+            cure = "Choose another optimizer, such as optimizer=adamw"
+        raise UserError(problem, setting="optimizer", cure=cure) from error
+    if not isinstance(optimizer, Optimizer):
+        problem = f"must be a torch.optim.Optimizer, not a {type(optimizer).__name__}"
+        raise UserError(problem, setting="optimizer", value=settings.optimizer["_target_"])
+    return optimizer
+
+
 def _check_closure(optimizer: Optimizer, accumulate: int) -> None:
-    """Raise ConfigError for an optimizer that computes a loss several times in a step of several batches."""
+    """Raise UserError for an optimizer that computes the loss several times in a step of several batches."""
     closure = inspect.signature(optimizer.step).parameters.get("closure")
     if closure is not None and closure.default is closure.empty and accumulate > 1:
-        raise ConfigError(
-            f"optimizer: {type(optimizer).__name__} computes the loss several times in a step, which needs one batch a "
-            f"step; set trainer.accumulate_grad_batches=1, which is {accumulate}"
+        raise UserError(
+            f"{type(optimizer).__name__} computes the loss several times in a step, and supports one batch per step",
+            setting="trainer.accumulate_grad_batches",
+            value=accumulate,
+            allowed="1",
         )
 
 
 def _check_scheduler(scheduler: object, steps: int) -> None:
     if not isinstance(scheduler, LRScheduler):
-        raise ConfigError(f"scheduler: a torch LRScheduler is expected, and this is a {type(scheduler).__name__}")
+        raise UserError(f"must be an LRScheduler of torch, not a {type(scheduler).__name__}", setting="scheduler")
     if isinstance(scheduler, ReduceLROnPlateau) and scheduler.mode != "max":
-        raise ConfigError(
-            f"scheduler.mode={scheduler.mode} would lower the rate while the validation PSNR rises; set "
-            "scheduler.mode=max"
+        raise UserError(
+            "lowers the learning rate while the validation PSNR rises",
+            setting="scheduler.mode",
+            value=scheduler.mode,
+            cure="Set scheduler.mode=max",
         )
     total = getattr(scheduler, "total_steps", None)
     if total is not None and total < steps:
-        raise ConfigError(
-            f"scheduler.total_steps={total} ends before the training of steps={steps}; set it to at least {steps}"
+        raise UserError(
+            f"the schedule ends before the training of steps={steps}",
+            setting="scheduler.total_steps",
+            value=total,
+            allowed=f"{steps} or more",
         )
 
 
 def check_compiler(device: torch.device) -> None:
-    """Compile one addition on the device that trains. Raises ValueError where torch.compile cannot."""
+    """Compile one addition on the device of the training. Raises UserError if torch.compile fails."""
 
     def double(x: Tensor) -> Tensor:
         return x + x
 
     try:
-        # Without its cache, which may still hold what a compiler made that is gone.
+        # Without the cache, which may hold what a compiler built that has been removed since.
         torch.compile(double, options={"fx_graph_cache": False})(torch.zeros(8, device=device))
-    except (RuntimeError, OSError, ImportError) as fault:
-        needed = "Triton and a C compiler" if device.type == "cuda" else "a C++ compiler"
-        raise ValueError(
-            f"compile=true needs {needed}, and torch found none that works ({str(fault).splitlines()[0]}); install "
-            "one, such as g++, name it by the environment variable CXX, or set compile=false"
-        ) from fault
+    except (RuntimeError, OSError, ImportError) as error:
+        compiler = "Triton and a C compiler" if device.type == "cuda" else "a C++ compiler"
+        raise UserError(
+            f"needs {compiler}, and torch finds none that works ({str(error).splitlines()[0]})",
+            setting="compile",
+            value=True,
+            cure="Install one, such as g++, name it by the environment variable CXX, or set compile=false",
+        ) from error
 
 
-def _cure(fault: ConfigError) -> str:
-    if "Invalid" in str(fault):
-        return "rates, momentum, decay and eps are 0 or larger and betas in [0, 1), as in configs/optimizer"
-    return "take another optimizer, such as optimizer=adamw"
-
-
-def _attempt(name: str, step: Callable[[], object], other: str) -> None:
+def _try_step(name: str, step: Callable[[], object], alternative: str = "") -> None:
     try:
         step()
-    except _FAULTS as fault:
-        raise ConfigError(f"{name}: its step fails: {' '.join(str(fault).split())}; take another {other}") from fault
+    except _STEP_ERRORS as error:
+        raise UserError(
+            f"its step fails: {' '.join(str(error).split())}",
+            setting=name,
+            cure=f"Choose another {name}{alternative}",
+        ) from error
 
 
 def _check_state(name: str, state: dict[str, Any]) -> None:
-    """Raise ConfigError for a state that a checkpoint, which is read as plain data, can't hold."""
+    """Raise UserError for a state that cannot be loaded as plain data, as checkpoints are."""
     content = io.BytesIO()
     try:
         torch.save(state, content)
         content.seek(0)
         torch.load(content, weights_only=True)
-    except Exception as fault:  # whatever pickling a user's optimizer or scheduler raises
-        raise ConfigError(
-            f"{name}: no checkpoint can hold its state, and no run could be resumed; take another {name}"
-        ) from fault
+    except Exception as error:  # whatever pickling the state of a user's class raises
+        raise UserError(
+            "its state cannot be saved in a checkpoint, and no run could be resumed",
+            setting=name,
+            cure=f"Choose another {name}",
+        ) from error

@@ -1,76 +1,98 @@
-"""TensorBoard's event files, cut back to the step that training goes on from."""
+"""Protect the files of a run: one process at a time, nothing overwritten, disk errors explained."""
 
 import errno
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from pytorch_lightning.loggers import TensorBoardLogger
+
+from upnet.utils.errors import RunError, UserError
+from upnet.utils.lock import locked
 from upnet.utils.overrides import format_override
+from upnet.utils.printable import escape_unprintable
 from upnet.utils.run_dirs import LAST
 
-REASONS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
+_DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
 
 
-class UnwritableRunError(Exception):
-    """A run's folder takes no more: the disk is full, say. The message tells what is saved, and how to go on."""
+class UnwritableRunError(RunError):
+    """A file of a run cannot be written, because the disk is full, for example.
+
+    The message says what is saved and how to continue.
+    """
 
 
 @contextmanager
-def told_where_unwritable(folder: Path) -> Iterator[None]:
-    """Raise UnwritableRunError for an OSError of writing; everything saved before is whole."""
+def explain_disk_errors(folder: Path) -> Iterator[None]:
+    """Raise UnwritableRunError for an OSError of writing to a run's folder. Everything saved before is intact."""
     try:
         yield
-    except OSError as fault:
-        if fault.errno not in REASONS:
+    except OSError as error:
+        if error.errno not in _DISK_ERRORS:
             raise
         last = folder / "checkpoints" / LAST
-        saved = f"What was saved is whole: {last}" if last.is_file() else "Nothing was saved yet"
-        again = f"{format_override('ckpt', last)} {format_override('hydra.run.dir', folder)}"
-        again = f"with {again if last.is_file() else format_override('hydra.run.dir', folder)}"
-        place = fault.filename or folder
+        saved = f"The last checkpoint is intact: {last}" if last.is_file() else "No checkpoint was saved yet"
+        resume = f"{format_override('ckpt', last)} {format_override('hydra.run.dir', folder)}"
         raise UnwritableRunError(
-            f"{place} can't be written: {fault.strerror}. {saved}. Make room, or make it writable, and go on by the "
-            f"same command {again}"
-        ) from fault
+            f"{error.filename or folder} cannot be written: {error.strerror}. {saved}. Free some space or make the "
+            "folder writable, and continue with the same command and "
+            f"{resume if last.is_file() else format_override('hydra.run.dir', folder)}"
+        ) from error
 
 
-def forget_after(folder: Path, step: int | None) -> None:
-    """Drop from the event files of a folder what was logged after a step, since it is going to be logged again.
+def check_path(folder: Path) -> None:
+    """Raise UserError if the path has bytes that are not UTF-8, to which TensorBoard cannot write."""
+    path = str(folder.absolute())
+    if any(0xD800 <= ord(letter) < 0xE000 for letter in path):
+        raise UserError(
+            "the path has bytes that are not UTF-8, and TensorBoard cannot write there",
+            setting="hydra.run.dir",
+            value=escape_unprintable(path),
+            cure="Choose another folder by hydra.run.dir=",
+        )
 
-    A run that was killed has often logged more than it saved; its last record may be torn, and goes as well. So do the
-    final metrics of a run that had ended and is now prolonged, and the config, which every start tells anew. Before the
-    first step, None, nothing stays.
+
+@contextmanager
+def exclusive_run_dir(folder: Path, hold: bool = True) -> Iterator[None]:
+    """Create a run's folder and hold its lock in this context.
+
+    hold: false in all processes of a training but the first.
+
+    Raises UserError if another run holds it, since both would overwrite each other's files, and if the folder cannot be
+    written.
     """
-    for left in folder.glob(f"{ASIDE}*"):  # of a process that was killed amid this
-        left.unlink()
-    for path in sorted(folder.glob("events.out.tfevents.*")):
-        if step is None:
-            path.unlink()
-        else:
-            _cut(path, step)
+
+    def reject() -> None:
+        raise UserError(
+            f"another run is writing to {folder}", cure="Wait for it, or choose another folder by hydra.run.dir="
+        )
+
+    if not hold:
+        yield
+        return
+    with ExitStack() as stack:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(locked(folder / ".lock", reject))
+        except OSError as error:
+            raise UserError(
+                f"{folder} cannot be written: {error.strerror}", cure="Choose a writable folder by hydra.run.dir="
+            ) from error
+        yield
 
 
-ASIDE = ".part-"
-"""What the name of a file begins with as long as it isn't whole; TensorBoard reads any that has tfevents in it."""
+def refuse_overwrite(folder: Path) -> None:
+    """Raise UserError if a new run would overwrite the checkpoints of an earlier one."""
+    last = folder / "checkpoints" / LAST
+    if last.is_file():
+        raise UserError(
+            f"{folder} holds the checkpoints of another run",
+            cure=f"Continue it by {format_override('ckpt', last)}, or choose another folder by hydra.run.dir=",
+        )
 
 
-def _cut(path: Path, step: int) -> None:
-    from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
-    from tensorboard.compat.proto.event_pb2 import Event  # pyright: ignore[reportAttributeAccessIssue]
-    from tensorboard.summary.writer.record_writer import RecordWriter
-
-    aside = path.with_name(ASIDE + path.name.removeprefix("events.out.tfevents."))
-    with aside.open("wb") as file:
-        writer = RecordWriter(file)
-        for record in RawEventFileLoader(str(path)).Load():
-            event = Event.FromString(record)
-            if event.step <= step and not any(_told_anew(value.tag) for value in event.summary.value):
-                writer.write(record)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(aside, path)
-
-
-def _told_anew(tag: str) -> bool:
-    return tag.startswith(("final/", "_hparams_/", "config/"))
+def remove_events(logger: TensorBoardLogger) -> None:
+    """Remove the event files of an earlier start that was killed before its first checkpoint."""
+    for path in Path(logger.log_dir).glob("events.out.tfevents.*"):
+        path.unlink()

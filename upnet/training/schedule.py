@@ -1,48 +1,57 @@
-"""A learning rate scheduler from its node of the config: upnet's, torch's or a user's."""
+"""Build a learning rate scheduler from its config: upnet's, torch's or a user's."""
 
 from collections.abc import Callable
 from typing import Any
 
 from torch.optim import Optimizer
 
-from upnet.config import ConfigError, Factory, build_factory
-from upnet.config.errors import below
+from upnet.config import Factory, build_factory
+from upnet.config.errors import invalid, join_path
 from upnet.config.signatures import signature
 
 
-def scheduler_factory(node: Any) -> Callable[[Optimizer, int], Any]:
-    """A function of the optimizer and the number of steps that makes the scheduler of a node.
+def scheduler_factory(node: Any, path: str = "scheduler") -> Callable[[Optimizer, int], Any]:
+    """A function of the optimizer and the number of steps that builds the scheduler.
 
-    The number of steps goes to schedulers that take `steps` and have none from the config. The schedulers inside one,
-    as in torch's SequentialLR and ChainedScheduler, are made for the same optimizer.
+    node: the scheduler's config, with `_partial_: true`.
+    path: where the config has it, for errors.
+
+    A scheduler with an argument `steps` gets the number of steps, unless the config sets it. Schedulers inside others,
+    as in torch's SequentialLR and ChainedScheduler, are built for the same optimizer.
+
+    >>> import torch
+    >>> node = {"_target_": "torch.optim.lr_scheduler.StepLR", "_partial_": True, "step_size": 2}
+    >>> optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
+    >>> type(scheduler_factory(node)(optimizer, 10)).__name__
+    'StepLR'
     """
-    factory = build_factory(node)
-    return lambda optimizer, steps: _make(factory, optimizer, steps)
+    factory = build_factory(node, path)
+    return lambda optimizer, steps: _build(factory, optimizer, steps)
 
 
-def _make(factory: Factory, optimizer: Optimizer, steps: int) -> Any:
-    takes, names = signature(factory.func), _names(factory)
-    given = {key: _inside(value, optimizer, steps) for key, value in factory.keywords.items()}
+def _build(factory: Factory, optimizer: Optimizer, steps: int) -> Any:
+    arguments = {key: _nested(value, optimizer, steps) for key, value in factory.keywords.items()}
+    names = _names(factory)
     if "steps" in names:
-        given.setdefault("steps", steps)
-    needed = takes.required if takes is not None else ()
-    for name in needed:
-        if name not in given and name != "optimizer":
-            path = below(factory.path, name)
-            raise ConfigError(f"{path} must be given, since {factory.func.__name__} needs it: +{path}=...")
-    made = Factory(factory.func, **given)
-    made.path = factory.path
-    return made(optimizer=optimizer) if "optimizer" in names else made(optimizer)
+        arguments.setdefault("steps", steps)
+    target = signature(factory.func)
+    for name in target.required if target is not None else ():
+        if name not in arguments and name != "optimizer":
+            path = join_path(factory.path, name)
+            raise invalid(f"required by {factory.func.__name__}", setting=path, cure=f"Set +{path}=…")
+    complete = Factory(factory.func, **arguments)
+    complete.path = factory.path
+    return complete(optimizer=optimizer) if "optimizer" in names else complete(optimizer)
 
 
-def _inside(value: Any, optimizer: Optimizer, steps: int) -> Any:
-    """An argument of a scheduler, where the schedulers in it are made; a function of the step stays as it is."""
+def _nested(value: Any, optimizer: Optimizer, steps: int) -> Any:
+    """An argument of a scheduler, with the schedulers in it built; a function of the step is returned unchanged."""
     if isinstance(value, list):
-        return [_inside(item, optimizer, steps) for item in value]
+        return [_nested(item, optimizer, steps) for item in value]
     is_scheduler = isinstance(value, Factory) and "optimizer" in _names(value)
-    return _make(value, optimizer, steps) if is_scheduler else value
+    return _build(value, optimizer, steps) if is_scheduler else value
 
 
 def _names(factory: Factory) -> tuple[str, ...]:
-    takes = signature(factory.func)
-    return takes.names if takes is not None else ()
+    target = signature(factory.func)
+    return target.names if target is not None else ()

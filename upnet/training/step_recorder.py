@@ -75,7 +75,7 @@ class StepRecorder:
 
     def check_device(self, device: torch.device) -> None:
         """Raise ValueError if the step has to be recorded and the device that trains can't record."""
-        if self.graph is True and not records(device):
+        if self.graph is True and not supports_graphs(device):
             raise ValueError(
                 f"graph=true records CUDA graphs on an NVIDIA GPU; this training is on {device.type}; take graph=auto"
             )
@@ -85,23 +85,23 @@ class StepRecorder:
         device = task.trainer.strategy.root_device
         self._optimizer = self._recorded = None
         self._launched, self._wanted = 0, False
-        if not records(device):
+        if not supports_graphs(device):
             return
         task.ema.keep_weight_on(device)
         optimizer = task.trainer.optimizers[0]
-        reason = CapturableOptimizer.refusal(optimizer)
+        reason = CapturableOptimizer.unsupported_reason(optimizer)
         if reason is None:
             self._optimizer = CapturableOptimizer(optimizer, device)
-            reason = refusal(task.trainer)
+            reason = unsupported_reason(task.trainer)
         self._wanted = self.graph is not False
         if self._wanted and reason is not None:
-            self.launch(reason)
+            self.disable(reason)
 
     def stop(self) -> None:
         """Free the recording's memory."""
         self._recorded, self._wanted = None, False
 
-    def launch(self, reason: str) -> None:
+    def disable(self, reason: str) -> None:
         """Launch every step from now on, and say why. Raises ValueError where the step has to be recorded."""
         self.stop()
         if self.graph is True:
@@ -115,14 +115,14 @@ class StepRecorder:
         if not self._wanted or batch_idx % task.trainer.accumulate_grad_batches:
             return
         if self._recorded is not None:
-            if reason := self._recorded.stale():
-                self.launch(reason)
+            if reason := self._recorded.stale_reason():
+                self.disable(reason)
         elif self._launched >= WARMUP:
             recorded = self._new(task)
             try:
                 recorded.record(batch)
             except Exception as fault:  # whatever a network, loss or optimizer of a user raises while it is captured
-                self.launch(_first_cause(fault))
+                self.disable(_first_cause(fault))
             else:
                 self._recorded = recorded
 
@@ -148,7 +148,7 @@ class StepRecorder:
             context=trainer.precision_plugin.train_step_context,
             scaler=getattr(trainer.precision_plugin, "scaler", None),
             accumulate=trainer.accumulate_grad_batches,
-            make_graph=graphs(),
+            make_graph=graph_factory(),
         )
 
     @contextmanager
@@ -162,7 +162,7 @@ class StepRecorder:
             yield
         self._launched += 1
 
-    def portable(self, optimizer_state: dict[str, Any]) -> None:
+    def restore_flags(self, optimizer_state: dict[str, Any]) -> None:
         """Change an optimizer's state_dict so that any device can load it."""
         if self._optimizer is not None:
             self._optimizer.restore_flags(optimizer_state)
@@ -175,17 +175,17 @@ def _first_cause(fault: BaseException) -> str:
     return f"{type(fault).__name__}: {str(fault).partition(chr(10))[0]}"
 
 
-def records(device: torch.device) -> bool:
+def supports_graphs(device: torch.device) -> bool:
     """Whether a device records graphs."""
     return device.type == "cuda"
 
 
-def graphs() -> Callable[[], Graph]:
+def graph_factory() -> Callable[[], Graph]:
     """What makes empty graphs for the parts of one step."""
     return CUDAGraphs()
 
 
-def refusal(trainer: pl.Trainer) -> str | None:
+def unsupported_reason(trainer: pl.Trainer) -> str | None:
     """Why a trainer's steps can't be recorded; None where they can."""
     if trainer.strategy.model is not trainer.lightning_module:
         return f"{type(trainer.strategy).__name__} exchanges gradients between processes during the backward pass"

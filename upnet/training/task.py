@@ -193,7 +193,7 @@ class Task(pl.LightningModule):
         """What makes a checkpoint describe itself."""
         checkpoint["upnet"] = describe(self.config, self.settings, self.net.scale, self.global_step)
         for state in checkpoint.get("optimizer_states", ()):
-            self.recorder.portable(state)
+            self.recorder.restore_flags(state)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Migrate the weights of a checkpoint in an older format, before Lightning loads them."""

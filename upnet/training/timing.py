@@ -2,16 +2,16 @@
 
 import statistics
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
 
 from upnet.config import build
-from upnet.config.compose import Config, plain_mapping, with_values
+from upnet.config.schema import TrainSettings
 from upnet.data import SRData, SRDataModule
-from upnet.training.factory import accelerator_of, build_task, build_trainer
+from upnet.training.factory import build_task, build_trainer, select_accelerator
 from upnet.utils.allocator import retain_malloc_blocks
 
 ON_CPU, ON_GPU = (3, 7), (8, 40)
@@ -52,27 +52,27 @@ class _Stopwatch(pl.Callback):
         self.validation += time.perf_counter()
 
 
-def time_training(config: Config) -> TrainingTime:
+def time_training(settings: TrainSettings) -> TrainingTime:
     """Train a few steps and validate once. Nothing is written.
 
     The time per step is the median after the warm-up steps. Of each validation set one image is evaluated; its time is
     scaled by the ratio of the pixels of the whole set to its own.
     """
     started = time.perf_counter()
-    if config.keep_memory:
+    if settings.keep_memory:
         retain_malloc_blocks()
-    warmup, measured = ON_CPU if accelerator_of(config) == "cpu" else ON_GPU
+    warmup, measured = ON_CPU if select_accelerator(settings) == "cpu" else ON_GPU
     steps = warmup + measured
-    short = {"steps": steps, "validations": 1, "callbacks": {}, "logger": None, "trainer.max_steps": steps}
-    config = with_values(config, short | {"trainer.log_every_n_steps": 10**9})
-    data = build(config.data)
+    trainer_node = {**settings.trainer, "max_steps": steps, "log_every_n_steps": 10**9}
+    settings = replace(settings, steps=steps, validations=1, callbacks={}, logger=None, trainer=trainer_node)
+    data = build(settings.data, "data")
     assert isinstance(data, SRData)
-    task = build_task(config, plain_mapping(config.model), {})
-    trainer, stopwatch = build_trainer(config), _Stopwatch()
+    task = build_task(settings)
+    trainer, stopwatch = build_trainer(settings), _Stopwatch()
     trainer.limit_val_batches = 1
     trainer.callbacks.append(stopwatch)  # pyright: ignore[reportAttributeAccessIssue]
     trainer.fit(task, datamodule=SRDataModule(data))
-    batches_per_step = config.trainer.accumulate_grad_batches
+    batches_per_step = trainer.accumulate_grad_batches
     ends = stopwatch.batch_ends[batches_per_step - 1 :: batches_per_step]
     durations = [end - begin for begin, end in zip(ends[warmup - 1 :], ends[warmup:], strict=False)]
     pixels = [[height * width for height, width in store.sizes] for store in data.val_sets().values()]

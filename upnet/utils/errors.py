@@ -1,9 +1,16 @@
-"""The error that a user can correct, and the phrases it is made of."""
+"""Errors of users and of runs, and the phrases that messages are made of."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from enum import Enum
+from pathlib import PurePath
 
-NOT_GIVEN = object()
+
+class _NotGiven(Enum):  # an enum member stays itself when it is pickled
+    NOT_GIVEN = "not given"
+
+
+NOT_GIVEN = _NotGiven.NOT_GIVEN
 """The value of an error that is not about a value."""
 
 
@@ -49,12 +56,31 @@ def _rebuild(kind: type[UserError], problem: str, setting: str, value: object, a
     return error
 
 
+class RunError(Exception):
+    """A run failed for a reason that its message explains; the command line prints it and exits with code 1."""
+
+
+class InterruptedRunError(Exception):
+    """A signal ended a run, which saved its state; the message says how to continue.
+
+    signal: its number, which the exit code tells: 130 after Ctrl-C, 143 after SIGTERM, 138 after SIGUSR1.
+    """
+
+    def __init__(self, message: str, signal: int) -> None:
+        super().__init__(message)
+        self.signal = signal
+
+
 def format_value(value: object, longest: int = 80) -> str:
     """A value on one line of at most `longest` characters, as a yaml file writes it: text, true, null, 3.
+
+    A path is never cut.
 
     >>> format_value(None), format_value("two words"), format_value("two\\nlines")
     ('null', 'two words', "'two\\\\nlines'")
     """
+    if isinstance(value, PurePath):
+        return str(value) if str(value).isprintable() else repr(str(value))
     if isinstance(value, bool):
         text = "true" if value else "false"
     elif isinstance(value, str) and value.isprintable() and value.strip() == value != "":

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from support import state
 
-from upnet.training.callbacks import CheckpointFiles, earlier_paths
+from upnet.training.callbacks import AtomicCheckpointIO, earlier_checkpoints
 
 
 def test_a_checkpoint_is_on_the_disk_before_it_has_its_name_and_its_name_before_the_call_ends(
@@ -28,7 +28,7 @@ def test_a_checkpoint_is_on_the_disk_before_it_has_its_name_and_its_name_before_
     monkeypatch.setattr(os, "fsync", synced)
     monkeypatch.setattr(os, "replace", replaced)
     last = tmp_path / "last.ckpt"
-    CheckpointFiles(keep=0).save_checkpoint({"a": 1}, last)
+    AtomicCheckpointIO(keep=0).save_checkpoint({"a": 1}, last)
     aside = tmp_path / ".last.ckpt.part"
     assert told == [("sync", str(aside)), ("rename", f"{aside} {last}"), ("sync", str(tmp_path))]
 
@@ -37,7 +37,7 @@ def test_earlier_states_are_found_beyond_a_gap(tmp_path: Path) -> None:
     """As a process leaves one that is killed between two renamings."""
     for name in ("last.ckpt", "last-2.ckpt", "last-10.ckpt", "last-x.ckpt", "best.ckpt"):
         (tmp_path / name).touch()
-    assert [path.name for path in earlier_paths(tmp_path / "last.ckpt")] == ["last-2.ckpt", "last-10.ckpt"]
+    assert [path.name for path in earlier_checkpoints(tmp_path / "last.ckpt")] == ["last-2.ckpt", "last-10.ckpt"]
 
 
 @pytest.mark.parametrize("links", [True, False], ids=["hard_links", "a_file_system_without_hard_links"])
@@ -55,7 +55,7 @@ def test_a_whole_last_checkpoint_is_there_at_every_moment_and_as_many_earlier_on
         replace(one, other)
         seen.append(state(last)["step"])
 
-    files = CheckpointFiles(keep=2)
+    files = AtomicCheckpointIO(keep=2)
     files.save_checkpoint({"step": 0}, last)
     if not links:
         monkeypatch.setattr(os, "link", refused)
@@ -84,7 +84,7 @@ def test_a_second_name_is_there_before_the_first_and_a_file_is_written_once(
     if not links:
         monkeypatch.setattr(os, "link", refused)
     monkeypatch.setattr(os, "replace", replaced)
-    files = CheckpointFiles(keep=1)
+    files = AtomicCheckpointIO(keep=1)
     files.save_checkpoint({"step": 1}, last, best)
     assert renamed == ["best.ckpt", "last.ckpt"]
     assert os.path.samefile(best, last) == links

@@ -1,6 +1,6 @@
-"""What happens beside the steps of a training."""
+"""Callbacks of a training: checkpoints, logs, progress, signals, non-finite losses."""
 
-from upnet.training.callbacks.checkpoint_io import CheckpointFiles, earlier_paths
+from upnet.training.callbacks.checkpoint_io import AtomicCheckpointIO, earlier_checkpoints
 from upnet.training.callbacks.checkpoints import Checkpoints
 from upnet.training.callbacks.finite import NonFiniteLossError, StopAtNonFiniteLoss
 from upnet.training.callbacks.image_grid import ImageGrid
@@ -9,7 +9,7 @@ from upnet.training.callbacks.progress import Progress
 from upnet.training.callbacks.scalars import Scalars
 
 __all__ = [
-    "CheckpointFiles",
+    "AtomicCheckpointIO",
     "Checkpoints",
     "ImageGrid",
     "NonFiniteLossError",
@@ -17,5 +17,5 @@ __all__ = [
     "SaveAtInterrupt",
     "Scalars",
     "StopAtNonFiniteLoss",
-    "earlier_paths",
+    "earlier_checkpoints",
 ]

@@ -1,7 +1,8 @@
-"""checkpoints/last.ckpt and checkpoints/best.ckpt."""
+"""Save checkpoints/last.ckpt and checkpoints/best.ckpt."""
 
 import logging
 import math
+import os
 import time
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,31 +13,30 @@ from pytorch_lightning.callbacks import Checkpoint
 from pytorch_lightning.trainer.states import TrainerFn
 
 from upnet.checkpoint import read
-from upnet.training.callbacks.checkpoint_io import CheckpointFiles
 from upnet.utils.run_dirs import BEST, LAST
 
 MONITOR = "val/psnr"
-"""What the best checkpoint is the best by; higher is better."""
+"""The metric that best.ckpt has the maximum of."""
 STATE_KEY = (
     f"Checkpoints{{'monitor': '{MONITOR}', 'mode': 'max', 'every_n_train_steps': 0, 'every_n_epochs': 1, "
     "'train_time_interval': None}"
 )
-"""Where a checkpoint keeps the state of this callback; Lightning's ModelCheckpoint, once its base, made up the name."""
+"""The name of this callback's state in a checkpoint. Lightning's ModelCheckpoint, once its base class, formed it."""
 
 log = logging.getLogger(__name__)
 
 
 class Checkpoints(Checkpoint):
-    """Write `last.ckpt`, the state after the last training step, and `best.ckpt`, that of the highest validation PSNR.
+    """Write `last.ckpt`, the newest state, and `best.ckpt`, the state with the highest validation PSNR.
 
-    folder:  where they go.
-    keep:    how many earlier states of last.ckpt stay beside it, as last-1.ckpt, last-2.ckpt and so on.
-    minutes: last.ckpt is written between two validations as well, when so much time has passed since the last writing;
-             null writes it after validations and at the end of training only.
+    folder:  of both files.
+    keep:    how many earlier states of last.ckpt are kept, as last-1.ckpt (the newest), last-2.ckpt and so on.
+    minutes: write last.ckpt between two validations too, when so much time has passed since it was written; null writes
+             it after validations and at the end of training only.
 
-    last.ckpt is written after every validation, whatever its score, and at the end of training if the last step is not
-    saved yet. If the validation scores higher than all before it, best.ckpt becomes a second name of the same file. A
-    resumed run reads the score to beat from the best.ckpt in its folder, so the folder may have been moved or renamed.
+    last.ckpt is written after every validation, whatever its PSNR, and at the end of training if the last step is not
+    saved yet. If the PSNR is higher than before, best.ckpt becomes a second name of the same file. A resumed run reads
+    the best PSNR from the best.ckpt in its folder, so the folder may be moved or renamed.
     """
 
     def __init__(
@@ -60,25 +60,28 @@ class Checkpoints(Checkpoint):
         return STATE_KEY
 
     def state_dict(self) -> dict[str, Any]:
-        """The highest score so far, which in best.ckpt is its own."""
+        """The highest PSNR so far, which in best.ckpt is its own."""
         return {"best_model_score": self.best_model_score}
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Take over how checkpoints of this trainer are written."""
-        trainer.strategy.checkpoint_io = CheckpointFiles(self.keep)
+        """Start the clock."""
         self._saved_step, self._saved_at = None, time.monotonic()
 
     def on_load_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Read the score to beat; the first process alone writes files, and decides."""
-        if trainer.is_global_zero:
-            self.best_model_score = recorded_score(self.dirpath / BEST)
+        """Read the best PSNR. Only the first process writes files and needs it."""
+        best = self.dirpath / BEST
+        if not trainer.is_global_zero or not best.is_file():
+            return
+        # Often both are one file, which need not be read again.
+        same = trainer.ckpt_path is not None and os.path.samefile(best, trainer.ckpt_path)
+        self.best_model_score = read_best_psnr(best, checkpoint if same else None)
 
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """What was logged up to a checkpoint reaches the disk before it, so that a resumed run leaves no gap."""
+        """Write the logs to disk before the checkpoint, so that they have no gap if the run is killed and resumed."""
         for logger in trainer.loggers:
             logger.save()
         self._saved_at = time.monotonic()
@@ -86,45 +89,47 @@ class Checkpoints(Checkpoint):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Save, where it is time to."""
-        validated = (batch_idx + 1) % int(trainer.val_check_batch or 1) == 0
-        if self.minutes is None or validated or trainer.global_step >= trainer.max_steps:
+        """Save between validations if it is due."""
+        validates = (batch_idx + 1) % int(trainer.val_check_batch or 1) == 0
+        if self.minutes is None or validates or trainer.global_step >= trainer.max_steps:
             return
-        whole = (batch_idx + 1) % trainer.accumulate_grad_batches == 0
-        due = whole and time.monotonic() - self._saved_at > self.minutes * 60
-        if trainer.world_size > 1 and whole:
+        ends_step = (batch_idx + 1) % trainer.accumulate_grad_batches == 0
+        due = ends_step and time.monotonic() - self._saved_at > self.minutes * 60
+        if trainer.world_size > 1 and ends_step:
             due = trainer.strategy.broadcast(due)
         if due:
             self._save(trainer)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save the step that was validated, also as best.ckpt if no validation so far has scored higher."""
+        """Save the step that was validated, also as best.ckpt if its PSNR is the highest so far."""
         if trainer.state.fn != TrainerFn.FITTING or trainer.sanity_checking:
             return
-        score = float(trainer.callback_metrics[MONITOR])
-        score = -math.inf if math.isnan(score) else score
-        best = self.best_model_score is None or score > self.best_model_score
+        psnr = float(trainer.callback_metrics[MONITOR])
+        psnr = -math.inf if math.isnan(psnr) else psnr
+        best = self.best_model_score is None or psnr > self.best_model_score
         if best:
-            self.best_model_score = score
+            self.best_model_score = psnr
         self._save(trainer, best)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save the last step, unless it is saved already: a signal or a limit ends training between validations."""
+        """Save the last step if it isn't saved yet: a signal or a limit ends training between validations."""
         if self._saved_step != trainer.global_step:
             self._save(trainer)
 
     def _save(self, trainer: pl.Trainer, best: bool = False) -> None:
-        """Write last.ckpt, and give it the second name best.ckpt if it is the best."""
+        """Write last.ckpt, with best.ckpt as its second name if it is the best."""
         trainer.save_checkpoint(self.last, storage_options=self.dirpath / BEST if best else None)
         self._saved_step = trainer.global_step
 
 
-def recorded_score(best: Path) -> float | None:
-    """The validation PSNR in dB of a best.ckpt; None if there is none, or it is damaged and may be replaced."""
-    if not best.is_file():
-        return None
+def read_best_psnr(best: Path, content: dict[str, Any] | None = None) -> float | None:
+    """The validation PSNR in dB of a best.ckpt; None if the file is damaged and may be replaced.
+
+    content: of the file, where it is known.
+    """
     try:
-        return float(read(best)["callbacks"][STATE_KEY]["best_model_score"])
-    except (ValueError, KeyError, TypeError) as fault:
-        log.warning("%s has no readable score, and the next validation replaces it: %s", best, fault)
+        content = read(best) if content is None else content
+        return float(content["callbacks"][STATE_KEY]["best_model_score"])
+    except (ValueError, KeyError, TypeError) as error:
+        log.warning("%s has no readable PSNR, and the next validation replaces it: %s", best, error)
         return None
