@@ -10,6 +10,8 @@ from support import ROOT, Compose
 
 from upnet.checkpoint import load_network
 from upnet.checkpoint.loading import read
+from upnet.config import check
+from upnet.config.schema import TrainSettings
 from upnet.training.runner import train
 
 LEGACY = ROOT / "tests/legacy"
