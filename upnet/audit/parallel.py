@@ -1,7 +1,6 @@
 """A parallel map over images with a progress bar and a time budget."""
 
 import logging
-import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -9,6 +8,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 from tqdm import tqdm
+
+from upnet.utils.device import available_cpus
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +74,7 @@ def parallel_map(function: Callable[[int], T], count: int, stage: str, budget: T
     [0, 1, 4, 9]
     """
     budget, start = budget or TimeBudget(None), time.monotonic()
-    workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    workers = available_cpus()
     pending: deque[Future[T]] = deque()
     with (
         ThreadPoolExecutor(workers) as pool,

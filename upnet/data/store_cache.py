@@ -9,6 +9,7 @@ from upnet.data.sources.base import Source
 from upnet.data.store import DamagedStoreError, Store
 from upnet.data.store_builder import StoreBuilder, refusal
 from upnet.imaging.reading import BrokenImageError
+from upnet.utils.device import available_cpus
 from upnet.utils.lock import locked
 from upnet.utils.paths import expand_user
 
@@ -101,7 +102,7 @@ def build_store(
         raise ValueError(f"Data: scale must be a whole number, 1 or larger; got {scale}")
     source.check(scale)
     making = StoreBuilder(
-        source.name, source.images(), scale, skip_broken, max_pixels, workers or _cores(), lr_rounded_up
+        source.name, source.images(), scale, skip_broken, max_pixels, workers or available_cpus(), lr_rounded_up
     )
     candidates = cache_folders(source, cache_dir)
     label = f"{_plain(source.name)}-x{scale}-{making.key()[:16]}"
@@ -136,10 +137,6 @@ def _leave_nothing(lock: Path, standing: Path) -> None:
             if made == standing:
                 return
             made.rmdir()
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _plain(name: str) -> str:

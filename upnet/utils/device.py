@@ -1,5 +1,6 @@
-"""The device and the floating-point precision of a computation."""
+"""Devices of a computation: CPU cores, GPUs, and the floating-point precisions that they have."""
 
+import os
 from contextlib import AbstractContextManager
 from typing import Literal
 
@@ -106,6 +107,15 @@ def cpu_has_bf16() -> bool:
     """Whether this CPU is an x86 that multiplies bf16 in hardware (AVX-512 BF16 or AMX)."""
     probes = (getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
     return any(probe() for probe in probes if probe is not None)
+
+
+def available_cpus() -> int:
+    """Number of CPU cores that this process may use.
+
+    >>> available_cpus() >= 1
+    True
+    """
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def no_tf32() -> AbstractContextManager[None]:
