@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from support import CONFIGS, ROOT
 
+pytestmark = pytest.mark.full
+
 SMALL = "steps=3 validations=1 data.patch=16 data.train.count=2 data.train.size=64 model.encoder.width=4 trainer=cpu"
 
 
