@@ -165,10 +165,10 @@ def test_pictures_are_kept_where_asked(evaluate: Evaluate, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["perceptual=niqe"], "perceptual=niqe is not known"),
+        (["perceptual=niqe"], "perceptual=niqe: is not known"),
         (["perceptual=lpips", "protocol=y-float"], "take protocol=rgb8"),
         (["device=tpu"], "device=tpu: the device cannot be used here"),
-        (["protocol.channel=rgb", "protocol=y-float"], "y-float scores the Y plane only"),
+        (["protocol.channel=rgb", "protocol=y-float"], "y-float evaluates the Y plane only"),
     ],
 )
 def test_what_cannot_be_scored_is_refused_before_anything_is_written(

@@ -246,14 +246,17 @@ def test_a_description_is_plain_data_and_tells_protocols_apart() -> None:
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        ({"name": "rgb"}, "name must be one of rgb8, y-float; got 'rgb'"),
-        ({"channel": "Y"}, "channel must be one of y, rgb; got 'Y'"),
-        ({"grey": "none"}, "grey must be one of studio, full; got 'none'"),
-        ({"border": "zero"}, "border must be one of symmetric, replicate; got 'zero'"),
-        ({"crop": -1}, r"crop must be a whole number.*got -1"),
-        ({"crop": 1.5}, "got 1.5"),
-        ({"crop": True}, "got True"),
-        ({"name": "y-float", "channel": "rgb"}, "y-float scores the Y plane only"),
+        ({"name": "rgb"}, "protocol.name=rgb: is unknown. Allowed: rgb8 or y-float"),
+        ({"channel": "Y"}, "protocol.channel=Y: is unknown. Allowed: y or rgb"),
+        ({"grey": "none"}, "protocol.grey=none: .*studio or full"),
+        ({"border": "zero"}, "protocol.border=zero: .*symmetric or replicate"),
+        ({"crop": -1}, "protocol.crop=-1: is not a number of pixels. Allowed: integers of at least 0"),
+        ({"crop": 1.5}, "crop=1.5: is not"),
+        ({"crop": True}, "crop=true: is not"),
+        (
+            {"name": "y-float", "channel": "rgb"},
+            "protocol.channel=rgb: the protocol y-float evaluates the Y plane only",
+        ),
     ],
 )
 def test_a_protocol_that_does_not_exist_is_refused(settings, sentence: str) -> None:
@@ -274,7 +277,7 @@ def test_a_protocol_that_does_not_exist_is_refused(settings, sentence: str) -> N
         (
             torch.zeros(3, 14, 20),
             torch.zeros(3, 14, 20).byte(),
-            "14x20 pixels can.t be scored: protocol.crop=2 leaves",
+            "protocol.crop=2: an image has 14x20 pixels, of which the crop leaves less than SSIM.s 11x11",
         ),
     ],
 )

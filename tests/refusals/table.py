@@ -104,7 +104,7 @@ SETTINGS = [
     ("evaluate", "checkpoint=good.ckpt data.scale=4", "data.scale=4 is not the scale of good.ckpt", "2 times"),
     ("evaluate", "checkpoint=good.ckpt scale=4 input=val", "scale=4 is not the scale of good.ckpt", "2 times"),
     ("evaluate", "checkpoint=good.ckpt scale=4 export=x.safetensors", "scale=4 is not the scale of", "2 times"),
-    ("evaluate", "baseline=bicubic perceptual=vmaf", "perceptual=vmaf", "lpips, dists"),
+    ("evaluate", "baseline=bicubic perceptual=vmaf", "perceptual=vmaf", "lpips or dists"),
     ("evaluate", "baseline=bicubic perceptual=lpips protocol=y-float", "perceptual=lpips", "take protocol=rgb8"),
     ("evaluate", "baseline=bicubic device=abacus", "device=abacus", "auto or cpu"),
     ("evaluate", "baseline=bicubic protocol=rgb9", "protocol=rgb9", "Did you mean rgb8?"),

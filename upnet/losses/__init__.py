@@ -1,4 +1,4 @@
-"""Losses that torch doesn't have; L1 and MSE are torch's own."""
+"""Losses that torch.nn lacks."""
 
 from upnet.losses.charbonnier import Charbonnier
 

@@ -1,4 +1,4 @@
-"""The Charbonnier loss: L1 with a smooth foot."""
+"""Charbonnier: a smooth approximation of the L1 loss."""
 
 from typing import Annotated
 
@@ -6,24 +6,35 @@ import torch
 from annotated_types import Gt
 from torch import Tensor, nn
 
+from upnet.utils.errors import UserError
+
 
 class Charbonnier(nn.Module):
-    """mean(√(d² + epsilon²)) of the difference d of two tensors of one shape, in [0, 1].
+    r"""Charbonnier loss, a differentiable L1 loss.
 
-    epsilon: where the loss turns from square to absolute, in the units of the pixels.
+    .. math:: L = \frac{1}{n} \sum \sqrt{(\text{output} - \text{target})^2 + \epsilon^2}
 
-    Raises ValueError for an epsilon that isn't above 0.
+    Differences below epsilon count quadratically, larger ones linearly.
 
-    Source: Lai et al., "Deep Laplacian Pyramid Networks for Fast and Accurate Super-Resolution",
+    epsilon: in the units of the pixels, above 0.
+
+    Raises UserError for an epsilon that isn't above 0.
+
+    Source: Lai et al., "Deep Laplacian Pyramid Networks for Fast and Accurate Super-Resolution", 2017,
     https://arxiv.org/abs/1704.03915
+
+    >>> loss = Charbonnier()
+    >>> output, target = torch.full((1, 3, 4, 4), 0.75), torch.full((1, 3, 4, 4), 0.25)
+    >>> round(loss(output, target).item(), 4)
+    0.5
     """
 
     def __init__(self, epsilon: Annotated[float, Gt(0)] = 1e-3) -> None:
         super().__init__()
         if epsilon <= 0:
-            raise ValueError(f"Charbonnier: epsilon lies above 0; got {epsilon}")
+            raise UserError("is not above 0", setting="loss.epsilon", value=epsilon, allowed="numbers above 0")
         self.epsilon = epsilon
 
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
-        """Two (N, C, H, W) -> ()."""
+        """Two (N, C, H, W) in [0, 1] -> a scalar tensor ()."""
         return torch.sqrt((output - target).square() + self.epsilon**2).mean()

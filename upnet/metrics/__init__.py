@@ -1,4 +1,4 @@
-"""What a picture is worth: PSNR and SSIM, the protocols in print, and the bicubic baseline."""
+"""Image quality metrics (PSNR, SSIM), the evaluation protocols of papers, and interpolation baselines."""
 
 from upnet.metrics.baseline import BASELINES, bicubic, downscale
 from upnet.metrics.protocol import EvaluationProtocol

@@ -1,14 +1,17 @@
-"""Which numbers a picture's PSNR and SSIM are taken from: a number without its protocol means nothing.
+"""EvaluationProtocol: how LR images are made and which values PSNR and SSIM compare.
 
-Two protocols are in print, and they differ in the second decimal of a dB.
-`rgb8` (EDSR and after): LR is made from the uint8 RGB picture and rounded to uint8; the output is rounded to uint8 RGB;
-Y, where it is what counts, is not rounded.
-`y-float` (SRCNN, VDSR): everything happens in the Y plane, which is rounded to uint8 at first; LR is made from it and
-not rounded; the output is rounded.
+Two protocols are used in papers; they differ in the second decimal of a dB.
 
-Kim, Lee and Lee, "Accurate Image Super-Resolution Using Very Deep Convolutional Networks",
+`rgb8` (EDSR and later): LR is made from the uint8 RGB image and rounded to uint8. The output is rounded to uint8 RGB.
+Y, where it is compared, is not rounded.
+
+`y-float` (SRCNN, VDSR): the Y plane is computed first and rounded to uint8. LR is made from it and not rounded. The
+output is rounded.
+
+Kim, Lee and Lee, "Accurate Image Super-Resolution Using Very Deep Convolutional Networks", 2016,
 https://arxiv.org/abs/1511.04587
-Lim et al., "Enhanced Deep Residual Networks for Single Image Super-Resolution", https://arxiv.org/abs/1707.02921
+Lim et al., "Enhanced Deep Residual Networks for Single Image Super-Resolution", 2017,
+https://arxiv.org/abs/1707.02921
 """
 
 import math
@@ -34,27 +37,36 @@ Grey = Literal["studio", "full"]
 
 CAPPED_PSNR_MEAN = f"peak 255, mean of the images' dB, each at most {PSNR_CAP:g}"
 PSNR_MEAN = f"{CAPPED_PSNR_MEAN}, without the images that bicubic reproduces"
-"""How a mean PSNR is taken, as results.json says it; see `upnet.evaluation.results`."""
+"""Definition of a mean PSNR, as results.json states it; see `upnet.evaluation.results`."""
 
 _HALF = torch.tensor(0.5, dtype=torch.float64)
 
-# Rounding and luma take a dozen passes over float64 values: bands of 2 MiB make them in the cache.
+# Rounding and luma take several passes over float64 values: bands of 2 MiB stay in the cache between passes.
 _BAND_VALUES = 2**18
 
 
 @dataclass(frozen=True, slots=True)
 class EvaluationProtocol:
-    """How pictures are degraded and scored.
+    """How images are degraded and evaluated.
 
-    name:    "rgb8" or "y-float", as this module's head tells.
-    channel: "y" scores luma, "rgb" all three channels together; "y-float" has only "y".
-    crop:    pixels left out at each side; None leaves out `scale` of them.
-    grey:    what Y is for a picture of one channel, v: "studio" treats it as the colour picture R = G = B = v, whose
-             Y is 16 + 219 v / 255; "full" takes v itself, so that the same error costs 1.32 dB more.
-    border:  how `degrade` continues a picture beyond its border: "symmetric" as current MATLAB releases, "replicate" as
-             older ones. It says nothing about LR pictures that came as files.
+    name:    "rgb8" or "y-float"; see the head of this module.
+    channel: "y" evaluates luma, "rgb" all three channels together; "y-float" allows only "y".
+    crop:    pixels excluded at each side; None excludes `scale` pixels.
+    grey:    Y of an image of one channel with values v: "studio" treats it as the colour image R = G = B = v, whose Y
+             is 16 + 219 v / 255; "full" takes v itself, which makes the PSNR of the same error 1.32 dB lower.
+    border:  how `degrade` continues an image beyond its border: "symmetric" as current MATLAB releases, "replicate" as
+             older ones. It doesn't apply to LR images read from files.
 
-    Raises ValueError for other values, and for "y-float" with channel "rgb".
+    Raises UserError for other values, and for "y-float" with channel "rgb".
+
+    >>> protocol = EvaluationProtocol()
+    >>> lr, hr = protocol.degrade(torch.full((3, 48, 64), 128, dtype=torch.uint8), scale=2)
+    >>> lr.shape
+    torch.Size([3, 24, 32])
+    >>> output = (hr + 1) / 255
+    >>> score = protocol.evaluate(output, hr, scale=2)
+    >>> f"{score.psnr:.2f} dB, {score.ssim:.4f}"
+    '49.45 dB, 1.0000'
     """
 
     name: Name = "rgb8"
@@ -64,42 +76,57 @@ class EvaluationProtocol:
     border: Border = "symmetric"
 
     def __post_init__(self) -> None:
-        allowed = {"name": Name, "channel": Channel, "grey": Grey, "border": Border}
+        choices = {"name": Name, "channel": Channel, "grey": Grey, "border": Border}
         for field in fields(self):
             value = getattr(self, field.name)
-            if field.name in allowed and value not in get_args(allowed[field.name]):
-                choices = ", ".join(get_args(allowed[field.name]))
-                raise ValueError(f"Protocol: {field.name} must be one of {choices}; got {value!r}")
+            if field.name in choices and value not in get_args(choices[field.name]):
+                raise UserError(
+                    "is unknown",
+                    setting=f"protocol.{field.name}",
+                    value=value,
+                    allowed=join_or(get_args(choices[field.name])),
+                )
         if self.name == "y-float" and self.channel != "y":
-            raise ValueError("Protocol: y-float scores the Y plane only; use channel=y, or name=rgb8 with channel=rgb")
+            raise UserError(
+                "the protocol y-float evaluates the Y plane only",
+                setting="protocol.channel",
+                value=self.channel,
+                cure="Use protocol.channel=y, or protocol=rgb8",
+            )
         if self.crop is not None and (isinstance(self.crop, bool) or not isinstance(self.crop, int) or self.crop < 0):
-            raise ValueError(
-                f"Protocol: crop must be a whole number of pixels from 0 on, or None for scale; got {self.crop!r}"
+            raise UserError(
+                "is not a number of pixels",
+                setting="protocol.crop",
+                value=self.crop,
+                allowed="integers of at least 0, or null for the scale",
             )
 
     def degrade(self, hr: Tensor, scale: int) -> tuple[Tensor, Tensor]:
-        """(LR, HR) of this protocol from an HR picture (3 or 1, H, W) uint8, cut to a multiple of the scale.
+        """Make the LR image of an HR image.
 
-        LR is uint8 (3 or 1, h, w) under rgb8, and the Y plane (1, h, w) float64 in [0, 1] under y-float. HR stays
-        uint8.
+        hr: (3 or 1, H, W) uint8. It is cropped to a multiple of the scale.
+
+        Returns LR and the cropped HR, uint8. LR is (3 or 1, h, w) uint8 under rgb8, and the Y plane (1, h, w) float64
+        in [0, 1] under y-float.
         """
-        _check_picture(hr, "degrade: hr")
+        _check_uint8(hr, "degrade: hr")
         if self.name == "rgb8":
             return downscale(hr, scale, self.border)
         lr, _ = downscale(self._y_plane(hr), scale, self.border)
         return lr / 255, hr[:, : lr.shape[1] * scale, : lr.shape[2] * scale]
 
     def evaluate(self, output: Tensor, target: Tensor, scale: int) -> Score:
-        """PSNR and SSIM of one picture.
+        """PSNR and SSIM of one image.
 
-        output: (3 or 1, H, W) floating point, meant to be in [0, 1]: it is clamped and rounded to 8 bit here. One
-                channel under y-float is the Y plane, as `degrade` makes it; under rgb8 it is a grey picture of the
-                target's range.
+        output: (3 or 1, H, W) floating point, nominally in [0, 1]; it is clamped and rounded to 8 bits here. One
+                channel is the Y plane under y-float, as `degrade` makes it, and a grey image under rgb8.
         target: (3 or 1, H, W) uint8, on any device.
+        scale:  the crop, where `crop` is None.
 
-        Raises ValueError where shapes, dtypes or ranges do not fit, or the crop leaves less than SSIM's window.
+        Raises ValueError where shapes or dtypes don't fit, and UserError for NaN and where the crop leaves less than
+        the window of SSIM.
         """
-        _check_picture(target, "score: target")
+        _check_uint8(target, "evaluate: target")
         self._check_output(output, target)
         self.check_size("score: a picture", (target.shape[1], target.shape[2]), scale)
         crop = scale if self.crop is None else self.crop
@@ -107,26 +134,34 @@ class EvaluationProtocol:
         measured, true = self._planes(_cut(output, crop), _cut(target, crop).to(output.device))
         decibels = psnr(measured, true)
         if math.isnan(decibels):
-            raise ValueError("score: the output holds values that are not a number; the network has diverged")
+            raise UserError("the output contains NaN, which is not a number", cure="Use another checkpoint")
         return Score(decibels, ssim(measured, true))
 
     def check_size(self, name: str, size: tuple[int, int], scale: int) -> None:
-        """Raise ValueError where a picture of (H, W) pixels can't be scored: the crop leaves no window of SSIM's."""
-        crop = scale if self.crop is None else self.crop
+        """Raise UserError where an image of (H, W) pixels is too small: the crop leaves less than SSIM's window.
+
+        name: what the message calls the image.
+        """
+        crop = self._crop(scale)
         if min(size) - 2 * crop < WINDOW:
-            raise ValueError(
-                f"{name} of {size[0]}x{size[1]} pixels can't be scored: protocol.crop={crop} leaves less than SSIM's "
-                f"{WINDOW}x{WINDOW}; use larger pictures or a smaller crop"
+            raise UserError(
+                f"{name} has {size[0]}x{size[1]} pixels, of which the crop leaves less than SSIM's {WINDOW}x{WINDOW}",
+                setting="protocol.crop",
+                value=crop,
+                cure="Use larger images or a smaller crop",
             )
 
     def to_rgb8(self, output: Tensor, target: Tensor, scale: int) -> tuple[Tensor, Tensor]:
-        """Output and target as measures of colour pictures take them: rounded and cropped, (3, H, W) uint8.
+        """Output and target for metrics of colour images: rounded and cropped, (3, H, W) uint8.
 
-        Takes what `evaluate` takes. Raises ValueError under y-float, where there is no colour.
+        Takes the arguments of `evaluate`. Raises UserError under y-float, which has no colour.
         """
         if self.name == "y-float":
-            raise ValueError("perceptual= are of colour pictures, and y-float has the Y plane only; take protocol=rgb8")
-        _check_picture(target, "pictures: target")
+            raise UserError(
+                "perceptual metrics need colour images, and the protocol y-float has the Y plane only",
+                cure="Use protocol=rgb8",
+            )
+        _check_uint8(target, "to_rgb8: target")
         self._check_output(output, target)
         crop = scale if self.crop is None else self.crop
         output = output.to(float64_device(output.device))
@@ -134,16 +169,15 @@ class EvaluationProtocol:
         return rounded.expand(3, -1, -1), true.expand(3, -1, -1)
 
     def describe(self, scale: int, ensemble: str = "none") -> dict[str, str | int]:
-        """Everything that has to stand beside a number, as plain data.
+        """Everything that a number depends on, as plain data.
 
-        ensemble: whether a network's output was averaged over turned pictures: "x8", or "none".
+        ensemble: "x8" where the network's outputs for eight orientations were averaged, else "none".
         """
-        crop = scale if self.crop is None else self.crop
         return {
             "name": self.name,
             "channel": self.channel,
             "scale": scale,
-            "crop": crop,
+            "crop": self._crop(scale),
             "grey": self.grey,
             "ensemble": ensemble,
             "resizing": f"MATLAB imresize, bicubic a=-0.5, antialiased, {self.border} border",
@@ -154,22 +188,25 @@ class EvaluationProtocol:
             "precision": "float32 network, float64 metrics",
         }
 
+    def _crop(self, scale: int) -> int:
+        return scale if self.crop is None else self.crop
+
     def _check_output(self, output: Tensor, target: Tensor) -> None:
         if not output.is_floating_point():
-            raise ValueError(f"score: output must be floating point in [0, 1]; got {output.dtype}; divide uint8 by 255")
+            raise ValueError(f"output must be floating point in [0, 1]; got {output.dtype}; divide uint8 by 255")
         if output.ndim != 3 or output.shape[0] not in (1, 3) or output.shape[1:] != target.shape[1:]:
             raise ValueError(
-                f"score: output must be (3 or 1, {target.shape[1]}, {target.shape[2]}) as its target is; "
+                f"output must be (3 or 1, {target.shape[1]}, {target.shape[2]}), the size of its target; "
                 f"got {tuple(output.shape)}"
             )
         if self.name == "rgb8" and len(output) < len(target):
             raise ValueError(
-                "score: rgb8 needs an RGB output beside an RGB target, and this one has a single channel; "
-                "add the colour of the enlarged LR picture, or score the Y plane under y-float"
+                "rgb8 needs an RGB output for an RGB target, and this output has one channel; add the colour of the "
+                "interpolated LR image, or evaluate the Y plane under y-float"
             )
 
     def _planes(self, output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        """What is compared, (C, H, W) float64 of range 0 ... 255."""
+        """The values to compare, (C, H, W) float64 in 0..255."""
         rows = output.shape[1] if output.is_cuda else max(1, _BAND_VALUES // output[:, 0].numel())
         bands = zip(output.split(rows, dim=1), target.split(rows, dim=1), strict=True)
         measured, true = zip(*(self._band(*band) for band in bands), strict=True)
@@ -180,44 +217,42 @@ class EvaluationProtocol:
         if self.name == "y-float":
             values = output.to(torch.float64, copy=True).mul_(255)
             plane = values if len(values) == 1 else self._y(values, grey)
-            return _half_up(plane).clamp_(0, 255), self._y_plane(target)
-        rounded, true = _levels(output), target.to(torch.float64)
+            return _round_half_up(plane).clamp_(0, 255), self._y_plane(target)
+        rounded, true = _round_to_8bit(output), target.to(torch.float64)
         if self.channel == "rgb":
             return rounded, true.expand_as(rounded)
         return self._y(rounded, grey), self._y(true, grey)
 
-    def _y_plane(self, picture: Tensor) -> Tensor:
-        """(3 or 1, H, W) uint8 -> (1, H, W) float64 of whole numbers."""
-        return rounded_luma(picture) if len(picture) == 3 else _half_up(self._y(picture.to(torch.float64), grey=True))
+    def _y_plane(self, image: Tensor) -> Tensor:
+        """Y rounded to integers: (3 or 1, H, W) uint8 -> (1, H, W) float64."""
+        return rounded_luma(image) if len(image) == 3 else _round_half_up(self._y(image.to(torch.float64), grey=True))
 
-    def _y(self, picture: Tensor, grey: bool) -> Tensor:
-        """Y of a colour or grey picture, (3 or 1, H, W) float64 of range 0 ... 255 -> (1, H, W), not rounded."""
-        if len(picture) == 1:
-            return picture if self.grey == "full" else 16 + picture * (219 / 255)
-        studio = luma(picture, white=255)
+    def _y(self, image: Tensor, grey: bool) -> Tensor:
+        """Y, not rounded: (3 or 1, H, W) float64 in 0..255 -> (1, H, W)."""
+        if len(image) == 1:
+            return image if self.grey == "full" else 16 + image * (219 / 255)
+        studio = luma(image, white=255)
         return (studio - 16) * (255 / 219) if grey and self.grey == "full" else studio
 
 
-def _levels(output: Tensor) -> Tensor:
-    """A picture about [0, 1] in 256 levels: float64 of whole numbers of 0 ... 255, halves rounded upwards."""
-    # Clamped first, while it is float32 of half as many bytes; the product with 255 is exact in float64.
+def _round_to_8bit(output: Tensor) -> Tensor:
+    """Clamp to [0, 1] and round to 256 levels, halves up: float64 integers in 0..255."""
+    # Clamping first runs on float32, half as many bytes; the product with 255 is exact in float64.
     values = output.clamp(0, 1).to(torch.float64)
     return torch.add(_HALF, values, alpha=255, out=values).floor_()
 
 
-def _half_up(picture: Tensor) -> Tensor:
-    """Rounded in place, as MATLAB rounds what is not negative: halves go up, not to the even neighbour."""
-    return picture.add_(0.5).floor_()
+def _round_half_up(image: Tensor) -> Tensor:
+    """Round non-negative values in place as MATLAB does: halves go up, not to the even neighbour."""
+    return image.add_(0.5).floor_()
 
 
-def _cut(picture: Tensor, crop: int) -> Tensor:
-    return picture[:, crop : picture.shape[1] - crop, crop : picture.shape[2] - crop]
+def _cut(image: Tensor, crop: int) -> Tensor:
+    return image[:, crop : image.shape[1] - crop, crop : image.shape[2] - crop]
 
 
-def _check_picture(picture: Tensor, what: str) -> None:
-    if picture.dtype != torch.uint8:
-        raise ValueError(
-            f"{what} must be uint8; got {picture.dtype}; it is the picture as the file holds it, 0 ... 255"
-        )
-    if picture.ndim != 3 or picture.shape[0] not in (1, 3):
-        raise ValueError(f"{what} must be (3, H, W) or (1, H, W); got {tuple(picture.shape)}")
+def _check_uint8(image: Tensor, what: str) -> None:
+    if image.dtype != torch.uint8:
+        raise ValueError(f"{what} must be uint8; got {image.dtype}; pass the pixels of the file, 0..255")
+    if image.ndim != 3 or image.shape[0] not in (1, 3):
+        raise ValueError(f"{what} must be (3, H, W) or (1, H, W); got {tuple(image.shape)}")

@@ -1,4 +1,4 @@
-"""The numbers of one picture, and their mean over a data set."""
+"""Score: the metrics of one image; MeanScore: their means over a data set."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -7,15 +7,21 @@ from dataclasses import dataclass, field
 __all__ = ["PSNR_CAP", "MeanScore", "Score", "cap_psnr", "gain", "mean"]
 
 PSNR_CAP = 100.0
-"""The most that one image adds to a mean PSNR, in dB. It is what an output counts that equals its target.
+"""Largest PSNR in dB that one image contributes to a mean.
 
-PSNR is infinite there, and so would be every mean with it. Without the image, the mean of the better network is lower.
+The PSNR of an output that equals its target is infinite, and would make the mean infinite. Without such images, the
+mean of the better network would be lower.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """PSNR in dB, inf for identical pictures; SSIM, at most 1; and whatever else was measured, by name."""
+    """Metrics of one image.
+
+    psnr:       in dB; inf where the output equals the target.
+    ssim:       at most 1.
+    perceptual: name of a perceptual metric -> value.
+    """
 
     psnr: float
     ssim: float
@@ -24,14 +30,18 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class MeanScore(Score):
-    """Means over `images` images; in `exact` of them the output equals its target, and PSNR counts as PSNR_CAP."""
+    """Means over images.
+
+    images: number of images.
+    exact:  number of images whose output equals the target; their PSNR counts as PSNR_CAP.
+    """
 
     images: int
     exact: int
 
     @property
     def remark(self) -> str | None:
-        """One sentence to print beside the mean where outputs equal their targets, else None."""
+        """A sentence to print next to the mean where outputs equal their targets; else None."""
         if self.exact == 0:
             return None
         return (
@@ -41,32 +51,41 @@ class MeanScore(Score):
 
 
 def cap_psnr(psnr: float | str) -> float:
-    """A PSNR as it counts in means, in dB; "inf" is how JSON files write infinity."""
+    """The contribution of a PSNR to a mean, in dB; "inf" is infinity as JSON files store it.
+
+    >>> cap_psnr(31.5), cap_psnr("inf")
+    (31.5, 100.0)
+    """
     return min(float(psnr), PSNR_CAP)
 
 
 def gain(before: float | str, after: float | str) -> float:
-    """after − before, in dB or another unit: 0 for two equal values, also where both are infinite; never NaN."""
-    one, other = float(before), float(after)
-    return 0.0 if one == other else other - one
+    """after - before; 0 for two equal values, also where both are infinite; never NaN.
+
+    >>> gain(30.0, 31.5), gain("inf", "inf")
+    (1.5, 0.0)
+    """
+    first, second = float(before), float(after)
+    return 0.0 if first == second else second - first
 
 
 def mean(scores: Sequence[Score]) -> MeanScore:
-    """Mean over images of each image's own PSNR, at most PSNR_CAP, its SSIM and its further measures.
+    """Mean over images of each metric; a PSNR counts at most PSNR_CAP.
 
-    Raises ValueError for no scores at all, and where one is not a number.
+    Raises ValueError for an empty sequence and for NaN.
+
+    >>> mean([Score(30.0, 0.8), Score(math.inf, 1.0)])
+    MeanScore(psnr=65.0, ssim=0.9, perceptual={}, images=2, exact=1)
     """
     if not scores:
-        raise ValueError("mean: at least one picture's score is needed; got none")
+        raise ValueError("mean: at least one score is needed; got none")
     if any(math.isnan(value) for score in scores for value in (score.psnr, score.ssim, *score.perceptual.values())):
-        raise ValueError("mean: a picture's score is not a number; score it again before averaging")
-    count = len(scores)
+        raise ValueError("mean: a score is NaN, which is not a number")
+    count, names = len(scores), scores[0].perceptual
     return MeanScore(
         math.fsum(cap_psnr(score.psnr) for score in scores) / count,
         math.fsum(score.ssim for score in scores) / count,
         count,
         sum(math.isinf(score.psnr) for score in scores),
-        perceptual={
-            name: math.fsum(score.perceptual[name] for score in scores) / count for name in scores[0].perceptual
-        },
+        perceptual={name: math.fsum(score.perceptual[name] for score in scores) / count for name in names},
     )

@@ -1,4 +1,4 @@
-"""Learning rate schedules in optimizer steps."""
+"""Learning rate schedules that torch.optim lacks, in optimizer steps."""
 
 from upnet.schedulers.constant import constant
 from upnet.schedulers.cosine import cosine

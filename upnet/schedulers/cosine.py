@@ -1,4 +1,4 @@
-"""A linear warm-up, then half a cosine."""
+"""Cosine learning rate decay after a linear warm-up."""
 
 import math
 from typing import Annotated
@@ -14,21 +14,27 @@ def cosine(
     warmup: Annotated[int, Ge(0)] = 100,
     floor: Annotated[float, Ge(0), Le(1)] = 0.01,
 ) -> LambdaLR:
-    """The learning rate, as a share of the optimizer's own: up in a line, down on half a cosine.
+    """Linear warm-up, then half a cosine down to `floor`.
 
-    steps:  of the optimizer, in all.
-    warmup: steps of the rise, at most a tenth of them all.
-    floor:  the share that is left at the end.
+    steps:  optimizer steps in total.
+    warmup: steps of the warm-up; at most a tenth of all steps.
+    floor:  final learning rate as a fraction of the optimizer's.
 
-    Source: Loshchilov & Hutter, "SGDR: Stochastic Gradient Descent with Warm Restarts",
+    Source: Loshchilov and Hutter, "SGDR: Stochastic Gradient Descent with Warm Restarts", 2017,
     https://arxiv.org/abs/1608.03983
-    """
-    rise = min(warmup, steps // 10)
 
-    def share(step: int) -> float:
-        if step < rise:
-            return (step + 1) / rise
-        progress = min(1.0, (step - rise) / max(1, steps - rise))
+    >>> import torch
+    >>> optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    >>> scheduler = cosine(optimizer, steps=20, warmup=2)
+    >>> scheduler.get_last_lr()
+    [0.5]
+    """
+    warmup_steps = min(warmup, steps // 10)
+
+    def factor(step: int) -> float:
+        if step < warmup_steps:
+            return (step + 1) / warmup_steps
+        progress = min(1.0, (step - warmup_steps) / max(1, steps - warmup_steps))
         return floor + (1 - floor) * (1 + math.cos(math.pi * progress)) / 2
 
-    return LambdaLR(optimizer, share)
+    return LambdaLR(optimizer, factor)

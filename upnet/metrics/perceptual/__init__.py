@@ -1,4 +1,7 @@
-"""Distances that were learnt from people's judgement; torchmetrics computes them: pip install -e '.[perceptual]'."""
+"""Perceptual metrics: distances learned from human judgement, computed by torchmetrics.
+
+Installation: pip install -e '.[perceptual]'
+"""
 
 from collections.abc import Sequence
 
@@ -7,20 +10,25 @@ import torch
 from upnet.metrics.perceptual.base import PerceptualMetric
 from upnet.metrics.perceptual.dists import DISTS
 from upnet.metrics.perceptual.lpips import LPIPS
+from upnet.utils.errors import UserError, did_you_mean, join_or
 
 __all__ = ["DISTS", "LPIPS", "PERCEPTUAL_METRICS", "PerceptualMetric", "load_perceptual_metrics"]
 
-PERCEPTUAL_METRICS: dict[str, type[PerceptualMetric]] = {measure.name: measure for measure in (LPIPS, DISTS)}
+PERCEPTUAL_METRICS: dict[str, type[PerceptualMetric]] = {metric.name: metric for metric in (LPIPS, DISTS)}
 
 
 def load_perceptual_metrics(names: Sequence[str], device: torch.device | str = "cpu") -> list[PerceptualMetric]:
-    """Measures by their names, their weights loaded, ready to use on a device.
+    """Load perceptual metrics by name, with their weights, onto a device; a repeated name is loaded once.
 
-    Raises ValueError, with the cure, for a name there is none of, and where a library or its weights can't be had.
+    Raises UserError for unknown names, and where the library or its weights are missing.
     """
     for name in names:
         if name not in PERCEPTUAL_METRICS:
-            raise ValueError(
-                f"perceptual={name} is not known; beside PSNR and SSIM there are {', '.join(PERCEPTUAL_METRICS)}"
+            raise UserError(
+                "is not known beside PSNR and SSIM",
+                setting="perceptual",
+                value=name,
+                allowed=join_or(PERCEPTUAL_METRICS),
+                cure=did_you_mean(name, PERCEPTUAL_METRICS),
             )
     return [PERCEPTUAL_METRICS[name](torch.device(device)) for name in dict.fromkeys(names)]

@@ -1,4 +1,4 @@
-"""What a learned distance between two pictures is, and where its weights come from."""
+"""PerceptualMetric: a learned distance between two images, and the download and check of its weights."""
 
 import hashlib
 from abc import ABC, abstractmethod
@@ -10,24 +10,28 @@ import torch
 from torch import Tensor, nn
 
 from upnet.utils.device import no_tf32
+from upnet.utils.errors import UserError
+
+_INSTALL = "Install it: pip install -e '.[perceptual]'"
 
 
 class PerceptualMetric(ABC):
-    """A distance between an output and its target: 0 for identical pictures, and the lower the better.
+    """A learned distance between an output and its target: 0 for equal images, lower is better.
 
-    name:     in settings and files; title: in tables.
-    paper:    title and address.
-    weights:  the address of the backbone's weights; their file's name ends in the start of its SHA-256.
-    smallest: the side in pixels that a picture must have.
+    name:     in settings and files.
+    title:    in tables.
+    paper:    title and URL.
+    weights:  URL of the backbone's weights; the file name ends in the first digits of its SHA-256.
+    min_side: smallest width and height in pixels.
 
-    Raises ValueError, with the cure, where the library or the weights can't be had.
+    Raises UserError where the library or the weights are missing.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
     paper: ClassVar[str]
     weights: ClassVar[str]
-    smallest: ClassVar[int] = 32
+    min_side: ClassVar[int] = 32
 
     def __init__(self, device: torch.device) -> None:
         _check_library(self.name)
@@ -35,40 +39,44 @@ class PerceptualMetric(ABC):
         self.digest = check_weights(path, self.name)
         try:
             net = self.load()
-        except ImportError as fault:
-            raise ValueError(
-                f"perceptual={self.name} needs torchmetrics 1.7 or later ({fault}): pip install -e '.[perceptual]'"
-            ) from fault
-        except (RuntimeError, KeyError) as fault:
-            raise ValueError(
-                f"perceptual={self.name}: {path} doesn't hold the weights it should ({str(fault).splitlines()[0]}); "
-                "delete it, and it will be fetched again"
-            ) from fault
+        except ImportError as error:
+            raise UserError(
+                f"it needs torchmetrics 1.7 or later ({error})", setting="perceptual", value=self.name, cure=_INSTALL
+            ) from error
+        except (RuntimeError, KeyError) as error:
+            raise UserError(
+                f"{path} doesn't contain the expected weights ({str(error).splitlines()[0]})",
+                setting="perceptual",
+                value=self.name,
+                cure="Delete the file; it is downloaded again",
+            ) from error
         self.device = device
         self.net = net.eval().requires_grad_(False).to(device)
 
     @abstractmethod
     def load(self) -> nn.Module:
-        """The network, with its weights. May raise ImportError where the library is missing or too old."""
+        """Build the network with its weights. May raise ImportError where the library is missing or too old."""
 
     @abstractmethod
     def distance(self, output: Tensor, target: Tensor) -> Tensor:
-        """One value of two pictures, (1, 3, H, W) float32 in [0, 1]."""
+        """The distance, a scalar tensor, of two (1, 3, H, W) float32 in [0, 1]."""
 
     @torch.no_grad()
     def __call__(self, output: Tensor, target: Tensor) -> float:
-        """The distance of two pictures, (3, H, W) uint8. Raises ValueError where they are too small."""
-        if min(target.shape[1:]) < self.smallest:
-            raise ValueError(
-                f"perceptual={self.name} needs pictures of at least {self.smallest}x{self.smallest} pixels after "
-                f"cropping; got {target.shape[1]}x{target.shape[2]}"
+        """The distance of two (3, H, W) uint8. Raises UserError where they are smaller than `min_side`."""
+        if min(target.shape[1:]) < self.min_side:
+            raise UserError(
+                f"it needs images of at least {self.min_side}x{self.min_side} pixels after cropping; got "
+                f"{target.shape[1]}x{target.shape[2]}",
+                setting="perceptual",
+                value=self.name,
             )
-        pair = [picture.to(self.device, torch.float32)[None] / 255 for picture in (output, target)]
+        pair = [image.to(self.device, torch.float32)[None] / 255 for image in (output, target)]
         with no_tf32():
             return float(self.distance(*pair))
 
     def describe(self) -> dict[str, str]:
-        """What has to stand beside a value, as plain data."""
+        """Everything that a value depends on, as plain data."""
         return {
             "better": "lower, 0 for identical pictures",
             "of": "RGB of 8 bits, cropped as the protocol says, not resized; float32",
@@ -79,19 +87,21 @@ class PerceptualMetric(ABC):
 
 
 def _check_library(name: str) -> None:
-    """Said before weights of half a gigabyte are fetched."""
+    """Checked first, because the weights have up to half a gigabyte."""
     try:
         metadata.version("torchmetrics")
-    except metadata.PackageNotFoundError as fault:
-        raise ValueError(
-            f"perceptual={name} needs torchmetrics, which is not installed: pip install -e '.[perceptual]'"
-        ) from fault
+    except metadata.PackageNotFoundError as error:
+        raise UserError(
+            "it needs torchmetrics, which is not installed", setting="perceptual", value=name, cure=_INSTALL
+        ) from error
 
 
 def fetch(url: str, name: str) -> Path:
-    """The file of an address in torch's cache of weights, downloaded where it isn't there yet.
+    """The path of a file in torch's cache of weights; it is downloaded where it is missing.
 
-    Raises ValueError, with the cure, where it can't be had.
+    name: of the metric, for messages.
+
+    Raises UserError where the download fails.
     """
     path = Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[-1]
     if path.is_file():
@@ -99,24 +109,28 @@ def fetch(url: str, name: str) -> Path:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         torch.hub.download_url_to_file(url, str(path), hash_prefix=path.stem.rsplit("-", 1)[-1])
-    except (OSError, RuntimeError) as fault:
-        raise ValueError(
-            f"perceptual={name} needs {url}, which could not be downloaded ({fault}); fetch it elsewhere and put it at "
-            f"{path}"
-        ) from fault
+    except (OSError, RuntimeError) as error:
+        raise UserError(
+            f"it needs {url}, which could not be downloaded ({error})",
+            setting="perceptual",
+            value=name,
+            cure=f"Download it elsewhere and put it at {path}",
+        ) from error
     return path
 
 
 def check_weights(path: Path, name: str) -> str:
-    """The SHA-256 of a file of weights. Raises ValueError where it isn't what the file's name says."""
+    """The SHA-256 of a weights file. Raises UserError where it doesn't start with the digits in the file name."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 22):
             digest.update(block)
-    told = path.stem.rsplit("-", 1)[-1]
-    if not digest.hexdigest().startswith(told):
-        raise ValueError(
-            f"perceptual={name}: {path} is damaged or another file: its SHA-256 begins with {digest.hexdigest()[:8]}, "
-            f"not with {told}; delete it, and it will be fetched again"
+    expected = path.stem.rsplit("-", 1)[-1]
+    if not digest.hexdigest().startswith(expected):
+        raise UserError(
+            f"{path} is damaged or another file: its SHA-256 begins with {digest.hexdigest()[:8]}, not with {expected}",
+            setting="perceptual",
+            value=name,
+            cure="Delete the file; it is downloaded again",
         )
     return digest.hexdigest()

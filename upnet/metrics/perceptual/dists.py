@@ -1,4 +1,4 @@
-"""DISTS: how alike texture and structure of two pictures are in the features of VGG16."""
+"""DISTS: similarity of texture and structure in the features of VGG16."""
 
 from torch import Tensor, nn
 
@@ -6,8 +6,12 @@ from upnet.metrics.perceptual.base import PerceptualMetric
 
 
 class DISTS(PerceptualMetric):
-    """From 0 to 1: Ding, Ma, Wang and Simoncelli, "Image Quality Assessment: Unifying Structure and Texture
-    Similarity", https://arxiv.org/abs/2004.07728
+    """Deep Image Structure and Texture Similarity, 0 (equal) to 1; lower is better.
+
+    Takes two (3, H, W) uint8 of at least 32x32 pixels. Needs `pip install -e '.[perceptual]'`.
+
+    Source: Ding, Ma, Wang and Simoncelli, "Image Quality Assessment: Unifying Structure and Texture Similarity", 2020,
+    https://arxiv.org/abs/2004.07728
     """
 
     name = "dists"
@@ -16,16 +20,16 @@ class DISTS(PerceptualMetric):
     weights = "https://download.pytorch.org/models/vgg16-397923af.pth"
 
     def load(self) -> nn.Module:
-        """VGG16 from torch's cache; the weights of its features come with torchmetrics."""
+        """VGG16 from torch's cache; torchmetrics contains the weights of its features."""
         from torchmetrics.functional.image.dists import DISTSNetwork
 
         return DISTSNetwork()
 
     def distance(self, output: Tensor, target: Tensor) -> Tensor:
-        """One value of two pictures, (1, 3, H, W) float32 in [0, 1]."""
-        # What is left of an identical picture is rounding, on either side of 0.
+        """The distance, a scalar tensor, of two (1, 3, H, W) float32 in [0, 1]."""
+        # For equal images, rounding gives a value slightly above or below 0.
         return self.net(output, target).clamp(min=0)
 
     def describe(self) -> dict[str, str]:
-        """What has to stand beside a value, as plain data."""
+        """Everything that a value depends on, as plain data."""
         return {"version": "VGG16", **super().describe()}
