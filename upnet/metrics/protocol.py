@@ -28,6 +28,7 @@ from upnet.metrics.psnr import psnr
 from upnet.metrics.score import PSNR_CAP, Score
 from upnet.metrics.ssim import SIGMA, WINDOW, ssim
 from upnet.utils.device import float64_device
+from upnet.utils.errors import UserError, join_or
 
 __all__ = ["CAPPED_PSNR_MEAN", "PSNR_MEAN", "EvaluationProtocol"]
 
@@ -128,8 +129,8 @@ class EvaluationProtocol:
         """
         _check_uint8(target, "evaluate: target")
         self._check_output(output, target)
-        self.check_size("score: a picture", (target.shape[1], target.shape[2]), scale)
-        crop = scale if self.crop is None else self.crop
+        self.check_size("an image", (target.shape[1], target.shape[2]), scale)
+        crop = self._crop(scale)
         output = output.to(float64_device(output.device))
         measured, true = self._planes(_cut(output, crop), _cut(target, crop).to(output.device))
         decibels = psnr(measured, true)
@@ -163,9 +164,9 @@ class EvaluationProtocol:
             )
         _check_uint8(target, "to_rgb8: target")
         self._check_output(output, target)
-        crop = scale if self.crop is None else self.crop
+        crop = self._crop(scale)
         output = output.to(float64_device(output.device))
-        rounded, true = _levels(_cut(output, crop)).to(torch.uint8), _cut(target, crop).to(output.device)
+        rounded, true = _round_to_8bit(_cut(output, crop)).to(torch.uint8), _cut(target, crop).to(output.device)
         return rounded.expand(3, -1, -1), true.expand(3, -1, -1)
 
     def describe(self, scale: int, ensemble: str = "none") -> dict[str, str | int]:
