@@ -47,7 +47,7 @@ def test_what_is_left_out_is_named(hr_folder: Path, tmp_path: Path, caplog: pyte
     with caplog.at_level(logging.INFO, "upnet.data"):
         build_store(Folder(str(hr_folder)), 2, tmp_path / "c")
         build_store(Folder(str(hr_folder)), 2, tmp_path / "c")
-    told = f"left out: gone.png ({DANGLING}); no_ending, notes.txt, photo.heic and 1 more ({OTHER})"
+    told = f"skipped: gone.png ({DANGLING}); no_ending, notes.txt, photo.heic and 1 more ({OTHER})"
     assert caplog.text.count(told) == 1
     assert "pictures: 4 images, LR made from HR" in caplog.text
 
@@ -58,12 +58,12 @@ def test_upscaling_names_what_is_left_out(tmp_path: Path, caplog: pytest.LogCapt
     (tmp_path / "in/b.heic").write_text("")
     (tmp_path / "in/c.png").symlink_to(tmp_path / "nowhere")
     assert len(plan(tmp_path / "in", None, 2).jobs) == 1
-    assert f"left out: c.png ({DANGLING}); b.heic ({OTHER})" in caplog.text
+    assert f"skipped: c.png ({DANGLING}); b.heic ({OTHER})" in caplog.text
 
 
 def test_a_folder_of_nothing_but_broken_links_says_so(tmp_path: Path) -> None:
     (tmp_path / "gone.png").symlink_to(tmp_path / "nowhere")
-    with pytest.raises(ValueError, match=r"there is no image in .*left out: gone\.png \(a link to nothing\)"):
+    with pytest.raises(ValueError, match=r"there is no image in .*skipped: gone\.png \(a broken link\)"):
         find_images(tmp_path, "Folder")
 
 

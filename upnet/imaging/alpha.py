@@ -1,7 +1,7 @@
-"""Upscaling with an alpha channel: the colours under transparent pixels, and alpha itself.
+"""Upscaling with an alpha channel: fill the colours of transparent pixels, and upscale alpha itself.
 
-A network looks at the colours around a pixel, whatever their alpha. Most files store black under transparent pixels,
-and that black would bleed into the edges of the opaque ones.
+A network reads the colours around a pixel, whatever their alpha. Most files store black in transparent pixels, and that
+black would bleed into the edges of opaque objects.
 """
 
 from collections.abc import Callable
@@ -11,56 +11,63 @@ import torch.nn.functional as F
 from torch import Tensor
 
 _TRUSTED = 16 / 255
-"""Alpha from which a pixel's own colour counts fully: below it, colours that were divided by alpha are inexact."""
+"""Alpha from which the colour of a pixel has full weight; below it, colours that were divided by alpha are inexact."""
 _NEIGHBOUR = 1 / 16
-"""Weight of a diagonal neighbour in _blurred(): one such neighbour with a colour is enough to fill a pixel."""
-_REACH = (1, 2, 4, 8, 16, 32)
-"""Distances in pixels of the passes in fill_transparent(); their sum exceeds what networks look at around a pixel."""
-_SUPPORT = 5
+"""Weight of a diagonal neighbour in _blur(): one coloured neighbour is enough to fill a pixel."""
+_DISTANCES = (1, 2, 4, 8, 16, 32)
+"""Distances in pixels of the passes in fill_transparent(); their sum exceeds the receptive radius of networks."""
+_BICUBIC_SUPPORT = 5
 """Side of the square of LR pixels that bicubic interpolation reads."""
 
 
 def fill_transparent(colour: Tensor, alpha: Tensor) -> Tensor:
-    """Replace the colours of transparent pixels by those of the nearest visible ones.
+    """Replace the colours of transparent pixels by those of the nearest visible pixels.
 
-    colour: (C, h, w) floating point, straight colours: not multiplied by alpha.
+    colour: (C, h, w) floating point, not premultiplied by alpha.
     alpha:  (1, h, w) in [0, 1].
 
-    Each pass gives pixels that lack a colour the mean of the colours around them, at a growing distance. Pixels that no
-    pass reaches get the mean colour, or keep their own if they are faintly visible. Opaque pixels keep their colour
-    exactly, and all pixels keep it where alpha is 0 everywhere. The result turns and mirrors as the image does.
+    Returns (C, h, w). Each pass fills pixels without a colour by the mean of the colours around them, at a growing
+    distance. Pixels that no pass reaches get the mean colour of the image, or keep their own if alpha is above 0.
+    Opaque pixels stay exactly the same, and so does an image that is transparent everywhere. The function commutes with
+    rotation and mirroring.
+
+    >>> fill_transparent(torch.tensor([[[0.0, 1.0]]]), torch.tensor([[[0.0, 1.0]]]))
+    tensor([[[1., 1.]]])
     """
     weight = (alpha / _TRUSTED).clamp(max=1).pow(4)
     if weight.min() == 1 or weight.max() == 0:
         return colour
     filled = colour * weight
     mean = filled.sum((1, 2), keepdim=True) / weight.sum()
-    for distance in _REACH:
+    for distance in _DISTANCES:
         if weight.min() > 1 - 1e-6:
             return filled
-        around = _blurred(weight, distance)
+        around = _blur(weight, distance)
         gain = (around / _NEIGHBOUR).clamp_(max=1).mul_(1 - weight)
         share = gain / around.clamp_(min=1e-12)
         for plane in filled.split(1):  # one at a time: images are large
-            plane.addcmul_(_blurred(plane, distance), share)
+            plane.addcmul_(_blur(plane, distance), share)
         weight = weight + gain
     return filled.addcmul_(torch.where(alpha > 0, colour, mean), 1 - weight)
 
 
 def upscale_alpha(alpha: Tensor, scale: int, upscale: Callable[[Tensor], Tensor]) -> Tensor:
-    """(1, h, w) in [0, 1] -> (1, s·h, s·w) by a network, which doesn't touch what is opaque or transparent.
+    """Upscale alpha by a network, except where it is constant 0 or 1 in the neighbourhood; there it stays exact.
 
-    upscale: the network on one channel. Where alpha is 0 or 1 in a whole neighbourhood, it stays exactly that.
+    alpha:   (1, h, w) in [0, 1].
+    upscale: the network on one channel, (1, h, w) -> (1, scale·h, scale·w).
+
+    Returns (1, scale·h, scale·w).
     """
-    low, high = -_largest(-alpha), _largest(alpha)
+    low, high = -_local_max(-alpha), _local_max(alpha)
     flat = (low == 1) | (high == 0)
     if flat.all():
-        return _repeated(alpha, scale)
-    return torch.where(_repeated(flat, scale), _repeated(alpha, scale), upscale(alpha).to(alpha))
+        return _repeat(alpha, scale)
+    return torch.where(_repeat(flat, scale), _repeat(alpha, scale), upscale(alpha).to(alpha))
 
 
-def _blurred(planes: Tensor, distance: int) -> Tensor:
-    """(C, h, w) by the kernel [1, 2, 1] / 4 along both axes, its taps `distance` apart; zeros outside the image."""
+def _blur(planes: Tensor, distance: int) -> Tensor:
+    """Blur (C, h, w) along both axes by the kernel [1, 2, 1] / 4 with dilation `distance` and zero padding."""
     for axis in (1, 2):
         length = planes.shape[axis]
         result = planes * 0.5
@@ -72,9 +79,9 @@ def _blurred(planes: Tensor, distance: int) -> Tensor:
     return planes
 
 
-def _largest(plane: Tensor) -> Tensor:
-    return F.max_pool2d(plane[None], _SUPPORT, 1, _SUPPORT // 2)[0]
+def _local_max(plane: Tensor) -> Tensor:
+    return F.max_pool2d(plane[None], _BICUBIC_SUPPORT, 1, _BICUBIC_SUPPORT // 2)[0]
 
 
-def _repeated(plane: Tensor, scale: int) -> Tensor:
+def _repeat(plane: Tensor, scale: int) -> Tensor:
     return plane.repeat_interleave(scale, 1).repeat_interleave(scale, 2)

@@ -1,6 +1,6 @@
-"""Colour conversion as MATLAB's `rgb2ycbcr` and `ycbcr2rgb` do it: ITU-R BT.601, studio range.
+"""RGB and YCbCr (ITU-R BT.601, studio range), converted as MATLAB's `rgb2ycbcr` and `ycbcr2rgb`.
 
-Of [0, 1], Y takes 16/255 ... 235/255, and Cb and Cr 16/255 ... 240/255 around 128/255.
+Y is in [16/255, 235/255]; Cb and Cr are in [16/255, 240/255], with 128/255 for grey.
 ITU-R BT.601, "Studio encoding parameters of digital television": https://www.itu.int/rec/R-REC-BT.601
 """
 
@@ -16,11 +16,16 @@ _OFFSET = (16.0, 128.0, 128.0)
 
 
 def luma(rgb: Tensor, white: float = 1.0) -> Tensor:
-    """Y of RGB, (..., 3, H, W) -> (..., 1, H, W), both in [0, 1]: (65.481 R + 128.553 G + 24.966 B + 16) / 255.
+    """Luma Y of RGB: (65.481 R + 128.553 G + 24.966 B + 16) / 255, neither rounded nor clamped.
 
-    white: the largest value of the range, where it isn't 1: both are in [0, white].
+    rgb:   (..., 3, H, W) floating point in [0, white].
+    white: the value of white, 1 or 255.
 
-    Nothing is rounded or clamped; the floating dtype is kept. Raises ValueError for integers and other than 3 channels.
+    Returns (..., 1, H, W) of the same dtype, in [0, white]. Raises ValueError for integers and for other than 3
+    channels.
+
+    >>> f"{255 * luma(torch.ones(3, 1, 1)).item():.1f}"
+    '235.0'
     """
     _check(rgb, "luma")
     red, green, blue = rgb.split(1, dim=-3)
@@ -29,14 +34,20 @@ def luma(rgb: Tensor, white: float = 1.0) -> Tensor:
 
 
 def rounded_luma(rgb: Tensor) -> Tensor:
-    """Y of a uint8 picture, rounded as `rgb2ycbcr` does: (..., 3, H, W) -> (..., 1, H, W) float64, whole, 16 ... 235.
+    """Luma Y of a uint8 image, rounded as MATLAB's `rgb2ycbcr` rounds it: halves go up.
 
-    Halves go up. The sums are of whole thousandths, so that no float dust decides what a half is. Raises ValueError for
-    other dtypes and other than 3 channels.
+    rgb: (..., 3, H, W) uint8.
+
+    Returns (..., 1, H, W) float64, integers in 16..235. Raises ValueError for other dtypes and for other than 3
+    channels.
+
+    >>> rounded_luma(torch.full((3, 1, 1), 255, dtype=torch.uint8)).item()
+    235.0
     """
     if rgb.dtype != torch.uint8 or rgb.ndim < 3 or rgb.shape[-3] != 3:
-        raise ValueError(f"rounded_luma: the picture must be (..., 3, H, W) uint8; got {tuple(rgb.shape)} {rgb.dtype}")
+        raise ValueError(f"rounded_luma: the image must be (..., 3, H, W) uint8; got {tuple(rgb.shape)} {rgb.dtype}")
     red, green, blue = (plane.to(torch.float64) for plane in rgb.split(1, dim=-3))
+    # Integers of thousandths, so that float errors cannot turn an exact half.
     thousandths = (
         (red * round(1000 * _Y[0])).add_(green, alpha=round(1000 * _Y[1])).add_(blue, alpha=round(1000 * _Y[2]))
     )
@@ -44,18 +55,25 @@ def rounded_luma(rgb: Tensor) -> Tensor:
 
 
 def rgb_to_ycbcr(rgb: Tensor) -> Tensor:
-    """RGB -> YCbCr, (..., 3, H, W), both in [0, 1]; nothing is rounded or clamped, and the floating dtype is kept.
+    """RGB to YCbCr, neither rounded nor clamped.
 
-    Raises ValueError for integers and other than 3 channels.
+    rgb: (..., 3, H, W) floating point in [0, 1].
+
+    Returns the same shape and dtype. Raises ValueError for integers and for other than 3 channels.
+
+    >>> (255 * rgb_to_ycbcr(torch.ones(3, 1, 1, dtype=torch.float64))).flatten().round().tolist()
+    [235.0, 128.0, 128.0]
     """
     _check(rgb, "rgb_to_ycbcr")
     return _mix(rgb, _forward()) + _offset(rgb)
 
 
 def ycbcr_to_rgb(ycbcr: Tensor) -> Tensor:
-    """YCbCr -> RGB, (..., 3, H, W): the inverse of `rgb_to_ycbcr`, to rounding. RGB outside [0, 1] is not clamped.
+    """YCbCr to RGB, the inverse of `rgb_to_ycbcr`. RGB outside [0, 1] is not clamped.
 
-    Raises ValueError for integers and other than 3 channels.
+    ycbcr: (..., 3, H, W) floating point.
+
+    Returns the same shape and dtype. Raises ValueError for integers and for other than 3 channels.
     """
     _check(ycbcr, "ycbcr_to_rgb")
     return _mix(ycbcr - _offset(ycbcr), torch.linalg.inv(_forward()))
@@ -65,22 +83,20 @@ def _forward() -> Tensor:
     return torch.tensor((_Y, _CB, _CR), dtype=torch.float64) / 255
 
 
-def _offset(picture: Tensor) -> Tensor:
-    return (torch.tensor(_OFFSET, dtype=torch.float64) / 255).to(picture)[:, None, None]
+def _offset(image: Tensor) -> Tensor:
+    return (torch.tensor(_OFFSET, dtype=torch.float64) / 255).to(image)[:, None, None]
 
 
-def _mix(picture: Tensor, matrix: Tensor) -> Tensor:
-    """Each output channel is a row of the (3, 3) matrix times the input channels."""
-    # Written out rather than as a matrix product, which torch may be set to compute in less than float32.
-    channels = picture.split(1, dim=-3)
+def _mix(image: Tensor, matrix: Tensor) -> Tensor:
+    """Multiply the (3, 3) matrix with the channels of each pixel."""
+    # Written as sums, because torch may be set to compute matrix products in less than float32.
+    channels = image.split(1, dim=-3)
     rows = [[float(weight) for weight in row] for row in matrix]
     return torch.cat([a * channels[0] + b * channels[1] + c * channels[2] for a, b, c in rows], dim=-3)
 
 
-def _check(picture: Tensor, name: str) -> None:
-    if not picture.is_floating_point():
-        raise ValueError(
-            f"{name}: the picture must be floating point in [0, 1]; got {picture.dtype}; divide uint8 by 255"
-        )
-    if picture.ndim < 3 or picture.shape[-3] != 3:
-        raise ValueError(f"{name}: the picture must be (..., 3, H, W); got {tuple(picture.shape)}")
+def _check(image: Tensor, name: str) -> None:
+    if not image.is_floating_point():
+        raise ValueError(f"{name}: the image must be floating point in [0, 1]; got {image.dtype}; divide uint8 by 255")
+    if image.ndim < 3 or image.shape[-3] != 3:
+        raise ValueError(f"{name}: the image must be (..., 3, H, W); got {tuple(image.shape)}")

@@ -1,14 +1,16 @@
 """Bicubic resizing as MATLAB's `imresize` does it, to the last bit.
 
-The kernel is Keys' cubic convolution with a = -0.5 ("Cubic convolution interpolation for digital image processing",
-1981, https://doi.org/10.1109/TASSP.1981.1163711). It is widened by 1/scale when a picture is reduced, its weights are
-divided by their sum, and the two axes are taken one after the other, rows first.
+The kernel is Keys' cubic convolution with a = -0.5. For downscaling it is widened by 1/scale (antialiasing). Weights
+are divided by their sum. Rows are resized first, then columns.
 
-For scale = p/q every weight is a ratio of whole numbers, and so they are computed: the sums over uint8 pixels are then
-exact in float64, and neither the order of summation nor the device can move a tie that has to be rounded.
+For scale = p/q every weight is a ratio of integers, and the weights are computed as such. Sums over uint8 pixels are
+therefore exact in float64, and rounding of ties depends neither on the order of summation nor on the device.
 
-Letters: scale = p/q in lowest terms; o counts output pixels and i input pixels, from 0; L and M are a picture's length
-along the axis that is being resized, and the number of values beside each other across it.
+Symbols: scale = p/q in lowest terms; o and i are output and input indices; L is the length of the axis that is resized,
+M the number of values across it.
+
+Keys, "Cubic convolution interpolation for digital image processing", 1981,
+https://doi.org/10.1109/TASSP.1981.1163711
 """
 
 import math
@@ -28,11 +30,11 @@ Border = Literal["symmetric", "replicate"]
 
 _LARGEST_SCALE = 1024
 # A float within this relative distance of a fraction with a small denominator means that fraction: 1/3, 0.7, 1 - 2/3.
-_DUST, _SMALL_DENOMINATOR = 1e-12, 10_000
+_TOLERANCE, _SMALL_DENOMINATOR = 1e-12, 10_000
 # Integers below 2**53 are exact in float64. With |weights| times 1024 below it, so are the sums over pixels up to 255,
 # half a denominator added to them, and the floor of their quotient.
 _EXACT = 2**53 // 1024
-# One block's input, 1 MiB of float64, stays in a core's cache; a GPU would rather have few and large blocks.
+# One block's input, 1 MiB of float64, stays in a core's cache; a GPU is faster with few, large blocks.
 _BLOCK_VALUES, _LONGEST_BLOCK, _BLOCK_ON_GPU = 2**17, 96, 256
 
 
@@ -41,19 +43,21 @@ def imresize(image: np.ndarray, scale: float | Fraction, border: Border = "symme
 @overload
 def imresize(image: Tensor, scale: float | Fraction, border: Border = "symmetric") -> Tensor: ...
 def imresize(image: np.ndarray | Tensor, scale: float | Fraction, border: Border = "symmetric") -> np.ndarray | Tensor:
-    """Resize a picture as MATLAB's `imresize(image, scale, "bicubic")` does, with antialiasing when it is reduced.
+    """Resize an image as MATLAB's `imresize(image, scale, "bicubic")` does, with antialiasing for downscaling.
 
-    image:  an array (H, W) or (H, W, C), or a tensor (..., H, W) on any device that has float64.
-            uint8 gives uint8, rounded (half away from zero) and clamped to 0 ... 255 after each of the two passes.
-            Floating point of any range gives the same dtype, neither rounded nor clamped; the arithmetic is float64.
-            Tensors of floating point carry gradients.
-    scale:  2 enlarges, Fraction(1, 2) or 0.5 reduces; from 1/1024 to 1024. A float means the fraction it was written
-            for: 1/3 is a third. The result is (ceil(scale * H), ceil(scale * W)).
-    border: what lies outside the picture: "symmetric" mirrors it (current MATLAB releases, DIV2K), "replicate" repeats
-            its outermost pixels (older releases, and the LR pictures of Set5, Set14, BSD100 and Urban100 in
-            circulation).
+    image:  array (H, W) or (H, W, C), or tensor (..., H, W) on any device with float64.
+            uint8 returns uint8, rounded (half away from zero) and clamped to 0..255 after each of the two passes.
+            Floating point of any range returns the same dtype, neither rounded nor clamped, computed in float64.
+            Floating-point tensors propagate gradients.
+    scale:  from 1/1024 to 1024: 2 doubles the size, Fraction(1, 2) or 0.5 halves it. A float close to a simple fraction
+            means that fraction: 1/3 is exactly a third. The result has size (ceil(scale * H), ceil(scale * W)).
+    border: values outside the image: "symmetric" mirrors it (current MATLAB releases, DIV2K), "replicate" repeats its
+            outermost pixels (older releases, and the published LR images of Set5, Set14, BSD100 and Urban100).
 
-    Raises ValueError for other dtypes, shapes, scales and borders, and for empty pictures.
+    Raises ValueError for other dtypes, shapes, scales and borders, and for empty images.
+
+    >>> imresize(np.arange(0, 160, 10, dtype=np.uint8).reshape(4, 4), 0.5).tolist()
+    [[23, 43], [107, 127]]
     """
     if border not in get_args(Border):
         raise ValueError(f"imresize: border must be one of {', '.join(get_args(Border))}; got {border!r}")
@@ -64,7 +68,11 @@ def imresize(image: np.ndarray | Tensor, scale: float | Fraction, border: Border
 
 
 def resized_length(length: int, scale: float | Fraction) -> int:
-    """Size of an axis after resizing, ceil(scale * length), without float dust: 100 for 300 and the float 1/3."""
+    """Size of an axis after resizing, ceil(scale * length), without float errors.
+
+    >>> resized_length(300, 1 / 3)
+    100
+    """
     fraction = _fraction(scale)
     return -(-length * fraction.numerator // fraction.denominator)
 
@@ -79,7 +87,7 @@ def _resize_tensor(image: Tensor, scale: Fraction, border: Border) -> Tensor:
 
 
 def _resize_array(image: np.ndarray, scale: Fraction, border: Border) -> np.ndarray:
-    """(H, W) or (H, W, C). Channels stay interleaved: to both passes they are more values across the axis."""
+    """(H, W) or (H, W, C). Channels stay interleaved: both passes treat them as more values across the axis."""
     if not isinstance(image, np.ndarray):
         raise ValueError(f"imresize: image must be a NumPy array or a torch tensor; got {type(image).__name__}")
     native = image.astype(image.dtype.newbyteorder("="), copy=False)
@@ -91,9 +99,9 @@ def _resize_array(image: np.ndarray, scale: Fraction, border: Border) -> np.ndar
     height, width = image.shape[:2]
     x = torch.from_numpy(np.require(native, requirements=["C", "W"])).reshape(1, height, -1)
     rows = _resize_rows(x, scale, border)
-    # Turned, a picture (h, W, C) is (W, C, h): beside a pixel lie its channels and all its rows.
-    turned = rows[0].t().contiguous().reshape(1, width, -1)
-    columns = _resize_rows(turned, scale, border)
+    # Transposed, (h, W, C) is (W, C, h): the values across the axis are channels and rows.
+    transposed = rows[0].t().contiguous().reshape(1, width, -1)
+    columns = _resize_rows(transposed, scale, border)
     resized = columns.reshape(-1, rows.shape[1]).t().contiguous().numpy().astype(native.dtype, copy=False)
     return resized.reshape(rows.shape[1], columns.shape[1], *image.shape[2:])
 
@@ -114,7 +122,7 @@ def _fraction(scale: float | Fraction) -> Fraction:
         raise ValueError(f"imresize: scale must lie between 1/{_LARGEST_SCALE} and {_LARGEST_SCALE}; got {scale}")
     if isinstance(scale, float):
         near = exact.limit_denominator(_SMALL_DENOMINATOR)
-        if abs(near - exact) <= _DUST * exact:
+        if abs(near - exact) <= _TOLERANCE * exact:
             return near
     return exact
 
@@ -147,7 +155,7 @@ def _resize_rows(x: Tensor, scale: Fraction, border: Border) -> Tensor:
 
 
 def _inside(indices: np.ndarray, length: int, border: Border) -> np.ndarray:
-    """The pixel that stands for each index, inside the picture or not."""
+    """Map indices outside the image to indices inside it."""
     if border == "replicate":
         return indices.clip(0, length - 1)
     period = indices % (2 * length)
@@ -156,11 +164,11 @@ def _inside(indices: np.ndarray, length: int, border: Border) -> np.ndarray:
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """The banded matrix that resizes an axis of a certain length, cut into blocks of R output rows and V input rows.
+    """The banded matrix that resizes an axis of a given length, split into blocks of R output rows and V input rows.
 
-    starts:       the first input row of each block; it may lie outside the picture, and so may the last one.
-    numerators:   (blocks, R, V) float64: whole numbers wherever sums over uint8 pixels stay exact.
-    denominators: (blocks, R, 1) float64: what the numerators of each row add up to.
+    starts:       the first input row of each block; it and the last one may be outside the image.
+    numerators:   (blocks, R, V) float64: integers wherever sums over uint8 pixels stay exact.
+    denominators: (blocks, R, 1) float64: the sum of the numerators of each row.
     """
 
     starts: tuple[int, ...]
@@ -170,12 +178,12 @@ class _Plan:
 
 @lru_cache(maxsize=64)
 def _plan(length: int, scale: Fraction, window: int) -> _Plan:
-    """A block reads about `window` input rows, or as many as give eight output or eight input rows if that is more."""
+    """Blocks read about `window` input rows, and at least as many as eight output or eight input rows need."""
     p, q = scale.numerator, scale.denominator
     out_length = resized_length(length, scale)
     rows = min(max(8, 8 * p // q, window * p // q), out_length)
     o = np.arange(-(-out_length // rows) * rows)
-    # The pattern repeats: p outputs further on stand the same weights, q inputs further on.
+    # Weights are periodic: output o + p has the weights of output o, shifted by q inputs.
     first, numerators, denominators = _taps(min(p, len(o)), scale)
     phase = o % p
     first = (first[phase] + o // p * q).reshape(-1, rows)

@@ -1,4 +1,4 @@
-"""The image files of a folder and its subfolders, and the files that are left out."""
+"""List the image files of a folder and its subfolders, and the files that are skipped, with reasons."""
 
 import logging
 import os
@@ -12,20 +12,21 @@ from upnet.imaging.reading import is_image_file
 
 log = logging.getLogger(__name__)
 
-_OF_SYSTEMS = {"thumbs.db", "desktop.ini"}
-_NAMED = 3
+_SYSTEM_FILES = {"thumbs.db", "desktop.ini"}
+_MAX_NAMES = 3
 
-DANGLING = "a link to nothing"
-CYCLE = "a link to a folder that is listed already"
-OTHER = "not a format that is read"
+DANGLING = "a broken link"
+CYCLE = "a link to a folder that is already listed"
+OTHER = "not a supported format"
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What a folder holds. Hidden files and folders are in neither list.
+    """The files of a folder and its subfolders; hidden files and folders are excluded.
 
-    images:   sorted by path.
-    skipped: a reason -> the paths it holds for.
+    folder:  the folder that was listed.
+    images:  image files, sorted by path.
+    skipped: reason -> paths of other files and folders.
     """
 
     folder: Path
@@ -33,40 +34,40 @@ class Listing:
     skipped: dict[str, list[Path]]
 
     def summary(self) -> str | None:
-        """A sentence that names what is left out; None where nothing is."""
+        """A sentence that names what is skipped, for a log; None where nothing is."""
         if not self.skipped:
             return None
         parts = []
         for reason, paths in self.skipped.items():
-            names = ", ".join(path.relative_to(self.folder).as_posix() for path in paths[:_NAMED])
-            more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
+            names = ", ".join(path.relative_to(self.folder).as_posix() for path in paths[:_MAX_NAMES])
+            more = f" and {len(paths) - _MAX_NAMES} more" if len(paths) > _MAX_NAMES else ""
             parts.append(f"{names}{more} ({reason})")
-        return f"{self.folder}: left out: {'; '.join(parts)}"
+        return f"{self.folder}: skipped: {'; '.join(parts)}"
 
 
 def list_images(folder: Path) -> Listing:
-    """List a folder and all below it. Links are followed; a folder that several links lead to is listed once."""
+    """List a folder and its subfolders. Links are followed; a folder is listed once, however many links lead to it."""
     images: list[Path] = []
     skipped: dict[str, list[Path]] = {}
     seen = {_identity(path) for path in folder.resolve().parents}
-    # Folders come before links to folders, so that a folder is listed under its own name where it has one.
+    # Folders are visited before links to folders, so that a folder is listed under its own name rather than a link's.
     folders, links = deque([folder]), deque[Path]()
     while folders or links:
-        linked = not folders
-        where = links.popleft() if linked else folders.popleft()
+        is_link = not folders
+        current = links.popleft() if is_link else folders.popleft()
         try:
-            identity = _identity(where)
+            identity = _identity(current)
             if identity in seen:
-                skipped.setdefault(CYCLE, []).append(where)
+                skipped.setdefault(CYCLE, []).append(current)
                 continue
             seen.add(identity)
-            with os.scandir(where) as found:
-                inside = sorted(found, key=lambda entry: entry.name)
+            with os.scandir(current) as entries:
+                children = sorted(entries, key=lambda entry: entry.name)
         except OSError as error:
-            skipped.setdefault(f"it can't be read: {error.strerror or error}", []).append(where)
+            skipped.setdefault(f"it can't be read: {error.strerror or error}", []).append(current)
             continue
-        for entry in inside:
-            path = where / entry.name
+        for entry in children:
+            path = current / entry.name
             if entry.name.startswith("."):
                 continue
             if entry.is_dir():
@@ -75,17 +76,17 @@ def list_images(folder: Path) -> Listing:
                 skipped.setdefault(DANGLING if entry.is_symlink() else OTHER, []).append(path)
             elif is_image_file(path):
                 images.append(path)
-            elif entry.name.lower() not in _OF_SYSTEMS:
+            elif entry.name.lower() not in _SYSTEM_FILES:
                 skipped.setdefault(OTHER, []).append(path)
     return Listing(folder, sorted(images), {reason: sorted(paths) for reason, paths in sorted(skipped.items())})
 
 
 @lru_cache(maxsize=1024)
 def warn_once(sentence: str) -> None:
-    """Log a warning, once per process: a folder is listed at several stages of a start."""
+    """Log a warning once per process; a start lists the same folder several times."""
     log.warning("%s", sentence)
 
 
 def _identity(folder: Path) -> tuple[int, int]:
-    found = folder.stat()
-    return found.st_dev, found.st_ino
+    status = folder.stat()
+    return status.st_dev, status.st_ino
