@@ -166,6 +166,7 @@ def differing(whole: Path, other: Path) -> list[str]:
         told.append("best.ckpt")
     results = [json.loads((run / "results.json").read_text(encoding="utf-8")) for run in (whole, other)]
     told += [f"results.json: {part}" for part in ("datasets", "raw", "step") if results[0][part] != results[1][part]]
+    told += ["history.jsonl"] if _history(whole) != _history(other) else []
     logs = [_logged(run / "tensorboard") for run in (whole, other)]
     told += [f"TensorBoard: {tag}" for tag in {**logs[0], **logs[1]} if logs[0].get(tag) != logs[1].get(tag)]
     return told
@@ -186,20 +187,25 @@ def same(one: Any, other: Any) -> bool:
 
 def _logged(folder: Path) -> dict[str, list[tuple[int, Any]]]:
     """What TensorBoard reads in a folder, every point of it, in the order of the steps."""
-    from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+    reader = EventAccumulator(str(folder), size_guidance={"scalars": 0, "images": 0}).Reload()
     points: dict[str, list[tuple[int, Any]]] = {}
-    for path in sorted(folder.iterdir()):
-        if "tfevents" not in path.name:  # what TensorBoard goes by
-            continue
-        for event in EventFileLoader(str(path)).Load():
-            for value in event.summary.value:
-                point = None if value.tag in TIMED or "hparams" in value.tag else value.tensor.SerializeToString()
-                if value.tag != "config/text_summary":  # which names the folder
-                    points.setdefault(value.tag, []).append((event.step, point))
-                else:
-                    points.setdefault(value.tag, []).append((event.step, None))
-    return {tag: sorted(steps, key=lambda point: point[0]) for tag, steps in points.items()}
+    for tag in reader.Tags()["scalars"]:
+        points[tag] = [(event.step, None if tag in TIMED else event.value) for event in reader.Scalars(tag)]
+    for tag in reader.Tags()["images"]:
+        points[tag] = [(event.step, event.encoded_image_string) for event in reader.Images(tag)]
+    return points
+
+
+def _history(run: Path) -> list[tuple[int, dict[str, float]]]:
+    """The lines of history.jsonl, without measured times."""
+    from upnet.training.history import read_history
+
+    return [
+        (step, {name: value for name, value in values.items() if name not in TIMED})
+        for step, values in read_history(run)
+    ]
 
 
 def paint(folder: Path) -> None:

@@ -42,8 +42,8 @@ def test_a_full_disk_loses_no_checkpoint_and_with_room_the_run_goes_on(
     assert code(command([*words, f"hydra.run.dir={run}"], told)) == 1, told.read_text()
     last = run / "checkpoints/last.ckpt"
     assert (
-        f"can't be written: No space left on device. What was saved is whole: {last}. Make room, or make it writable, "
-        f"and go on by the same command with ckpt={last} hydra.run.dir={run}"
+        f"cannot be written: No space left on device. The last checkpoint is intact: {last}. Free some space or make "
+        f"the folder writable, and continue with the same command and ckpt={last} hydra.run.dir={run}"
     ) in told.read_text()
     check_kept(run, 3)
     remount(disk, "size=64m")
@@ -66,7 +66,7 @@ def test_a_limit_of_the_size_of_files_loses_no_checkpoint(words: list[str], tmp_
 
     told = tmp_path / "told.txt"
     assert code(command([*words, f"hydra.run.dir={tmp_path}/run"], told, limited)) == 1, told.read_text()
-    assert "can't be written: File too large. What was saved is whole:" in told.read_text()
+    assert "cannot be written: File too large. The last checkpoint is intact:" in told.read_text()
     check_kept(tmp_path / "run", 3)
 
 
@@ -77,7 +77,7 @@ def test_a_log_that_cannot_be_written_stops_the_run(tiny, small: list[str], tmp_
     remount(disk, f"size={size // 2}")
     words, told = [*small, "validations=6", f"logger.save_dir={disk}"], tmp_path / "told.txt"
     assert code(command([*words, f"hydra.run.dir={tmp_path}/run"], told)) == 1, told.read_text()
-    assert "can't be written: No space left on device. What was saved is whole:" in told.read_text()
+    assert "cannot be written: No space left on device. The last checkpoint is intact:" in told.read_text()
     assert 1 <= load_network(tmp_path / "run/checkpoints/last.ckpt").step < 6
 
 
@@ -123,7 +123,7 @@ def test_a_read_only_folder_is_refused_before_anything_is_trained(
 
 def test_a_folder_that_cannot_be_made_is_refused_with_a_cure(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    refusal = r"file/run can't be written: Not a directory; name a folder that can by hydra\.run\.dir="
+    refusal = r"file/run cannot be written: Not a directory\. Choose a writable folder by hydra\.run\.dir="
     with pytest.raises(ValueError, match=refusal), exclusive_run_dir(tmp_path / "file/run"):
         pass
 
@@ -160,7 +160,7 @@ def test_a_second_run_in_the_same_folder_is_refused_and_the_first_goes_on(words:
     finally:
         (tmp_path / "done").touch()
     assert code(first) == 0
-    assert f"another run is at work in {run}; wait for it, or give this one a folder by" in told.read_text()
+    assert f"another run is writing to {run}. Wait for it, or choose another folder by" in told.read_text()
     assert (run / "config/hydra.yaml").read_text() == "of the first"
     assert not (run / "config.yaml").exists()
 
@@ -169,7 +169,7 @@ def test_a_run_from_the_start_does_not_take_the_place_of_another(tiny, tmp_path:
     train(tiny("steps=2", "validations=1"))
     files = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*") if path.name != ".lock"}
     with pytest.raises(
-        ValueError, match=r"run holds the checkpoints of another run; go on with it by ckpt=.*last\.ckpt"
+        ValueError, match=r"run holds the checkpoints of another run\. Continue it by ckpt=.*last\.ckpt"
     ):
         train(tiny("steps=4", "validations=1"))
     assert {path: path.stat().st_mtime_ns for path in files} == files

@@ -21,6 +21,7 @@ from upnet.training.callbacks import NonFiniteLossError
 from upnet.training.callbacks.interrupt import SIGNALS
 from upnet.training.factory import build_trainer
 from upnet.utils.allocator import TRAINING_KERNELS
+from upnet.utils.errors import UserError
 
 
 def test_a_loss_that_is_lost_stops_the_run_and_keeps_the_last_good_checkpoint(
@@ -176,22 +177,22 @@ def test_few_kernels_are_kept_and_memory_is_given_back_whatever_happens(tiny, mo
 
 
 def test_y_float_is_refused_for_colour(tiny) -> None:
-    with pytest.raises(ValueError, match=r"model\.channels=3; take protocol=rgb8"):
+    with pytest.raises(ValueError, match=r"protocol=rgb8"):
         train(tiny("protocol.name=y-float"))
 
 
 @pytest.mark.parametrize(
     ("overrides", "told"),
     [
-        (["scale=2.5"], "scale: 2.5 is not allowed"),
-        (["steps=many"], "steps: 'many' is not allowed"),
-        (["precision=fp8"], "precision: 'fp8' is not allowed"),
+        (["scale=2.5"], "scale=2.5: must be"),
+        (["steps=many"], "steps=many: must be"),
+        (["precision=fp8"], "precision=fp8: must be"),
         (["trainer.max_steps=ten"], "trainer.max_steps"),
-        (["+optimizer.lrr=1"], r"lrr.*did you mean optimizer\.lr"),
-        (["+trainer.acelerator=cpu"], r"acelerator.*did you mean trainer\.accelerator"),
-        (["+model.encoder.widht=3"], r"widht.*did you mean model\.encoder\.width"),
-        (["+stpes=3"], "stpes.*did you mean steps"),
-        (["ema=1.5"], "ema: 1.5 is not allowed"),
+        (["+optimizer.lrr=1"], r"lrr.*Did you mean optimizer\.lr"),
+        (["+trainer.acelerator=cpu"], r"acelerator.*Did you mean trainer\.accelerator"),
+        (["+model.encoder.widht=3"], r"widht.*Did you mean model\.encoder\.width"),
+        (["+stpes=3"], "stpes.*Did you mean steps"),
+        (["ema=1.5"], "ema=1.5: must be"),
     ],
 )
 def test_unknown_and_unfit_settings_are_refused_before_anything_is_built(
@@ -207,6 +208,6 @@ def test_unknown_and_unfit_settings_are_refused_before_anything_is_built(
     [("optimizer.lr=-1", "optimizer: Invalid learning rate"), ("optimizer.betas=[2,0.9]", "optimizer:")],
 )
 def test_what_torch_refuses_is_refused_before_a_run_begins(tiny, tmp_path: Path, override: str, told: str) -> None:
-    with pytest.raises(ConfigError, match=told):
+    with pytest.raises(UserError, match=told):
         train(tiny(override))
     assert not (tmp_path / "run").exists()

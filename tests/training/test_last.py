@@ -84,7 +84,7 @@ def test_a_time_limit(tiny, tmp_path: Path) -> None:
     check_last(tmp_path / "run", content, content["step"])
     before = (tmp_path / "run/results.json").read_bytes()
     # The limit holds for all starts of a run together.
-    sentence = r"trainer\.max_time: training up to step \d+ of .*last\.ckpt took \d+ s, which is all of it; raise it"
+    sentence = r"trainer\.max_time: training up to step \d+ of .*last\.ckpt took \d+ s, all of it\. Raise it"
     with pytest.raises(ValueError, match=sentence):
         train(tiny(*words, f"ckpt={tmp_path}/run/checkpoints/last.ckpt"))
     assert (tmp_path / "run/results.json").read_bytes() == before
@@ -112,7 +112,7 @@ def test_a_signal_where_no_callback_saves(tiny, tmp_path: Path, monkeypatch: pyt
     interrupt_at(monkeypatch, 2, signal.SIGINT)
     last = tmp_path / "run/checkpoints/last.ckpt"
     with pytest.raises(
-        InterruptedRunError, match=re.escape(f"saved step 2 of 6. Go on by the same command with ckpt={last}")
+        InterruptedRunError, match=re.escape(f"saved step 2 of 6. Continue with the same command and ckpt={last}")
     ):
         train(tiny("callbacks.checkpoints=null"))
     assert load_network(last).step == 2

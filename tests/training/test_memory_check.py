@@ -14,7 +14,7 @@ def test_a_network_is_refused_as_soon_as_its_weights_take_more_than_is_free(monk
         nn.Linear(10, 10)
     monkeypatch.setattr(size, "available_bytes", lambda: needed - 1)
     built: list[nn.Module] = []
-    refusal = r"has at least 110 weights: training takes .* GiB for them, and .* are free; lower model\.encoder\.width"
+    refusal = r"has at least 110 weights: training needs .* GiB for them, and .* are free\. Lower model\.encoder\.width"
     with pytest.raises(ValueError, match=refusal), limit_memory():
         built.append(nn.Linear(10, 10))
     assert not built

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from support import ROOT, same, scalars, state
 
-from upnet.config import ConfigError, check
+from upnet.config import check
 from upnet.config.schema import TrainSettings
 from upnet.training import train
+from upnet.utils.errors import UserError
 
 TORCH = "torch.optim.lr_scheduler"
 LINEAR = {"_target_": f"{TORCH}.LinearLR", "_partial_": True, "total_iters": 2}
@@ -96,24 +97,32 @@ def test_a_plateau_of_the_validation_psnr_lowers_the_rate(tiny, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("place", "node", "told"),
     [
-        ("scheduler", {"_target_": f"{TORCH}.MultiStepLR"}, r"scheduler\.milestones must be given.*\+scheduler\.mile"),
-        ("scheduler", {"_target_": f"{TORCH}.ReduceLROnPlateau"}, r"scheduler\.mode=min .*set scheduler\.mode=max"),
+        (
+            "scheduler",
+            {"_target_": f"{TORCH}.MultiStepLR"},
+            r"scheduler\.milestones: required by MultiStepLR.*\+scheduler\.mile",
+        ),
+        ("scheduler", {"_target_": f"{TORCH}.ReduceLROnPlateau"}, r"scheduler\.mode=min: .*Set scheduler\.mode=max"),
         (
             "scheduler",
             {"_target_": f"{TORCH}.OneCycleLR", "max_lr": 1.0, "total_steps": 4},
-            r"total_steps=4 ends before",
+            r"total_steps=4: the schedule ends before",
         ),
         ("scheduler", {"_target_": "math.prod"}, "scheduler: "),
         ("optimizer", {"_target_": "torch.optim.SparseAdam"}, "optimizer: its step fails: SparseAdam does not support"),
-        ("optimizer", {"_target_": "torch.optim.Muon"}, "optimizer: Muon only supports 2D.*take another optimizer"),
+        ("optimizer", {"_target_": "torch.optim.Muon"}, "optimizer: Muon only supports 2D.*Choose another optimizer"),
         ("optimizer", {"_target_": "torch.optim.LBFGS"}, "optimizer: its step fails: .*or channels_last=false"),
-        ("optimizer", {"_target_": "torch.nn.ParameterList"}, "optimizer: a torch.optim.Optimizer is expected"),
+        (
+            "optimizer",
+            {"_target_": "torch.nn.ParameterList"},
+            "optimizer=torch.nn.ParameterList: must be a torch.optim.Optimizer",
+        ),
     ],
 )
 def test_what_would_fail_after_the_start_is_refused_before_it(
     named, tmp_path: Path, place: str, node: dict[str, object], told: str
 ) -> None:
-    with pytest.raises(ConfigError, match=told):
+    with pytest.raises(UserError, match=told):
         train(named(place, node))
     assert not (tmp_path / "run").exists()
 
@@ -128,13 +137,15 @@ def test_a_state_that_no_checkpoint_can_hold_is_refused(named, tmp_path: Path, m
         "        self.lock = threading.Lock()\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(ConfigError, match=r"scheduler: no checkpoint can hold its state.*take another scheduler"):
+    with pytest.raises(UserError, match=r"scheduler: its state cannot be saved.*Choose another scheduler"):
         train(named("scheduler", {"_target_": "my_schedule.Locked"}))
 
 
 def test_an_optimizer_that_repeats_a_batch_accumulates_none(named) -> None:
     node, words = {"_target_": "torch.optim.LBFGS"}, ("channels_last=false", "trainer.accumulate_grad_batches=2")
-    with pytest.raises(ConfigError, match=r"LBFGS computes the loss several times.*accumulate_grad_batches=1"):
+    with pytest.raises(
+        UserError, match=r"accumulate_grad_batches=2: LBFGS computes the loss several times.*Allowed: 1"
+    ):
         train(named("optimizer", node, *words))
 
 

@@ -6,13 +6,16 @@ import re
 import shlex
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from support import Compose, interrupt_at, same, scalars, state
 
 from upnet.checkpoint import DamagedCheckpointError, load_network
 from upnet.training import train
+from upnet.training.history import read_history
 from upnet.training.resume import find_checkpoint
 from upnet.utils.errors import InterruptedRunError
 from upnet.utils.overrides import quote_path_overrides
@@ -55,6 +58,42 @@ def test_a_resumed_run_ends_bit_for_bit_as_an_undisturbed_one(
     assert results[0]["datasets"] == results[1]["datasets"]
     told = [scalars(tmp_path / run / "tensorboard")["validation/psnr"] for run in ("whole", "broken")]
     assert sorted(told[0]) == sorted(told[1])
+
+
+def test_a_resume_reads_the_checkpoint_once(tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    train(tiny("steps=2", "validations=1"))
+    last = tmp_path / "run/checkpoints/last.ckpt"
+    read: list[Path] = []
+    load = torch.load
+
+    def counted(file: Any, *rest: Any, **named: Any) -> Any:
+        if isinstance(file, str | Path):
+            read.append(Path(file).resolve())
+        return load(file, *rest, **named)
+
+    monkeypatch.setattr(torch, "load", counted)
+    train(tiny("steps=4", "validations=1", f"ckpt={last}"))
+    # best.ckpt is a second name of the same file, and is not read either.
+    assert read == [last.resolve()]
+
+
+def test_the_history_of_a_resumed_run_equals_that_of_an_undisturbed_one(
+    tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ("trainer.log_every_n_steps=1", "logger=none")
+    train(tiny(*words, run="whole"))
+    interrupt_at(monkeypatch, 5, signal.SIGINT)
+    with pytest.raises(InterruptedRunError):
+        train(tiny(*words, run="broken"))
+    monkeypatch.undo()
+    train(tiny(*words, f"ckpt={tmp_path}/broken/checkpoints/last-1.ckpt", run="broken"))
+    times = ("train/images_per_second", "train/data_share")
+    whole, broken = (
+        [(step, {name: value for name, value in values.items() if name not in times}) for step, values in history]
+        for history in (read_history(tmp_path / run) for run in ("whole", "broken"))
+    )
+    assert whole == broken
+    assert {"train/loss", "validation/psnr"} <= {name for _, values in whole for name in values}
 
 
 def test_the_hint_after_ctrl_c_goes_on_in_any_folder(

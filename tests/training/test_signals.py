@@ -47,7 +47,7 @@ def test_a_second_signal_breaks_off_at_once_and_saves_nothing(small: list[str], 
         Task.training_step = step
 
     assert code(command([*small, f"hydra.run.dir={run}"], told, twice)) == 1, told.read_text()
-    assert "Once more breaks off at once, without saving" in told.read_text()
+    assert "A second signal ends it at once, without saving" in told.read_text()
     assert not (run / "checkpoints").exists()
 
 

@@ -1,4 +1,4 @@
-"""One training: built from a checked config, run, scored, told."""
+"""Train a network from checked settings: task, optimizer step, callbacks, resume, results."""
 
 from upnet.training.runner import train
 

@@ -30,7 +30,10 @@ def try_optimizer(settings: TrainSettings) -> None:
     parameters = [torch.nn.Parameter(tensor) for tensor in tensors]
     optimizer = _build_optimizer(settings, parameters)
     _check_closure(optimizer, settings.trainer.get("accumulate_grad_batches", 1))
-    scheduler = scheduler_factory(settings.scheduler)(optimizer, settings.steps)
+    try:
+        scheduler = scheduler_factory(settings.scheduler)(optimizer, settings.steps)
+    except (TypeError, RuntimeError) as error:
+        raise UserError(str(error), setting="scheduler", cure="Choose another scheduler") from error
     _check_scheduler(scheduler, settings.steps)
     for group in optimizer.param_groups:
         if group.get("capturable"):

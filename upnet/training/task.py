@@ -1,4 +1,4 @@
-"""The one LightningModule: a network, how it learns and how it is scored."""
+"""The LightningModule: a network, how it is trained and how it is evaluated."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
@@ -30,22 +30,22 @@ Weights = Literal["ema", "raw"]
 
 
 class Task(pl.LightningModule):
-    """Train a network on batches {"lr": (N, 3, h, w), "hr": (N, 3, s·h, s·w)} of uint8, score it on whole pictures.
+    """Train a network on batches {"lr": (N, 3, h, w), "hr": (N, 3, s·h, s·w)} of uint8; evaluate it on whole images.
 
     net:           the network.
-    config:        its resolved config as plain data, which a checkpoint carries.
-    settings:      what else the result depends on, as plain data; a checkpoint is resumed under the same only.
+    config:        the config of the network as plain data, which a checkpoint contains.
+    settings:      what else the result depends on, as plain data; only a run with the same settings is resumed.
     loss:          of the output and the target, both (N, C, H, W) in [0, 1].
-    optimizer:     called with the parameters.
-    scheduler:     called with the optimizer and the number of steps.
-    steps:         of the optimizer, in all.
-    protocol:      what validation scores by.
-    ema:           the decay of the averaged weights, which are scored and saved beside the raw ones.
-    channels_last: whether pictures and weights lie in memory channel by channel (False) or pixel by pixel (True).
-    compile:       whether training runs through torch.compile.
+    optimizer:     a function of the parameters that builds it.
+    scheduler:     a function of the optimizer and the number of steps that builds it.
+    steps:         optimizer steps of the whole training.
+    protocol:      how validation images are evaluated.
+    ema:           decay of the averaged weights, which are evaluated and saved beside the raw ones.
+    channels_last: memory format of images and weights: torch.channels_last (True) or contiguous (False).
+    compile:       whether the network is trained through torch.compile.
     graph:         whether optimizer steps are recorded as CUDA graphs: see StepRecorder.
 
-    Scores are taken in float32, whatever training computes in.
+    Images are evaluated in float32, whatever the precision of training is.
     """
 
     def __init__(
@@ -82,36 +82,36 @@ class Task(pl.LightningModule):
         self._forward: list[Callable[[Tensor], Tensor]] = [self.net]
 
     def setup(self, stage: str) -> None:
-        """Compile, where that was asked for."""
+        """Compile the network if the setting says so."""
         if self._compile and stage == "fit":
             self._forward = [torch.compile(self.net)]
 
     def configure_optimizers(self) -> Any:
-        """The optimizer of the raw weights, and its schedule by steps."""
+        """The optimizer of the raw weights and its scheduler, which is stepped after every optimizer step."""
         optimizer = self.make_optimizer(self.net.parameters())
         scheduler = self.make_scheduler(optimizer, self.steps)
         schedule = {"scheduler": scheduler, "interval": "step", "reduce_on_plateau": False}
         return {"optimizer": optimizer, "lr_scheduler": schedule}
 
     def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
-        """Step the schedule after an optimizer step; one that waits for a plateau steps after a validation."""
+        """Step the scheduler after an optimizer step; ReduceLROnPlateau is stepped after a validation instead."""
         if not isinstance(scheduler, ReduceLROnPlateau):
             scheduler.step()
 
     def on_train_start(self) -> None:
-        """Prepare the optimizer for being recorded, now that its state is loaded."""
+        """Prepare the optimizer for a CUDA graph, now that its state is loaded."""
         self.recorder.start(self)
 
     def on_train_end(self) -> None:
-        """Free the recording."""
+        """Free the memory of the recorded step."""
         self.recorder.stop()
 
     def on_train_batch_start(self, batch: dict[str, Tensor], batch_idx: int) -> None:
-        """Record the step, where it is time to."""
+        """Record the optimizer step if it is due."""
         self.recorder.before_batch(self, batch, batch_idx)
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
-        """The loss of one batch. A recorded step ends with the last of its batches: weights and average are updated."""
+        """The loss of a batch. The replay of a step's last batch also updates the weights and their average."""
         loss = self.recorder.loss(self, batch, batch_idx)
         return self.batch_loss(batch) if loss is None else loss
 
@@ -121,12 +121,12 @@ class Task(pl.LightningModule):
         return self.loss(self._forward[0](lr), hr)
 
     def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
-        """Backpropagate; a recorded step has done so."""
+        """Backpropagate, unless the replay has done so."""
         if not self.recorder.replaying:
             super().backward(loss, *args, **kwargs)
 
     def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: Optimizer) -> None:
-        """Drop the gradients; a recorded step overwrites them."""
+        """Drop the gradients, unless a recorded step overwrites them."""
         if not self.recorder.replaying:
             super().optimizer_zero_grad(epoch, batch_idx, optimizer)
 
@@ -137,7 +137,7 @@ class Task(pl.LightningModule):
         optimizer: Any,
         optimizer_closure: Callable[[], Any] | None = None,
     ) -> None:
-        """Step, and average the weights: whatever is saved after a step belongs to the same step."""
+        """Step and average the weights, so that all that is saved after a step belongs to that step."""
         if self.recorder.replaying:
             assert optimizer_closure is not None
             optimizer_closure()  # replays the step, counts it, and hands the loss to Lightning
@@ -147,7 +147,7 @@ class Task(pl.LightningModule):
         self.ema.update(self.net, self.global_step + 1)
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """End with a validation: Lightning has one at a stop, not at a last step that the interval doesn't meet."""
+        """Stop after the last step: Lightning validates at a stop, but not at a last step between two intervals."""
         if self.global_step >= self.steps:
             self.trainer.should_stop = True
 
@@ -171,7 +171,7 @@ class Task(pl.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Log the means; `val/psnr`, the mean of the sets' means by averaged weights, is what `best` goes by."""
-        self._put_together()
+        self._gather_scores()
         scalars: dict[str, float] = {}
         for weights, tallies in self.tallies.items():
             suffix = "" if weights == "ema" else "_raw"
@@ -190,7 +190,7 @@ class Task(pl.LightningModule):
             scheduler.step(sum(overall) / len(overall))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """What makes a checkpoint describe itself."""
+        """Add the network's config, the settings and the step to a checkpoint."""
         checkpoint["upnet"] = describe(self.config, self.settings, self.net.scale, self.global_step)
         for state in checkpoint.get("optimizer_states", ()):
             self.recorder.restore_flags(state)
@@ -205,7 +205,7 @@ class Task(pl.LightningModule):
         gradient_clip_val: int | float | None = None,
         gradient_clip_algorithm: str | None = None,
     ) -> None:
-        """Clip by norm, or by value, as the trainer says."""
+        """Clip gradients by norm or by value, as the Trainer's arguments say."""
         if self.trainer.precision == "16-mixed":
             # Only Lightning knows the scale that float16's gradients are multiplied by.
             self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
@@ -216,12 +216,12 @@ class Task(pl.LightningModule):
             clip(self.net.parameters(), gradient_clip_val)
 
     def _pictures(self, batch: Tensor) -> Tensor:
-        """(N, 3, H, W) uint8 -> (N, C, H, W) in [0, 1], C as the network has it."""
-        pictures = batch.to(dtype=torch.float32, memory_format=self.memory_format).div_(255)
-        return pictures if self.net.channels == 3 else luma(pictures)
+        """(N, 3, H, W) uint8 -> (N, C, H, W) float32 in [0, 1], with the channels of the network."""
+        images = batch.to(dtype=torch.float32, memory_format=self.memory_format).div_(255)
+        return images if self.net.channels == 3 else luma(images)
 
-    def _put_together(self) -> None:
-        """Every process has scored its share of the pictures: give all of them all scores, in the order of the sets."""
+    def _gather_scores(self) -> None:
+        """Share the scores of all processes, each of which evaluated a part of the images; in the order of the sets."""
         if self.trainer.world_size == 1:
             return
         parts: list[Any] = [None] * self.trainer.world_size

@@ -1,12 +1,13 @@
-"""What TensorBoard was told during training."""
+"""Validation PSNR over the steps of training, averaged over the seeds of an arm."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from upnet.study.run_table import Arm
+from upnet.training.history import HISTORY, read_history
 
 
 @dataclass(frozen=True)
@@ -21,29 +22,34 @@ class Curve:
 
 
 def curve(arm: Arm, dataset: str) -> Curve | None:
-    """Of one arm, at the steps that all of its runs were validated at; None where there are none."""
-    told = [one for run in arm.runs if (one := validation(run.folder / "tensorboard", dataset))]
-    if not told:
-        return None
-    steps = sorted(set(told[0]).intersection(*told[1:]))
+    """The curve of an arm at the steps at which all of its runs were validated; None if there are none."""
+    curves = [curve for run in arm.runs if (curve := validation_psnr(run.folder, dataset))]
+    steps = sorted(set(curves[0]).intersection(*curves[1:])) if curves else []
     if not steps:
         return None
-    values = np.array([[one[step] for step in steps] for one in told])
-    return Curve(np.array(steps), values.mean(0), values.min(0), values.max(0), len(told))
+    values = np.array([[curve[step] for step in steps] for curve in curves])
+    return Curve(np.array(steps), values.mean(0), values.min(0), values.max(0), len(curves))
 
 
-def validation(folder: Path, dataset: str) -> Mapping[int, float]:
-    """PSNR by step, from all event files of a run; where a run was resumed, the later file counts."""
+def validation_psnr(run: Path, dataset: str) -> Mapping[int, float]:
+    """Step -> validation PSNR in dB of a run, from its history.jsonl; in older folders, from TensorBoard's files.
+
+    PSNRs that are not finite are left out.
+    """
+    name = f"{dataset}/psnr"
+    if (run / HISTORY).is_file():
+        points = [(step, values[name]) for step, values in read_history(run) if name in values]
+    else:
+        points = _tensorboard_scalars(run / "tensorboard", name)
+    return {step: psnr for step, psnr in points if np.isfinite(psnr)}
+
+
+def _tensorboard_scalars(folder: Path, name: str) -> list[tuple[int, float]]:
+    """Step and value of a scalar, as TensorBoard shows it; where a run was resumed, the later file counts."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    found: dict[int, float] = {}
-    tag = f"{dataset}/psnr"
-    for path in _events(folder):
-        reader = EventAccumulator(str(path), size_guidance={"scalars": 0, "images": 1, "tensors": 1}).Reload()
-        if tag in reader.Tags()["scalars"]:
-            found |= {event.step: float(event.value) for event in reader.Scalars(tag) if np.isfinite(event.value)}
-    return found
-
-
-def _events(folder: Path) -> Sequence[Path]:
-    return sorted(folder.glob("events.out.tfevents.*"))
+    if not any(folder.glob("events.out.tfevents.*")):
+        return []
+    reader = EventAccumulator(str(folder), size_guidance={"scalars": 0, "images": 1, "tensors": 1}).Reload()
+    scalars = reader.Scalars(name) if name in reader.Tags()["scalars"] else []
+    return [(event.step, float(event.value)) for event in scalars]

@@ -1,4 +1,4 @@
-"""Stop a training whose loss is no number any more."""
+"""Stop a training whose loss is NaN or infinite."""
 
 import math
 from pathlib import Path
@@ -8,11 +8,12 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
+from upnet.utils.errors import RunError
 from upnet.utils.run_dirs import LAST
 
 
-class NonFiniteLossError(RuntimeError):
-    """The loss, or the weights, became NaN or infinite; the message says at which step, and what to go on with."""
+class NonFiniteLossError(RunError):
+    """The loss or the weights became NaN or infinite; the message names the step, the images and what to try."""
 
 
 class StopAtNonFiniteLoss(pl.Callback):
@@ -33,7 +34,7 @@ class StopAtNonFiniteLoss(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Note the batch's loss, and look."""
+        """Store the loss of the batch, and check it on the CPU at once, on a GPU once per `every` batches."""
         loss = outputs["loss"].detach()
         self._batch = batch_idx
         if loss.device.type != "cuda":
@@ -44,39 +45,39 @@ class StopAtNonFiniteLoss(pl.Callback):
             self._losses = torch.zeros(self.every, device=loss.device)
         self._losses[batch_idx % self.every] = loss
         if (batch_idx + 1) % self.every == 0:
-            self._look_at_copied(trainer)
+            self._check_copied(trainer)
             copy = torch.empty(self.every, pin_memory=True).copy_(self._losses, non_blocking=True)
             event = torch.cuda.Event()
             event.record()
             self._copied = copy, event, batch_idx
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Nobody wants the scores of lost weights."""
-        self._look_at_all(trainer, pl_module)
+        """Check before weights are evaluated."""
+        self._check_all(trainer, pl_module)
 
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Lost weights must not take the place of good ones."""
-        self._look_at_all(trainer, pl_module)
+        """Check before weights are saved, so that non-finite ones never replace good ones."""
+        self._check_all(trainer, pl_module)
 
-    def _look_at_all(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._look_at_copied(trainer)
+    def _check_all(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._check_copied(trainer)
         if self._losses is not None:
-            self._look(trainer, self._losses.cpu(), self._batch)
+            self._check(trainer, self._losses.cpu(), self._batch)
         if not all(bool(torch.isfinite(weight).all()) for weight in pl_module.parameters()):
             self._stop(trainer, "the weights are", trainer.global_step * trainer.accumulate_grad_batches - 1)
 
-    def _look_at_copied(self, trainer: pl.Trainer) -> None:
-        """Look at the losses that were copied last. The GPU has long been past them."""
+    def _check_copied(self, trainer: pl.Trainer) -> None:
+        """Check the losses that were copied last. The GPU has already computed later ones."""
         if self._copied is not None:
             losses, event, newest = self._copied
             event.synchronize()
             self._copied = None
-            self._look(trainer, losses, newest)
+            self._check(trainer, losses, newest)
 
-    def _look(self, trainer: pl.Trainer, losses: Tensor, newest: int) -> None:
-        """losses: those of the `every` batches up to number `newest`, each at its batch's number modulo `every`."""
+    def _check(self, trainer: pl.Trainer, losses: Tensor, newest: int) -> None:
+        """Check the losses of the `every` batches up to number `newest`; batch b is at index b modulo `every`."""
         for batch in range(max(0, newest - self.every + 1), newest + 1):
             if not math.isfinite(losses[batch % self.every].item()):
                 self._stop(trainer, "the loss is", batch)
@@ -85,10 +86,10 @@ class StopAtNonFiniteLoss(pl.Callback):
     def _stop(trainer: pl.Trainer, what: str, batch: int) -> NoReturn:
         last = Path(str(getattr(trainer.checkpoint_callback, "dirpath", ""))) / LAST
         saved = last if last.is_file() else "none was saved yet"
-        origin = trainer.datamodule.data.sampler().crop_positions(batch)  # pyright: ignore[reportAttributeAccessIssue]
-        pictures = ", ".join(dict.fromkeys(name for name, *_ in origin))
+        positions = trainer.datamodule.data.sampler().crop_positions(batch)  # pyright: ignore[reportAttributeAccessIssue]
+        images = ", ".join(dict.fromkeys(name for name, *_ in positions))
         raise NonFiniteLossError(
             f"{what} no longer finite at step {batch // trainer.accumulate_grad_batches + 1}, in a batch of "
-            f"{pictures}. The last good checkpoint: {saved}. Try a lower optimizer.lr, "
+            f"{images}. The last good checkpoint: {saved}. Try a lower optimizer.lr, "
             "trainer.gradient_clip_val=1, or precision=32"
         )

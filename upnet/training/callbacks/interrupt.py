@@ -1,4 +1,4 @@
-"""Ctrl-C, or a signal of the machine's scheduler: finish the step, save, say how to go on."""
+"""After Ctrl-C or a signal of a scheduler: finish the step, save, and end."""
 
 import os
 import signal
@@ -8,18 +8,18 @@ from typing import Any
 
 import pytorch_lightning as pl
 
-AGREE = 10
-"""Batches between two times that several processes ask each other whether one was interrupted."""
+SYNC_EVERY = 10
+"""Batches between two exchanges of several processes about whether one was interrupted."""
 
 # Ctrl-C; what kill, containers and schedulers send; what SLURM's --signal=USR1@60 sends ahead of the time limit.
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name)]
 
 
 class SaveAtInterrupt(pl.Callback):
-    """At SIGINT (Ctrl-C), SIGTERM or SIGUSR1 training ends after the step it is in, to be saved; again breaks off.
+    """At SIGINT (Ctrl-C), SIGTERM or SIGUSR1, end training after the current step and save; a second one ends at once.
 
     A KeyboardInterrupt may come in the middle of an optimizer step and would leave half of the weights updated.
-    `signal` is the number of the signal that came, 0 as long as none did.
+    `signal` is the number of the signal that was received, 0 if none was.
     """
 
     def __init__(self) -> None:
@@ -33,21 +33,21 @@ class SaveAtInterrupt(pl.Callback):
         return self.signal != 0
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Note who hears the signals, before Lightning listens to some itself."""
+        """Store the signal handlers, before Lightning replaces some."""
         self._before = {number: signal.getsignal(number) for number in SIGNALS}
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Take over the signals; not before Lightning has noted the handlers that it puts back at the end."""
+        """Install the handlers, after Lightning has stored those that it restores at the end."""
         self.signal, self._process = 0, os.getpid()
         for number in SIGNALS:
-            signal.signal(number, self._hear)
+            signal.signal(number, self._handle)
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """End here, where the weights belong to a whole step; with several processes, all of them at the same one."""
+        """Stop between two steps; several processes stop at the same one."""
         if trainer.world_size > 1:
-            if batch_idx % AGREE != 0 or not trainer.strategy.reduce_boolean_decision(self.interrupted, all=False):
+            if batch_idx % SYNC_EVERY != 0 or not trainer.strategy.reduce_boolean_decision(self.interrupted, all=False):
                 return
             self.signal = self.signal or signal.SIGINT
         if self.interrupted and trainer.global_step < trainer.max_steps:
@@ -57,28 +57,28 @@ class SaveAtInterrupt(pl.Callback):
             trainer.should_stop = True
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Give the signals back."""
-        self._give_back()
+        """Restore the handlers."""
+        self._restore()
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        """Give the signals back here as well: after an error Lightning tears nothing down."""
-        self._give_back()
+        """Restore the handlers here too: Lightning calls no teardown after an error."""
+        self._restore()
 
-    def _give_back(self) -> None:
+    def _restore(self) -> None:
         # Lightning's own handler, left in place, would swallow every later SIGTERM and keep this training in memory.
         for number, handler in self._before.items():
             if handler is not None:  # one that wasn't set from Python can't be put back by it
                 signal.signal(number, handler)
         self._before = {}
 
-    def _hear(self, number: int, frame: FrameType | None) -> None:
+    def _handle(self, number: int, frame: FrameType | None) -> None:
         if os.getpid() != self._process:
-            return  # a worker just forked, which has yet to turn a deaf ear to signals: the run hears them
+            return  # a worker that was just forked and does not ignore signals yet; the run receives them too
         if self.interrupted:
             raise KeyboardInterrupt
         self.signal = number
         print(
-            "\nInterrupted: ending after this step. Once more breaks off at once, without saving.",
+            "\nInterrupted: training ends after this step. A second signal ends it at once, without saving.",
             file=sys.stderr,
             flush=True,
         )

@@ -1,4 +1,4 @@
-"""How far a training is: one bar on a terminal, a line now and then in a file."""
+"""Show the progress of a training: a bar on a terminal, lines in a file."""
 
 import sys
 import time
@@ -13,12 +13,12 @@ from torch import Tensor
 LINES = 20
 """Lines that a file gets, spread evenly over a training."""
 SECONDS = 600
-"""And a further one if so much time has passed since the last."""
+"""Seconds without a line after which another one is printed."""
 SECONDS_BETWEEN_DRAWINGS = 0.1
 
 
 class Progress(TQDMProgressBar):
-    """Steps done, time left, loss and the last PSNR. Validation has no bar of its own: it takes seconds.
+    """Show steps, time left, loss and the last validation PSNR. Validation has no bar: it takes seconds.
 
     refresh_rate: batches between two refreshes of the bar; 0 draws none. It is drawn ten times a second at most, since
                   reading the loss makes Python wait for a GPU.
@@ -54,7 +54,7 @@ class Progress(TQDMProgressBar):
         return bar
 
     def on_train_epoch_start(self, trainer: pl.Trainer, *rest: Any) -> None:
-        """There is one long epoch, and nobody needs its number."""
+        """Leave out the number of the epoch: a training is one epoch."""
         super().on_train_epoch_start(trainer, *rest)
         self.train_progress_bar.set_description("training")
 
@@ -74,13 +74,13 @@ class Progress(TQDMProgressBar):
             print(self._line(batch_idx + 1, self.get_metrics(trainer, pl_module)), flush=True)
 
     def init_validation_tqdm(self) -> Tqdm:
-        """A bar nobody sees."""
+        """No bar for validation."""
         return Tqdm(disable=True)
 
     def get_metrics(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule
     ) -> dict[str, int | str | float | dict[str, float]]:
-        """Loss and PSNR; the version of the logger's folder is nobody's business here."""
+        """Loss and PSNR, without the version number of the logger."""
         metrics = super().get_metrics(trainer, pl_module)
         shown: dict[str, int | str | float | dict[str, float]] = {}
         if self._loss is not None:

@@ -1,4 +1,4 @@
-"""What TensorBoard gets while training runs."""
+"""Log scalars while training runs."""
 
 import time
 from typing import Any
@@ -9,10 +9,10 @@ from torch.optim import Optimizer
 
 
 class Scalars(pl.Callback):
-    """Loss, learning rate, gradient norm and speed, every `log_every_n_steps` of the trainer.
+    """Log loss, learning rate, gradient norm and speed every `log_every_n_steps` of the Trainer.
 
-    The gradient norm is that of the raw gradients, before they are clipped. Images per second counts LR crops over all
-    processes, validation left out; data_share is the share of that time in which training waited for a batch.
+    The gradient norm is taken before gradients are clipped. Images per second counts LR crops of all processes, without
+    validation; data_share is the fraction of that time in which training waited for a batch.
     """
 
     recordable = True  # a recorded step measures its gradients itself
@@ -28,13 +28,13 @@ class Scalars(pl.Callback):
         self._restart(trainer)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Start it again: validation isn't training."""
+        """Restart the clock: the time of validation does not count."""
         self._restart(trainer)
 
     def on_before_optimizer_step(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, optimizer: Optimizer
     ) -> None:
-        """Measure the gradients, only where they will be logged."""
+        """Compute the gradient norm of steps that are logged."""
         if self._due(trainer, trainer.global_step + 1):
             gradients = [p.grad for p in pl_module.parameters() if p.grad is not None]
             self._norm = torch.nn.utils.get_total_norm(gradients)
@@ -42,7 +42,7 @@ class Scalars(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Log what is due."""
+        """Log if it is due."""
         self._images += len(batch["lr"]) * trainer.world_size
         whole_step = (batch_idx + 1) % trainer.accumulate_grad_batches == 0
         if not whole_step or not self._due(trainer, trainer.global_step):
@@ -61,14 +61,14 @@ class Scalars(pl.Callback):
         passed = time.perf_counter() - self._since
         if self._images:
             scalars["train/images_per_second"] = self._images / passed
-            scalars["train/data_share"] = (waited(trainer) - self._waited) / passed
+            scalars["train/data_share"] = (seconds_waited(trainer) - self._waited) / passed
         for logger in trainer.loggers:
             logger.log_metrics(scalars, trainer.global_step)
         self._norm = None
         self._restart(trainer)
 
     def _restart(self, trainer: pl.Trainer) -> None:
-        self._images, self._since, self._waited = 0, time.perf_counter(), waited(trainer)
+        self._images, self._since, self._waited = 0, time.perf_counter(), seconds_waited(trainer)
 
     @staticmethod
     def _due(trainer: pl.Trainer, step: int) -> bool:
@@ -76,6 +76,6 @@ class Scalars(pl.Callback):
         return every > 0 and step % every == 0
 
 
-def waited(trainer: pl.Trainer) -> float:
-    """The seconds in which training has waited for batches so far, where its loader counts them."""
+def seconds_waited(trainer: pl.Trainer) -> float:
+    """Seconds in which training has waited for batches so far; 0 if its loader does not count them."""
     return float(getattr(trainer.train_dataloader, "wait_seconds", 0.0))
