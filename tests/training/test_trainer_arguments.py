@@ -180,7 +180,7 @@ def test_early_stopping_by_what_is_not_logged_or_by_a_lower_psnr_is_refused(
 
 def test_what_lightning_rejects_is_a_user_error() -> None:
     with (
-        pytest.raises(UserError, match="^Lightning rejects these settings: no such thing$"),
+        pytest.raises(UserError, match=r"^Lightning rejects these settings: no such thing$"),
         translate_lightning_errors(),
     ):
         raise MisconfigurationException("no such\nthing")
