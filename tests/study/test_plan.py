@@ -1,5 +1,6 @@
 """What a study is made of, known before anything is trained."""
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ from omegaconf import OmegaConf
 from PIL import Image, ImageOps
 from support import CONFIGS, Compose
 
+from upnet.checkpoint.migration import rename_config
 from upnet.config import check
 from upnet.config.schema import TrainSettings
 from upnet.study.design import Design
@@ -164,3 +166,32 @@ def test_a_study_refuses_what_belongs_to_a_single_run(words, compose: Compose, t
         said = [one for one in words(word, arms=ARMS) if one != "trainer=cpu"]
         with pytest.raises(ValueError, match=told):
             run_study(compose(*said), said, tmp_path)
+
+
+@pytest.mark.parametrize(("regime", "match"), [("N", "none"), ("P", "params"), ("F", "macs"), ("S", "support")])
+def test_a_plan_with_a_regime_is_read_as_one_with_the_match_mode(regime: str, match: str, tmp_path: Path) -> None:
+    plan = {"schema": 1, "study": "old", "regime": regime, "reference": "a", "variants": [], "cells": []}
+    (tmp_path / "plan.json").write_text(json.dumps(plan))
+    content = read_plan(tmp_path)
+    assert (content["schema"], content["match"]) == (2, match)
+    assert "regime" not in content
+
+
+def test_a_cell_from_before_a_renaming_keeps_its_folder(words, plan, tmp_path: Path) -> None:
+    from upnet.study.cells import earlier_names, short_hash
+    from upnet.study.expansion import Planner
+
+    said = words(arms=ARMS)
+    present = plan(said, tmp_path)
+    planner = Planner(present.design, said, tmp_path)
+    planner.plan()
+    content = planner._key_content(planner.settings(present.variants[0], 0, tmp_path))
+    assert content["model"]["encoder"]["_target_"] == "upnet.encoders.MaxPoolEncoder"
+    old = earlier_names(content)
+    assert old["model"]["encoder"]["_target_"] == "upnet.encoders.Plain"
+    assert rename_config(old["model"], "model") == content["model"]
+    folder = tmp_path / "cells" / f"nearest-seed0-{short_hash(old)}"
+    folder.mkdir(parents=True)
+    again = plan(said, tmp_path)
+    assert again.cells[0].folder == folder
+    assert again.cells[1] == present.cells[1]

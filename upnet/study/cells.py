@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from upnet.checkpoint.migration import RENAMED_SETTINGS, RENAMED_TARGETS, RENAMED_VALUES
 from upnet.evaluation.results import read_results, write_json
 from upnet.utils.lock import locked
 
@@ -162,6 +163,29 @@ def short_hash(content: Mapping[str, Any]) -> str:
     """
     text = json.dumps(content, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:10]
+
+
+def earlier_names(config: Any, path: str = "") -> Any:
+    """A copy of a config, given as plain data, with the names that its components and settings had before format 3.
+
+    It is the inverse of upnet.checkpoint.migration.rename_config(), so that cells of earlier studies are found again.
+    path: that of the config, "model" or "settings" for these parts.
+
+    >>> earlier_names({"_target_": "upnet.encoders.MaxPoolEncoder", "width": 16})
+    {'_target_': 'upnet.encoders.Plain', 'width': 16}
+    """
+    if isinstance(config, list):
+        return [earlier_names(item, path) for item in config]
+    if not isinstance(config, Mapping):
+        return config
+    owner = str(config.get("_target_", path))
+    earlier: dict[Any, Any] = {}
+    for key, value in config.items():
+        name = next((old for (of, old), new in RENAMED_SETTINGS.items() if (of, new) == (owner, key)), key)
+        values = RENAMED_TARGETS if key == "_target_" else RENAMED_VALUES.get((owner, key), {})
+        value = next((old for old, new in values.items() if new == value), value)
+        earlier[name] = earlier_names(value, f"{path}.{key}" if path else str(key))
+    return earlier
 
 
 def _read(path: Path) -> dict[str, Any]:

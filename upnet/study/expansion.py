@@ -13,7 +13,7 @@ from upnet.config.schema import TrainSettings
 from upnet.data import SRData
 from upnet.models import EncoderDecoder
 from upnet.models.complexity import multiply_adds, parameters
-from upnet.study.cells import Cell, short_hash
+from upnet.study.cells import Cell, earlier_names, short_hash
 from upnet.study.code_version import code_version, config_targets
 from upnet.study.design import Design, Variant
 from upnet.study.matching import match_variant, support_sizes, upsamplers_by_location
@@ -116,31 +116,36 @@ class Planner:
                 if planned.rejection is not None:
                     continue
                 variant = planned.variant
-                key = self._key(self.settings(planned, seed, self.folder))
+                content = self._key_content(self.settings(planned, seed, self.folder))
+                key, folder = self._key_and_folder(variant.folder_stem(seed), content)
                 twin = next((cell for cell in cells if cell.key == key), None)
                 if twin is not None:
                     raise UserError(
                         f"study: {variant.label} and {twin.label} are the same training", cure="Remove one of them"
                     )
-                folder = self.folder / "cells" / f"{variant.folder_stem(seed)}-{key}"
                 cells.append(Cell(len(cells) + 1, variant.arm, variant.levels, variant.label, seed, key, folder))
         return cells
 
-    def _key(self, cell: TrainSettings) -> str:
-        """A hash of what the result depends on. Images count by their pixels, so a moved folder keeps the key."""
+    def _key_and_folder(self, stem: str, content: Mapping[str, Any]) -> tuple[str, Path]:
+        """The key of a cell and its folder, which may exist from before components or settings were renamed."""
+        keys = [short_hash(content), short_hash(earlier_names(content))]
+        folders = [self.folder / "cells" / f"{stem}-{key}" for key in keys]
+        chosen = 1 if folders[1].is_dir() and not folders[0].is_dir() else 0
+        return keys[chosen], folders[chosen]
+
+    def _key_content(self, cell: TrainSettings) -> dict[str, Any]:
+        """What the result of a cell depends on. Images count by their pixels, so a moved folder changes nothing."""
         settings = training_settings(cell)
         settings["data"]["train"] = self._image_digests(cell)
-        return short_hash(
-            {
-                "model": cell.model,
-                "settings": settings,
-                "protocol": asdict(cell.protocol),
-                "validations": cell.validations,
-                "channels_last": cell.channels_last,
-                "compile": cell.compile,
-                "deterministic": cell.trainer.get("deterministic", False),
-            }
-        )
+        return {
+            "model": cell.model,
+            "settings": settings,
+            "protocol": asdict(cell.protocol),
+            "validations": cell.validations,
+            "channels_last": cell.channels_last,
+            "compile": cell.compile,
+            "deterministic": cell.trainer.get("deterministic", False),
+        }
 
     def _image_digests(self, cell: TrainSettings) -> dict[str, str]:
         """A hash of the pixels of every data set, which is decoded if it wasn't yet."""

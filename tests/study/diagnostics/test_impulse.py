@@ -64,6 +64,6 @@ def test_what_keeps_constants_has_phases_of_sum_1() -> None:
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_network_that_is_bicubic_has_its_kernels(bicubic: Network, channels: int) -> None:
     net = bicubic(f"model.channels={channels}")
-    assert isinstance(net.residual, Bicubic)
-    expected = ImpulseResponse().compute_for_operator(Bicubic(1, 2, a=net.residual.a))
+    assert isinstance(net.residual_interpolation, Bicubic)
+    expected = ImpulseResponse().compute_for_operator(Bicubic(1, 2, a=net.residual_interpolation.a))
     torch.testing.assert_close(ImpulseResponse().compute_for_network(net), expected, rtol=0, atol=1e-6)

@@ -69,7 +69,7 @@ def test_rows_and_columns_rising_and_falling_all_count() -> None:
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_network_that_is_bicubic_has_its_edge(bicubic: Network, channels: int) -> None:
     net = bicubic(f"model.channels={channels}")
-    interpolation = net.residual
+    interpolation = net.residual_interpolation
     assert isinstance(interpolation, Bicubic)
     alike = Bicubic(1, 2, a=interpolation.a)
     assert StepOvershoot().compute_for_network(net) == pytest.approx(
