@@ -1,4 +1,4 @@
-"""Where encoders and operators meet."""
+"""`Site`: the output size of one upsampling step and the encoder state available there."""
 
 from dataclasses import dataclass
 
@@ -7,11 +7,14 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """One place to fill: its exact size, and what the matching encoder stage left there.
+    """One upsampling location: its exact output size and what the matching encoder level left there.
 
-    size:    (H, W) in pixels, rows first.
-    indices: (N, C, h, w) int64, each pooled maximum's position in its flattened H*W plane; None without max-pooling.
-    skip:    (N, C, H, W), the stage's features before pooling; None where skips are off.
+    size:    (H, W) in pixels.
+    indices: (N, C, h, w) int64, positions of the pooled maxima in the flattened H·W plane; None without max-pooling.
+    skip:    (N, C, H, W), encoder features before pooling; None where skips are off.
+
+    >>> Site(size=(9, 7)).skip is None
+    True
     """
 
     size: tuple[int, int]

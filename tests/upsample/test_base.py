@@ -78,5 +78,5 @@ def test_a_wrong_size_batch_or_number_of_channels_is_refused_with_the_right_ones
 
 def test_the_channels_that_count_are_the_ones_asked_for():
     operator = Stranger(lambda x: x.new_zeros(2, 3, 8, 6), out_channels=5)
-    with pytest.raises(ValueError, match=r"returned \(2, 3, 8, 6\).*has to return \(2, 5, 8, 6\)"):
+    with pytest.raises(ValueError, match=r"returned \(2, 3, 8, 6\).*must return \(2, 5, 8, 6\)"):
         operator(torch.zeros(2, 3, 4, 3), Site((8, 6)))

@@ -97,10 +97,10 @@ def test_the_pixels_themselves_are_met_where_the_grids_meet(kernel):
 
 @pytest.mark.parametrize("a", [0.1, -1.5, float("nan")])
 def test_a_coefficient_beyond_use_is_refused(a):
-    with pytest.raises(ValueError, match=r"a lies in \[-1, 0\]"):
+    with pytest.raises(ValueError, match=r"a=.*a number in \[-1, 0\]"):
         Bicubic(1, 2, a=a)
 
 
 def test_an_unknown_kernel_is_refused_with_those_there_are():
-    with pytest.raises(ValueError, match="'keys' or 'lagrange'; got 'spline'"):
+    with pytest.raises(ValueError, match=r"kernel=spline: .*Allowed: keys or lagrange"):
         Bicubic(1, 2, kernel="spline")  # pyright: ignore[reportArgumentType]

@@ -19,7 +19,7 @@ def test_it_is_bilinear_then_sums_of_consecutive_channels_then_a_convolution(sca
 
 def test_the_paper_by_default_four_channels_a_group_and_as_many_values_as_before():
     operator = BilinearAdditive(64, 2)
-    grown = operator.resize.fixed.upsample_full(operator.added(torch.randn(1, 64, 6, 5)))
+    grown = operator.resize.fixed.upsample_full(operator.channel_sums(torch.randn(1, 64, 6, 5)))
     assert operator.group_size == 4
     assert grown.numel() == 64 * 6 * 5
 
@@ -27,7 +27,7 @@ def test_the_paper_by_default_four_channels_a_group_and_as_many_values_as_before
 def test_the_last_group_has_what_is_left_over():
     operator = BilinearAdditive(6, 2, group_size=4).double()
     x = torch.randn(1, 6, 3, 3, dtype=torch.float64)
-    assert torch.equal(operator.added(x), torch.stack((x[:, :4].sum(1), x[:, 4:].sum(1)), dim=1))
+    assert torch.equal(operator.channel_sums(x), torch.stack((x[:, :4].sum(1), x[:, 4:].sum(1)), dim=1))
     assert operator.upsample_full(x).shape == (1, 6, 6, 6)
 
 
@@ -47,7 +47,9 @@ def test_at_the_start_the_output_varies_as_a_convolutions_does():
     assert inside.var().item() == pytest.approx(single.var().item(), rel=0.35)
 
 
-@pytest.mark.parametrize(("setting", "words"), [({"group_size": 0}, "from 1 on; got 0"), ({"kernel_size": 2}, "odd")])
+@pytest.mark.parametrize(
+    ("setting", "words"), [({"group_size": 0}, "group_size=0: .*4 in the paper"), ({"kernel_size": 2}, "odd")]
+)
 def test_groups_of_nothing_and_even_kernels_are_refused(setting, words):
     with pytest.raises(ValueError, match=words):
         BilinearAdditive(4, 2, **setting)

@@ -81,8 +81,8 @@ def test_where_channels_change_weights_are_read_from_those_that_come_in():
     keeping = strong(CARAFE(6, 2))
     keeping.compress.load_state_dict(operator.compress.state_dict())
     keeping.encode.load_state_dict(operator.encode.state_dict())
-    kernels = keeping.kernels(x)
-    torch.testing.assert_close(operator.kernels(x), kernels, rtol=1e-13, atol=1e-13)
+    kernels = keeping.reassembly_kernels(x)
+    torch.testing.assert_close(operator.reassembly_kernels(x), kernels, rtol=1e-13, atol=1e-13)
     windows = F.unfold(operator.values(x), 5, padding=2).view(1, 25, 1, 5, 4)
     expected = F.pixel_shuffle((windows * kernels).sum(1), 2)
     torch.testing.assert_close(operator.upsample_full(x), expected, rtol=1e-12, atol=1e-12)
@@ -91,7 +91,7 @@ def test_where_channels_change_weights_are_read_from_those_that_come_in():
 def test_weights_sum_to_one_in_float32_whatever_autocast_says():
     operator, x = CARAFE(8, 2), torch.randn(2, 8, 6, 5)
     with torch.autocast("cpu", torch.bfloat16):
-        kernels = operator.kernels(x)
+        kernels = operator.reassembly_kernels(x)
     assert kernels.dtype == torch.float32
     torch.testing.assert_close(kernels.sum(1), torch.ones(2, 4, 6, 5), rtol=0, atol=1e-6)
 
@@ -112,7 +112,7 @@ def test_multiply_adds_are_those_of_every_product_its_definition_writes():
 
 @pytest.mark.parametrize(
     ("settings", "words"),
-    [({"k_up": 4}, "k_up must be odd.*got 4"), ({"k_enc": 0}, "k_enc must be odd"), ({"mid": 0}, "64 in the paper")],
+    [({"k_up": 4}, "k_up=4: .*odd"), ({"k_enc": 0}, "k_enc=0: .*odd"), ({"mid": 0}, "mid=0: .*64 in the paper")],
 )
 def test_even_windows_and_no_channels_are_refused(settings, words):
     with pytest.raises(ValueError, match=words):

@@ -68,4 +68,4 @@ def test_its_matrices_are_made_once_for_a_size_and_not_copied(monkeypatch):
     assert sorted(made) == [6, 6, 7, 7]
     for length in range(8, 20):
         operator.upsample_full(torch.randn(1, 1, length, length))
-    assert len(operator._matrices._known) == 4
+    assert len(operator._matrices._values) == 4

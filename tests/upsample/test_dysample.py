@@ -33,7 +33,7 @@ def one_by_one(x: np.ndarray, conv: torch.nn.Conv2d) -> np.ndarray:
     return np.tensordot(weight, x, axes=1) + bias[:, None, None]
 
 
-def shuffled(x: np.ndarray, s: int) -> np.ndarray:
+def pixel_shuffle(x: np.ndarray, s: int) -> np.ndarray:
     """(C·s², h, w) -> (C, s·h, s·w), written out."""
     out = np.empty((len(x) // s**2, s * x.shape[1], s * x.shape[2]))
     for c, row, col in np.ndindex(out.shape):
@@ -44,10 +44,10 @@ def shuffled(x: np.ndarray, s: int) -> np.ndarray:
 def straightforward(x: np.ndarray, operator: DySample) -> np.ndarray:
     """(C, h, w) -> (C, s·h, s·w), one output value after the other."""
     s, g = int(operator.scale), operator.groups
-    seen = shuffled(x, s) if operator.style == "pl" else x
+    seen = pixel_shuffle(x, s) if operator.style == "pl" else x
     factor = 0.25 if operator.scope is None else 0.5 / (1 + np.exp(-one_by_one(seen, operator.scope)))
     shifts = one_by_one(seen, operator.offset) * factor
-    shifts = shifts if operator.style == "pl" else shuffled(shifts, s)
+    shifts = shifts if operator.style == "pl" else pixel_shuffle(shifts, s)
     out = np.empty((len(x), s * x.shape[1], s * x.shape[2]))
     for c, row, col in np.ndindex(out.shape):
         group = c // (len(x) // g)
@@ -163,10 +163,10 @@ def test_places_that_are_no_numbers_do_not_crash(either_way):
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"style": "pl", "channels": 6}, "4 phases, which must divide them; got channels=6: take style=lp"),
-        ({"style": "xy"}, "'lp' or 'pl'; got 'xy'"),
-        ({"groups": 0}, "4 in the paper; got 0"),
-        ({"init": "icnr"}, "'plain' or 'bilinear'; got 'icnr'"),
+        ({"style": "pl", "channels": 6}, "shuffles 6 channels to 4 phases, which must divide them.*Set style=lp"),
+        ({"style": "xy"}, "style=xy: .*lp or pl"),
+        ({"groups": 0}, "groups=0: .*4 in the paper"),
+        ({"init": "icnr"}, "init=icnr: .*plain or bilinear"),
     ],
 )
 def test_what_it_cannot_be_built_with_is_refused_with_the_cure(settings, words):

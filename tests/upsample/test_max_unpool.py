@@ -95,7 +95,7 @@ def test_its_gradient_has_a_gradient(either_mode):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
 def test_planes_moved_a_few_at_a_time_are_those_of_torch(dtype, monkeypatch):
-    monkeypatch.setattr("upnet.upsample.max_unpool.NEAR", 200)  # two of the 15 planes of 9 × 8, and one at the end
+    monkeypatch.setattr("upnet.upsample.max_unpool.CHUNK", 200)  # two of the 15 planes of 9 × 8, and one at the end
     x, indices = pooled(torch.randn(3, 5, 9, 8).to(dtype), 2)
     upstream = torch.randn(3, 5, 9, 8).to(dtype)
     results = []
@@ -116,5 +116,5 @@ def test_infinite_values_stay_alone(either_mode):
 
 def test_positions_of_other_channels_are_refused():
     x, indices = pooled(torch.randn(1, 4, 8, 8), 2)
-    with pytest.raises(ValueError, match="one position belongs to every value"):
+    with pytest.raises(ValueError, match="one index for each value"):
         MaxUnpool(4, 2)(x, Site((8, 8), indices[:, :2]))

@@ -48,7 +48,7 @@ def _(operator: ResizeConv, x: Tensor, place: Place) -> list[list[Block]]:
 
 @story.register
 def _(operator: BilinearAdditive, x: Tensor, place: Place) -> list[list[Block]]:
-    return story(operator.resize, operator.added(x), place)
+    return story(operator.resize, operator.channel_sums(x), place)
 
 
 @story.register
@@ -66,7 +66,7 @@ def _(operator: DySample, x: Tensor, place: Place) -> list[list[Block]]:
 
 @story.register
 def _(operator: CARAFE, x: Tensor, place: Place) -> list[list[Block]]:
-    kernels = operator.kernels(x)[0, :, 0].view(operator.k_up, operator.k_up, -1)
+    kernels = operator.reassembly_kernels(x)[0, :, 0].view(operator.k_up, operator.k_up, -1)
     return [[_input(x), block("weights, of every window", kernels[..., 0]), *_output(operator, x, place)]]
 
 

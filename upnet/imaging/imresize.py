@@ -24,9 +24,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from upnet.utils.interpolation_kernels import border_indices, keys_polynomials
+
 __all__ = ["Border", "imresize", "resized_length"]
 
 Border = Literal["symmetric", "replicate"]
+"""Of `upnet.utils.interpolation_kernels.Border`, those that versions of MATLAB use."""
 
 _LARGEST_SCALE = 1024
 # A float within this relative distance of a fraction with a small denominator means that fraction: 1/3, 0.7, 1 - 2/3.
@@ -144,7 +147,7 @@ def _resize_rows(x: Tensor, scale: Fraction, border: Border) -> Tensor:
         if start >= 0 and stop <= length:
             source = x[:, start:stop]
         else:
-            source = x[:, torch.from_numpy(_inside(np.arange(start, stop), length, border)).to(x.device)]
+            source = x[:, border_indices(torch.arange(start, stop, device=x.device), length, border)]
         values = weights[block] @ source.to(torch.float64)
         if quantised:
             # floor(v + 1/2) rounds half away from zero wherever the clamp leaves anything to round.
@@ -152,14 +155,6 @@ def _resize_rows(x: Tensor, scale: Fraction, border: Border) -> Tensor:
             values = values.add_(whole / 2).div_(whole).clamp_(0, 255).to(torch.uint8)
         blocks.append(values)
     return torch.cat(blocks, dim=1)[:, : resized_length(length, scale)]
-
-
-def _inside(indices: np.ndarray, length: int, border: Border) -> np.ndarray:
-    """Map indices outside the image to indices inside it."""
-    if border == "replicate":
-        return indices.clip(0, length - 1)
-    period = indices % (2 * length)
-    return np.minimum(period, 2 * length - 1 - period)
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,9 +202,8 @@ def _taps(outputs: int, scale: Fraction) -> tuple[np.ndarray, np.ndarray, np.nda
     first = (centre - 2 * d) // (2 * p) + 1
     taps = np.array(range(-(-2 * d // p)), dtype=object)
     n = abs(centre[:, None] - 2 * p * (first[:, None] + taps))
-    near = 3 * n**3 - 5 * n**2 * d + 2 * d**3
-    far = -(n**3) + 5 * n**2 * d - 8 * n * d**2 + 4 * d**3
-    numerators = np.where(n <= d, near, np.where(n < 2 * d, far, 0))
+    inner, outer = keys_polynomials(n, d, -1, 2)  # a = -1/2
+    numerators = np.where(n <= d, inner, np.where(n < 2 * d, outer, 0))
     numerators //= np.gcd.reduce(numerators, axis=1)[:, None]
     denominators = numerators.sum(axis=1)
     if abs(numerators).sum(axis=1).max() > _EXACT:

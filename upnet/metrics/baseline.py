@@ -7,11 +7,10 @@ import torch
 from torch import Tensor
 
 from upnet.imaging.imresize import Border, imresize
+from upnet.utils import interpolation_kernels as kernels
 from upnet.utils.errors import UserError
 
 __all__ = ["BASELINES", "bicubic", "bilinear", "downscale", "lanczos", "nearest"]
-
-Kernel = Callable[[Tensor], Tensor]
 
 
 def nearest(lr: Tensor, scale: int) -> Tensor:
@@ -26,18 +25,21 @@ def nearest(lr: Tensor, scale: int) -> Tensor:
 
 
 def bilinear(lr: Tensor, scale: int) -> Tensor:
-    """Bilinear interpolation on the half-pixel grid (align_corners=False).
+    """Bilinear interpolation as PyTorch's (align_corners=False), border `replicate`, as `upnet.upsample.Bilinear`.
 
     lr: (C, h, w), uint8 or floating point in [0, 1]. Returns (C, scale·h, scale·w) float64 in [0, 1].
 
     >>> bilinear(torch.tensor([[[0.0, 1.0]]]), 2)[0, 0].tolist()
     [0.0, 0.25, 0.75, 1.0]
     """
-    return _on_values(lr, lambda x: _interpolated(x, scale, _tent, 1))
+    return _on_values(lr, lambda x: _separable(x, scale, kernels.tent, 1, "replicate"))
 
 
 def bicubic(lr: Tensor, scale: float | Fraction) -> Tensor:
-    """Bicubic interpolation as MATLAB's `imresize`, with mirrored borders.
+    """Bicubic interpolation as MATLAB's `imresize`, border `symmetric` (mirrored).
+
+    The operator `upnet.upsample.Bicubic` uses the same kernel with the border `replicate`: the two differ within two LR
+    pixels of the border.
 
     lr: (C, h, w), uint8 or floating point in [0, 1].
 
@@ -54,17 +56,17 @@ def bicubic(lr: Tensor, scale: float | Fraction) -> Tensor:
 
 
 def lanczos(lr: Tensor, scale: int) -> Tensor:
-    """Lanczos interpolation with three lobes on the half-pixel grid.
+    """Lanczos interpolation with three lobes as Pillow's, border `renormalize`.
 
     lr: (C, h, w), uint8 or floating point in [0, 1].
 
-    Returns (C, scale·h, scale·w) float64; values overshoot [0, 1] near edges. Weights are normalised to sum 1, also
-    near the border, where the weights of missing pixels are zero, as in Pillow.
+    Returns (C, scale·h, scale·w) float64; values overshoot [0, 1] near edges. The operator `upnet.upsample.Lanczos`
+    uses the same kernel with the border `replicate`: the two differ within three LR pixels of the border.
 
     Source: Duchon, "Lanczos Filtering in One and Two Dimensions", 1979,
     https://doi.org/10.1175/1520-0450(1979)018<1016:LFIOAT>2.0.CO;2
     """
-    return _on_values(lr, lambda x: _interpolated(x, scale, _lanczos3, 3))
+    return _on_values(lr, lambda x: _separable(x, scale, kernels.lanczos, 3, "renormalize"))
 
 
 BASELINES: dict[str, Callable[[Tensor, int], Tensor]] = {
@@ -102,28 +104,16 @@ def _on_values(lr: Tensor, upscale: Callable[[Tensor], Tensor]) -> Tensor:
     return upscaled / 255 if lr.dtype == torch.uint8 else upscaled
 
 
-def _interpolated(x: Tensor, scale: int, kernel: Kernel, reach: int) -> Tensor:
-    """Both axes by a kernel that is zero beyond `reach` pixels: (C, h, w) float64 -> (C, scale·h, scale·w)."""
+def _separable(
+    x: Tensor, scale: int, kernel: Callable[[Tensor], Tensor], support: int, border: kernels.Border
+) -> Tensor:
+    """Interpolate both axes by one kernel, zero from ±support pixels on: (C, h, w) -> (C, scale·h, scale·w)."""
     for axis in (1, 2):
-        indices, weights = _taps(x.shape[axis], scale, kernel, reach, x.device)
+        length = x.shape[axis]
+        indices, weights = kernels.interpolation_weights(
+            kernel, support, length, scale * length, scale, border, x.device
+        )
         column = (-1, 1) if axis == 1 else (-1,)
-        terms = (x.index_select(axis, i) * w.view(column) for i, w in zip(indices, weights, strict=True))
+        terms = (x.index_select(axis, i) * w.view(column) for i, w in zip(indices.T, weights.T, strict=True))
         x = torch.stack(list(terms)).sum(0)
     return x
-
-
-def _taps(length: int, scale: int, kernel: Kernel, reach: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """What every output pixel of an axis is a mean of: input pixels and weights, both (2 reach, scale · length)."""
-    # Output o sits at (o + 1/2) / scale - 1/2 of the input.
-    centre = (torch.arange(length * scale, dtype=torch.float64, device=device) + 0.5) / scale - 0.5
-    indices = centre.floor() + torch.arange(1 - reach, 1 + reach, device=device)[:, None]
-    weights = kernel(centre - indices) * ((indices >= 0) & (indices < length))
-    return indices.clamp(0, length - 1).long(), weights / weights.sum(0)
-
-
-def _tent(distance: Tensor) -> Tensor:
-    return (1 - distance.abs()).clamp(min=0)
-
-
-def _lanczos3(distance: Tensor) -> Tensor:
-    return torch.sinc(distance) * torch.sinc(distance / 3) * (distance.abs() < 3)

@@ -16,7 +16,7 @@ from upnet.models.decoder import Decoder, level_name
 from upnet.models.tail import Tail
 from upnet.models.wiring import UpsamplerFactory, assign_upsamplers
 from upnet.upsample import Interpolation, Upsampler, interpolation
-from upnet.upsample.kernels.autocast import uncast
+from upnet.upsample.kernels.autocast import no_autocast
 from upnet.utils.errors import UserError
 from upnet.utils.receptive_field import (
     PeriodicReceptiveField,
@@ -124,7 +124,7 @@ class EncoderDecoder(nn.Module):
         `residual`.
         """
         # Interpolation keeps the precision of the image, whatever dtype autocast gives the network.
-        with uncast(lr):
+        with no_autocast(lr):
             centred = lr - MID_GREY
             x = centred if self.input_interpolation is None else self.input_interpolation.upsample_full(centred)
             if self.residual_interpolation is None:

@@ -1,4 +1,4 @@
-"""Area: every output pixel is the mean of the input over the square it covers."""
+"""Area: each output pixel is the mean of the input over the square that it covers."""
 
 from math import floor
 
@@ -10,17 +10,21 @@ from upnet.upsample.kernels.separable import Separable
 
 
 class Area(Separable):
-    """The mean of the input over [o/s, (o + 1)/s] in each axis: (N, C, h, w) -> (N, C, ⌊s·h⌋, ⌊s·w⌋).
+    """Mean of the input over [o/s, (o + 1)/s] along each axis: (N, C, h, w) -> (N, C, ⌊s·h⌋, ⌊s·w⌋).
 
-    The input counts as squares of one colour. For a whole s every output pixel lies within one of them, and the result
-    is that of `Nearest`; for a fractional s those that lie across a border mix the two sides, so that no input pixel
-    counts for more than another.
+    Input pixels count as squares of constant value. For an integer s each output pixel lies inside one of them, and the
+    result equals `Nearest`. For a fractional s, output pixels that cross a border mix two inputs, so that all input
+    pixels have the same total weight.
+
+    >>> import torch
+    >>> Area(channels=1, scale=1.5).upsample_full(torch.tensor([[[[0.0, 6.0]]]])).tolist()
+    [[[[0.0, 3.0, 6.0]]]]
     """
 
     support = 1
 
     def kernel(self, distance: Tensor) -> Tensor:
-        """How much of the output pixel, 1/s wide, lies in the input pixel at that distance; 1 is all of it."""
+        """Fraction of the output pixel, 1/s wide, that lies in the input pixel at this distance; in [0, 1]."""
         return ((0.5 + 0.5 / self.scale - distance.abs()) * self.scale).clamp(0, 1)
 
     def expand(self, x: Tensor, site: Site) -> Tensor:
@@ -30,13 +34,13 @@ class Area(Separable):
         return F.interpolate(x, scale_factor=self.scale, mode="nearest")
 
     def multiply_adds(self, height: int, width: int) -> int:
-        """None for a whole scale, which copies; two taps for every value of the two passes else."""
+        """Zero for an integer scale, which copies values; otherwise two per value of each of the two passes."""
         return 0 if isinstance(self.scale, int) else super().multiply_adds(height, width)
 
     def input_support(self, output: int) -> range:
-        """One input pixel, or the two that the output pixel lies across."""
+        """One input pixel, or two where the output pixel crosses a border."""
         if isinstance(self.scale, int):
             return range(output // self.scale, output // self.scale + 1)
-        # What lies on a border to the last digits covers nothing of the other side.
+        # An output pixel that ends at a border up to rounding covers nothing beyond it.
         first, last = output / self.scale + 1e-9, (output + 1) / self.scale - 1e-9
         return range(floor(first), floor(last) + 1)

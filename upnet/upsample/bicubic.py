@@ -1,27 +1,33 @@
-"""Bicubic interpolation from the 4×4 nearest pixels, by Keys' kernel or by Lagrange's polynomial."""
+"""Bicubic interpolation from the 4×4 nearest pixels, with Keys' kernel or Lagrange's polynomial."""
 
 from typing import Literal
 
-import torch
 from torch import Tensor
 
 from upnet.upsample.kernels.separable import Separable
+from upnet.utils.errors import UserError
+from upnet.utils.interpolation_kernels import keys, lagrange
 
 
 class Bicubic(Separable):
-    """Each output pixel is made of its 4×4 nearest input pixels by one cubic kernel in each axis.
+    """Weighted sum of the 4×4 nearest input pixels, with a cubic kernel along each axis.
 
-    (N, C, h, w) -> (N, C, ⌊s·h⌋, ⌊s·w⌋) on the half-pixel grid; borders repeat.
+    (N, C, h, w) -> (N, C, ⌊s·h⌋, ⌊s·w⌋) on the half-pixel grid, border `replicate` as in PyTorch. MATLAB's `imresize`
+    and the baseline `bicubic` use the same kernel with the border `symmetric`.
 
-    kernel: `keys`, the convolution kernel with a continuous slope, which `a` steers; or `lagrange`, the polynomial with
-            16 coefficients through the 16 nearest pixels, whose slope may jump.
-    a:      Keys' coefficient. −0.5 is Keys' own choice, exact for quadratics, and that of MATLAB and Pillow; −0.75 is
-            torch's. The choice alone is worth 0.2 to 0.3 dB. `lagrange` doesn't read it.
+    kernel: `keys`, the cubic convolution kernel, whose slope is continuous; or `lagrange`, the cubic polynomial through
+            the 4 nearest pixels, whose slope is not.
+    a:      Keys' coefficient, in [−1, 0]. −0.5 is Keys' own choice, exact for quadratics, and that of MATLAB and
+            Pillow; −0.75 is PyTorch's; 0 is the blurriest. `lagrange` does not use it.
 
-    Raises ValueError for an `a` outside [−1, 0]: 0 is the blurriest kernel, and below −1 it overshoots beyond use.
+    Raises UserError for another kernel and another `a`.
 
     Source: Keys, "Cubic Convolution Interpolation for Digital Image Processing",
     https://doi.org/10.1109/TASSP.1981.1163711
+
+    >>> import torch
+    >>> Bicubic(channels=3, scale=1.5).upsample_full(torch.zeros(1, 3, 8, 6)).shape
+    torch.Size([1, 3, 12, 9])
     """
 
     support = 2
@@ -36,29 +42,27 @@ class Bicubic(Separable):
     ) -> None:
         super().__init__(channels, scale, out_channels)
         if kernel not in ("keys", "lagrange"):
-            raise ValueError(f"Bicubic: kernel is 'keys' or 'lagrange'; got {kernel!r}")
+            raise UserError("Bicubic has no such kernel", setting="kernel", value=kernel, allowed="keys or lagrange")
         if not -1 <= a <= 0:
-            raise ValueError(f"Bicubic: a lies in [-1, 0], usually -0.5 or -0.75; got a={a}")
+            raise UserError(
+                "Bicubic needs a kernel that neither blurs nor overshoots beyond use",
+                setting="a",
+                value=a,
+                allowed="a number in [-1, 0], usually -0.5 or -0.75",
+            )
         self.polynomial = kernel
         self.a = a
 
     def kernel(self, distance: Tensor) -> Tensor:
         """Keys' or Lagrange's cubic, zero from ±2 on."""
-        t = distance.abs()
-        if self.polynomial == "lagrange":
-            near = (1 - t**2) * (2 - t) / 2
-            far = (1 - t) * (2 - t) * (3 - t) / 6
-        else:
-            near = ((self.a + 2) * t - (self.a + 3)) * t**2 + 1
-            far = self.a * (((t - 5) * t + 8) * t - 4)
-        return torch.where(t < 1, near, torch.where(t < 2, far, 0.0))
+        return lagrange(distance) if self.polynomial == "lagrange" else keys(distance, self.a)
 
     def input_support(self, output: int) -> range:
-        """The 4 nearest, of which a = 0 leaves the outer two out, or the pixel itself where the two grids meet."""
+        """The 4 nearest pixels, 2 with a = 0, or 1 where the output pixel lies on an input pixel."""
         pixels = super().input_support(output)
         return pixels[1:3] if len(pixels) == 4 and self.polynomial == "keys" and self.a == 0 else pixels
 
     def extra_repr(self) -> str:
-        """The kernel beside the sizes."""
+        """The sizes and the kernel."""
         kernel = f"keys, a={self.a}" if self.polynomial == "keys" else "lagrange"
         return f"{super().extra_repr()}, kernel={kernel}"

@@ -1,4 +1,4 @@
-"""CARAFE: every output pixel is a weighted mean of the pixels around it, with weights read from what is there."""
+"""CARAFE: each output pixel is a weighted mean of its neighbourhood, with weights predicted from the content."""
 
 import torch
 import torch.nn.functional as F
@@ -6,26 +6,32 @@ from torch import Tensor, nn
 
 from upnet.site import Site
 from upnet.upsample.base import Upsampler
-from upnet.upsample.kernels.memory_format import channels_last
+from upnet.upsample.kernels.checks import check_odd
+from upnet.upsample.kernels.memory_format import is_channels_last
+from upnet.utils.errors import UserError
 
 
 class CARAFE(Upsampler):
-    """Content-aware reassembly: (N, C, h, w) -> (N, O, s·h, s·w).
+    """Content-aware reassembly of features: (N, C, h, w) -> (N, O, s·h, s·w).
 
-    A 1×1 convolution to `mid` channels and a k_enc × k_enc one predict k_up² numbers for every output pixel; their
-    softmax weights the k_up × k_up input pixels around it, alike for all channels. Beyond the border are zeros, as in
-    the authors' code. Where O differs from C the weights are read from all C channels, and a 3×3 convolution C -> O
-    makes the pixels that are weighted.
+    A 1×1 convolution to `mid` channels and a k_enc × k_enc convolution predict k_up² logits for each output pixel.
+    Their softmax weights the k_up × k_up input pixels around it, the same for all channels. Beyond the border are
+    zeros, as in the authors' code. If O differs from C, the weights are predicted from all C channels, and a 3×3
+    convolution C -> O computes the pixels to be weighted.
 
-    mid:   channels that the weights are predicted from; no more than C are taken.
-    k_enc: kernel of the convolution that predicts, odd.
-    k_up:  side of the square of input pixels an output pixel is made of, odd.
+    mid:   channels of the prediction, at least 1; at most C are used.
+    k_enc: kernel size of the prediction, odd.
+    k_up:  side of the square of input pixels that an output pixel is the mean of, odd.
 
-    It starts close to a k_up × k_up box blur and nearest behind it: with weights of zero it is just that.
+    At initialisation it is close to a k_up × k_up box blur followed by nearest-neighbour interpolation; with zero
+    weights it equals that.
 
-    Raises ValueError for a mid below 1 and for an even k_enc or k_up.
+    Raises UserError for other settings.
 
     Source: Wang et al., "CARAFE: Content-Aware ReAssembly of FEatures", https://arxiv.org/abs/1905.02188
+
+    >>> CARAFE(channels=16, scale=2).reassembly_kernels(torch.zeros(1, 16, 5, 4)).shape
+    torch.Size([1, 25, 4, 5, 4])
     """
 
     projects_channels = True
@@ -42,57 +48,62 @@ class CARAFE(Upsampler):
     ) -> None:
         super().__init__(channels, scale, out_channels)
         if mid < 1:
-            raise ValueError(f"CARAFE: mid counts channels, from 1 on, 64 in the paper; got {mid}")
-        for name, size in (("k_enc", k_enc), ("k_up", k_up)):
-            if size < 1 or size % 2 == 0:
-                raise ValueError(f"CARAFE: {name} must be odd to be centred: 1, 3, 5, …; got {size}")
+            raise UserError(
+                "CARAFE predicts its weights from this many channels",
+                setting="mid",
+                value=mid,
+                allowed="1, 2, 3, …; 64 in the paper",
+            )
+        check_odd(self, "k_enc", k_enc)
+        check_odd(self, "k_up", k_up)
         self.k_up = k_up
         self.values = (
             nn.Identity() if channels == self.out_channels else nn.Conv2d(channels, self.out_channels, 3, padding=1)
         )
         self.compress = nn.Conv2d(channels, min(mid, channels), 1)
-        weights = (int(self.scale) * k_up) ** 2
-        self.encode = nn.Conv2d(self.compress.out_channels, weights, k_enc, padding=k_enc // 2)
-        self._draw()
+        logits = (int(self.scale) * k_up) ** 2
+        self.encode = nn.Conv2d(self.compress.out_channels, logits, k_enc, padding=k_enc // 2)
+        self._initialize()
 
-    def kernels(self, x: Tensor) -> Tensor:
-        """(N, C, h, w) -> (N, k_up², s², h, w): what each input pixel of the window counts, per phase, summing to 1."""
+    def reassembly_kernels(self, x: Tensor) -> Tensor:
+        """(N, C, h, w) -> (N, k_up², s², h, w): for each input pixel and phase, the weights of its window, sum 1."""
         logits = self.encode(self.compress(x)).unflatten(1, (self.k_up**2, int(self.scale) ** 2))
-        # In bf16 25 weights would not sum to 1.
+        # In bf16 the weights would not sum to 1.
         return logits.softmax(dim=1, dtype=torch.promote_types(logits.dtype, torch.float32))
 
     def expand(self, x: Tensor, site: Site) -> Tensor:
         """(N, C, h, w) -> (N, O, s·h, s·w)."""
         values = self.values(x)
         (n, o, h, w), k, s = values.shape, self.k_up, int(self.scale)
-        # One small product for each input pixel: its s² kernels times the k_up² pixels around it, all channels at once.
-        # The windows are stacked from shifted pictures: their gradients add up several times as fast as unfold's.
-        lying = F.pad(values.permute(0, 2, 3, 1), (0, 0, *[k // 2] * 4))
-        around = torch.stack([lying[:, row : row + h, col : col + w] for row in range(k) for col in range(k)], dim=3)
-        kernels = self.kernels(x).to(values.dtype).permute(0, 3, 4, 2, 1)
-        made = kernels.reshape(n * h * w, s * s, k * k) @ around.view(n * h * w, k * k, o)
-        grown = made.view(n, h, w, s, s, o).transpose(2, 3).reshape(n, s * h, s * w, o).permute(0, 3, 1, 2)
-        return grown if channels_last(x) else grown.contiguous()
+        # For each input pixel one small matrix product: its s² kernels times the k_up² pixels around it, for all
+        # channels at once. The windows are stacked from shifted images, since the gradient of unfold is slow.
+        padded = F.pad(values.permute(0, 2, 3, 1), (0, 0, *[k // 2] * 4))
+        windows = torch.stack([padded[:, row : row + h, col : col + w] for row in range(k) for col in range(k)], dim=3)
+        kernels = self.reassembly_kernels(x).to(values.dtype).permute(0, 3, 4, 2, 1)
+        phases = kernels.reshape(n * h * w, s * s, k * k) @ windows.view(n * h * w, k * k, o)
+        out = phases.view(n, h, w, s, s, o).transpose(2, 3).reshape(n, s * h, s * w, o).permute(0, 3, 1, 2)
+        return out if is_channels_last(x) else out.contiguous()
 
     def multiply_adds(self, height: int, width: int) -> int:
-        """Those of the convolutions, and k_up² for every output value; the softmax counts none."""
+        """Those of the convolutions, and k_up² per output value; the softmax is not counted."""
         phases, window = int(self.scale) ** 2, self.k_up**2
-        predicted = self.compress.weight.numel() + self.encode.weight.numel()
-        projected = 9 * self.channels * self.out_channels if self._projected else 0
-        return height * width * (predicted + projected + window * phases * self.out_channels)
+        prediction = self.compress.weight.numel() + self.encode.weight.numel()
+        projection = 9 * self.channels * self.out_channels * self._value_padding
+        return height * width * (prediction + projection + window * phases * self.out_channels)
 
     def input_support(self, output: int) -> range:
-        """Those around the pixel it lies in that are weighted, or that the weights are read from."""
-        own = output // int(self.scale)
-        around = max(self.encode.kernel_size[0] // 2, self.k_up // 2 + self._projected)
-        return range(own - around, own + around + 1)
+        """The input pixels that are weighted and those that the weights are predicted from."""
+        centre = output // int(self.scale)
+        radius = max(self.encode.kernel_size[0] // 2, self.k_up // 2 + self._value_padding)
+        return range(centre - radius, centre + radius + 1)
 
     @property
-    def _projected(self) -> bool:
-        return self.channels != self.out_channels
+    def _value_padding(self) -> int:
+        """Radius of the convolution C -> O; 0 where there is none."""
+        return int(self.channels != self.out_channels)
 
-    def _draw(self) -> None:
-        # The authors' own: the weights start all but equal, whatever is there.
+    def _initialize(self) -> None:
+        # As in the authors' code: the softmax starts almost uniform for every input.
         nn.init.xavier_uniform_(self.compress.weight)
         nn.init.normal_(self.encode.weight, std=0.001)
         for conv in (self.compress, self.encode):

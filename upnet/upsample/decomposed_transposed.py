@@ -1,4 +1,4 @@
-"""Decomposed transposed convolution: one transposed convolution for the rows, then another for the columns."""
+"""Decomposed transposed convolution: one transposed convolution along the rows, then one along the columns."""
 
 from typing import Literal
 
@@ -7,27 +7,31 @@ from torch import Tensor, nn
 
 from upnet.site import Site
 from upnet.upsample.base import Upsampler
-from upnet.upsample.kernels.bilinear_init import mixing, stamp
+from upnet.upsample.kernels.bilinear_init import bilinear_transposed_kernel, projection_init
+from upnet.upsample.kernels.checks import check_choice, check_transposed_kernel
 from upnet.upsample.kernels.transposed_conv import TransposedConv
 
 
 class DecomposedTransposed(Upsampler):
     """k × 1 with stride (s, 1), C -> O, then 1 × k with stride (1, s), O -> O: (N, C, h, w) -> (N, O, s·h, s·w).
 
-    Of the kernels of a transposed convolution these are the products of a column and a row, per channel between the
-    two: k·C·O + k·O² weights instead of k²·C·O. The first of the two has no bias, as the second one's phases would
-    turn it into a checkerboard; nothing bends between them, so the whole is linear.
+    The operator is linear. Per intermediate channel, its kernel is the outer product of a column and a row:
+    k·C·O + k·O² weights instead of the k²·C·O of a transposed convolution. The first convolution has no bias, since
+    the second one would turn it into a checkerboard.
 
-    kernel_size: k on the output grid. None takes 3·s, as `Transposed` does, with the same padding and centre.
-    init:        `plain` draws the weights so that the output varies as a convolution's does; `bilinear` starts as
-                 bilinear interpolation, exact but for the outermost ⌊s/2⌋ output pixels, which the zeros beyond the
-                 border darken. Where O differs from C, of channels mixed at random.
+    kernel_size: k on the output grid. None: 3·s, as in `Transposed`, with the same padding and centre.
+    init:        `plain`: random weights, with the output variance of an ordinary convolution. `bilinear`: equals
+                 bilinear interpolation at initialisation, except for the outermost ⌊s/2⌋ output pixels, where the zero
+                 padding darkens; if O differs from C, of random mixtures of the channels.
 
-    Raises ValueError for a kernel smaller than the scale, for an even kernel with scale 1, and with init=bilinear for a
-    kernel below 2·s − s%2.
+    Raises UserError for a kernel smaller than the scale, for an even kernel with scale 1, for another init, and with
+    init=bilinear for a kernel below 2·s − s%2.
 
     Source: Wojna et al., "The Devil is in the Decoder: Classification, Regression and GANs",
     https://arxiv.org/abs/1707.05847
+
+    >>> DecomposedTransposed(channels=8, scale=2).cols.weight.shape
+    torch.Size([8, 8, 1, 6])
     """
 
     projects_channels = True
@@ -44,29 +48,20 @@ class DecomposedTransposed(Upsampler):
         super().__init__(channels, scale, out_channels)
         s = int(self.scale)
         k = 3 * s if kernel_size is None else kernel_size
-        if k < s:
-            raise ValueError(
-                f"DecomposedTransposed: kernel_size must reach scale, or some output pixels are never written; "
-                f"got kernel_size={k}, scale={s}"
-            )
-        if s == 1 and k % 2 == 0:
-            raise ValueError(
-                f"DecomposedTransposed: with scale 1 kernel_size must be odd, or no padding keeps the size; got {k}"
-            )
-        if init not in ("plain", "bilinear"):
-            raise ValueError(f"DecomposedTransposed: init is 'plain' or 'bilinear'; got {init!r}")
+        check_transposed_kernel(self, k, s)
+        check_choice(self, "init", init, ("plain", "bilinear"))
         self.init = init
-        mixed = mixing(channels, self.out_channels) if init == "bilinear" else None
+        mixture = projection_init(channels, self.out_channels) if init == "bilinear" else None
         self.rows = TransposedConv(channels, self.out_channels, (k, 1), (s, 1), bias=False)
         self.cols = TransposedConv(self.out_channels, self.out_channels, (1, k), (1, s))
-        if mixed is None:
-            self._draw()
+        if mixture is None:
+            self._initialize_plain()
         else:
-            self._interpolate(mixed)
+            self._initialize_bilinear(mixture)
 
     @property
     def initial_equivalent(self) -> str | None:
-        """As what `init` says."""
+        """As `init` says."""
         return "bilinear" if self.init == "bilinear" else None
 
     def expand(self, x: Tensor, site: Site) -> Tensor:
@@ -74,17 +69,16 @@ class DecomposedTransposed(Upsampler):
         return self.cols(self.rows(x))
 
     def input_support(self, output: int) -> range:
-        """Those n with 0 ≤ o − s·n + p < k."""
-        s, k, padding = self.rows.stride[0], self.rows.kernel_size[0], int(self.rows.padding[0])
-        return range(-((k - 1 - output - padding) // s), (output + padding) // s + 1)
+        """All n with 0 ≤ o − s·n + p < k."""
+        return self.rows.input_support(output)
 
     def extra_repr(self) -> str:
-        """Nothing: the convolutions inside tell it all."""
+        """Empty: the convolutions inside show the sizes."""
         return ""
 
     @torch.no_grad()
-    def _draw(self) -> None:
-        # Unit variance after the rows, and a third of it after the columns, as after any convolution.
+    def _initialize_plain(self) -> None:
+        # The rows keep unit variance; the columns give a third of it, as an ordinary convolution does.
         taps = self.rows.kernel_size[0] / self.rows.stride[0]
         rows, cols = (3 / (self.channels * taps)) ** 0.5, (self.out_channels * taps) ** -0.5
         nn.init.uniform_(self.rows.weight, -rows, rows)
@@ -92,10 +86,10 @@ class DecomposedTransposed(Upsampler):
             nn.init.uniform_(parameter, -cols, cols)
 
     @torch.no_grad()
-    def _interpolate(self, mixed: Tensor) -> None:
+    def _initialize_bilinear(self, mixture: Tensor) -> None:
         k, s, padding = self.rows.kernel_size[0], self.rows.stride[0], int(self.rows.padding[0])
-        kernel = stamp(k, s, padding).float()
+        kernel = bilinear_transposed_kernel(k, s, padding).float()
         assert self.cols.bias is not None
-        self.rows.weight.copy_(mixed.T[:, :, None, None] * kernel[:, None])
+        self.rows.weight.copy_(mixture.T[:, :, None, None] * kernel[:, None])
         self.cols.weight.copy_(torch.eye(self.out_channels)[:, :, None, None] * kernel)
         self.cols.bias.zero_()

@@ -1,4 +1,4 @@
-"""The fixed interpolations of a whole picture, by name."""
+"""The interpolation of an image, by name."""
 
 from typing import Literal
 
@@ -6,20 +6,24 @@ from upnet.upsample.base import Upsampler
 from upnet.upsample.bicubic import Bicubic
 from upnet.upsample.bilinear import Bilinear
 from upnet.upsample.nearest import Nearest
+from upnet.utils.errors import UserError, join_or
 
 Interpolation = Literal["bicubic", "bilinear", "nearest"]
 
+_OPERATORS: dict[str, type[Upsampler]] = {"bicubic": Bicubic, "bilinear": Bilinear, "nearest": Nearest}
+
 
 def interpolation(name: Interpolation, channels: int, scale: float) -> Upsampler:
-    """The operator that enlarges a picture of `channels` by `scale`; bicubic is Keys' with a = −0.5, as MATLAB's.
+    """The interpolation of that name for an image of `channels` channels; bicubic is Keys' kernel with a = −0.5.
 
-    Raises ValueError for an unknown name.
+    Raises UserError for an unknown name.
+
+    >>> interpolation("bicubic", channels=3, scale=2)
+    Bicubic(
+      channels=3, scale=2, out_channels=3, kernel=keys, a=-0.5
+      (projection): Identity()
+    )
     """
-    match name:
-        case "bicubic":
-            return Bicubic(channels, scale)
-        case "bilinear":
-            return Bilinear(channels, scale)
-        case "nearest":
-            return Nearest(channels, scale)
-    raise ValueError(f"an interpolation is bicubic, bilinear or nearest; got {name!r}")
+    if name not in _OPERATORS:
+        raise UserError("is not an interpolation", setting="interpolation", value=name, allowed=join_or(_OPERATORS))
+    return _OPERATORS[name](channels, scale)

@@ -1,45 +1,51 @@
-"""Lanczos interpolation: a windowed sinc, the sharpest of the usual kernels, which may ring at edges."""
+"""Lanczos interpolation: a windowed sinc kernel."""
 
 import torch
 from torch import Tensor
 
 from upnet.upsample.kernels.separable import Separable
+from upnet.utils.errors import UserError
+from upnet.utils.interpolation_kernels import lanczos
 
 
 class Lanczos(Separable):
-    """Each output pixel is made of its 2n×2n nearest input pixels by sinc(t)·sinc(t/n), |t| < n, in each axis.
+    """Weighted sum of the 2n×2n nearest input pixels with the kernel sinc(t)·sinc(t/n), |t| < n, along each axis.
 
-    (N, C, h, w) -> (N, C, ⌊s·h⌋, ⌊s·w⌋) on the half-pixel grid; borders repeat. The taps of every output pixel are
-    divided by their sum, which is not quite 1, so that a constant stays one. Pillow's LANCZOS is n = 3 and equals this
-    off the borders; there it leaves out what lies outside, where this, as the other interpolations, repeats.
+    (N, C, h, w) -> (N, C, ⌊s·h⌋, ⌊s·w⌋) on the half-pixel grid, border `replicate`. The weights of each output pixel
+    are divided by their sum, so that a constant stays constant. Of the usual kernels this is the sharpest; it rings at
+    edges. Pillow's LANCZOS and the baseline `lanczos` use n = 3 and the border `renormalize`.
 
-    lobes: n, from 1 to 64; 3 is the usual choice, and 2 rings less.
+    lobes: n, an integer from 1 to 64, usually 3; 2 is blurrier and rings less.
 
-    Raises ValueError for lobes below 1, above 64 or not whole.
+    Raises UserError for other numbers of lobes.
 
     Source: Duchon, "Lanczos Filtering in One and Two Dimensions",
     https://doi.org/10.1175/1520-0450(1979)018%3C1016:LFIOAT%3E2.0.CO;2
+
+    >>> Lanczos(channels=1, scale=2, lobes=2).support_size
+    16
     """
 
     def __init__(self, channels: int, scale: float, out_channels: int | None = None, lobes: int = 3) -> None:
         super().__init__(channels, scale, out_channels)
         if not 1 <= lobes <= 64 or lobes != int(lobes):
-            raise ValueError(f"Lanczos: lobes is a whole number from 1 to 64, usually 2 or 3; got {lobes}")
+            raise UserError(
+                "Lanczos has no such number of lobes",
+                setting="lobes",
+                value=lobes,
+                allowed="an integer from 1 to 64, usually 2 or 3",
+            )
         self.support = int(lobes)
 
     def kernel(self, distance: Tensor) -> Tensor:
-        """The windowed sinc, divided by the sum of the 2n taps that go with it."""
-        # The taps of one output pixel lie whole pixels apart, so that each of them knows the others.
+        """The windowed sinc, divided by the sum of the 2n weights of the output pixel at this distance."""
+        # The other pixels of the same output lie at integer distances from this one.
         first = distance - distance.floor() - self.support
         total = torch.zeros_like(distance)
-        for tap in range(2 * self.support):
-            total = total + self._windowed(first + tap)
-        return self._windowed(distance) / total
+        for pixel in range(2 * self.support):
+            total = total + lanczos(first + pixel, self.support)
+        return lanczos(distance, self.support) / total
 
     def extra_repr(self) -> str:
-        """The lobes beside the sizes."""
+        """The sizes and the number of lobes."""
         return f"{super().extra_repr()}, lobes={self.support}"
-
-    def _windowed(self, distance: Tensor) -> Tensor:
-        inside = distance.abs() < self.support
-        return torch.where(inside, torch.sinc(distance) * torch.sinc(distance / self.support), 0.0)

@@ -1,4 +1,4 @@
-"""Nearest neighbour: every output pixel takes the input pixel it lies in."""
+"""Nearest-neighbour interpolation: each output pixel copies the input pixel that it lies in."""
 
 import math
 
@@ -10,25 +10,29 @@ from upnet.upsample.base import Upsampler
 
 
 class Nearest(Upsampler):
-    """y[o] = x[⌊(o + ½)/s⌋], which for a whole s is ⌊o/s⌋: (N, C, h, w) -> (N, C, ⌊s·h⌋, ⌊s·w⌋).
+    """y[o] = x[⌊(o + ½)/s⌋], for an integer s ⌊o/s⌋: (N, C, h, w) -> (N, C, ⌊s·h⌋, ⌊s·w⌋).
 
-    torch's `nearest-exact`: its `nearest` drops the half pixel, which for a fractional s lies off the centre.
+    This is PyTorch's `nearest-exact`; its `nearest` omits the half pixel, which shifts the output for a fractional s.
     An output pixel whose centre falls on the border of two input pixels takes either of them.
+
+    >>> import torch
+    >>> Nearest(channels=1, scale=2).upsample_full(torch.tensor([[[[1.0, 2.0]]]])).tolist()
+    [[[[1.0, 1.0, 2.0, 2.0], [1.0, 1.0, 2.0, 2.0]]]]
     """
 
     fractional = True
 
     def expand(self, x: Tensor, site: Site) -> Tensor:
         """(N, C, h, w) -> (N, C, ⌊s·h⌋, ⌊s·w⌋)."""
-        # For a whole scale the two modes agree, and the plain one is the faster kernel.
+        # For an integer scale the two modes agree, and `nearest` is the faster kernel.
         mode = "nearest" if isinstance(self.scale, int) else "nearest-exact"
         return F.interpolate(x, scale_factor=self._scale_up, mode=mode)
 
     def multiply_adds(self, height: int, width: int) -> int:
-        """None of any: values are copied."""
+        """Zero: values are copied."""
         return 0
 
     def input_support(self, output: int) -> range:
-        """The one it lies in."""
-        own = math.floor((output + 0.5) / self.scale)
-        return range(own, own + 1)
+        """The input pixel that the output pixel lies in."""
+        pixel = math.floor((output + 0.5) / self.scale)
+        return range(pixel, pixel + 1)

@@ -8,26 +8,31 @@ from torch import Tensor, nn
 
 from upnet.site import Site
 from upnet.upsample.base import Upsampler
-from upnet.upsample.kernels.bilinear_init import correction, mixing
+from upnet.upsample.kernels.bilinear_init import projection_init, solve_residual_kernel
+from upnet.upsample.kernels.checks import check_choice, check_odd
 from upnet.upsample.nearest import Nearest
 
 
 class ResizeConv(Upsampler):
     """conv(fixed(x)): (N, C, h, w) -> (N, O, ⌊s·h⌋, ⌊s·w⌋).
 
-    Free of checkerboards from the first step on with nearest and every smoother operator in front.
+    Behind Nearest and smoother operators it is free of checkerboards from the first step on.
 
-    fixed:       the operator in front, as a factory of channels and scale.
+    fixed:       the operator before the convolution, as a factory that takes channels and scale.
     kernel_size: of the convolution, odd.
-    init:        `plain` draws the convolution as torch does; `bilinear` starts as bilinear interpolation. Behind
-                 Bilinear the convolution is then the identity, and the match is exact everywhere; behind Nearest it is
-                 a short blur, exact but for the outermost ⌊s/2⌋ output pixels, which the zeros beyond the border
-                 darken. Where O differs from C, of channels mixed at random.
+    init:        `plain`: PyTorch's initialisation. `bilinear`: equals bilinear interpolation at initialisation. Behind
+                 Bilinear the convolution then starts as the identity, and the match is exact everywhere. Behind Nearest
+                 it starts as a short blur, and the match is exact except for the outermost ⌊s/2⌋ output pixels, where
+                 the zero padding darkens. If O differs from C, of random mixtures of the channels.
 
-    Raises ValueError for an even kernel_size, for a scale that the fixed operator doesn't have, and for init=bilinear
-    where no kernel of that size makes bilinear interpolation of what the fixed operator makes.
+    Raises UserError for an even kernel_size, for another init, for a scale that the fixed operator does not support,
+    and for init=bilinear where no convolution of that size turns the fixed operator into bilinear interpolation.
 
     Source: Odena et al., "Deconvolution and Checkerboard Artifacts", https://distill.pub/2016/deconv-checkerboard
+
+    >>> from upnet.upsample import Bilinear
+    >>> ResizeConv(channels=8, scale=2, fixed=Bilinear).upsample_full(torch.zeros(1, 8, 5, 4)).shape
+    torch.Size([1, 8, 10, 8])
     """
 
     fractional = True
@@ -44,38 +49,36 @@ class ResizeConv(Upsampler):
         init: Literal["plain", "bilinear"] = "plain",
     ) -> None:
         super().__init__(channels, scale, out_channels)
-        if kernel_size < 1 or kernel_size % 2 == 0:
-            raise ValueError(f"ResizeConv: kernel_size must be odd to be centred: 1, 3, 5, …; got {kernel_size}")
-        if init not in ("plain", "bilinear"):
-            raise ValueError(f"ResizeConv: init is 'plain' or 'bilinear'; got {init!r}")
+        check_odd(self, "kernel_size", kernel_size)
+        check_choice(self, "init", init, ("plain", "bilinear"))
         self.init = init
-        mixed = mixing(channels, self.out_channels) if init == "bilinear" else None
+        mixture = projection_init(channels, self.out_channels) if init == "bilinear" else None
         self.fixed = fixed(channels=channels, scale=scale)
         self.requires = self.fixed.requires
         self.conv = nn.Conv2d(channels, self.out_channels, kernel_size, padding=kernel_size // 2)
-        if mixed is not None:
-            self._interpolate(mixed, correction(fixed(channels=1, scale=scale), kernel_size))
+        if mixture is not None:
+            self._initialize_bilinear(mixture, solve_residual_kernel(fixed(channels=1, scale=scale), kernel_size))
 
     @property
     def initial_equivalent(self) -> str | None:
-        """As what `init` says; a convolution behind the fixed operator is no longer that operator."""
+        """As `init` says; with `plain` none, since the convolution comes after the fixed operator."""
         return "bilinear" if self.init == "bilinear" else None
 
     def expand(self, x: Tensor, site: Site) -> Tensor:
-        """(N, C, h, w) -> (N, O, *site.size): cropped before the convolution, which then sees no row twice."""
+        """(N, C, h, w) -> (N, O, *site.size); the fixed operator crops, so that the convolution sees the border."""
         return self.conv(self.fixed(x, site))
 
     def input_support(self, output: int) -> range | None:
-        """Those of the fixed operator, for every output pixel under the kernel."""
+        """Those of the fixed operator for all output pixels under the kernel."""
         half = self.conv.kernel_size[0] // 2
-        spans = [self.fixed.input_support(place) for place in range(output - half, output + half + 1)]
-        known = [span for span in spans if span]
-        if None in spans or not known:
-            return None if None in spans else range(0)
-        return range(min(span.start for span in known), max(span.stop for span in known))
+        supports = [self.fixed.input_support(pixel) for pixel in range(output - half, output + half + 1)]
+        if None in supports:
+            return None
+        inputs = [index for support in supports if support for index in (support.start, support.stop)]
+        return range(min(inputs), max(inputs)) if inputs else range(0)
 
     @torch.no_grad()
-    def _interpolate(self, mixed: Tensor, kernel: Tensor) -> None:
+    def _initialize_bilinear(self, mixture: Tensor, kernel: Tensor) -> None:
         assert self.conv.bias is not None
-        self.conv.weight.copy_(mixed[:, :, None, None] * torch.outer(kernel, kernel).to(mixed))
+        self.conv.weight.copy_(mixture[:, :, None, None] * torch.outer(kernel, kernel).to(mixture))
         self.conv.bias.zero_()

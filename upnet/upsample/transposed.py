@@ -1,7 +1,7 @@
-"""Transposed convolution: every value stamps the kernel onto the output, s pixels apart, and overlaps add up.
+"""Transposed convolution: each input value adds its kernel to the output, s pixels apart; overlaps are summed.
 
-Three views show what it is: an ordinary convolution of the input with zeros in between, a matrix product, and s·s
-small convolutions side by side.
+Three equivalent views: an ordinary convolution of the input with zeros inserted, a matrix product, and s·s small
+convolutions, one for each phase of the output.
 """
 
 from typing import Literal
@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from upnet.site import Site
 from upnet.upsample.base import Upsampler
-from upnet.upsample.kernels.bilinear_init import mixing, stamp
+from upnet.upsample.kernels.bilinear_init import bilinear_transposed_kernel, projection_init
+from upnet.upsample.kernels.checks import check_choice, check_transposed_kernel
 from upnet.upsample.kernels.memory_format import zeros_like
 from upnet.upsample.kernels.transposed_conv import TransposedConv
 
@@ -20,20 +21,23 @@ from upnet.upsample.kernels.transposed_conv import TransposedConv
 class Transposed(Upsampler):
     """The transpose of a strided convolution: (N, C, h, w) -> (N, O, s·h, s·w).
 
-    kernel_size: k on the output grid. None takes 3·s: odd with odd s and even with even s, so nothing is shifted; a
-                 multiple of s, so every output pixel is made of equally many inputs; and the support of a 3×3
-                 sub-pixel convolution, with which it shares every function it can express.
-    init:        `plain` draws the weights so that the output varies as a convolution's does; `bilinear` starts as
-                 bilinear interpolation, exact but for the outermost ⌊s/2⌋ output pixels, which the zeros beyond the
-                 border darken. Where O differs from C, of channels mixed at random.
+    kernel_size: k on the output grid. None: 3·s. This is odd for odd s and even for even s, so that nothing is shifted;
+                 a multiple of s, so that each output pixel is the sum of equally many products; and it has the
+                 support of a 3×3 sub-pixel convolution, which can express the same functions.
+    init:        `plain`: random weights, with the output variance of an ordinary convolution. `bilinear`: equals
+                 bilinear interpolation at initialisation, except for the outermost ⌊s/2⌋ output pixels, where the zero
+                 padding darkens; if O differs from C, of random mixtures of the channels.
 
-    The padding is p = ⌈(k − s)/2⌉ and the output padding what is left over: the output is s·h × s·w exactly, centred
-    where k and s are both odd or both even and half an output pixel to the upper left otherwise.
+    The padding is p = ⌈(k − s)/2⌉, with an output padding of 2·p − (k − s). The output is s·h × s·w exactly. It is
+    centred if k and s are both odd or both even, and otherwise shifted by half an output pixel to the upper left.
 
-    Raises ValueError for a kernel smaller than the scale, which would leave output pixels that nothing reaches, for an
-    even kernel with scale 1, which no padding centres, and with init=bilinear for a kernel below 2·s − s%2.
+    Raises UserError for a kernel smaller than the scale, for an even kernel with scale 1, for another init, and with
+    init=bilinear for a kernel below 2·s − s%2.
 
     Source: Dumoulin & Visin, "A guide to convolution arithmetic for deep learning", https://arxiv.org/abs/1603.07285
+
+    >>> Transposed(channels=8, scale=2).upsample_full(torch.zeros(1, 8, 5, 4)).shape
+    torch.Size([1, 8, 10, 8])
     """
 
     projects_channels = True
@@ -50,26 +54,19 @@ class Transposed(Upsampler):
         super().__init__(channels, scale, out_channels)
         s = int(self.scale)
         k = 3 * s if kernel_size is None else kernel_size
-        if k < s:
-            raise ValueError(
-                f"Transposed: kernel_size must reach scale, or some output pixels are never written; "
-                f"got kernel_size={k}, scale={s}"
-            )
-        if s == 1 and k % 2 == 0:
-            raise ValueError(f"Transposed: with scale 1 kernel_size must be odd, or no padding keeps the size; got {k}")
-        if init not in ("plain", "bilinear"):
-            raise ValueError(f"Transposed: init is 'plain' or 'bilinear'; got {init!r}")
+        check_transposed_kernel(self, k, s)
+        check_choice(self, "init", init, ("plain", "bilinear"))
         self.init = init
-        mixed = mixing(channels, self.out_channels) if init == "bilinear" else None
+        mixture = projection_init(channels, self.out_channels) if init == "bilinear" else None
         self.conv = TransposedConv(channels, self.out_channels, (k, k), (s, s))
-        if mixed is None:
-            self._draw()
+        if mixture is None:
+            self._initialize_plain()
         else:
-            self._interpolate(mixed, stamp(k, s, int(self.conv.padding[0])))
+            self._initialize_bilinear(mixture, bilinear_transposed_kernel(k, s, int(self.conv.padding[0])))
 
     @property
     def initial_equivalent(self) -> str | None:
-        """As what `init` says."""
+        """As `init` says."""
         return "bilinear" if self.init == "bilinear" else None
 
     def expand(self, x: Tensor, site: Site) -> Tensor:
@@ -77,28 +74,28 @@ class Transposed(Upsampler):
         return self.conv(x)
 
     def zero_inserted(self, x: Tensor) -> Tensor:
-        """The first view's input: s − 1 zeros between neighbours and the frame an ordinary convolution needs.
+        """First view, the input: s − 1 zeros between neighbours, and the padding that an ordinary convolution needs.
 
-        (N, C, h, w) -> (N, C, s·h + k − 1, s·w + k − 1); `F.conv2d` with `ordinary_weight` makes the output of it.
+        (N, C, h, w) -> (N, C, s·h + k − 1, s·w + k − 1); `F.conv2d` of it with `ordinary_weight()` gives the output.
         """
         s, k, padding = self.conv.stride[0], self.conv.kernel_size[0], int(self.conv.padding[0])
-        between = zeros_like(x, s * (x.shape[-2] - 1) + 1, s * (x.shape[-1] - 1) + 1)
-        between[..., ::s, ::s] = x
+        spaced = zeros_like(x, s * (x.shape[-2] - 1) + 1, s * (x.shape[-1] - 1) + 1)
+        spaced[..., ::s, ::s] = x
         before, after = k - 1 - padding, k - 1 - padding + self.conv.output_padding[0]
-        return F.pad(between, (before, after, before, after))
+        return F.pad(spaced, (before, after, before, after))
 
     def ordinary_weight(self) -> Tensor:
-        """(O, C, k, k): the weight of the ordinary convolution on the zero-inserted input, flipped in both axes.
+        """First view, the weight: (O, C, k, k), flipped in both axes.
 
-        With scale 1 no zero is inserted, and it is the ordinary convolution that this operator equals.
+        With scale 1 no zero is inserted, and the operator is an ordinary convolution with this weight.
         """
         return self.conv.weight.flip(2, 3).transpose(0, 1)
 
     def matrix(self, height: int, width: int) -> Tensor:
-        """The second view: Cᵀ, (O·s·h·s·w, C·h·w), whose product with the flattened input is the flattened output.
+        """Second view: Cᵀ, (O·s·h·s·w, C·h·w), whose product with the flattened input is the flattened output.
 
-        C is the matrix of the convolution with the same kernel, stride and padding that goes the other way. The bias
-        is added after the product, one value per output channel.
+        C is the matrix of the strided convolution with the same kernel and padding. The bias is added after the
+        product, one value per output channel.
         """
         weight = self.conv.weight
         inputs = self.channels * height * width
@@ -113,29 +110,28 @@ class Transposed(Upsampler):
         return responses.flatten(1).T
 
     def multiply_adds(self, height: int, width: int) -> int:
-        """k²·C·O for every input pixel, whichever way it is computed."""
+        """k²·C·O per input pixel, by whichever view it is computed."""
         return self.conv.weight.numel() * height * width
 
     def input_support(self, output: int) -> range:
-        """Those n with 0 ≤ o − s·n + p < k."""
-        s, k, padding = self.conv.stride[0], self.conv.kernel_size[0], int(self.conv.padding[0])
-        return range(-((k - 1 - output - padding) // s), (output + padding) // s + 1)
+        """All n with 0 ≤ o − s·n + p < k."""
+        return self.conv.input_support(output)
 
     def extra_repr(self) -> str:
-        """Nothing: the convolution inside tells it all."""
+        """Empty: the convolution inside shows the sizes."""
         return ""
 
     @torch.no_grad()
-    def _draw(self) -> None:
-        # An output pixel is made of k²C/s² products, not of the O·k² that torch's default for this layer assumes:
-        # drawn so, the output varies as that of any convolution, whatever the stride.
-        taps = self.channels * (self.conv.kernel_size[0] / self.conv.stride[0]) ** 2
-        bound = taps**-0.5
+    def _initialize_plain(self) -> None:
+        # An output pixel is the sum of k²C/s² products, not of the O·k² that PyTorch's default for this layer assumes.
+        # With this bound its variance is that of an ordinary convolution, whatever the stride.
+        products = self.channels * (self.conv.kernel_size[0] / self.conv.stride[0]) ** 2
+        bound = products**-0.5
         for parameter in self.conv.parameters():
             nn.init.uniform_(parameter, -bound, bound)
 
     @torch.no_grad()
-    def _interpolate(self, mixed: Tensor, kernel: Tensor) -> None:
+    def _initialize_bilinear(self, mixture: Tensor, kernel: Tensor) -> None:
         assert self.conv.bias is not None
-        self.conv.weight.copy_(mixed.T[:, :, None, None] * torch.outer(kernel, kernel).to(mixed))
+        self.conv.weight.copy_(mixture.T[:, :, None, None] * torch.outer(kernel, kernel).to(mixture))
         self.conv.bias.zero_()

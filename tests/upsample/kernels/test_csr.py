@@ -8,31 +8,31 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from upnet.upsample import Area, Bicubic, Bilinear, Lanczos
-from upnet.upsample.kernels.csr import Bands, Taps, product
+from upnet.upsample.kernels.csr import BandedMatrix, CsrMatrix, product
 from upnet.upsample.kernels.separable import Separable
 
 PLACES = torch.tensor([[0, 0, 2], [3, 1, 0], [2, 2, 2], [0, 4, 3]])
 FORMATS = [torch.contiguous_format, torch.channels_last]
 
 
-def taps(dtype: torch.dtype = torch.float64) -> tuple[Taps, Tensor]:
+def taps(dtype: torch.dtype = torch.float64) -> tuple[CsrMatrix, Tensor]:
     """A matrix, 4 × 5, with repeated places, and the same dense in float64."""
     weights = torch.randn(PLACES.shape, dtype=torch.float64).to(dtype)
     dense = torch.zeros(4, 5, dtype=torch.float64).scatter_add_(1, PLACES, weights.double())
-    return Taps.of(PLACES, weights, 5), dense
+    return CsrMatrix.from_rows(PLACES, weights, 5), dense
 
 
 def test_taps_and_their_transpose_multiply_as_the_dense_matrix_does():
     sparse, dense = taps()
     x, y = torch.randn(3, 5, 7, dtype=torch.float64), torch.randn(3, 4, 7, dtype=torch.float64)
-    torch.testing.assert_close(sparse.times(x), dense @ x, rtol=1e-13, atol=1e-13)
-    torch.testing.assert_close(sparse.transposed().times(y), dense.T @ y, rtol=1e-13, atol=1e-13)
-    torch.testing.assert_close(sparse.transposed().transposed().times(x), dense @ x, rtol=1e-13, atol=1e-13)
+    torch.testing.assert_close(sparse.multiply(x), dense @ x, rtol=1e-13, atol=1e-13)
+    torch.testing.assert_close(sparse.transposed().multiply(y), dense.T @ y, rtol=1e-13, atol=1e-13)
+    torch.testing.assert_close(sparse.transposed().transposed().multiply(x), dense @ x, rtol=1e-13, atol=1e-13)
 
 
 def test_an_input_that_no_output_is_made_of_has_no_gradient():
-    unused = Taps.of(torch.tensor([[0, 2], [2, 0]]), torch.ones(2, 2, dtype=torch.float64), 4)
-    back = unused.transposed().times(torch.ones(1, 2, 3, dtype=torch.float64))
+    unused = CsrMatrix.from_rows(torch.tensor([[0, 2], [2, 0]]), torch.ones(2, 2, dtype=torch.float64), 4)
+    back = unused.transposed().multiply(torch.ones(1, 2, 3, dtype=torch.float64))
     assert back[0, :, 0].tolist() == [2, 0, 2, 0]
 
 
@@ -40,11 +40,11 @@ def test_an_input_that_no_output_is_made_of_has_no_gradient():
 def test_sums_are_rounded_once_in_every_type(dtype):
     sparse, _ = taps(dtype)
     x = torch.randn(2, 5, 33).to(dtype)
-    products = sparse.weights.double().view(4, 3, 1) * x.double()[:, PLACES]
+    products = sparse.values.double().view(4, 3, 1) * x.double()[:, PLACES]
     # Half a unit of the last place for the result, and float32's rounding for every step on the way.
     last, steps = torch.finfo(dtype).eps / 2, 4 * torch.finfo(torch.float32).eps
     room = last * products.sum(2).abs() + steps * products.abs().sum(2)
-    assert ((sparse.times(x).double() - products.sum(2)).abs() <= room).all()
+    assert ((sparse.multiply(x).double() - products.sum(2)).abs() <= room).all()
 
 
 def test_first_and_second_gradients_are_those_of_finite_differences():
@@ -86,15 +86,15 @@ def test_lines_longer_than_a_block_and_their_gradients_are_the_matrices_products
 def test_many_lines_are_made_in_parts_and_come_out_as_one(monkeypatch):
     up, x = Bicubic(3, 2), torch.randn(2, 3, 7, 40, dtype=torch.float64)
     whole = up.upsample_full(x)
-    monkeypatch.setattr("upnet.upsample.kernels.csr.CACHED", 500)
+    monkeypatch.setattr("upnet.upsample.kernels.csr.CHUNK", 500)
     torch.testing.assert_close(up.upsample_full(x), whole, rtol=1e-13, atol=1e-13)
 
 
 def test_blocks_leave_most_zeros_of_a_long_line_out():
-    there, back = Bicubic(1, 2)._lines(500, torch.empty(0))
+    there, back = Bicubic(1, 2)._banded(500, torch.empty(0))
     for matrix in (there, back):
-        assert isinstance(matrix, Bands)
-        assert sum(band.block.numel() for band in matrix.bands) < 0.15 * 500 * 1000
+        assert isinstance(matrix, BandedMatrix)
+        assert sum(band.block.numel() for band in matrix.blocks) < 0.15 * 500 * 1000
 
 
 @pytest.mark.parametrize("channels", [2, 16])
@@ -129,15 +129,17 @@ def test_off_a_cpu_work_and_memory_grow_with_the_image_and_not_with_its_square(o
 
 def held(up: Separable) -> int:
     """The bytes of all matrices that an operator keeps."""
-    return sum(band.block.nbytes for pair in up._bands._known.values() for bands in pair for band in bands.bands)
+    return sum(
+        band.block.nbytes for pair in up._banded_matrices._values.values() for matrix in pair for band in matrix.blocks
+    )
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
 @pytest.mark.parametrize("scale", [2, 3])
 @pytest.mark.parametrize("operator", [Bicubic, Lanczos, Bilinear])
 def test_off_a_cpu_products_read_and_write_at_aligned_addresses(operator, scale, dtype):
-    bands, back = operator(1, scale)._lines(1000, torch.empty(0, dtype=dtype, device="meta"))
-    assert all(band.start % 8 == 0 for band in (*bands.bands, *back.bands))
+    bands, back = operator(1, scale)._banded(1000, torch.empty(0, dtype=dtype, device="meta"))
+    assert all(band.column % 8 == 0 for band in (*bands.blocks, *back.blocks))
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from upnet.upsample.kernels.memory_format import interleaved
+from upnet.upsample.kernels.memory_format import interleave_phases
 
 
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last], ids=str)
@@ -10,7 +10,7 @@ from upnet.upsample.kernels.memory_format import interleaved
 def test_interleaving_is_the_pixel_shuffle_with_the_phases_before_the_channels(scale, channels, memory_format):
     x = torch.randn(2, channels, scale**2, 5, 3, dtype=torch.float64)
     phases_first = x.transpose(1, 2).flatten(1, 2).to(memory_format=memory_format)
-    out = interleaved(phases_first, scale)
+    out = interleave_phases(phases_first, scale)
     assert torch.equal(out, F.pixel_shuffle(x.flatten(1, 2), scale))
     assert out.is_contiguous(memory_format=memory_format)
 
@@ -20,5 +20,5 @@ def test_interleaving_is_the_pixel_shuffle_with_the_phases_before_the_channels(s
 def test_the_gradient_of_interleaving_can_be_differentiated_again(scale, channels, memory_format):
     phases = torch.randn(2, channels * scale**2, 3, 2, dtype=torch.float64).to(memory_format=memory_format)
     phases.requires_grad_()
-    assert torch.autograd.gradcheck(lambda x: interleaved(x, scale), phases)
-    assert torch.autograd.gradgradcheck(lambda x: interleaved(x, scale).square(), phases)
+    assert torch.autograd.gradcheck(lambda x: interleave_phases(x, scale), phases)
+    assert torch.autograd.gradgradcheck(lambda x: interleave_phases(x, scale).square(), phases)

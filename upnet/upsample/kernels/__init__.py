@@ -1,1 +1,1 @@
-"""Numerics that several upsampling operators share."""
+"""Numerics that the operators share: interpolation weights, sparse products, memory formats, initialisation."""

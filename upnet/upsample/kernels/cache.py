@@ -1,4 +1,4 @@
-"""What an operator makes once for a size and keeps."""
+"""A small cache for what an operator computes once per input size."""
 
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
@@ -9,27 +9,31 @@ Value = TypeVar("Value")
 
 
 class Cache(Generic[Value]):
-    """The values made for the last few keys, such as the matrices of an axis of some length.
+    """The values of the last few keys, such as the matrices for an axis of some length.
 
-    entries: how many are kept; the oldest goes first. A few sizes recur in training, while a folder of images of many
-             sizes must not fill the memory.
+    entries: maximum number of values; the oldest is dropped first. Training uses a few sizes again and again, while a
+             folder of images of many sizes must not fill the memory.
 
-    Copies and pickles are empty, so that neither an average of weights nor a saved operator carries matrices along.
+    Copies and pickles are empty, so that neither an EMA copy nor a saved operator contains matrices.
+
+    >>> cache = Cache(entries=2)
+    >>> cache.get("a", lambda: 1), cache.get("a", lambda: 2)
+    (1, 1)
     """
 
     def __init__(self, entries: int = 16) -> None:
         self.entries = entries
-        self._known: dict[Hashable, Value] = {}
+        self._values: dict[Hashable, Value] = {}
 
-    def get(self, key: Hashable, make: Callable[[], Value]) -> Value:
-        """The value of the key; made where it isn't known."""
-        if key not in self._known:
-            while len(self._known) >= self.entries:
-                self._known.pop(next(iter(self._known)))
-            # Kept from a validation in inference mode, a matrix has to serve training too.
+    def get(self, key: Hashable, compute: Callable[[], Value]) -> Value:
+        """The value of the key, computed on the first call."""
+        if key not in self._values:
+            while len(self._values) >= self.entries:
+                self._values.pop(next(iter(self._values)))
+            # A tensor created in inference mode could not be used in training later.
             with torch.inference_mode(False):
-                self._known[key] = make()
-        return self._known[key]
+                self._values[key] = compute()
+        return self._values[key]
 
     def __reduce__(self) -> tuple[type["Cache[Value]"], tuple[int]]:
         return type(self), (self.entries,)

@@ -1,4 +1,4 @@
-"""Matrices with few entries, each in the form in which a device multiplies by it at the speed of memory."""
+"""Sparse matrices, each stored in the form in which its device multiplies at the speed of memory."""
 
 from typing import Any, NamedTuple, Protocol
 
@@ -6,22 +6,22 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from upnet.upsample.kernels.memory_format import folded, on_cpu, unfolded
+from upnet.upsample.kernels.memory_format import fold_vmap, on_cpu, unfold_vmap
 
-# How many values of lines are worked on at a time: they stay in a cache while the blocks pass over them.
-CACHED = 1 << 21
+# Number of values that a CPU processes at a time, so that they stay in its cache for all blocks.
+CHUNK = 1 << 21
 
 
 class Matrix(Protocol):
-    """Something linear, (outputs, inputs)."""
+    """A linear map, (outputs, inputs)."""
 
-    def times(self, x: Tensor) -> Tensor:
-        """The product with x; no gradient."""
+    def multiply(self, x: Tensor) -> Tensor:
+        """The product with x, without gradient."""
         ...
 
 
 def product(matrix: Matrix, transposed: Matrix, x: Tensor) -> Tensor:
-    """matrix.times(x) with its exact gradient, which is the product with the transposed matrix, and so on."""
+    """matrix.multiply(x) with its exact gradient, the product with the transposed matrix, to any order."""
     out = _Product.apply(x, matrix, transposed)
     assert isinstance(out, Tensor)
     return out
@@ -30,7 +30,7 @@ def product(matrix: Matrix, transposed: Matrix, x: Tensor) -> Tensor:
 class _Product(torch.autograd.Function):
     @staticmethod
     def forward(x: Tensor, matrix: Matrix, transposed: Matrix) -> Tensor:
-        return matrix.times(x.contiguous())
+        return matrix.multiply(x.contiguous())
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, Matrix, Matrix], output: Tensor) -> None:
@@ -43,104 +43,113 @@ class _Product(torch.autograd.Function):
     @staticmethod
     def vmap(info: Any, in_dims: Any, *args: Any) -> tuple[Tensor, int]:
         x, matrix, transposed = args
-        return unfolded(product(matrix, transposed, folded(x, in_dims[0], info.batch_size)), info.batch_size)
+        return unfold_vmap(product(matrix, transposed, fold_vmap(x, in_dims[0], info.batch_size)), info.batch_size)
 
 
-class Taps(NamedTuple):
-    """Which inputs every output is made of, and how much of each, where an input is a run of values in memory.
+class CsrMatrix(NamedTuple):
+    """A matrix in compressed sparse row format, for inputs that are contiguous rows of D values.
 
-    starts:  (outputs + 1,) int32, where the taps of each output begin, and their number at the end.
-    places:  (taps,) int32, the input of each tap.
-    weights: (taps,), how much of it.
-    inputs:  how many inputs there are.
+    row_ptr: (outputs + 1,) int32, index of the first entry of each row; the last value is the number of entries.
+    columns: (entries,) int32, column of each entry.
+    values:  (entries,), value of each entry.
+    inputs:  number of columns.
+
+    >>> matrix = CsrMatrix.from_rows(torch.tensor([[0, 1], [1, 2]]), torch.full((2, 2), 0.5), inputs=3)
+    >>> matrix.multiply(torch.tensor([[[0.0], [4.0], [8.0]]])).flatten().tolist()
+    [2.0, 6.0]
     """
 
-    starts: Tensor
-    places: Tensor
-    weights: Tensor
+    row_ptr: Tensor
+    columns: Tensor
+    values: Tensor
     inputs: int
 
     @classmethod
-    def of(cls, places: Tensor, weights: Tensor, inputs: int) -> "Taps":
-        """From as many taps for every output: two (outputs, k), the first of whole numbers."""
-        outputs, each = places.shape
-        starts = torch.arange(0, outputs * each + 1, each, dtype=torch.int32)
-        return cls(starts, places.flatten().int(), weights.flatten(), inputs)
+    def from_rows(cls, columns: Tensor, values: Tensor, inputs: int) -> "CsrMatrix":
+        """From rows of k entries each: `columns`, integers, and `values`, both (outputs, k)."""
+        outputs, entries = columns.shape
+        row_ptr = torch.arange(0, outputs * entries + 1, entries, dtype=torch.int32)
+        return cls(row_ptr, columns.flatten().int(), values.flatten(), inputs)
 
-    def transposed(self) -> "Taps":
-        """The transposed matrix; the taps of each input come in the order of the outputs."""
-        outputs = len(self.starts) - 1
-        owners = torch.arange(outputs).repeat_interleave(self.starts.diff(), output_size=len(self.places))
-        order = self.places.argsort(stable=True)
+    def transposed(self) -> "CsrMatrix":
+        """The transposed matrix; the entries of each row are in the order of their columns."""
+        outputs = len(self.row_ptr) - 1
+        rows = torch.arange(outputs).repeat_interleave(self.row_ptr.diff(), output_size=len(self.columns))
+        order = self.columns.argsort(stable=True)
         counts = torch.zeros(self.inputs + 1, dtype=torch.int64)
-        counts.index_add_(0, self.places.long() + 1, torch.ones_like(owners))
-        return Taps(counts.cumsum(0).int(), owners[order].int(), self.weights[order], outputs)
+        counts.index_add_(0, self.columns.long() + 1, torch.ones_like(rows))
+        return CsrMatrix(counts.cumsum(0).int(), rows[order].int(), self.values[order], outputs)
 
-    def times(self, x: Tensor) -> Tensor:
-        """Weighted sums of the runs of each item of a batch: (B, inputs, D) -> (B, outputs, D).
+    def multiply(self, x: Tensor) -> Tensor:
+        """The product for each item of a batch: (B, inputs, D) -> (B, outputs, D).
 
-        An embedding bag is just this, a weighted sum of rows of a table, and torch's kernel for it reads every row
-        where it lies, adds up in float32 or wider, and writes each output once.
+        An embedding bag is this weighted sum of rows of a table. PyTorch's kernel for it reads each row in place, sums
+        in float32 or wider, and writes each output once.
         """
-        batch, taps = x.shape[0], len(self.places)
-        kind = torch.int32 if batch * max(taps, self.inputs) < 2**31 else torch.int64
-        item = torch.arange(batch, dtype=kind)[:, None]
-        starts = (self.starts[:-1] + item * taps).flatten()
-        bags = F.embedding_bag(
-            (self.places + item * self.inputs).flatten(),
+        batch, entries = x.shape[0], len(self.columns)
+        integer = torch.int32 if batch * max(entries, self.inputs) < 2**31 else torch.int64
+        item = torch.arange(batch, dtype=integer)[:, None]
+        bag_starts = (self.row_ptr[:-1] + item * entries).flatten()
+        out = F.embedding_bag(
+            (self.columns + item * self.inputs).flatten(),
             x.flatten(0, 1),
-            F.pad(starts, (0, 1), value=batch * taps),
+            F.pad(bag_starts, (0, 1), value=batch * entries),
             mode="sum",
-            per_sample_weights=self.weights.repeat(batch),
+            per_sample_weights=self.values.repeat(batch),
             include_last_offset=True,
         )
-        return bags.unflatten(0, (batch, -1))
+        return out.unflatten(0, (batch, -1))
 
 
-class Band(NamedTuple):
-    """A block of a matrix, transposed: all that the outputs from `first` on are made of, inputs from `start` on."""
+class DiagonalBlock(NamedTuple):
+    """A block of a banded matrix: all non-zero entries of some consecutive rows.
 
-    first: int
-    start: int
-    block: Tensor  # (inputs, outputs)
-
-
-class Bands(NamedTuple):
-    """A matrix with all entries near its diagonal, where inputs are neighbours in memory.
-
-    bands: blocks of outputs that follow each other.
+    row:    index of the first row.
+    column: index of the first column.
+    block:  (columns, rows), transposed.
     """
 
-    bands: tuple[Band, ...]
+    row: int
+    column: int
+    block: Tensor
+
+
+class BandedMatrix(NamedTuple):
+    """A matrix with all entries near its diagonal, for inputs that are neighbours in memory.
+
+    blocks: of consecutive rows.
+    """
+
+    blocks: tuple[DiagonalBlock, ...]
 
     @property
     def outputs(self) -> int:
-        """How many outputs there are."""
-        return sum(band.block.shape[1] for band in self.bands)
+        """Number of rows."""
+        return sum(entry.block.shape[1] for entry in self.blocks)
 
-    def times(self, x: Tensor) -> Tensor:
-        """(…, inputs) -> (…, outputs), each block of outputs as a matrix product with the inputs it is made of."""
+    def multiply(self, x: Tensor) -> Tensor:
+        """(…, inputs) -> (…, outputs), one matrix product per block."""
         lines = x.flatten(0, -2)
         out = lines.new_empty(len(lines), self.outputs)
-        # A few lines at a time stay in a CPU's cache; elsewhere every product is as large as it can be.
-        some = max(1, CACHED // (x.shape[-1] + self.outputs)) if on_cpu(x) else max(1, len(lines))
-        for few, into in zip(lines.split(some), out.split(some), strict=True):
-            for first, start, block in self.bands:
-                inputs, width = block.shape
-                torch.mm(few[:, start : start + inputs], block, out=into[:, first : first + width])
+        # A few lines at a time stay in a CPU's cache. On other devices each product is as large as possible.
+        chunk = max(1, CHUNK // (x.shape[-1] + self.outputs)) if on_cpu(x) else max(1, len(lines))
+        for x_chunk, out_chunk in zip(lines.split(chunk), out.split(chunk), strict=True):
+            for row, column, block in self.blocks:
+                inputs, outputs = block.shape
+                torch.mm(x_chunk[:, column : column + inputs], block, out=out_chunk[:, row : row + outputs])
         return out.unflatten(0, x.shape[:-1])
 
 
-class RunBands(NamedTuple):
-    """The same matrix where an input is a run of values in memory."""
+class BandedRowMatrix(NamedTuple):
+    """The same matrix for inputs that are contiguous rows of D values."""
 
-    bands: Bands
+    matrix: BandedMatrix
 
-    def times(self, x: Tensor) -> Tensor:
-        """(B, inputs, D) -> (B, outputs, D), each block of outputs as one batched matrix product."""
-        out = x.new_empty(len(x), self.bands.outputs, x.shape[2])
-        for first, start, block in self.bands.bands:
-            inputs, width = block.shape
-            rows = block.T.expand(len(x), -1, -1)
-            torch.bmm(rows, x[:, start : start + inputs], out=out[:, first : first + width])
+    def multiply(self, x: Tensor) -> Tensor:
+        """(B, inputs, D) -> (B, outputs, D), one batched matrix product per block."""
+        out = x.new_empty(len(x), self.matrix.outputs, x.shape[2])
+        for row, column, block in self.matrix.blocks:
+            inputs, outputs = block.shape
+            weights = block.T.expand(len(x), -1, -1)
+            torch.bmm(weights, x[:, column : column + inputs], out=out[:, row : row + outputs])
         return out

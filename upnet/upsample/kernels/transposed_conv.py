@@ -1,4 +1,4 @@
-"""nn.ConvTranspose2d whose output is exactly `stride` times as large as its input, computed fast on a CPU."""
+"""Transposed convolution with an output exactly `stride` times as large as its input, fast on a CPU."""
 
 from math import ceil
 from typing import Any
@@ -7,18 +7,22 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from upnet.upsample.kernels.autocast import autocast
-from upnet.upsample.kernels.memory_format import NARROW, channels_last, interleaved, on_cpu
+from upnet.upsample.kernels.autocast import cast_for_autocast
+from upnet.upsample.kernels.memory_format import NARROW, interleave_phases, is_channels_last, on_cpu
 
 
 class TransposedConv(nn.ConvTranspose2d):
-    """A transposed convolution for the upsampling operators: (N, C, h, w) -> (N, O, s·h, t·w) with stride (s, t).
+    """nn.ConvTranspose2d with a fixed padding: (N, C, h, w) -> (N, O, s·h, t·w) with stride (s, t).
 
-    The padding is p = ⌈(k − s)/2⌉ and the output padding what is left over. All else is nn.ConvTranspose2d: the
-    parameters, the state dict, hooks, pruning and parametrisations, which replace `weight`.
+    The padding is p = ⌈(k − s)/2⌉ and the output padding 2·p − (k − s). Parameters, state dict, hooks, pruning and
+    parametrisations of `weight` are those of nn.ConvTranspose2d.
 
-    On a CPU the order of sums is another where that is faster: few output channels, or planes in memory, take s·t small
-    convolutions side by side; the others take torch's kernel, and the gradient of the bias is summed separately.
+    On a CPU, the order of summation differs where that is faster. Few output channels, or contiguous memory, are
+    computed as s·t small convolutions, one per output phase. Otherwise PyTorch's kernel is used, with a separate sum
+    for the gradient of the bias.
+
+    >>> TransposedConv(8, 3, (6, 6), (2, 2))(torch.zeros(1, 8, 5, 4)).shape
+    torch.Size([1, 3, 10, 8])
     """
 
     def __init__(
@@ -31,63 +35,65 @@ class TransposedConv(nn.ConvTranspose2d):
     ) -> None:
         (k, m), (s, t) = kernel_size, stride
         padding = ceil((k - s) / 2), ceil((m - t) / 2)
-        left = 2 * padding[0] - (k - s), 2 * padding[1] - (m - t)
-        super().__init__(channels, out_channels, kernel_size, stride, padding, left, bias=bias)
+        output_padding = 2 * padding[0] - (k - s), 2 * padding[1] - (m - t)
+        super().__init__(channels, out_channels, kernel_size, stride, padding, output_padding, bias=bias)
 
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
         """(N, C, h, w) -> (N, O, s·h, t·w)."""
         if output_size is not None or input.dim() != 4 or not on_cpu(input):
             return super().forward(input, output_size)
-        return self._by_phases(input) if self._better_by_phases(input) else self._direct(input)
+        return self._by_phases(input) if self._faster_by_phases(input) else self._direct(input)
 
-    def _better_by_phases(self, x: Tensor) -> bool:
-        k, s, (before, behind) = self.kernel_size[0], self.stride[0], self._zeros()
+    def input_support(self, output: int) -> range:
+        """Row indices n of the inputs of output row o, 0 ≤ o − s·n + p < k."""
+        s, k, padding = self.stride[0], self.kernel_size[0], int(self.padding[0])
+        return range(-((k - 1 - output - padding) // s), (output + padding) // s + 1)
+
+    def _faster_by_phases(self, x: Tensor) -> bool:
+        k, s, (before, after) = self.kernel_size[0], self.stride[0], self._kernel_padding()
         if self.kernel_size != (k, k) or self.stride != (s, s):
             return False
         if self.out_channels <= NARROW:
-            return (before + k + behind) ** 2 <= 1.5 * k**2
-        return not (before or behind or channels_last(x))
+            return (before + k + after) ** 2 <= 1.5 * k**2
+        return not (before or after or is_channels_last(x))
 
-    def _zeros(self) -> tuple[int, int]:
-        """How many to put before and behind the kernel, for the padding and the kernel to be whole input pixels."""
+    def _kernel_padding(self) -> tuple[int, int]:
+        """Zeros before and after the kernel that make the padding and the kernel size multiples of s."""
         s, k, padding = self.stride[0], self.kernel_size[0], int(self.padding[0])
         before = -padding % s
         return before, -(before + k) % s
 
     def _by_phases(self, x: Tensor) -> Tensor:
-        """The s·s small convolutions as one, then their outputs side by side."""
-        s, zeros = self.stride[0], self._zeros()
-        weight = F.pad(self.weight, 2 * zeros) if any(zeros) else self.weight
-        taps, after = weight.shape[2] // s, (int(self.padding[0]) + zeros[0]) // s
-        apart = weight.unflatten(3, (taps, s)).unflatten(2, (taps, s)).flip(2, 4)
-        phases = apart.permute(3, 5, 1, 0, 2, 4).flatten(0, 2)  # (s·s·O, C, taps, taps)
+        """The s·s small convolutions as one convolution, then a shuffle of the phases."""
+        s, kernel_padding = self.stride[0], self._kernel_padding()
+        weight = F.pad(self.weight, 2 * kernel_padding) if any(kernel_padding) else self.weight
+        taps, after = weight.shape[2] // s, (int(self.padding[0]) + kernel_padding[0]) // s
+        phases = weight.unflatten(3, (taps, s)).unflatten(2, (taps, s)).flip(2, 4)
+        phases = phases.permute(3, 5, 1, 0, 2, 4).flatten(0, 2)  # (s·s·O, C, taps, taps)
         bias = None if self.bias is None else self.bias.repeat(s * s)
-        ahead = taps - 1 - after
-        if ahead != after:
-            x = F.pad(x, 2 * (ahead, after))
-        return interleaved(F.conv2d(x, phases, bias, padding=after if ahead == after else 0), s)
+        before = taps - 1 - after
+        if before != after:
+            x = F.pad(x, 2 * (before, after))
+        return interleave_phases(F.conv2d(x, phases, bias, padding=after if before == after else 0), s)
 
     def _direct(self, x: Tensor) -> Tensor:
-        """torch's own, with a bias whose gradient is the plain sum it is.
-
-        Left to torch, that sum can take longer than all of the convolution where channels are last in memory.
-        """
+        """PyTorch's kernel, with a separate sum for the gradient of the bias, which is slow there for channels last."""
         if self.bias is None:
             return super().forward(x)
-        x, weight, bias = (autocast(tensor) for tensor in (x, self.weight, self.bias))
+        x, weight, bias = (cast_for_autocast(tensor) for tensor in (x, self.weight, self.bias))
         out = _Convolution.apply(x, weight, bias, self.stride, self.padding, self.output_padding)
         assert isinstance(out, Tensor)
         return out
 
 
 class _Convolution(torch.autograd.Function):
-    """F.conv_transpose2d with a bias whose gradient is summed separately."""
+    """F.conv_transpose2d with a separate sum for the gradient of the bias."""
 
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(x: Tensor, weight: Tensor, bias: Tensor, stride: Any, padding: Any, left: Any) -> Tensor:
-        return F.conv_transpose2d(x, weight, bias, stride, padding, left)
+    def forward(x: Tensor, weight: Tensor, bias: Tensor, stride: Any, padding: Any, output_padding: Any) -> Tensor:
+        return F.conv_transpose2d(x, weight, bias, stride, padding, output_padding)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -96,9 +102,9 @@ class _Convolution(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        (gradient,), (x, weight), (stride, padding, left) = gradients, ctx.saved_tensors, ctx.geometry
-        wanted = [*ctx.needs_input_grad[:2], False]
-        into_x, into_weight, _ = torch.ops.aten.convolution_backward(
-            gradient, x, weight, None, stride, padding, (1, 1), True, left, 1, wanted
+        (gradient,), (x, weight), (stride, padding, output_padding) = gradients, ctx.saved_tensors, ctx.geometry
+        output_mask = [*ctx.needs_input_grad[:2], False]
+        x_gradient, weight_gradient, _ = torch.ops.aten.convolution_backward(
+            gradient, x, weight, None, stride, padding, (1, 1), True, output_padding, 1, output_mask
         )
-        return into_x, into_weight, gradient.sum((0, 2, 3)), None, None, None
+        return x_gradient, weight_gradient, gradient.sum((0, 2, 3)), None, None, None

@@ -1,4 +1,4 @@
-"""What an operator says of how far it looks is neither too little nor too much: each input pixel is changed in turn."""
+"""The receptive radius of each operator, tested by changing one input pixel after the other."""
 
 import math
 from collections.abc import Iterator
@@ -6,7 +6,6 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from upnet.site import Site
 from upnet.upsample import Bilinear, Nearest, ResizeConv, Transposed, Upsampler
 
 
@@ -29,7 +28,7 @@ def distances(operator: Upsampler, visit, pixels: range, length: int) -> Iterato
                 yield abs(pixel - math.floor(output / operator.scale + 1e-9))
 
 
-def reach_of(operator: Upsampler) -> int:
+def radius_of(operator: Upsampler) -> int:
     if operator.receptive_radius is None:
         pytest.skip("has no bound, and says so")
     return operator.receptive_radius
@@ -38,22 +37,22 @@ def reach_of(operator: Upsampler) -> int:
 @pytest.mark.parametrize("out_channels", [None, 2])
 def test_an_output_pixel_looks_as_far_as_declared_and_no_farther(factory, scale, out_channels, visit):
     operator = built(factory, scale, out_channels)
-    reach = reach_of(operator)
+    radius = radius_of(operator)
     # Fractional scales meet all their phases within 7 input pixels, 1.14 within 50.
     period = 50 if scale == 1.14 else 7
-    length = 2 * reach + period + 2
-    inner = range(reach + 1, reach + 1 + period)
+    length = 2 * radius + period + 2
+    inner = range(radius + 1, radius + 1 + period)
     if operator.requires and out_channels is not None:
         pytest.skip("positions belong to the channels that were pooled")
-    assert max(distances(operator, visit, inner, length)) == reach
+    assert max(distances(operator, visit, inner, length)) == radius
 
 
 def test_at_the_borders_nothing_looks_farther_either(factory, scale, visit):
     operator = built(factory, scale)
-    reach = reach_of(operator)
-    length = 2 * reach + 6
-    for pixels in (range(reach + 2), range(length - reach - 2, length)):
-        assert max(distances(operator, visit, pixels, length)) <= reach
+    radius = radius_of(operator)
+    length = 2 * radius + 6
+    for pixels in (range(radius + 2), range(length - radius - 2, length)):
+        assert max(distances(operator, visit, pixels, length)) <= radius
 
 
 @pytest.mark.parametrize("kernel_size", range(2, 10))
@@ -68,11 +67,3 @@ def test_a_resize_convolution_looks_as_far_as_both_its_parts(fixed, kernel_size,
     for scale in (2, 3):
         operator = ResizeConv(4, scale, fixed=fixed, kernel_size=kernel_size).double()
         assert max(distances(operator, visit, range(7, 11), 20)) == operator.receptive_radius
-
-
-def test_an_operator_that_says_nothing_has_no_known_reach():
-    class Silent(Upsampler):
-        def expand(self, x: torch.Tensor, site: Site) -> torch.Tensor:
-            return x.repeat_interleave(2, -1).repeat_interleave(2, -2)
-
-    assert Silent(channels=1, scale=2).receptive_radius is None

@@ -1,5 +1,6 @@
-"""What operators declare about their support and their start, measured."""
+"""Declared and measured support of the operators, and what they equal at initialisation."""
 
+import copy
 import math
 from functools import partial
 
@@ -7,8 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from upnet.site import Site
 from upnet.upsample import (
     CARAFE,
+    DCT,
     Area,
     BedOfNails,
     Bicubic,
@@ -24,6 +27,7 @@ from upnet.upsample import (
     Transposed,
     Upsampler,
 )
+from upnet.upsample.support import measure_input_support
 
 MIDDLE = 9
 """How many input pixels lie before and after the ones looked at: more than the widest kernel here reaches."""
@@ -75,7 +79,7 @@ def check(operator: Upsampler, visit) -> None:
 
 
 @pytest.mark.parametrize("out_channels", [None, 2])
-def test_taps_are_the_support_of_the_jacobian(factory, scale, out_channels, visit):
+def test_support_size_is_that_of_the_jacobian(factory, scale, out_channels, visit):
     torch.manual_seed(0)
     extra = {} if out_channels is None else {"out_channels": out_channels}
     operator = factory(channels=4, scale=scale, **extra).double()
@@ -85,12 +89,12 @@ def test_taps_are_the_support_of_the_jacobian(factory, scale, out_channels, visi
 
 
 @pytest.mark.parametrize(("scale", "make"), OTHERS)
-def test_taps_follow_the_settings(scale, make, visit):
+def test_support_size_follows_the_settings(scale, make, visit):
     torch.manual_seed(0)
     check(make(channels=4, scale=scale).double(), visit)
 
 
-def test_no_pixel_but_the_touched_ones_moves_an_output_pixel(factory, scale, visit):
+def test_only_inputs_of_the_declared_support_change_an_output_pixel(factory, scale, visit):
     torch.manual_seed(0)
     operator = factory(channels=4, scale=scale).double()
     if operator.receptive_radius is None:
@@ -104,13 +108,60 @@ def test_no_pixel_but_the_touched_ones_moves_an_output_pixel(factory, scale, vis
         assert support.stop - 1 <= own + operator.receptive_radius
 
 
-def test_an_operator_that_says_nothing_of_its_support_has_unknown_taps():
-    class Silent(Nearest):
+def test_an_operator_that_declares_no_bound_has_none():
+    class Unbounded(Nearest):
         def input_support(self, output: int) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
             return None
 
-    assert Silent(1, 2).support_size is None
-    assert ResizeConv(1, 2, fixed=Silent).support_size is None
+    assert Unbounded(1, 2).support_size is None
+    assert Unbounded(1, 2).receptive_radius is None
+    assert ResizeConv(1, 2, fixed=Unbounded).support_size is None
+
+
+@pytest.mark.parametrize("out_channels", [None, 2])
+def test_measured_support_is_the_declared_one(factory, scale, out_channels):
+    torch.manual_seed(0)
+    operator = factory(channels=4, scale=scale, **({} if out_channels is None else {"out_channels": out_channels}))
+    if scale == 1.14 or operator.receptive_radius is None:
+        pytest.skip("57 phases take long" if scale == 1.14 else "unbounded")
+    for output in range(period(operator)):
+        assert measure_input_support(operator, output) == operator.input_support(output)
+
+
+@pytest.mark.parametrize("operator", [DCT(2, 2), DySample(4, 2), DySample(4, 2, style="pl")], ids=str)
+def test_no_support_is_measured_where_it_is_unbounded_or_depends_on_the_input(operator):
+    assert measure_input_support(operator, 5) is None
+
+
+def test_weights_that_start_at_zero_or_have_no_numbers_yet_are_measured_too():
+    operator = Transposed(4, 2, init="bilinear")
+    before = {name: value.clone() for name, value in operator.state_dict().items()}
+    assert measure_input_support(operator, 3) == operator.input_support(3)
+    assert measure_input_support(operator.to("meta"), 3) == operator.input_support(3)
+    assert before.keys() == operator.state_dict().keys()
+
+
+def test_measuring_changes_neither_weights_nor_random_numbers():
+    operator = PixelShuffle(4, 2)
+    before, state = copy.deepcopy(operator.state_dict()), torch.get_rng_state()
+    measure_input_support(operator, 0)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert all(torch.equal(value, before[name]) for name, value in operator.state_dict().items())
+
+
+class OneMethod(Upsampler):
+    """Blurs by a 5×5 box, then repeats each pixel; declares nothing."""
+
+    def expand(self, x: Tensor, site: Site) -> Tensor:
+        blurred = torch.nn.functional.avg_pool2d(x, 5, stride=1, padding=2)
+        return blurred.repeat_interleave(int(self.scale), -1).repeat_interleave(int(self.scale), -2)
+
+
+def test_an_operator_of_one_method_has_a_support_and_a_receptive_radius():
+    assert (OneMethod(3, 3).support_size, OneMethod(3, 3).receptive_radius) == (25, 2)
+    assert (OneMethod(3, 2, 8).support_size, OneMethod(3, 2, 8).receptive_radius) == (49, 3)
+    with torch.inference_mode():
+        assert OneMethod(3, 2).receptive_radius == 2
 
 
 STARTS = [
