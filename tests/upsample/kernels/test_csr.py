@@ -61,8 +61,8 @@ def test_first_and_second_gradients_are_those_of_finite_differences():
 @pytest.fixture(params=[True, False], ids=["cpu", "elsewhere"])
 def on_cpu(request, monkeypatch):
     """What a CPU computes, and what other devices compute, here on a CPU."""
-    for module in ("separable", "sparse"):
-        monkeypatch.setattr(f"upnet.upsample.{module}.on_cpu", lambda x: request.param)
+    for module in ("separable", "csr"):
+        monkeypatch.setattr(f"upnet.upsample.kernels.{module}.on_cpu", lambda x: request.param)
 
 
 @pytest.mark.usefixtures("on_cpu")
