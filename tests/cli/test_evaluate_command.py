@@ -147,7 +147,7 @@ def test_a_picture_is_upscaled(study: Path, tmp_path: Path) -> None:
         (["train.py", "data=folder"], "data.root must be given"),
         (["train.py", "data=folder", "data.root=nowhere"], "nowhere"),
         (["train.py", "model=edsr", "model/upsampler=max_unpool"], "at the tail needs indices"),
-        (["train.py", "model.upsampler.kernel_size=1"], "kernel_size must reach scale"),
+        (["train.py", "model.upsampler.kernel_size=1"], "needs a kernel at least as large as the scale"),
         (["train.py", "ckpt=nowhere.ckpt"], "there is no checkpoint at nowhere.ckpt"),
         (["evaluate.py"], "give either checkpoint=PATH"),
         (["evaluate.py", "protocol=yfloat"], "y-float"),

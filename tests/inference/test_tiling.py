@@ -201,7 +201,9 @@ def test_other_tiles_are_refused_with_what_is_allowed(tile: Any) -> None:
 class Silent(Upsampler):
     """Doubles every pixel, and declares no bound of its receptive field."""
 
-    receptive_radius = None
+    @property
+    def receptive_radius(self) -> None:
+        return None
 
     def expand(self, x: torch.Tensor, site: Site) -> torch.Tensor:
         return x.repeat_interleave(2, -1).repeat_interleave(2, -2)

@@ -48,7 +48,7 @@ SETTINGS = [
     ("train", "model.channels=2", "model.channels=2", "1 or 3"),
     ("train", "model.input=hr", "model.input=hr", "'interpolated' or 'lr'"),
     ("train", "model.residual=cubic", "model.residual=cubic", "'bicubic', 'bilinear', 'nearest' or 'none'"),
-    ("train", "model.upsampler.kernel_size=1", "kernel_size=1", "must reach scale"),
+    ("train", "model.upsampler.kernel_size=1", "kernel_size=1", "2 or more at scale 2"),
     ("train", "model.upsampler=3", "model.upsampler=3", "a component"),
     ("train", "model.upsampler._target_=nothing", "_target_=nothing", "the dotted name of a class"),
     ("train", "model.upsampler._target_=upnet.upsample.Nothing", "Nothing", "MaxUnpool"),
