@@ -10,7 +10,7 @@ from PIL import Image
 
 from upnet.cli.operators import main
 from upnet.gallery.example import prepare, public_operators
-from upnet.gallery.figure import draw, enlarge, load_pair, save, stretched
+from upnet.gallery.figure import draw, enlarge, load_pair, match_contrast, save
 from upnet.upsample import Bilinear, MaxUnpool, Transposed
 
 
@@ -92,6 +92,6 @@ def test_max_unpooling_starts_from_the_maxima_of_hr():
 
 def test_stretching_gives_the_mean_and_the_contrast_of_the_other_picture():
     pair = load_pair(2)
-    out = stretched(enlarge(Transposed(1, 2).double(), pair), pair.hr).detach()
+    out = match_contrast(enlarge(Transposed(1, 2).double(), pair), pair.hr).detach()
     assert out.mean().item() == pytest.approx(pair.hr.mean().item())
     assert out.std().item() == pytest.approx(pair.hr.std().item())

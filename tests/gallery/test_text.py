@@ -5,9 +5,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from upnet.gallery.example import count_weights, place_for
+from upnet.gallery.example import example_site, set_counting_weights
 from upnet.gallery.number_grid import Block
-from upnet.gallery.text import story
+from upnet.gallery.text import trace
 from upnet.upsample import CARAFE, BilinearAdditive, DecomposedTransposed, DySample, Upsampler
 
 X = torch.tensor([[1.0, 2.0], [3.0, 4.0]], dtype=torch.float64)[None, None]
@@ -16,9 +16,9 @@ X = torch.tensor([[1.0, 2.0], [3.0, 4.0]], dtype=torch.float64)[None, None]
 def told(operator: Upsampler) -> tuple[str, dict[str, Tensor]]:
     """The remark on the weights, and the numbers under each title."""
     operator = operator.double()
-    remark = count_weights(operator)
+    remark = set_counting_weights(operator)
     with torch.no_grad():
-        blocks = [block for row in story(operator, X, place_for(operator, X)) for block in row]
+        blocks = [block for row in trace(operator, X, example_site(operator, X)) for block in row]
     return remark, {block.title: numbers(block) for block in blocks if block.title}
 
 
@@ -61,7 +61,7 @@ def test_carafe_shows_a_window_of_equal_weights_and_says_so():
 @pytest.mark.parametrize("kind", [DySample, CARAFE, BilinearAdditive, DecomposedTransposed])
 def test_the_output_shown_is_the_operators(kind):
     operator = kind(1, 3).double()
-    count_weights(operator)
+    set_counting_weights(operator)
     with torch.no_grad():
         expected = operator.upsample_full(X)[0, 0]
     _, shown = told(operator)

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from upnet.gallery.example import count_weights, place_for, prepare, public_operators, with_small_kernel
+from upnet.gallery.example import example_site, prepare, public_operators, set_counting_weights, with_small_kernel
 from upnet.gallery.number_grid import arrow, beside, block
 from upnet.gallery.views import interleaved, phase_kernel, views
 from upnet.upsample import MaxUnpool, Nearest, PixelShuffle, Transposed
@@ -20,7 +20,7 @@ def test_the_phases_put_together_are_the_operators_output(scale, kernel_size, si
 @pytest.mark.parametrize(("scale", "kernel_size"), KERNELS)
 def test_the_phases_share_the_weights_out_among_them(scale, kernel_size):
     operator = Transposed(1, scale, kernel_size=kernel_size)
-    count_weights(operator)
+    set_counting_weights(operator)
     kernels = [phase_kernel(operator, r, c)[0] for r in range(scale) for c in range(scale)]
     shared = torch.cat([kernel.flatten() for kernel in kernels]).sort().values
     assert shared.tolist() == list(range(1, kernel_size**2 + 1))
@@ -37,7 +37,7 @@ def test_every_view_says_that_it_is_the_output(scale, kernel_size):
 @pytest.mark.parametrize("scale", [2, 3])
 def test_the_place_of_an_unpooling_pools_to_x(scale):
     x = torch.tensor([[-3.0, 0.0, 2.0], [1.5, 7.0, 7.0]], dtype=torch.float64)[None, None]
-    place = place_for(MaxUnpool(1, scale), x)
+    place = example_site(MaxUnpool(1, scale), x)
     assert place.pooled is not None
     pooled, indices = torch.nn.functional.max_pool2d(place.pooled, scale, return_indices=True)
     assert torch.equal(pooled, x)

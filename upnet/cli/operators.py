@@ -12,7 +12,7 @@ from torch import Tensor
 
 from upnet.cli.arguments import Parser, check_output_file, command_parser, run_parsed
 from upnet.cli.startup import OK, ctrl_c_raises
-from upnet.gallery.example import Specimen, find_operator, prepare, public_operators, with_small_kernel
+from upnet.gallery.example import Example, find_operator, prepare, public_operators, with_small_kernel
 from upnet.gallery.text import print_page
 from upnet.upsample.base import Upsampler
 from upnet.utils.errors import UserError
@@ -142,8 +142,8 @@ def _choose(name: str | None, scale: float) -> tuple[list[type[Upsampler]], list
     return [operator for name, operator in public.items() if name not in left_out], left_out
 
 
-def _print(specimens: Sequence[Specimen], x: Tensor, scale: float, left_out: Sequence[str]) -> None:
-    print_page(Console(highlight=False), specimens, x, scale, left_out)
+def _print(examples: Sequence[Example], x: Tensor, scale: float, left_out: Sequence[str]) -> None:
+    print_page(Console(highlight=False), examples, x, scale, left_out)
 
 
 def _draw(operators: Sequence[type[Upsampler]], settings: Mapping[str, Any], options: argparse.Namespace) -> None:
@@ -151,10 +151,10 @@ def _draw(operators: Sequence[type[Upsampler]], settings: Mapping[str, Any], opt
     from upnet.gallery.figure import draw, save
 
     torch.manual_seed(options.seed)
-    specimens = [prepare(operator, options.scale, settings) for operator in operators]
-    figure = draw(specimens, options.scale, options.seed)
+    examples = [prepare(operator, options.scale, settings) for operator in operators]
+    figure = draw(examples, options.scale, options.seed)
     try:
-        width, height = save(figure, options.picture, specimens)
+        width, height = save(figure, options.picture, examples)
     except OSError as fault:
         raise ValueError(f"the picture cannot be written to {str(options.picture)!r}: {fault.strerror}") from fault
     print(f"  Drawn: {options.picture}, {width} × {height} pixels\n")

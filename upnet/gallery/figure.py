@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from upnet.gallery.example import Specimen, place_for
+from upnet.gallery.example import Example, example_site
 from upnet.gallery.figure_layout import DPI, FLOOR, LEVELS, SIGNED, Sheet
 from upnet.imaging.imresize import imresize
 from upnet.site import Site
@@ -51,7 +51,7 @@ def enlarge(operator: Upsampler, pair: Pair) -> Tensor:
     return operator(x, Site(size, indices=indices, skip=planes))[:, 0]
 
 
-def stretched(picture: Tensor, like: Tensor) -> Tensor:
+def match_contrast(picture: Tensor, like: Tensor) -> Tensor:
     """The picture with the mean and the contrast of another one: untrained weights have a gain of their own."""
     spread = picture.std().clamp(min=1e-12)
     return (picture - picture.mean()) / spread * like.std() + like.mean()
@@ -70,7 +70,7 @@ def impulse_response(operator: Upsampler) -> Tensor:
     """
     impulse = torch.zeros(1, operator.channels, LENGTH, LENGTH, dtype=torch.float64)
     impulse[..., LENGTH // 2, LENGTH // 2] = 1
-    site = place_for(operator, impulse).site
+    site = example_site(operator, impulse).site
     return (operator(impulse, site) - operator(torch.zeros_like(impulse), site))[0, 0]
 
 
@@ -116,10 +116,10 @@ SPECTRUM = (
 )
 
 
-def draw(specimens: Sequence[Specimen], scale: float, seed: int) -> Figure:
-    """A figure of 2000 pixels' width: HR and LR at the top, then each specimen's output, response and spectra."""
-    pair, sheet = load_pair(scale), Sheet(len(specimens), scale)
-    subject = "the upsampling operators make" if len(specimens) > 1 else f"{specimens[0].name} makes"
+def draw(examples: Sequence[Example], scale: float, seed: int) -> Figure:
+    """A figure of 2000 pixels' width: HR and LR at the top, then each example's output, response and spectra."""
+    pair, sheet = load_pair(scale), Sheet(len(examples), scale)
+    subject = "the upsampling operators make" if len(examples) > 1 else f"{examples[0].name} makes"
     remark = "" if scale == int(scale) else ": every pixel has a response of its own, of which one is shown"
     sheet.title(f"What {subject} of the same pixels", f"Scale {scale:g}{remark}.")
     _draw_start(sheet, pair, scale)
@@ -129,14 +129,14 @@ def draw(specimens: Sequence[Specimen], scale: float, seed: int) -> Figure:
     sheet.legend(1, "impulse response", RESPONSE, SIGNED, ("−", "0", "+"))
     sheet.legend(2, "frequencies that pass", PASSING, LEVELS, (floor, "", "0 dB"))
     sheet.legend(3, "spectrum of the output", SPECTRUM, LEVELS, (floor, "", "0 dB"))
-    for row, specimen in enumerate(specimens):
-        _draw_specimen(sheet, row, specimen, pair)
+    for row, example in enumerate(examples):
+        _draw_example(sheet, row, example, pair)
     return sheet.figure
 
 
-def save(figure: Figure, path: Path, specimens: Sequence[Specimen]) -> tuple[int, int]:
+def save(figure: Figure, path: Path, examples: Sequence[Example]) -> tuple[int, int]:
     """Write a PNG under its final name once it is whole, and return its width and height in pixels."""
-    words = "; ".join(f"{specimen.name}: {specimen.sentence}" for specimen in specimens)
+    words = "; ".join(f"{example.name}: {example.sentence}" for example in examples)
     with open_atomic(path) as file:
         figure.savefig(file, format="png", dpi=DPI, metadata={"Title": "Upsampling operators", "Description": words})
     width, height = figure.get_size_inches() * DPI
@@ -161,14 +161,14 @@ def _draw_start(sheet: Sheet, pair: Pair, scale: float) -> None:
     sheet.frequencies(FIRST_ROW, 3, spectrum(pair.lr), reach=0.5 / scale)
 
 
-def _draw_specimen(sheet: Sheet, row: int, specimen: Specimen, pair: Pair) -> None:
-    operator, output, remark = specimen.operator, enlarge(specimen.operator, pair), ""
-    if specimen.learnable:
-        output, remark = stretched(output, pair.hr), "Initial weights."
+def _draw_example(sheet: Sheet, row: int, example: Example, pair: Pair) -> None:
+    operator, output, remark = example.operator, enlarge(example.operator, pair), ""
+    if example.learnable:
+        output, remark = match_contrast(output, pair.hr), "Initial weights."
     if operator.requires:
         remark += " Of the maxima of HR and their positions; the response moves with the position."
     response = impulse_response(operator)
-    sheet.words(row, specimen.name, specimen.sentence, specimen.code, remark.strip())
+    sheet.words(row, example.name, example.sentence, example.code, remark.strip())
     sheet.photograph(row, 0, output)
     sheet.response(row, 1, response)
     sheet.frequencies(row, 2, level(response), marks=True)

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.text import Text
 from torch import Tensor
 
-from upnet.gallery.example import Place, Specimen, count_weights, place_for
+from upnet.gallery.example import Example, ExampleSite, example_site, set_counting_weights
 from upnet.gallery.number_grid import ZERO, Block, arrow, beside, block
 from upnet.gallery.views import View, views
 from upnet.upsample.base import Upsampler
@@ -24,7 +24,7 @@ MOST_KERNELS = 4
 
 
 @singledispatch
-def story(operator: Upsampler, x: Tensor, place: Place) -> list[list[Block]]:
+def trace(operator: Upsampler, x: Tensor, place: ExampleSite) -> list[list[Block]]:
     """Rows of blocks: from x, (1, 1, h, w), over what the operator adds to it and has in between, to y."""
     if place.pooled is None or place.site.indices is None:
         return [[_input(x), *_kernels(operator), *_output(operator, x, place)]]
@@ -33,39 +33,39 @@ def story(operator: Upsampler, x: Tensor, place: Place) -> list[list[Block]]:
     return [[block("a picture", picture), arrow(len(picture)), *pooled, *_output(operator, x, place)]]
 
 
-@story.register
-def _(operator: PixelShuffle, x: Tensor, place: Place) -> list[list[Block]]:
+@trace.register
+def _(operator: PixelShuffle, x: Tensor, place: ExampleSite) -> list[list[Block]]:
     channels = [block(f"conv(x)[{number}]", channel) for number, channel in enumerate(operator.conv(x)[0])]
     return [[_input(x), *_kernels(operator)], [*_shortened(channels), *_output(operator, x, place)]]
 
 
-@story.register
-def _(operator: ResizeConv, x: Tensor, place: Place) -> list[list[Block]]:
+@trace.register
+def _(operator: ResizeConv, x: Tensor, place: ExampleSite) -> list[list[Block]]:
     resized = operator.fixed(x, place.site)[0, 0]
     between = [arrow(len(resized)), block("fixed(x)", resized), *_kernels(operator)]
     return [[_input(x), *between, *_output(operator, x, place)]]
 
 
-@story.register
-def _(operator: BilinearAdditive, x: Tensor, place: Place) -> list[list[Block]]:
-    return story(operator.resize, operator.channel_sums(x), place)
+@trace.register
+def _(operator: BilinearAdditive, x: Tensor, place: ExampleSite) -> list[list[Block]]:
+    return trace(operator.resize, operator.channel_sums(x), place)
 
 
-@story.register
-def _(operator: DecomposedTransposed, x: Tensor, place: Place) -> list[list[Block]]:
+@trace.register
+def _(operator: DecomposedTransposed, x: Tensor, place: ExampleSite) -> list[list[Block]]:
     tall, (first, second) = operator.rows(x)[0, 0], _kernels(operator)
     return [[_input(x), first, arrow(len(tall)), block("rows(x)", tall), second, *_output(operator, x, place)]]
 
 
-@story.register
-def _(operator: DySample, x: Tensor, place: Place) -> list[list[Block]]:
+@trace.register
+def _(operator: DySample, x: Tensor, place: ExampleSite) -> list[list[Block]]:
     rows, cols = operator.shifts(x)[0, :, 0]
     shifts = [block("shifts, down", rows), block("shifts, right", cols)]
     return [[_input(x), *shifts, *_output(operator, x, place)]]
 
 
-@story.register
-def _(operator: CARAFE, x: Tensor, place: Place) -> list[list[Block]]:
+@trace.register
+def _(operator: CARAFE, x: Tensor, place: ExampleSite) -> list[list[Block]]:
     kernels = operator.reassembly_kernels(x)[0, :, 0].view(operator.k_up, operator.k_up, -1)
     return [[_input(x), block("weights, of every window", kernels[..., 0]), *_output(operator, x, place)]]
 
@@ -74,7 +74,7 @@ def _input(x: Tensor, title: str = "x") -> Block:
     return block(title, x[0, 0], style="bold")
 
 
-def _output(operator: Upsampler, x: Tensor, place: Place) -> list[Block]:
+def _output(operator: Upsampler, x: Tensor, place: ExampleSite) -> list[Block]:
     y = operator(x, place.site)[0, 0]
     return [arrow(len(y)), block("y", y, style="bold green")]
 
@@ -101,39 +101,37 @@ MARGIN = "  "
 
 
 @torch.no_grad()
-def print_page(
-    console: Console, specimens: Sequence[Specimen], x: Tensor, scale: float, left_out: Sequence[str]
-) -> None:
-    """Print what each specimen makes of x, (h, w) in float64; `left_out` are those that don't have the scale."""
-    subject = "every operator" if len(specimens) > 1 else specimens[0].name
+def print_page(console: Console, examples: Sequence[Example], x: Tensor, scale: float, left_out: Sequence[str]) -> None:
+    """Print what each example makes of x, (h, w) in float64; `left_out` are those that don't have the scale."""
+    subject = "every operator" if len(examples) > 1 else examples[0].name
     numbers = "; ".join(" ".join(f"{value:g}" for value in row) for row in x.tolist())
     console.print()
     title = Text.assemble(MARGIN, f"What {subject} makes of ", (f"[{numbers}]", "bold"), f" with scale {scale:g}")
     console.print(title, soft_wrap=True)
     legend = f"{ZERO} is zero."
-    if any(specimen.learnable for specimen in specimens):
+    if any(example.learnable for example in examples):
         legend += " Learnt weights are set to 1, 2, 3, … in reading order, biases to zero."
     _print_paragraph(console, legend, "dim")
-    for specimen in specimens:
+    for example in examples:
         console.print()
-        _print_specimen(console, specimen, x[None, None])
+        _print_example(console, example, x[None, None])
     if left_out:
         console.print()
         _print_paragraph(console, f"Left out, since they take whole scales only: {', '.join(left_out)}.", "dim")
     console.print()
 
 
-def _print_specimen(console: Console, specimen: Specimen, x: Tensor) -> None:
-    operator = specimen.operator
-    remark = count_weights(operator)
-    settings = specimen.code[len(specimen.name) :]
-    heading = Text.assemble((specimen.name, "bold cyan"), (settings, "cyan"))
+def _print_example(console: Console, example: Example, x: Tensor) -> None:
+    operator = example.operator
+    remark = set_counting_weights(operator)
+    settings = example.code[len(example.name) :]
+    heading = Text.assemble((example.name, "bold cyan"), (settings, "cyan"))
     console.rule(heading, align="left", style="dim", characters="─")
-    _print_paragraph(console, specimen.sentence)
+    _print_paragraph(console, example.sentence)
     if remark:
         _print_paragraph(console, remark, "dim")
     console.print()
-    for number, blocks in enumerate(story(operator, x, place_for(operator, x))):
+    for number, blocks in enumerate(trace(operator, x, example_site(operator, x))):
         if number:
             console.print()
         _print_lines(console, beside(blocks, console.width))
