@@ -161,7 +161,7 @@ def _count(operator: Upsampler, step: float) -> None:
 
 
 def example_site(operator: Upsampler, x: Tensor) -> ExampleSite:
-    """A site for the input x, (1, 1, h, w), with the indices of a pooling that gives x where the operator reads them."""
+    """A site for the input x, (1, 1, h, w), with indices of a pooling that gives x if the operator reads them."""
     size = operator.output_size(x.shape[-2], x.shape[-1])
     if not operator.requires:
         return ExampleSite(Site(size), None)
