@@ -14,7 +14,7 @@ from upnet.data import Folder, build_store
 from upnet.data.sources.files import find_images
 from upnet.imaging.listing import CYCLE, DANGLING, OTHER, list_images
 from upnet.imaging.reading import SUFFIXES, read_image, read_rgb
-from upnet.inference.output_names import plan
+from upnet.inference.output_names import plan_outputs
 
 
 def test_linked_folders_and_files_are_followed(hr_folder: Path, tmp_path: Path) -> None:
@@ -25,7 +25,7 @@ def test_linked_folders_and_files_are_followed(hr_folder: Path, tmp_path: Path) 
     (hr_folder / "f.png").symlink_to(other / "deep/e.png")
     names = ["a", "b", "c", "f", "linked/deep/e", "more/d"]
     assert [entry.name for entry in Folder(str(hr_folder)).images()] == names
-    jobs = plan(hr_folder, tmp_path / "out", 2).jobs
+    jobs = plan_outputs(hr_folder, tmp_path / "out", 2).jobs
     assert sorted(larger.relative_to(tmp_path / "out").with_suffix("").as_posix() for _, larger in jobs) == names
 
 
@@ -57,7 +57,7 @@ def test_upscaling_names_what_is_left_out(tmp_path: Path, caplog: pytest.LogCapt
     Image.new("L", (2, 2)).save(tmp_path / "in/a.png")
     (tmp_path / "in/b.heic").write_text("")
     (tmp_path / "in/c.png").symlink_to(tmp_path / "nowhere")
-    assert len(plan(tmp_path / "in", None, 2).jobs) == 1
+    assert len(plan_outputs(tmp_path / "in", None, 2).jobs) == 1
     assert f"skipped: c.png ({DANGLING}); b.heic ({OTHER})" in caplog.text
 
 
@@ -77,7 +77,7 @@ def test_every_listed_format_is_read_by_training_and_upscaling(tmp_path: Path, s
     (tmp_path / "in").mkdir()
     image.save(tmp_path / f"in/a{suffix.upper()}", quality=95)
     (path,) = find_images(tmp_path / "in", "Folder").values()
-    (job,) = plan(tmp_path / "in", None, 2).jobs
+    (job,) = plan_outputs(tmp_path / "in", None, 2).jobs
     assert path == job[0] == tmp_path / f"in/a{suffix.upper()}"
     difference = read_rgb(path).astype(int) - np.asarray(image)
     assert np.abs(difference).mean() < 8  # the 256 colours of a GIF are the coarsest

@@ -13,12 +13,13 @@ import torch
 from PIL import Image
 from support import Compose
 
+from upnet.cli import evaluate
 from upnet.config import build
 from upnet.imaging.image import Metadata, RasterImage
 from upnet.imaging.reading import read_image
 from upnet.imaging.writing import write_image
 from upnet.inference import files as upscaling
-from upnet.inference.files import UpscalingError, upscale, upscale_file, upscale_files
+from upnet.inference.files import UpscalingError, upscale_file, upscale_files
 from upnet.inference.upscaler import Upscaler
 from upnet.utils.allocator import INFERENCE_KERNELS
 from upnet.utils.errors import InterruptedRunError
@@ -61,7 +62,7 @@ def test_a_folder_is_upscaled_past_a_broken_picture(upscaler: Upscaler, tmp_path
 def test_a_broken_picture_is_told_in_letters_that_move_no_cursor(upscaler: Upscaler, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in/a\x1b[2J.png").write_bytes(b"no picture")
-    _, (told,) = upscale_files(upscaler, tmp_path / "in", tmp_path / "out")
+    (told,) = upscale_files(upscaler, tmp_path / "in", tmp_path / "out").failed
     assert "a\\x1b[2J.png cannot be read as an image" in told
     assert told.isprintable()
 
@@ -250,10 +251,10 @@ def command(compose: Compose, upscaler: Upscaler, monkeypatch: pytest.MonkeyPatc
         asked.update(path=path, weights=weights, trust=trust, tile=tile, ensemble=ensemble, alpha=alpha)
         return Upscaler(upscaler.net, tile, ensemble, alpha)
 
-    monkeypatch.setattr(upscaling, "load", load)
+    monkeypatch.setattr(evaluate, "load", load)
 
     def run(*words: str) -> dict[str, Any]:
-        upscale(compose("checkpoint=A.ckpt", "device=cpu", *words, command="evaluate"))
+        evaluate.upscale_images(compose("checkpoint=A.ckpt", "device=cpu", *words, command="evaluate"))
         return asked
 
     return run
@@ -279,7 +280,7 @@ def test_the_command_ends_with_the_list_of_what_failed(
     with pytest.raises(UpscalingError, match=r"2 could not be upscaled:\n.*bad\.png.*\n.*worse\.jpg"):
         command(f"input={tmp_path}/in", f"output={tmp_path}/out")
     told = capsys.readouterr()
-    assert "2 pictures, ×2" in told.out
+    assert "2 images, ×2" in told.out
     assert "inks.jpg was converted from CMYK to sRGB" in told.err
     assert "upscaling: 100%" in told.err
 
@@ -296,9 +297,9 @@ def test_an_interruption_is_told_and_leaves_whole_pictures(
         write_image(picture, path)
 
     monkeypatch.setattr(upscaling, "write_image", interrupted)
-    with pytest.raises(InterruptedRunError, match="Interrupted with 2 pictures to go"):
+    with pytest.raises(InterruptedRunError, match="Interrupted: 2 images were not upscaled"):
         command(f"input={tmp_path}/in", f"output={tmp_path}/out")
-    assert "1 picture, ×2" in capsys.readouterr().out
+    assert "1 image, ×2" in capsys.readouterr().out
     assert left(tmp_path / "out") == ["a.png"]
 
 
@@ -306,9 +307,9 @@ def test_an_interruption_is_told_and_leaves_whole_pictures(
     ("source", "target", "told"),
     [
         ("missing.png", "out.png", "doesn't exist"),
-        ("in.png", "out.xyz", "must end in one of"),
+        ("in.png", "out.xyz", "has no supported suffix"),
         ("in.png", "in.png/out.png", "cannot be written to"),
-        ("empty", "out", "holds no picture"),
+        ("empty", "out", "contains no image"),
         ("full", "in.png", "is a file"),
         ("full", "in.png/out", "cannot be written to"),
         ("full", "full", "is the input folder itself"),

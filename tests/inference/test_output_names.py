@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from upnet.inference.output_names import _names, plan, prepare, prepare_below, shown
+from upnet.inference.output_names import _unique_names, make_output_folder, make_subfolder, plan_outputs
 
 
 def touch(*paths: Path) -> None:
@@ -24,7 +24,7 @@ endings = st.sampled_from([".png", ".PNG", ".jpg", ".tif", ".jpg.png"])
 def test_no_two_pictures_get_one_name_on_any_file_system(paths: set[Path]) -> None:
     import unicodedata
 
-    names = _names(sorted(paths))
+    names = _unique_names(sorted(paths))
     folded = {unicodedata.normalize("NFC", name.as_posix()).casefold() for name in names}
     assert len(folded) == len(paths)
     assert all(name.suffix == ".png" for name in names)
@@ -35,7 +35,7 @@ def test_nested_and_odd_names_keep_their_place_and_order(tmp_path: Path) -> None
     odd = ["-rf.png", "a b.png", "b/c/日本.jpg", "naïve\n.png", "~.tif", "z.PNG"]
     touch(*(tmp_path / "in" / name for name in odd))
     touch(tmp_path / "in/.hidden.png", tmp_path / "in/.cache/a.png", tmp_path / "in/left.part")
-    jobs = plan(tmp_path / "in", tmp_path / "out", 2).jobs
+    jobs = plan_outputs(tmp_path / "in", tmp_path / "out", 2).jobs
     relative = [source.relative_to(tmp_path / "in") for source, _ in jobs]
     assert relative == sorted(Path(name) for name in odd)
     assert [larger for _, larger in jobs] == [tmp_path / "out" / path.with_suffix(".png") for path in relative]
@@ -43,38 +43,38 @@ def test_nested_and_odd_names_keep_their_place_and_order(tmp_path: Path) -> None
 
 def test_the_default_names_stand_beside_the_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     touch(tmp_path / "in/a.jpg")
-    assert plan(tmp_path / "in/a.jpg", None, 3).jobs[0][1] == tmp_path / "in/a_x3.png"
-    assert plan(tmp_path / "in", None, 3).folder == tmp_path / "in_x3"
+    assert plan_outputs(tmp_path / "in/a.jpg", None, 3).jobs[0][1] == tmp_path / "in/a_x3.png"
+    assert plan_outputs(tmp_path / "in", None, 3).folder == tmp_path / "in_x3"
     monkeypatch.chdir(tmp_path / "in")
-    assert plan(Path("."), None, 3).folder == tmp_path / "in_x3"
+    assert plan_outputs(Path("."), None, 3).folder == tmp_path / "in_x3"
 
 
 def test_output_inside_input_is_not_read_again(tmp_path: Path) -> None:
     touch(tmp_path / "a.png", tmp_path / "large/a.png")
-    assert plan(tmp_path, tmp_path / "large", 2).jobs == ((tmp_path / "a.png", tmp_path / "large/a.png"),)
+    assert plan_outputs(tmp_path, tmp_path / "large", 2).jobs == ((tmp_path / "a.png", tmp_path / "large/a.png"),)
 
 
 def test_input_inside_output_is_read(tmp_path: Path) -> None:
     touch(tmp_path / "small/a.png")
-    assert plan(tmp_path / "small", tmp_path, 2).jobs == ((tmp_path / "small/a.png", tmp_path / "a.png"),)
+    assert plan_outputs(tmp_path / "small", tmp_path, 2).jobs == ((tmp_path / "small/a.png", tmp_path / "a.png"),)
 
 
 def test_a_source_is_never_written_over(tmp_path: Path) -> None:
     touch(tmp_path / "x/x/a.png", tmp_path / "x/a.png", tmp_path / "b.png")
     (tmp_path / "link.png").symlink_to(tmp_path / "b.png")
-    with pytest.raises(ValueError, match="would write over"):
-        plan(tmp_path / "x", tmp_path, 2)
+    with pytest.raises(ValueError, match="would overwrite"):
+        plan_outputs(tmp_path / "x", tmp_path, 2)
     for source in ("b.png", "link.png"):
-        with pytest.raises(ValueError, match="would write over"):
-            plan(tmp_path / source, tmp_path / "b.png", 2)
+        with pytest.raises(ValueError, match="would overwrite"):
+            plan_outputs(tmp_path / source, tmp_path / "b.png", 2)
     with pytest.raises(ValueError, match="is the input folder itself"):
-        plan(tmp_path / "x", tmp_path / "x", 2)
+        plan_outputs(tmp_path / "x", tmp_path / "x", 2)
 
 
 def test_a_link_back_to_the_input_folder_adds_nothing(tmp_path: Path) -> None:
     touch(tmp_path / "in/a.png")
     (tmp_path / "in/circle").symlink_to(tmp_path / "in")
-    assert len(plan(tmp_path / "in", tmp_path / "out", 2).jobs) == 1
+    assert len(plan_outputs(tmp_path / "in", tmp_path / "out", 2).jobs) == 1
 
 
 def test_a_link_out_of_the_output_folder_is_refused(tmp_path: Path) -> None:
@@ -82,21 +82,16 @@ def test_a_link_out_of_the_output_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out/deep").symlink_to(tmp_path / "elsewhere")
     for name in ("deep/a.png", "deep/deeper/a.png"):
-        with pytest.raises(ValueError, match="outside the output folder"):
-            prepare_below(tmp_path / "out", tmp_path / "out" / name)
+        with pytest.raises(ValueError, match="is outside the output folder"):
+            make_subfolder(tmp_path / "out", tmp_path / "out" / name)
     assert not list((tmp_path / "elsewhere").iterdir())
     (tmp_path / "also").symlink_to(tmp_path / "out")
-    prepare_below(tmp_path / "also", tmp_path / "also/new/a.png")
+    make_subfolder(tmp_path / "also", tmp_path / "also/new/a.png")
     assert (tmp_path / "out/new").is_dir()
 
 
 @pytest.mark.parametrize("folder", ["file/out", "file"])
 def test_an_output_that_cannot_be_written_to_is_refused(tmp_path: Path, folder: str) -> None:
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(ValueError, match=r"output: .* cannot be written to: .*; give a folder that can"):
-        prepare(tmp_path / folder)
-
-
-def test_names_are_printed_without_moving_the_cursor() -> None:
-    assert shown(Path("日本/a\x1b[2J\n.png")) == "日本/a\\x1b[2J\\n.png"
-    shown(Path("\udcff.png")).encode("utf-8")
+    with pytest.raises(ValueError, match=r"output=.*: cannot be written to: .*Set output to a folder"):
+        make_output_folder(tmp_path / folder)

@@ -141,12 +141,12 @@ PATHS = [
     ("evaluate", "results=later.json", "later.json", "schema 1 to"),
     ("evaluate", "study=nowhere", "study=nowhere", "runs/studies/"),
     ("evaluate", "study=val", "study=val holds no finished run", "results.json"),
-    ("evaluate", "checkpoint=good.ckpt input=nowhere.png", "input=nowhere.png", "give a picture or a folder"),
+    ("evaluate", "checkpoint=good.ckpt input=nowhere.png", "input=nowhere.png", "an image or a folder"),
     ("evaluate", "checkpoint=good.ckpt input=empty", "input=empty", ".png"),
     ("evaluate", "checkpoint=good.ckpt input=val/c.png output=c.gif", "output=c.gif", ".png"),
-    ("evaluate", "checkpoint=good.ckpt input=val/c.png output=val/c.png", "output=val/c.png", "give another output"),
-    ("evaluate", "checkpoint=good.ckpt input=val output=val", "output=val", "give another one"),
-    ("evaluate", "checkpoint=good.ckpt input=val output=train/a.png", "output=train/a.png", "give a folder"),
+    ("evaluate", "checkpoint=good.ckpt input=val/c.png output=val/c.png", "output=val/c.png", "Set another output"),
+    ("evaluate", "checkpoint=good.ckpt input=val output=val", "output=val", "Set another folder"),
+    ("evaluate", "checkpoint=good.ckpt input=val output=train/a.png", "output=train/a.png", "Allowed: a folder"),
     ("evaluate", "checkpoint=[good.ckpt,later.ckpt] input=val", "2", "one checkpoint"),
 ]
 
@@ -183,8 +183,8 @@ CHECKPOINTS = [
     ("train", "ckpt=val/c.png", "val/c.png", "no checkpoint"),
     ("evaluate", "checkpoint=val/c.png", "val/c.png", "no checkpoint"),
     ("evaluate", "checkpoint=cut.ckpt", "cut.ckpt is damaged", "last-1.ckpt"),
-    ("evaluate", "checkpoint=foreign.ckpt", "foreign.ckpt is no checkpoint of upnet", "which network"),
-    ("evaluate", "checkpoint=later.ckpt", "99", "install a newer upnet"),
+    ("evaluate", "checkpoint=foreign.ckpt", "foreign.ckpt is no checkpoint of upnet", "no metadata"),
+    ("evaluate", "checkpoint=later.ckpt", "99", "Install a newer upnet"),
     ("evaluate", "checkpoint=good.ckpt protocol=y-float", "model.channels=3", "take protocol=rgb8"),
 ]
 

@@ -46,11 +46,11 @@ def evaluate(config: "DictConfig") -> None:
         evaluate_checkpoints,
         export_checkpoint,
         report_study,
+        upscale_images,
     )
-    from upnet.inference.files import upscale
 
     ctrl_c_raises()
-    checkpoint_uses = {"input": upscale, "export": export_checkpoint}
+    checkpoint_uses = {"input": upscale_images, "export": export_checkpoint}
     by_checkpoint = next(
         (run for name, run in checkpoint_uses.items() if config[name] is not None), evaluate_checkpoints
     )

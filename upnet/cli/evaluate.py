@@ -1,5 +1,7 @@
 """The uses of evaluate.py: score checkpoints or interpolations, and put numbers taken before into one table."""
 
+import signal
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,9 @@ from upnet.evaluation.results import DatasetScores, read_results, results_conten
 from upnet.evaluation.scoring import baseline_method, check_protocol, evaluate_method, evaluate_network
 from upnet.evaluation.tables import print_comparison, print_results
 from upnet.evaluation.tensorboard import Kept, keep_pictures, log_to_run
+from upnet.inference.files import Outcome, UpscalingError, upscale_files
 from upnet.inference.tiling import Tiling
+from upnet.inference.upscaler import load
 from upnet.metrics import EvaluationProtocol
 from upnet.metrics.perceptual import PerceptualMetric, load_perceptual_metrics
 from upnet.models.complexity import parameters
@@ -26,6 +30,7 @@ from upnet.study.report import assemble_report, write_report
 from upnet.study.run_table import comparable_arms, print_study, read_study, study_content
 from upnet.utils.allocator import INFERENCE_KERNELS, limit_onednn_cache, retain_malloc_blocks
 from upnet.utils.device import device_name, pick_device
+from upnet.utils.errors import InterruptedRunError, UserError
 from upnet.utils.overrides import format_override, quote_for_shell, upnet_command
 from upnet.utils.paths import as_list, display_path, expand_user
 from upnet.utils.printable import escape_unprintable
@@ -76,6 +81,33 @@ def export_checkpoint(config: DictConfig) -> None:
     command = f"{upnet_command('evaluate')} {format_override('checkpoint', display_path(target))}"
     print(f"Written to {quote_for_shell(display_path(target))}, {target.stat().st_size / 1e6:.2f} MB")
     print(f"Evaluate it              {command}")
+
+
+def upscale_images(config: DictConfig) -> None:
+    """Upscale an image, or the images of a folder, by one checkpoint, and print where the outputs are.
+
+    Raises UserError for settings that don't fit, UpscalingError if some images failed, and InterruptedRunError after
+    Ctrl-C; the images written by then are kept.
+    """
+    limit_onednn_cache(INFERENCE_KERNELS)
+    checkpoints = as_list(config.checkpoint)
+    if len(checkpoints) != 1:
+        raise UserError("images are upscaled by one checkpoint", setting="checkpoint", value=checkpoints)
+    device, trust = pick_device(config.device), as_list(config.trust)
+    upscaler = load(checkpoints[0], config.weights, trust, "cpu", config.tile, config.ensemble, config.alpha).to(device)
+    refuse_other_scale(config, upscaler.scale, checkpoints[0])
+    output = None if config.output is None else expand_user(config.output)
+    outcome = Outcome()
+    try:
+        upscale_files(upscaler, expand_user(config.input), output, config.max_pixels, outcome)
+    except KeyboardInterrupt:
+        message = f"Interrupted: {outcome.remaining} images were not upscaled. Those that are written are complete"
+        raise InterruptedRunError(message, signal.SIGINT) from None
+    finally:
+        _print_outcome(outcome, upscaler.scale)
+    if outcome.failed:
+        remaining = f"\n{outcome.remaining} more were not tried" if outcome.remaining else ""
+        raise UpscalingError(f"{len(outcome.failed)} could not be upscaled:\n" + "\n".join(outcome.failed) + remaining)
 
 
 def evaluate_baseline(config: DictConfig) -> None:
@@ -224,6 +256,16 @@ def _test_sets(config: DictConfig) -> dict[str, Store]:
     data = build(config.data)
     assert isinstance(data, SRData)
     return data.test_sets()
+
+
+def _print_outcome(outcome: Outcome, scale: int) -> None:
+    """What is written, to stdout, and what the output formats don't keep, to stderr."""
+    for remark, images in outcome.remarks.items():
+        more = f" and {len(images) - 1} more, each" if len(images) > 1 else ""
+        print(f"{escape_unprintable(str(images[0]))}{more} {remark}", file=sys.stderr)
+    if outcome.written:
+        count, first = len(outcome.written), escape_unprintable(str(outcome.written[0]))
+        print(f"{count} image{'s' * (count > 1)}, ×{scale}: {first}{' …' * (count > 1)}")
 
 
 def _folder_names(paths: Sequence[Path]) -> list[str]:

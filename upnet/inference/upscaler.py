@@ -1,4 +1,4 @@
-"""A trained network in anyone's hands: pictures in, larger pictures out."""
+"""Upscaling of images in memory by a trained network."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,75 +13,77 @@ from upnet.imaging.alpha import fill_transparent, upscale_alpha
 from upnet.imaging.imresize import imresize
 from upnet.inference.inputs import check_array, check_tensor
 from upnet.inference.tensor import self_ensemble, upscale_tensor
+from upnet.inference.tiling import Tiling
 from upnet.models import EncoderDecoder
-from upnet.utils.allocator import TRAINING_KERNELS, limit_onednn_cache
+from upnet.utils.errors import UserError, join_or
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from upnet.imaging.image import RasterImage as File
+    from upnet.imaging.image import RasterImage
 
-Picture = TypeVar("Picture", "Image", np.ndarray, Tensor)
-Tile = Literal["auto", "none"] | int
+AnyImage = TypeVar("AnyImage", "Image", np.ndarray, Tensor)
 Ensemble = Literal["none", "x8"]
 Alpha = Literal["bicubic", "network"]
 
 
 class Upscaler:
-    """Enlarges pictures by a network.
+    """Upscale images by a network.
 
-    tile:     the side in LR pixels of the tiles that a picture is cut into;
-              "auto" cuts where memory asks for it, "none" never.
-    ensemble: "x8" takes the mean over the eight turns and mirror images of a picture, in eight times the time; see
-              `upnet.inference.tensor.self_ensemble`.
-    alpha:    what upscales an alpha channel: "bicubic" interpolation, or the "network", as a grey image.
+    tile:     the side, in LR pixels, of the tiles that an image is processed in; "auto": tiles only if the whole image
+              doesn't fit into memory; "none": no tiles.
+    ensemble: "x8" averages the outputs for the eight rotations and reflections of an image, in eight times the time;
+              see `upnet.inference.tensor.self_ensemble`.
+    alpha:    how an alpha channel is upscaled: by "bicubic" interpolation, or by the "network", as a grey image.
 
-    Raises ValueError for another ensemble, and for another alpha.
+    Raises UserError for another ensemble or alpha.
 
-    >>> import upnet
-    >>> model = upnet.load("runs/first/checkpoints/last.ckpt")  # doctest: +SKIP
-    >>> model.upscale("photo.png").save("photo_x2.png")  # doctest: +SKIP
+    >>> from functools import partial
+    >>> from upnet.encoders import ConvStack
+    >>> net = EncoderDecoder(2, 3, partial(ConvStack, layers=[8, 8]), block=None, upsampler=None)
+    >>> Upscaler(net).upscale(np.zeros((9, 8, 3), np.uint8)).shape
+    (18, 16, 3)
     """
 
     def __init__(
-        self, net: EncoderDecoder, tile: Tile = "auto", ensemble: Ensemble = "none", alpha: Alpha = "bicubic"
+        self, net: EncoderDecoder, tile: Tiling = "auto", ensemble: Ensemble = "none", alpha: Alpha = "bicubic"
     ) -> None:
-        if ensemble not in get_args(Ensemble):
-            raise ValueError(f"ensemble must be one of {', '.join(get_args(Ensemble))}; got {ensemble!r}")
-        if alpha not in get_args(Alpha):
-            raise ValueError(f"alpha must be one of {', '.join(get_args(Alpha))}; got {alpha!r}")
+        for setting, value, allowed in (("ensemble", ensemble, Ensemble), ("alpha", alpha, Alpha)):
+            if value not in get_args(allowed):
+                raise UserError("is unknown", setting=setting, value=value, allowed=join_or(get_args(allowed)))
         self.net = net.eval()
-        self.tile: Tile = tile
+        self.tile: Tiling = tile
         self.ensemble: Ensemble = ensemble
         self.alpha: Alpha = alpha
 
     @property
     def scale(self) -> int:
-        """How many times as large the output is."""
+        """The scale factor of the network."""
         return self.net.scale
 
     def to(self, device: str | torch.device) -> "Upscaler":
-        """The same, computing on another device."""
+        """Move the network to a device, and return this upscaler."""
         self.net.to(device)
         return self
 
     @overload
     def upscale(self, image: str | Path) -> "Image": ...
     @overload
-    def upscale(self, image: Picture) -> Picture: ...
+    def upscale(self, image: AnyImage) -> AnyImage: ...
     def upscale(self, image: "str | Path | Image | np.ndarray | Tensor") -> "Image | np.ndarray | Tensor":
-        """The picture, `scale` times as large, of the same kind.
+        """Upscale an image by `scale`; the result has the type of the input.
 
-        image: a PIL image of any mode, or the path of an image file, which gives a PIL image; an array (H, W),
-               (H, W, 2), (H, W, 3) or (H, W, 4), uint8, uint16, or floating point in [0, 1]; or a tensor (3, H, W),
-               (1, H, W), (4, H, W) or a batch of them, uint8, uint16, or floating point in [0, 1], on any device.
+        image: a PIL image of any mode; the path of an image file, which gives a PIL image; an array (H, W), (H, W, 2),
+               (H, W, 3) or (H, W, 4), uint8, uint16, or floating point in [0, 1]; or a tensor (3, H, W), (1, H, W),
+               (4, H, W) or a batch of them, uint8, uint16, or floating point in [0, 1], on any device.
 
-        Whole numbers come back rounded and clamped, floating point clamped to [0, 1]. Grey goes through the network as
-        a grey colour picture and comes back grey. Transparent pixels get the colours of their neighbours before the
-        network sees them, so that edges stay clean; alpha is upscaled as `alpha` says. A PIL picture comes back
-        upright, whatever its EXIF says of the camera, with its metadata in its `info`; palettes and inks become RGB,
-        and transparency of any kind alpha. Raises ValueError for other types, shapes and ranges, for files that can't
-        be read, and where the network's output isn't finite.
+        Integers are rounded and clamped, floating point is clamped to [0, 1]. The network gets a grey image as RGB, and
+        the result is grey. Transparent pixels get the colours of their neighbours before the network, so that edges
+        have no fringes; alpha is upscaled according to `alpha`. A PIL image is rotated upright according to its EXIF
+        orientation and keeps its metadata in `info`; palettes and CMYK become RGB, and transparency becomes alpha.
+
+        Raises UserError for other types, shapes and ranges, for files that cannot be read, and if the output of the
+        network contains NaN or infinity.
         """
         if isinstance(image, Tensor):
             return self._tensor(image)
@@ -95,66 +97,69 @@ class Upscaler:
             return self._pil(read_image(image))
         if isinstance(image, Pillow.Image):
             return self._pil(from_pillow(image))
-        raise ValueError(
-            f"upscale: an image must be a path, a PIL image, a NumPy array or a tensor; got {type(image).__name__}"
+        raise UserError(
+            "is the type of no image",
+            setting="type(image)",
+            value=type(image).__name__,
+            allowed="a path, a PIL image, a NumPy array, a tensor",
         )
 
-    def _pil(self, picture: "File") -> "Image":
+    def _pil(self, image: "RasterImage") -> "Image":
         from upnet.imaging.reading import to_pillow
 
-        if picture.samples.dtype == np.uint16 and picture.samples.ndim == 3:
-            raise ValueError(
-                "upscale: PIL holds no 16-bit colour and no 16-bit transparency; give an array (H, W, C) of uint16, or "
-                "take evaluate.py input=FILE"
+        if image.samples.dtype == np.uint16 and image.samples.ndim == 3:
+            raise UserError(
+                "PIL supports neither 16-bit colour nor 16-bit transparency",
+                cure="Pass an array (H, W, C) of uint16, or run python evaluate.py checkpoint=PATH input=FILE",
             )
-        return to_pillow(picture.with_samples(self._array(picture.samples)))
+        return to_pillow(image.with_samples(self._array(image.samples)))
 
     def _array(self, image: np.ndarray) -> np.ndarray:
         check_array(image)
-        pixels = np.asarray(image)  # of a subclass, such as a matrix, only the values
+        pixels = np.asarray(image)  # the values of a subclass, such as a matrix
         largest = np.iinfo(image.dtype).max if image.dtype.kind == "u" else None
-        planes = torch.from_numpy(np.array(pixels if pixels.ndim == 3 else pixels[..., None], dtype=np.float32))
-        # In place where it can be: a picture of 12 megapixels has 600 MB when it is twice as large.
-        larger = self._planes(planes.div_(largest or 1).movedim(-1, 0)).clamp_(0, 1)
-        result = (larger.mul_(largest).round_() if largest else larger).movedim(0, -1).numpy().astype(image.dtype)
+        channels = torch.from_numpy(np.array(pixels if pixels.ndim == 3 else pixels[..., None], dtype=np.float32))
+        # In place, since large images take gigabytes in float32.
+        upscaled = self._upscale_channels(channels.div_(largest or 1).movedim(-1, 0)).clamp_(0, 1)
+        upscaled = upscaled.mul_(largest).round_() if largest else upscaled
+        result = upscaled.movedim(0, -1).numpy().astype(image.dtype)
         return np.ascontiguousarray(result[..., 0] if image.ndim == 2 else result)
 
     def _tensor(self, image: Tensor) -> Tensor:
         check_tensor(image)
         if image.ndim == 4:
-            return torch.stack([self._tensor(one) for one in image])
+            return torch.stack([self._tensor(item) for item in image])
         if image.is_floating_point():
-            return self._planes(image.to(torch.float32)).clamp(0, 1).to(image)
+            return self._upscale_channels(image.to(torch.float32)).clamp(0, 1).to(image)
         largest = torch.iinfo(image.dtype).max
-        return (self._planes(image.to(torch.float32) / largest).clamp(0, 1) * largest).round().to(image)
+        upscaled = self._upscale_channels(image.to(torch.float32) / largest).clamp(0, 1)
+        return (upscaled * largest).round().to(image)
 
     @torch.no_grad()
-    def _planes(self, planes: Tensor) -> Tensor:
-        """(1 to 4, h, w) in [0, 1] -> the same, larger: grey, grey and alpha, RGB, RGB and alpha."""
-        colours = 1 if planes.shape[0] < 3 else 3
-        colour, alpha = planes[:colours], planes[colours:].clamp(0, 1)
+    def _upscale_channels(self, image: Tensor) -> Tensor:
+        """(C, h, w) in [0, 1] -> (C, s·h, s·w), for C = 1 to 4: grey, grey and alpha, RGB, RGB and alpha."""
+        colours = 1 if image.shape[0] < 3 else 3
+        colour, alpha = image[:colours], image[colours:].clamp(0, 1)
         if not len(alpha):
-            return self._finite(colour)
-        larger = self._finite(fill_transparent(colour, alpha))
+            return self._upscale_colour(colour)
+        upscaled = self._upscale_colour(fill_transparent(colour, alpha))
         if self.alpha == "network":
-            return torch.cat((larger, upscale_alpha(alpha, self.scale, self._finite).to(larger)))
-        return torch.cat((larger, imresize(alpha, self.scale).to(larger)))
+            return torch.cat((upscaled, upscale_alpha(alpha, self.scale, self._upscale_colour).to(upscaled)))
+        return torch.cat((upscaled, imresize(alpha, self.scale).to(upscaled)))
 
-    def _finite(self, planes: Tensor) -> Tensor:
-        """(1 or 3, h, w) -> (1 or 3, s·h, s·w), on the device of the planes. Raises ValueError for NaN and infinity."""
-        larger = self._colour(planes.expand(3, -1, -1)).to(planes.device)
-        larger = larger.mean(0, keepdim=True) if planes.shape[0] == 1 else larger
-        if not torch.isfinite(larger.sum()):
-            raise ValueError("upscale: the network's output holds NaN or infinity; take another checkpoint")
-        return larger
+    def _upscale_colour(self, image: Tensor) -> Tensor:
+        """(1 or 3, h, w) -> (1 or 3, s·h, s·w), on the device of the image. Raises UserError for NaN and infinity."""
+        rgb = image.expand(3, -1, -1)
+        upscaled = self_ensemble(self._upscale_rgb, rgb) if self.ensemble == "x8" else self._upscale_rgb(rgb)
+        upscaled = upscaled.to(image.device)
+        upscaled = upscaled.mean(0, keepdim=True) if image.shape[0] == 1 else upscaled
+        if not torch.isfinite(upscaled.sum()):
+            raise UserError("the output of the network contains NaN or infinity", cure="Use another checkpoint")
+        return upscaled
 
-    def _colour(self, planes: Tensor) -> Tensor:
+    def _upscale_rgb(self, image: Tensor) -> Tensor:
         """(3, h, w) -> (3, s·h, s·w)."""
-
-        def once(picture: Tensor) -> Tensor:
-            return upscale_tensor(self.net, picture, tile=self.tile)
-
-        return self_ensemble(once, planes) if self.ensemble == "x8" else once(planes)
+        return upscale_tensor(self.net, image, tile=self.tile)
 
 
 def load(
@@ -162,11 +167,15 @@ def load(
     weights: Literal["ema", "raw"] = "ema",
     trust: Sequence[str] = (),
     device: str = "cpu",
-    tile: Tile = "auto",
+    tile: Tiling = "auto",
     ensemble: Ensemble = "none",
     alpha: Alpha = "bicubic",
 ) -> Upscaler:
-    """The network of a checkpoint as an Upscaler; see `upnet.checkpoint.load_network` for what is refused."""
-    limit_onednn_cache(TRAINING_KERNELS)
+    """The network of a checkpoint as an Upscaler; see `upnet.checkpoint.load_network` and `Upscaler`.
+
+    It changes neither environment variables nor global settings of torch. On a CPU, torch caches computation kernels
+    per image size: before upscaling many images of different sizes, `upnet.utils.allocator.limit_onednn_cache(64)`
+    bounds that memory.
+    """
     loaded = load_network(path, weights, trust)
     return Upscaler(loaded.net, tile, ensemble, alpha).to(device)
