@@ -50,7 +50,8 @@ def test_a_folder_is_upscaled_past_a_broken_picture(upscaler: Upscaler, tmp_path
     saved(source / "a.png", 6, 5, 3)
     saved(source / "deep/b.jpg", 4, 7, 3)
     (source / "broken.png").write_bytes(b"\x89PNG no picture")
-    written, failed = upscale_files(upscaler, source, tmp_path / "out")
+    outcome = upscale_files(upscaler, source, tmp_path / "out")
+    written, failed = outcome.written, outcome.failed
     assert [path.relative_to(tmp_path / "out").as_posix() for path in written] == ["a.png", "deep/b.png"]
     assert [Image.open(path).size for path in written] == [(10, 12), (14, 8)]
     assert len(failed) == 1
@@ -70,7 +71,8 @@ def test_a_broken_picture_is_told_in_letters_that_move_no_cursor(upscaler: Upsca
 def test_pictures_of_one_name_and_two_endings_are_both_kept(upscaler: Upscaler, tmp_path: Path) -> None:
     saved(tmp_path / "in/a.png", 6, 5, 3)
     saved(tmp_path / "in/a.bmp", 4, 7, 3)
-    written, failed = upscale_files(upscaler, tmp_path / "in", tmp_path / "out")
+    outcome = upscale_files(upscaler, tmp_path / "in", tmp_path / "out")
+    written, failed = outcome.written, outcome.failed
     assert not failed
     assert [path.name for path in written] == ["a.bmp.png", "a.png.png"]
 
@@ -204,7 +206,8 @@ def test_two_hundred_pictures_come_in_order_and_memory_stays_flat(
 
     monkeypatch.setattr(upscaling, "write_image", counted)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    written, failed = upscale_files(upscaler, tmp_path / "in", tmp_path / "out")
+    outcome = upscale_files(upscaler, tmp_path / "in", tmp_path / "out")
+    written, failed = outcome.written, outcome.failed
     assert not failed
     assert [int(path.stem) for path in written] == list(range(200))
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / (1 if sys.platform == "darwin" else 1024)
@@ -217,7 +220,8 @@ def test_a_link_in_the_output_leads_nobody_astray(upscaler: Upscaler, tmp_path: 
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "out").mkdir()
     (tmp_path / "out/deep").symlink_to(tmp_path / "elsewhere")
-    written, failed = upscale_files(upscaler, tmp_path / "in", tmp_path / "out")
+    outcome = upscale_files(upscaler, tmp_path / "in", tmp_path / "out")
+    written, failed = outcome.written, outcome.failed
     assert [path.name for path in written] == ["z.png"]
     assert "outside the output folder" in failed[0]
     assert not left(tmp_path / "elsewhere")
