@@ -69,7 +69,7 @@ def test_others_can_read_what_it_says(exported: Path) -> None:
 def test_raw_weights_are_exported_where_they_are_asked_for(written: Callable[..., Path], tmp_path: Path) -> None:
     raw = load_network(written(), weights="raw")
     export(raw, tmp_path / "raw.safetensors")
-    with pytest.raises(ValueError, match="contains no averaged weights\. Set weights=raw"):
+    with pytest.raises(ValueError, match=r"contains no averaged weights\. Set weights=raw"):
         load_network(tmp_path / "raw.safetensors")
     for name, tensor in load_network(tmp_path / "raw.safetensors", weights="raw").net.state_dict().items():
         assert torch.equal(tensor, raw.net.state_dict()[name])
