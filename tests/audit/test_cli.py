@@ -64,9 +64,9 @@ def test_lr_made_by_something_else_is_named_with_what_made_it(
     save(paired / "HR" / "coffee.png", picture)
     save(paired / "LR_bicubic" / "X2" / "coffeex2.png", nearest)
     assert audit(paired) == 1
-    told = capsys.readouterr().out
-    assert "1 of 4 LR images was not made by imresize with either border: coffee" in told
-    assert "Pillow's Lanczos" in told
+    output = capsys.readouterr().out
+    assert "1 of 4 LR images was not made by imresize with either border: coffee" in output
+    assert "Pillow's Lanczos" in output
 
 
 def test_shift_sizes_names_and_swapped_partners_are_all_found(
@@ -82,10 +82,10 @@ def test_shift_sizes_names_and_swapped_partners_are_all_found(
     save(lr / "brokenx2.png", _reduced(photographs["camera"]))
     assert audit(paired, "--json", tmp_path / "r.json") == 1
     assert set(_kinds(tmp_path / "r.json")) == {"unreadable", "pairs", "sizes", "resizing", "shift"}
-    told = capsys.readouterr().out
-    assert "lonely" in told
-    assert "The LR image of astronaut" in told
-    assert "chelsea (" in told
+    output = capsys.readouterr().out
+    assert "lonely" in output
+    assert "The LR image of astronaut" in output
+    assert "chelsea (" in output
 
 
 def test_copies_within_and_evaluation_pictures_are_named(
@@ -100,11 +100,11 @@ def test_copies_within_and_evaluation_pictures_are_named(
     save(evaluation / "other.png", photographs["astronaut"])
     assert audit(train, "--against", evaluation, "--json", tmp_path / "r.json") == 1
     assert _kinds(tmp_path / "r.json") == ["duplicates", "duplicates", "leakage"]
-    told = capsys.readouterr().out
-    assert "camera, same are equal in every pixel" in told
-    assert "again and coins show the same content" in told
-    assert "cup of evaluation is among the images of this folder: coffee (" in told
-    assert "other" not in told
+    output = capsys.readouterr().out
+    assert "camera, same are equal in every pixel" in output
+    assert "again and coins show the same content" in output
+    assert "cup of evaluation is among the images of this folder: coffee (" in output
+    assert "other" not in output
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_the_benchmark_sets_were_made_with_the_replicate_border(benchmark_sets: 
 
 def test_set5_and_set14_share_a_face_and_a_butterfly(benchmark_sets: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert audit(benchmark_sets / "Set14", "--scale", "4", "--against", benchmark_sets / "Set5") == 1
-    told = capsys.readouterr().out
-    assert "img_004 of Set5 is among the images of this folder: img_006" in told
-    assert "img_003 of Set5 is among the images of this folder: img_011" in told
-    assert "2 findings." in told
+    output = capsys.readouterr().out
+    assert "img_004 of Set5 is among the images of this folder: img_006" in output
+    assert "img_003 of Set5 is among the images of this folder: img_011" in output
+    assert "2 findings." in output

@@ -29,22 +29,20 @@ def stores(tmp_path: Path, photographs: dict[str, np.ndarray], save: Save) -> tu
 
 def test_the_warning_names_both_pictures(stores: tuple[Store, Store], caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
-        told = leakage.warn_of_leakage(stores[0], {"val": stores[1]})
-    assert len(told) == 1
+        named = leakage.warn_of_leakage(stores[0], {"val": stores[1]})
+    assert len(named) == 1
     (record,) = caplog.records
     assert "cup of val is coffee of train (" in record.getMessage()
     assert "mirrored" in record.getMessage()
 
 
-def test_apart_sets_are_not_warned_of(stores: tuple[Store, Store], caplog: pytest.LogCaptureFixture) -> None:
+def test_disjoint_sets_give_no_warning(stores: tuple[Store, Store], caplog: pytest.LogCaptureFixture) -> None:
     # test_near_duplicates compares the photographs with each other; this test checks the log.
     assert leakage.warn_of_leakage(stores[1], {}) == []
     assert caplog.records == []
 
 
-def test_a_second_look_reads_what_the_first_one_found(
-    stores: tuple[Store, Store], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_second_search_reads_the_stored_result(stores: tuple[Store, Store], monkeypatch: pytest.MonkeyPatch) -> None:
     first = leakage.find_leaks(*stores)
 
     def refuse(picture: object) -> None:
@@ -57,14 +55,14 @@ def test_a_second_look_reads_what_the_first_one_found(
 
 
 @pytest.mark.parametrize("damage", [b"", b"PK\x03\x04", b"[]"])
-def test_damaged_files_are_made_again(stores: tuple[Store, Store], damage: bytes) -> None:
+def test_damaged_files_are_computed_again(stores: tuple[Store, Store], damage: bytes) -> None:
     first = leakage.find_leaks(*stores)
     for file in (*stores[0].folder.glob("copies-*"), *stores[0].folder.glob("features-*")):
         file.write_bytes(damage)
     assert leakage.find_leaks(*stores) == first
 
 
-def test_a_store_that_cannot_be_written_is_looked_at_all_the_same(
+def test_a_read_only_store_is_searched_without_storing_the_result(
     stores: tuple[Store, Store], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*rest: object) -> None:
@@ -127,7 +125,7 @@ def test_zero_seconds_leave_the_search_out(stores: tuple[Store, Store], monkeypa
 
 
 @pytest.mark.parametrize(
-    ("seconds", "told"), [(0.4, "0 s"), (40, "40 s"), (175, "3 min"), (5400, "90 min"), (9000, "2 h")]
+    ("seconds", "expected"), [(0.4, "0 s"), (40, "40 s"), (175, "3 min"), (5400, "90 min"), (9000, "2 h")]
 )
-def test_durations_are_told_in_one_unit(seconds: float, told: str) -> None:
-    assert parallel.format_duration(seconds) == told
+def test_durations_have_one_unit(seconds: float, expected: str) -> None:
+    assert parallel.format_duration(seconds) == expected

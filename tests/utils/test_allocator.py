@@ -1,4 +1,4 @@
-"""Keeping large blocks works where the GNU C library is, and does nothing elsewhere."""
+"""Allocator settings work with glibc and oneDNN, and do nothing elsewhere."""
 
 import os
 import platform
@@ -29,15 +29,15 @@ print(faults(), retain_malloc_blocks(), faults())
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs the GNU C library")
-def test_a_block_that_is_kept_is_not_handed_out_page_by_page_again() -> None:
-    # In a process of its own: what is told to the library can't be taken back.
+def test_a_retained_block_causes_no_page_faults() -> None:
+    # In a new process: the setting cannot be undone.
     run = subprocess.run([sys.executable, "-c", FAULTS], capture_output=True, text=True, check=True)
-    by_default, told, kept = run.stdout.split()
-    assert told == "True"
+    by_default, succeeded, kept = run.stdout.split()
+    assert succeeded == "True"
     assert int(kept) < 0.1 * int(by_default)
 
 
-def test_a_library_without_mallopt_such_as_musl_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_c_library_without_mallopt_such_as_musl_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setattr("ctypes.CDLL", lambda name: types.SimpleNamespace())
     assert retain_malloc_blocks() is False
@@ -45,7 +45,7 @@ def test_a_library_without_mallopt_such_as_musl_is_left_alone(monkeypatch: pytes
 
 
 @pytest.mark.parametrize("system", ["darwin", "win32"])
-def test_elsewhere_no_library_is_even_opened(system: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_other_systems_no_library_is_opened(system: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", system)
     monkeypatch.setattr("ctypes.CDLL", lambda name: pytest.fail("opened"))
     assert retain_malloc_blocks() is False
@@ -74,7 +74,7 @@ print(full - kept, kept - resident())
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs the GNU C library")
-def test_what_is_kept_can_be_given_back() -> None:
+def test_retained_memory_can_be_trimmed() -> None:
     run = subprocess.run([sys.executable, "-c", GIVEN_BACK], capture_output=True, text=True, check=True)
     by_itself, given = map(float, run.stdout.split())
     assert by_itself < 1
@@ -103,7 +103,7 @@ with torch.backends.mkldnn.verbose(torch.backends.mkldnn.VERBOSE_ON_CREATION):
 
 @pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="torch without oneDNN")
 @pytest.mark.parametrize(("most", "there"), [([], True), (["8"], False)])
-def test_kernels_of_sizes_that_dont_come_again_are_let_go(most: list[str], there: bool) -> None:
+def test_the_onednn_cache_is_limited(most: list[str], there: bool) -> None:
     run = subprocess.run(
         [sys.executable, "-c", KERNELS, *most], capture_output=True, text=True, check=True, env=unlimited()
     )
@@ -133,7 +133,7 @@ print(-after(range(60, 64)) + after(range(64, 74)))
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs the GNU C library")
 @pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="torch without oneDNN")
-def test_pictures_of_ever_other_sizes_take_no_more_memory() -> None:
+def test_images_of_many_sizes_take_no_more_memory() -> None:
     root = Path(__file__).parents[2]
     run = subprocess.run(
         [sys.executable, "-c", DESCRIPTIONS, str(INFERENCE_KERNELS)],

@@ -1,4 +1,4 @@
-"""A table for a spreadsheet runs nothing there, and reads back as what it was."""
+"""CSV runs no formulas in a spreadsheet and is read back unchanged."""
 
 import csv
 import io
@@ -16,6 +16,6 @@ def test_text_that_would_be_a_formula_is_text(name: str) -> None:
 
 
 @pytest.mark.parametrize("value", [-0.25, "-0.25", "+1e-3", "-inf", "-", "img_001=2", "a,b", 'a "b"', "é\n×"])
-def test_all_else_reads_back_as_it_was(value: str | float) -> None:
+def test_other_values_are_read_back_unchanged(value: str | float) -> None:
     ((cell,),) = csv.reader(io.StringIO(format_csv([[value]]), newline=""))
     assert cell == str(value)

@@ -1,4 +1,4 @@
-"""File names on the command line, and commands that are printed to be pasted."""
+"""File names in Hydra overrides, and printed commands that can be pasted into a shell."""
 
 import json
 import shlex

@@ -1,4 +1,4 @@
-"""Names as text."""
+"""File names and terminal output as printable text."""
 
 import io
 import os
@@ -10,7 +10,7 @@ from upnet.utils.printable import escape_unencodable_output, escape_unprintable,
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "expected"),
     [
         (b"caf\xe9.png", "caf\\xe9.png"),
         ("café.png".encode(), "café.png"),
@@ -19,9 +19,9 @@ from upnet.utils.printable import escape_unencodable_output, escape_unprintable,
         (b"a\x1b[2J\n.png", "a\\x1b[2J\\n.png"),
     ],
 )
-def test_a_name_is_printable_text(name: bytes, told: str) -> None:
-    assert escape_unprintable(name.decode("utf-8", "surrogateescape")) == told
-    assert told.isprintable()
+def test_a_name_is_printable_text(name: bytes, expected: str) -> None:
+    assert escape_unprintable(name.decode("utf-8", "surrogateescape")) == expected
+    assert expected.isprintable()
 
 
 def test_a_name_in_utf8_is_the_same_under_a_locale_that_is_not() -> None:

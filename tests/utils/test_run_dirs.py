@@ -1,4 +1,4 @@
-"""Where a run's files go."""
+"""Folders of runs: new, resumed, shared by the processes of a launch."""
 
 import json
 import os
