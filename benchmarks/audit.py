@@ -161,7 +161,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     sets: dict[str, dict[str, np.ndarray]] = {
-        name: {stem: read_rgb(path) for stem, path in find_images(arguments.images / name / "HR", "Images").items()}
+        name: {stem: read_rgb(path) for stem, path in find_images(arguments.images / name / "HR").items()}
         for name in SETS
         if (arguments.images / name / "HR").is_dir()
     }

@@ -177,7 +177,7 @@ def test_every_picture_of_every_set_falls_to_one_process(world_size: int) -> Non
 
 
 def test_crops_are_cut_on_a_gpu_only_where_one_trains(data: Callable[..., SRDataModule], tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"data\.device=gpu needs a training on a GPU, and this one is on cpu"):
+    with pytest.raises(ValueError, match=r"data\.device=gpu: training runs on cpu"):
         _trainer(tmp_path, 1).fit(Recorder(), datamodule=data(device="gpu"))
 
 

@@ -38,7 +38,7 @@ def test_training_on_a_validation_photograph_is_refused(tmp_path: Path) -> None:
 
 def test_a_picture_smaller_than_the_patch_is_named(tmp_path: Path, hr_folder: Path) -> None:
     module = SRData(2, 1, 17, seed=0, train=Folder(str(hr_folder)), cache_dir=str(tmp_path / "c"))
-    with pytest.raises(ValueError, match=r"patch=17 .*at least 34×34.*2 smaller: b \(32×46\), c \(64×32\)"):
+    with pytest.raises(ValueError, match=r"data\.patch=17: .*at least 34×34.*2 smaller ones: b \(32×46\), c \(64×32\)"):
         module.prepare()
 
 

@@ -105,7 +105,7 @@ def test_a_damaged_store_is_made_again_with_a_sentence(
     damage(first.folder)
     with caplog.at_level(logging.WARNING, "upnet.data"):
         second = build_store(Folder(str(hr_folder)), 2, tmp_path / "c")
-    assert "damaged and will be made again" in caplog.text
+    assert "damaged and will be decoded again" in caplog.text
     assert (second.folder / "pictures.bin").read_bytes() == content
     assert second.digest == first.digest
     assert second.names == ["a", "b", "c", "more/d"]

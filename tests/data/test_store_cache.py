@@ -71,7 +71,7 @@ def test_pictures_that_may_not_be_written_to_are_decoded_into_the_users_cache(
 
 def test_a_cache_dir_that_cannot_be_made_is_refused(hr_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(ValueError, match=r"cannot be written to .*file/c; name a writable folder by data\.cache_dir"):
+    with pytest.raises(ValueError, match=r"cannot be written to .*file/c. Name a writable folder by data\.cache_dir"):
         build_store(Folder(str(hr_folder)), 2, tmp_path / "file" / "c")
 
 

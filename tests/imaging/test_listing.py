@@ -64,7 +64,7 @@ def test_upscaling_names_what_is_left_out(tmp_path: Path, caplog: pytest.LogCapt
 def test_a_folder_of_nothing_but_broken_links_says_so(tmp_path: Path) -> None:
     (tmp_path / "gone.png").symlink_to(tmp_path / "nowhere")
     with pytest.raises(ValueError, match=r"there is no image in .*skipped: gone\.png \(a broken link\)"):
-        find_images(tmp_path, "Folder")
+        find_images(tmp_path)
 
 
 SAVED = [suffix for suffix in SUFFIXES if suffix not in (".ras", ".psd")]  # Pillow reads these two only
@@ -76,7 +76,7 @@ def test_every_listed_format_is_read_by_training_and_upscaling(tmp_path: Path, s
     image = Image.fromarray(rng.integers(0, 256, (4, 6, 3), np.uint8)).resize((48, 32), Image.Resampling.BICUBIC)
     (tmp_path / "in").mkdir()
     image.save(tmp_path / f"in/a{suffix.upper()}", quality=95)
-    (path,) = find_images(tmp_path / "in", "Folder").values()
+    (path,) = find_images(tmp_path / "in").values()
     (job,) = plan_outputs(tmp_path / "in", None, 2).jobs
     assert path == job[0] == tmp_path / f"in/a{suffix.upper()}"
     difference = read_rgb(path).astype(int) - np.asarray(image)
@@ -110,7 +110,7 @@ def test_listing_takes_time_in_proportion_to_the_files(tmp_path: Path) -> None:
 
     def seconds() -> float:
         start = time.process_time()
-        assert len(find_images(tmp_path, "Folder")) >= 20_000
+        assert len(find_images(tmp_path)) >= 20_000
         return time.process_time() - start
 
     alone = min(seconds() for _ in range(2))

@@ -46,7 +46,7 @@ def read_layout(folder: str) -> Layout:
 
     Raises UserError if the folder is missing, contains no image, or contains several sets.
     """
-    root = existing_folder(folder, "Audit")
+    root = existing_folder(folder)
     pairs = pair_folders(root)
     if len(pairs) > 1:
         names = ", ".join(pair.hr.name for pair in pairs)
@@ -54,10 +54,10 @@ def read_layout(folder: str) -> Layout:
     if not pairs:
         source = Folder(str(root))
         hr_folder = hr_inside(root) or root
-        hr = find_images(hr_folder, "Audit")
-        reject_lr_images(hr_folder, list(hr.values()), "Audit")
+        hr = find_images(hr_folder)
+        reject_lr_images(hr_folder, list(hr.values()))
         return Layout(source.name, hr)
-    hr = find_images(pairs[0].hr, "Audit, HR")
+    hr = find_images(pairs[0].hr)
     return Layout(folder_set_name(root), hr, _lr_by_scale(pairs[0], hr))
 
 
@@ -74,7 +74,7 @@ def _lr_by_scale(folders: PairFolders, hr: Mapping[str, Path]) -> dict[int, Mapp
 def _images(folder: Path) -> dict[str, Path]:
     """The images of an LR folder. An empty one is a finding rather than an error."""
     try:
-        return find_images(folder, "Audit, LR")
+        return find_images(folder)
     except ValueError:
         return {}
 

@@ -12,7 +12,7 @@ from rich.table import Table
 from upnet.cli.startup import FAILED, OK, ctrl_c_raises
 from upnet.data.catalogue.base import PublishedSet, data_folder, published_sets
 from upnet.data.catalogue.download import DownloadError
-from upnet.data.catalogue.install import complete, get
+from upnet.data.catalogue.install import install, is_installed
 from upnet.data.catalogue.layout import SCALES
 from upnet.utils.overrides import format_override, upnet_command
 from upnet.utils.paths import expand_user
@@ -67,7 +67,7 @@ def run(options: argparse.Namespace) -> int:
         chosen = published_sets()[name]
         console.print(f"[bold]{chosen.title}[/bold]: {chosen.count} images. {escape(chosen.licence)} {chosen.page}")
         try:
-            get(chosen, root, report, options.scale, options.mirror, options.keep)
+            install(chosen, root, report, options.scale, options.mirror, options.keep)
         except DownloadError as error:
             print(f"{chosen.title}: {error}", file=sys.stderr)
             failed = True
@@ -101,7 +101,7 @@ def show_sets(options: argparse.Namespace) -> int:
     table.add_column(f"in {root}/")
     for name, chosen in published_sets().items():
         use = "training" if chosen.training else "evaluation"
-        size = chosen.offers[0].weight if chosen.offers else "–"
+        size = chosen.downloads[0].size_text if chosen.downloads else "–"
         table.add_row(name, use, str(chosen.count), size, chosen.terms, _state(chosen, root))
     console = Console(highlight=False)
     console.print(table)
@@ -118,4 +118,4 @@ def _state(chosen: type[PublishedSet], root: Path) -> str:
         return "–"
     if len(found[1]) != chosen.count:
         return f"{len(found[1])} of {chosen.count}"
-    return "yes" if complete(chosen, root) or not chosen.scales else "yes, without some LR images"
+    return "yes" if is_installed(chosen, root) or not chosen.scales else "yes, without some LR images"

@@ -1,4 +1,7 @@
-"""What torch's loaders read: the training stream by step, and the images of a set one by one."""
+"""Datasets and samplers for torch's loaders: the training stream by step, and the images of a set one by one.
+
+B: crops per batch and process. P: side of an LR crop. s: scale.
+"""
 
 import signal
 import time
@@ -8,15 +11,17 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
-from torch.utils.data import Sampler as Order
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 from upnet.data.crop_sampler import CropSampler
 from upnet.data.store import Store
 
 
 class CropDataset(Dataset[dict[str, Tensor]]):
-    """The training stream as a dataset whose index is the step: one item is one whole batch."""
+    """The training stream. An item is a complete batch: index = step.
+
+    An item is {"lr": (B, 3, P, P), "hr": (B, 3, s·P, s·P)}, uint8.
+    """
 
     def __init__(self, sampler: CropSampler, rank: int, world_size: int) -> None:
         self.sampler = sampler
@@ -28,9 +33,9 @@ class CropDataset(Dataset[dict[str, Tensor]]):
 
 
 class CropPlanDataset(Dataset[dict[str, Tensor]]):
-    """The training stream as numbers, {"plan": (B, 2, 3) int64}, for crops that a GPU cuts.
+    """The training stream as addresses, for crops that are cut on the GPU. An item is {"plan": (B, 2, 3) int64}.
 
-    pin: whether they are in pinned memory. All plans of a block are pinned together, which takes less time.
+    pin: return pinned memory. All plans of a block are pinned together, which takes less time.
     """
 
     def __init__(self, sampler: CropSampler, rank: int, world_size: int, pin: bool = False) -> None:
@@ -47,8 +52,12 @@ class CropPlanDataset(Dataset[dict[str, Tensor]]):
         return {"plan": self._block[1][within, self.rows]}
 
 
-class StepSampler(Order[int]):
-    """start, start + 1, …, total − 1. Its length is the total, since Lightning counts what was done before as well."""
+class StepSampler(Sampler[int]):
+    """start, start + 1, …, total − 1. Its length is total: Lightning also counts the steps before start.
+
+    >>> list(StepSampler(3, 6)), len(StepSampler(3, 6))
+    ([3, 4, 5], 6)
+    """
 
     def __init__(self, start: int, total: int) -> None:
         self.start = start
@@ -62,18 +71,18 @@ class StepSampler(Order[int]):
 
 
 class TrainLoader(DataLoader[dict[str, Tensor]]):
-    """A loader with nothing to remember: where it stands is the trainer's step. By its methods Lightning knows.
+    """The loader of the training stream. It has no state: its position is the trainer's step.
 
-    `wait_seconds` counts the seconds in which training wait_seconds for a batch.
+    wait_seconds: the total time in which training waited for a batch.
     """
 
     wait_seconds = 0.0
 
     def __iter__(self) -> Iterator[dict[str, Tensor]]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """The batches, and on the way the clock."""
+        """The batches; the time spent in waiting for each is added to `wait_seconds`."""
         if self.num_workers:
             batches = super().__iter__()
-        else:  # torch's own way there takes a third of the time of a batch
+        else:  # without torch's overhead for fetching and collating
             batches = map(self.dataset.__getitem__, self.sampler)
             if self.pin_memory:
                 batches = ({name: part.pin_memory() for name, part in batch.items()} for batch in batches)
@@ -88,7 +97,7 @@ class TrainLoader(DataLoader[dict[str, Tensor]]):
             yield batch
 
     def state_dict(self) -> dict[str, Any]:
-        """Empty."""
+        """Empty. Lightning recognises a loader that can be resumed by this method."""
         return {}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -96,35 +105,41 @@ class TrainLoader(DataLoader[dict[str, Tensor]]):
 
 
 def ignore_signals(worker: int) -> None:
-    """In a worker: ignore what asks training to end, which saves first and needs batches until then.
+    """Let a worker process ignore SIGINT, SIGTERM and SIGUSR1; for `worker_init_fn`.
 
-    A terminal sends Ctrl-C, and a scheduler its signals, to every process of a run. Workers end with their parent.
+    A terminal sends Ctrl-C, and a scheduler its signals, to all processes of a run. The training process handles them:
+    it saves a checkpoint and needs batches until then. Workers end with it.
     """
     for name in ("SIGINT", "SIGTERM", "SIGUSR1"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
 
 
-class RankSubset(Order[int]):
-    """The images of one set that fall to one process, where the images of several sets are dealt out in orientation.
+class RankSubset(Sampler[int]):
+    """The images of one set that a process validates. The images of all sets are distributed in turn.
 
-    images: of the set; before: of the sets that come before it.
+    images: number of images of the set.
+    before: number of images of the sets before it.
+
+    >>> [list(RankSubset(images=5, before=1, rank=rank, world_size=2)) for rank in (0, 1)]
+    [[1, 3], [0, 2, 4]]
     """
 
     def __init__(self, images: int, before: int, rank: int, world_size: int) -> None:
-        self.mine = [index for index in range(images) if (before + index) % world_size == rank]
+        self.indices = [index for index in range(images) if (before + index) % world_size == rank]
 
     def __len__(self) -> int:
-        return len(self.mine)
+        return len(self.indices)
 
     def __iter__(self) -> Iterator[int]:
-        return iter(self.mine)
+        return iter(self.indices)
 
 
 class StoreDataset(Dataset[dict[str, Any]]):
-    """A set's images: {"name": str, "lr": (3, h, w) uint8, "hr": (3, H, W) uint8, "index": int, "grey": bool}.
+    """The images of a store.
 
-    "grey" tells images of a single channel, which is repeated here.
+    An item is {"name": str, "lr": (3, h, w) uint8, "hr": (3, H, W) uint8, "index": int, "grey": bool}. "grey": the
+    image has a single channel, which is repeated three times.
     """
 
     def __init__(self, store: Store) -> None:
@@ -136,10 +151,10 @@ class StoreDataset(Dataset[dict[str, Any]]):
     def __getitem__(self, index: int) -> dict[str, Any]:
         if not 0 <= index < len(self):
             raise IndexError(index)
-        lr, hr = _planes(self.store.lr(index)), _planes(self.store.hr(index))
+        lr, hr = _channels_first(self.store.lr(index)), _channels_first(self.store.hr(index))
         return {"name": self.store.names[index], "lr": lr, "hr": hr, "index": index, "grey": self.store.grey[index]}
 
 
-def _planes(image: np.ndarray) -> Tensor:
-    """A copy of (H, W, 3) as (3, H, W)."""
+def _channels_first(image: np.ndarray) -> Tensor:
+    """A contiguous copy of (H, W, 3) as (3, H, W)."""
     return torch.from_numpy(np.array(image.transpose(2, 0, 1), order="C"))

@@ -10,33 +10,41 @@ from upnet.data.sources.base import Source
 from upnet.data.sources.lookup import open_sources
 from upnet.data.store import Store
 from upnet.data.store_cache import build_store
+from upnet.utils.errors import UserError
 
 
 class SRData:
-    """Training images from one source; validation and test sets, each from a folder.
+    """Training images from one source; validation sets and test sets from folders.
 
-    scale:       HR size / LR size, a whole number.
+    scale:       HR size / LR size, an integer.
     batch_size:  crops per batch, over all processes.
     patch:       side of the LR crops in pixels.
     seed:        of the training stream.
-    root:        folder(s) of the test sets, which evaluate.py scores; None means the built-in photographs. A yaml's
-                 `train` and `test` usually read the same folder. See open_sources for what else may stand for a folder.
-    val_root:    folder(s) of the validation sets; None means the built-in photographs.
-    train:       the source of training images; None where nothing is to be trained.
-    test:        a published set that is the test set, instead of the folders.
-    cache_dir:   where decoded images go; None means beside the originals.
-    skip_broken: leave unreadable images out, with a remark, instead of refusing to start.
-    copy_check:  seconds that prepare() may take to look for near copies of validation images among the training
-                 images; 0 leaves the search out, None sets no limit.
+    root:        folder(s) of the test sets, which evaluate.py evaluates; None: the built-in photographs. In the yaml
+                 files, `train` and `test` usually read the same folder. See open_sources for alternatives to a folder.
+    val_root:    folder(s) of the validation sets; None: the built-in photographs.
+    train:       the source of training images; None if nothing is trained.
+    test:        a published set that replaces the folders as the test set.
+    cache_dir:   the folder of decoded images; None: beside the original images.
+    skip_broken: skip unreadable images with a warning, instead of raising an error.
+    copy_check:  the time limit in seconds for the search for near copies of validation images among the training
+                 images, which the runner makes; 0: no search, None: no limit.
     lr_rounded_up: accept LR images of HR / scale pixels rounded up, and crop them and HR to a multiple of the scale.
-    max_pixels:  larger images count as unreadable, against decompression bombs; see `upnet.imaging.reading.read_rgb`.
-    workers:     processes that make training batches; 0 means the training process itself.
-    augment:     orientation and mirror the training crops.
-    steps:       optimizer steps of the whole training; None takes the trainer's max_steps.
-    device:      where training crops are cut: "gpu" holds the images there, "cpu" hands crops over, "auto" uses the
-                 GPU that trains where they fit into half of its free memory. The batches are the same bit for bit.
+    max_pixels:  images with more pixels are unreadable, against decompression bombs; see
+                 `upnet.imaging.reading.read_rgb`.
+    workers:     number of processes that make training batches; 0: the training process itself.
+    augment:     rotate and mirror the training crops.
+    steps:       optimizer steps of the complete training; None: the trainer's max_steps.
+    device:      where training crops are cut: "gpu" keeps the images there, "cpu" transfers crops, "auto" uses the
+                 GPU if the images fit into half of its free memory. The batches are equal, bit for bit.
 
-    Whatever is wrong with the images raises ValueError in prepare(), before anything is trained.
+    >>> from tempfile import TemporaryDirectory
+    >>> from upnet.data import DeadLeaves
+    >>> cache = TemporaryDirectory()
+    >>> train = DeadLeaves(count=1, size=64)
+    >>> data = SRData(scale=2, batch_size=4, patch=8, seed=0, train=train, cache_dir=cache.name)
+    >>> data.sampler().batch(step=0)["lr"].shape
+    torch.Size([4, 3, 8, 8])
     """
 
     def __init__(
@@ -81,35 +89,39 @@ class SRData:
         self._test_sets: dict[str, Store] | None = None
 
     def prepare(self, world_size: int = 1) -> None:
-        """Decode what training needs, and check it.
+        """Decode and check everything that training needs, before it starts.
 
-        Raises ValueError for unreadable or unfitting images, and where training and validation share an image.
+        world_size: the number of training processes.
+
+        Raises UserError for images that are unreadable or of unsuitable size, if training and validation share an
+        image, and if the batch cannot be divided among the processes.
         """
-        self._look_ahead()
+        self._check_val_folders()
         self.sampler().batch(0, 0, world_size)
         check_disjoint(self.train_store(), self.val_sets())
 
     def train_store(self) -> Store:
-        """The training images. Raises ValueError where there is no source for them."""
+        """The training images. Raises UserError if there is no source for them."""
         if self.train is None and self.test is not None:
-            raise ValueError(
-                f"Data: {self.test.title} is scored, not trained on: train on another set, such as data=div2k or "
-                f"data=bsds, and score this one during training by data.val_root={self.test.key()}"
+            raise UserError(
+                f"{self.test.title} is a benchmark and not for training",
+                cure="Train on another set, such as data=div2k or data=bsds, and validate on this one by "
+                f"data.val_root={self.test.key()}",
             )
         if self.train is None:
-            raise ValueError("Data: there is nothing to train on; name a source by data.train, or take data=builtin")
+            raise UserError("there are no training images", setting="data.train", cure="Name a source, or data=builtin")
         if self._train_store is None:
             self._train_store = self._build(self.train)
         return self._train_store
 
     def val_sets(self) -> dict[str, Store]:
-        """The validation sets by name."""
+        """The validation sets, {name: store}."""
         if self._val_sets is None:
             self._val_sets = self._open(self.val_root)
         return self._val_sets
 
     def test_sets(self) -> dict[str, Store]:
-        """The test sets by name."""
+        """The test sets, {name: store}."""
         if self._test_sets is None and self.test is not None:
             self._test_sets = {self.test.name: self._build(self.test)}
         if self._test_sets is None:
@@ -117,16 +129,16 @@ class SRData:
         return self._test_sets
 
     def sampler(self) -> CropSampler:
-        """The training stream. Raises ValueError where an image is smaller than the patch."""
+        """The training stream. Raises UserError if an image is smaller than the patch."""
         return CropSampler(self.train_store(), self.patch, self.batch_size, self.seed, self.scale, self.augment)
 
     def check_device(self, kind: str) -> None:
-        """Raise ValueError where images shall be on a GPU, and a device of another kind trains: "cpu", say."""
+        """Raise UserError if data.device=gpu and the training device is not a GPU. kind: its type, such as "cpu"."""
         if self.device == "gpu" and kind != "cuda":
-            raise ValueError(f"data.device=gpu needs a training on a GPU, and this one is on {kind}; take auto or cpu")
+            raise UserError(f"training runs on {kind}", setting="data.device", value="gpu", allowed="auto or cpu")
 
-    def _look_ahead(self) -> None:
-        """Raise ValueError for what can be told of the validation sets before the training images are decoded."""
+    def _check_val_folders(self) -> None:
+        """Raise UserError for errors in the validation folders before training images are decoded, which takes time."""
         for source in open_sources(self.val_root, self.scale).values():
             source.images()
 
@@ -145,17 +157,17 @@ class SRData:
 
 
 def check_disjoint(train: Store, sets: dict[str, Store]) -> None:
-    """Raise ValueError, naming both, where a training image has the very pixels of an image in one of the sets."""
-    trained = dict(zip(train.digests, train.names, strict=True))
+    """Raise UserError if a training image and an image of one of the sets have exactly equal pixels."""
+    train_names = dict(zip(train.digests, train.names, strict=True))
     shared = [
-        f"{trained[digest]} of {train.name} is {name} of {set_name}"
+        f"{train_names[digest]} of {train.name} is {name} of {set_name}"
         for set_name, store in sets.items()
         for digest, name in zip(store.digests, store.names, strict=True)
-        if digest in trained
+        if digest in train_names
     ]
     if shared:
-        told = "; ".join(shared[:3]) + ("; …" if len(shared) > 3 else "")
-        raise ValueError(
-            f"Data: training and validation share {len(shared)} image{'s' * (len(shared) > 1)}: {told}; "
-            "remove them from one of the two, or the scores mean nothing"
+        examples = "; ".join(shared[:3]) + ("; …" if len(shared) > 3 else "")
+        raise UserError(
+            f"training and validation share {len(shared)} image{'s' * (len(shared) > 1)}: {examples}",
+            cure="Remove them from one of the two: validation on training images is not meaningful",
         )

@@ -1,7 +1,7 @@
-"""The store: images decoded once into one flat file of uint8, HR beside LR, memory-mapped.
+"""The store: images decoded once into one memory-mapped file of uint8, HR beside LR.
 
-FOLDER/pictures.bin   HR of picture 0 (H, W, 3), LR of picture 0 (h, w, 3), HR of picture 1, …
-FOLDER/index.json     what lies where, with checksums
+FOLDER/pictures.bin   HR of image 0 (H, W, 3), LR of image 0 (h, w, 3), HR of image 1, …
+FOLDER/index.json     names, sizes and checksums
 """
 
 import hashlib
@@ -14,34 +14,42 @@ from typing import Any
 
 import numpy as np
 
+from upnet.utils.errors import UserError
 from upnet.utils.printable import escape_unprintable, printable_name
 
 FORMAT = 2
-"""Counted up whenever a store written before no longer means the same."""
+"""Increased whenever existing stores can no longer be read as before."""
 PIXELS = "pictures.bin"
 INDEX = "index.json"
 
 
-class DamagedStoreError(ValueError):
-    """A store that is incomplete, altered, or of another format; it has to be built again."""
+class DamagedStoreError(UserError):
+    """A store that is incomplete, altered, or of another format. `build_store` replaces it."""
 
 
 class Store:
     """Pairs of HR and LR images of one scale, read-only.
 
-    folder:   where it lies, as upnet.data.build leaves it.
-    name:     of the source it was made from.
-    scale:    HR height / LR height.
-    names:    of the images, sorted, as `upnet.utils.printable` makes them text.
-    sizes:    (H, W) of the HR images; those of LR are an exact `scale`-th.
-    digests:  SHA-256 of each decoded HR image before it was cropped, whatever its file format.
+    folder:   the folder that `build_store` has written.
+    name:     the name of the source.
+    scale:    HR height / LR height, an integer.
+    names:    the names of the images, sorted, as printable text.
+    sizes:    (H, W) of the HR images; LR images have exactly 1 / scale of each side.
+    digests:  SHA-256 of each decoded HR image before it was cropped; independent of the file format.
     digest:   SHA-256 over the pixels of all HR and LR images, in order.
-    grey:     which images have a single channel: their three are equal in every pixel.
-    lr_from:  "files" where LR images came with the HR ones, "imresize" where they were made here, or "both".
+    grey:     whether an image has a single channel: its three channels are equal in every pixel.
+    lr_from:  "files" if LR images come from the source, "imresize" if they were made from HR, or "both".
     lr_rounded_up: whether LR files had HR / scale pixels rounded up, and were cropped.
-    left_out: (name, reason) of the images that could not be read.
+    skipped:  (name, reason) of the images that could not be read.
 
-    Raises DamagedStoreError, a ValueError, where the folder holds no intact store.
+    Raises DamagedStoreError if the folder contains no intact store.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> from upnet.data import Photographs, build_store
+    >>> cache = TemporaryDirectory()
+    >>> store = build_store(Photographs(["coffee"]), scale=4, cache_dir=cache.name)
+    >>> store.hr(0).shape, store.lr(0).shape
+    ((400, 600, 3), (100, 150, 3))
     """
 
     def __init__(self, folder: Path) -> None:
@@ -60,11 +68,11 @@ class Store:
         self.skipped: list[tuple[str, str]] = [
             (printable_name(name), escape_unprintable(reason)) for name, reason in index["left_out"]
         ]
-        self._checks: list[str] = [image["check"] for image in images]
+        self._checksums: list[str] = [image["check"] for image in images]
         ends = np.cumsum([0] + [_pair_bytes(size, self.scale) for size in self.sizes])
         self._offsets: list[int] = ends.tolist()
         self._bytes = _map(self.folder / PIXELS, self._offsets[-1])
-        self._trust(index["written"])
+        self._verify_if_touched(index["written"])
 
     def __len__(self) -> int:
         return len(self.names)
@@ -89,25 +97,23 @@ class Store:
 
     @property
     def pixels(self) -> np.ndarray:
-        """Everything, (bytes,) uint8, as the file has it: HR and LR image by image."""
+        """The content of the file, (bytes,) uint8: HR and LR of image 0, HR and LR of image 1, …"""
         return self._bytes
 
     @property
     def hr_offsets(self) -> list[int]:
-        """Where in `pixels` each HR image starts; its LR image follows it."""
+        """The index in `pixels` where each HR image starts; its LR image follows it."""
         return self._offsets[:-1]
 
     def verify(self) -> None:
-        """Read everything. Raises DamagedStoreError where a byte isn't what was written."""
-        for index, check in enumerate(self._checks):
+        """Read everything. Raises DamagedStoreError if a byte differs from what was written."""
+        for index, checksum in enumerate(self._checksums):
             content = self._bytes[self._offsets[index] : self._offsets[index + 1]].data
-            if hashlib.sha256(content).hexdigest() != check:
-                raise DamagedStoreError(
-                    f"{self.folder / PIXELS}: the pixels of {self.names[index]} are not what was written"
-                )
+            if hashlib.sha256(content).hexdigest() != checksum:
+                raise DamagedStoreError(f"{self.folder / PIXELS}: the pixels of {self.names[index]} have changed")
 
-    def _trust(self, written: int) -> None:
-        """Verify a file that was touched after it was written; any other is believed, or every start takes seconds."""
+    def _verify_if_touched(self, written: int) -> None:
+        """Verify the pixels if the file was touched after it was written. Verifying at every start takes seconds."""
         path = self.folder / PIXELS
         if path.stat().st_mtime_ns != written:
             self.verify()
@@ -116,11 +122,11 @@ class Store:
 
 
 def _map(path: Path, size: int) -> np.ndarray:
-    """The file as (size,) uint8, mapped read-only."""
+    """The file as (size,) uint8, memory-mapped read-only."""
     if not path.is_file():
         raise DamagedStoreError(f"{path} is missing")
     if path.stat().st_size != size:
-        raise DamagedStoreError(f"{path} has {path.stat().st_size} bytes where its index says {size}")
+        raise DamagedStoreError(f"{path} has {path.stat().st_size} bytes instead of {size}")
     try:
         return np.asarray(np.memmap(path, np.uint8, "r"))
     except OSError as error:
@@ -133,7 +139,7 @@ def _pair_bytes(size: tuple[int, int], scale: int) -> int:
 
 
 def write_index(path: Path, content: Mapping[str, object]) -> None:
-    """Write index.json with a checksum of itself, synced to the disk."""
+    """Write index.json with a checksum of its content, synced to the disk. Raises OSError."""
     body = json.dumps(content)
     with path.open("w", encoding="utf-8") as file:
         file.write(json.dumps({"format": FORMAT, "check": hashlib.sha256(body.encode()).hexdigest(), "body": body}))
@@ -152,5 +158,5 @@ def _read_index(path: Path) -> dict[str, Any]:
         raise DamagedStoreError(f"{path} is not of format {FORMAT}")
     body = str(outer.get("body"))
     if hashlib.sha256(body.encode()).hexdigest() != outer.get("check"):
-        raise DamagedStoreError(f"{path} is not what was written")
+        raise DamagedStoreError(f"{path} has changed after it was written")
     return json.loads(body)

@@ -1,4 +1,4 @@
-"""From a source to its store: opened where it exists, else made by one process while others wait."""
+"""build_store: open the store of a source if it exists, otherwise build it; one process builds while others wait."""
 
 import logging
 import os
@@ -7,70 +7,15 @@ from pathlib import Path
 
 from upnet.data.sources.base import Source
 from upnet.data.store import DamagedStoreError, Store
-from upnet.data.store_builder import StoreBuilder, refusal
-from upnet.imaging.reading import BrokenImageError
+from upnet.data.store_builder import ROUNDED_UP_CURE, StoreBuilder, broken_image_error
 from upnet.utils.device import available_cpus
+from upnet.utils.errors import UserError
 from upnet.utils.lock import locked
 from upnet.utils.paths import expand_user
 
 log = logging.getLogger(__name__)
 
 FOLDER = ".upnet"
-
-
-def cache_folders(source: Source, cache_dir: str | Path | None) -> list[Path]:
-    """The folders that may hold a source's store, the preferred one first.
-
-    cache_dir alone where it is given; else beside the images, or in the project's data folder for images that come
-    from no folder; and the user's cache folder last.
-    """
-    if cache_dir is not None:
-        return [expand_user(cache_dir)]
-    home = source.folder or checkout_data_folder()
-    return [*([home / FOLDER] if home is not None else []), user_cache_folder()]
-
-
-def first_writable(candidates: list[Path]) -> Path:
-    """The first folder that can be written, created if need be.
-
-    Raises ValueError where none can. A folder whose permissions allow writing to nobody counts as read-only for the
-    superuser too: someone wanted it left alone.
-    """
-    for candidate in candidates:
-        if _prepare(candidate):
-            if candidate != candidates[0]:
-                log.info("%s cannot be written; the decoded images go to %s", candidates[0], candidate)
-            return candidate
-    told = " nor ".join(str(candidate) for candidate in candidates)
-    raise ValueError(f"The decoded images cannot be written to {told}; name a writable folder by data.cache_dir=FOLDER")
-
-
-def user_cache_folder() -> Path:
-    """$XDG_CACHE_HOME/upnet or ~/.cache/upnet."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()) / "upnet"
-
-
-def checkout_data_folder() -> Path | None:
-    """The data folder of the checkout that upnet runs from; None where upnet is installed elsewhere."""
-    project = Path(__file__).resolve().parents[2]
-    data = project / "data"
-    return data if (project / "pyproject.toml").is_file() and data.is_dir() else None
-
-
-def _prepare(folder: Path) -> bool:
-    standing = folder
-    while not standing.exists() and standing != standing.parent:
-        standing = standing.parent
-    if not standing.is_dir() or not standing.stat().st_mode & 0o222 or not os.access(standing, os.W_OK | os.X_OK):
-        return False
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        return False
-    return True
-
-
-log = logging.getLogger(__name__)
 
 _LR_FROM = {"imresize": "LR made from HR", "files": "LR from files", "both": "LR partly from files"}
 
@@ -84,97 +29,155 @@ def build_store(
     workers: int | None = None,
     lr_rounded_up: bool = False,
 ) -> Store:
-    """The store of a source's images at a whole scale: opened where it exists, else made.
+    """The store of a source's images at an integer scale. It is opened if it exists, otherwise built.
 
-    cache_dir:   the folder for it; None means beside the images (FOLDER/.upnet), or, where that cannot be written,
-                 the user's cache folder.
-    skip_broken: leave unreadable images out, and log which, instead of refusing the whole source.
-    max_pixels:  larger images count as unreadable, against decompression bombs; see `upnet.imaging.reading.read_rgb`.
-    workers:     threads that decode; None means one per core.
+    cache_dir:   the folder for stores; None: beside the images (FOLDER/.upnet), or the user's cache folder if that
+                 cannot be written.
+    skip_broken: skip unreadable images with a warning. Otherwise one unreadable image rejects the complete source.
+    max_pixels:  an image with more pixels is unreadable; see `upnet.imaging.reading.read_rgb`.
+    workers:     number of threads that decode; None: one per core.
     lr_rounded_up: accept LR files of HR / scale pixels rounded up, and crop them and HR to a multiple of the scale.
 
-    A store belongs to the content of its source: other bytes in any file make another store. A second process that
-    wants the same store at the same time waits for the first.
+    The name of a store contains a hash of the source's content: a change in any file gives a new store. A second
+    process that needs the same store at the same time waits for the first.
 
-    Raises ValueError, in one sentence, for images that cannot be read or whose sizes or names don't fit.
+    Raises UserError for images that cannot be read or whose sizes or names don't match, and if no folder for the store
+    can be written.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> from upnet.data import DeadLeaves
+    >>> cache = TemporaryDirectory()
+    >>> len(build_store(DeadLeaves(count=2, size=32), scale=2, cache_dir=cache.name))
+    2
     """
     if scale < 1:
-        raise ValueError(f"Data: scale must be a whole number, 1 or larger; got {scale}")
+        raise UserError("not a valid scale", setting="scale", value=scale, allowed="an integer, 1 or larger")
     source.check(scale)
-    making = StoreBuilder(
+    builder = StoreBuilder(
         source.name, source.images(), scale, skip_broken, max_pixels, workers or available_cpus(), lr_rounded_up
     )
     candidates = cache_folders(source, cache_dir)
-    label = f"{_plain(source.name)}-x{scale}-{making.key()[:16]}"
-    for candidate in candidates:  # also one that can only be read, which an administrator may have filled
-        if (store := _intact(candidate / label, quiet=True)) is not None:
-            return _accepted(store, skip_broken, lr_rounded_up)
-    standing = {candidate: _standing(candidate) for candidate in candidates}
+    label = f"{_file_name(source.name)}-x{scale}-{builder.key()[:16]}"
+    for candidate in candidates:  # also a read-only one, which an administrator may have filled
+        if (store := _open_intact(candidate / label, quiet=True)) is not None:
+            return _accept(store, skip_broken, lr_rounded_up)
+    existing = {candidate: _nearest_existing(candidate) for candidate in candidates}
     folder = first_writable(candidates) / label
     lock = folder.with_name(f"{label}.lock")
     with locked(lock, lambda: log.info("Waiting for another process to decode %s", label)):
-        store = _intact(folder)
+        store = _open_intact(folder)
         if store is None:
             try:
-                making.write(folder)
+                builder.build(folder)
             except BaseException:
-                _leave_nothing(lock, standing[folder.parent])
+                _remove_empty(lock, existing[folder.parent])
                 raise
             store = Store(folder)
-    return _accepted(store, skip_broken, lr_rounded_up)
+    return _accept(store, skip_broken, lr_rounded_up)
 
 
-def _standing(folder: Path) -> Path:
-    """The folder itself, or the nearest above it that exists."""
-    return next(above for above in (folder, *folder.parents) if os.path.exists(above))
+def cache_folders(source: Source, cache_dir: str | Path | None) -> list[Path]:
+    """The folders that may contain a source's store, in order of preference.
+
+    `cache_dir` alone if it is given. Otherwise .upnet in the folder of the images, or in data/ of the checkout if the
+    images come from no folder; then the user's cache folder.
+    """
+    if cache_dir is not None:
+        return [expand_user(cache_dir)]
+    parent = source.folder or checkout_data_folder()
+    return [*([parent / FOLDER] if parent is not None else []), user_cache_folder()]
 
 
-def _leave_nothing(lock: Path, standing: Path) -> None:
-    """Remove the lock, which this process holds, and what was made for it below `standing`, as far as it is empty."""
-    with suppress(OSError):  # some systems remove no open file
-        lock.unlink()
-        for made in lock.parents:
-            if made == standing:
-                return
-            made.rmdir()
+def first_writable(candidates: list[Path]) -> Path:
+    """The first folder that can be written; it is created if necessary.
 
-
-def _plain(name: str) -> str:
-    """The name with nothing in it that a file system might mind."""
-    return (
-        "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in name)[:80].lstrip(".") or "images"
+    A folder without any write permission counts as read-only for the superuser, too. Raises UserError if no folder can
+    be written.
+    """
+    for candidate in candidates:
+        if _make_writable(candidate):
+            if candidate != candidates[0]:
+                log.info("%s cannot be written; the decoded images are written to %s", candidates[0], candidate)
+            return candidate
+    folders = " nor ".join(str(candidate) for candidate in candidates)
+    raise UserError(
+        f"the decoded images cannot be written to {folders}", cure="Name a writable folder by data.cache_dir=FOLDER"
     )
 
 
-def _intact(folder: Path, quiet: bool = False) -> Store | None:
-    """The store in the folder; None where there is none, or where it is damaged, which is told unless quiet."""
-    if not os.path.exists(folder):  # which, unlike Path.exists, says no where a folder above may not be entered
+def user_cache_folder() -> Path:
+    """$XDG_CACHE_HOME/upnet or ~/.cache/upnet."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()) / "upnet"
+
+
+def checkout_data_folder() -> Path | None:
+    """The folder data/ of the checkout that upnet is imported from; None if upnet was installed elsewhere."""
+    checkout = Path(__file__).resolve().parents[2]
+    data = checkout / "data"
+    return data if (checkout / "pyproject.toml").is_file() and data.is_dir() else None
+
+
+def _make_writable(folder: Path) -> bool:
+    """Create the folder if it is missing; whether it can be written."""
+    existing = folder
+    while not existing.exists() and existing != existing.parent:
+        existing = existing.parent
+    if not existing.is_dir() or not existing.stat().st_mode & 0o222 or not os.access(existing, os.W_OK | os.X_OK):
+        return False
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return True
+
+
+def _nearest_existing(folder: Path) -> Path:
+    """The folder itself, or its nearest parent that exists."""
+    return next(path for path in (folder, *folder.parents) if os.path.exists(path))
+
+
+def _remove_empty(lock: Path, existing: Path) -> None:
+    """Remove the lock, which this process holds, and the empty folders that were created for it below `existing`."""
+    with suppress(OSError):  # Windows doesn't remove an open file
+        lock.unlink()
+        for folder in lock.parents:
+            if folder == existing:
+                return
+            folder.rmdir()
+
+
+def _file_name(name: str) -> str:
+    """The name as part of a file name that every file system accepts: letters, digits, - _ and . in 225 bytes."""
+    plain = "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in name)[:80].lstrip(".")
+    return plain.encode()[:225].decode(errors="ignore") or "images"
+
+
+def _open_intact(folder: Path, quiet: bool = False) -> Store | None:
+    """The store in the folder. None if there is none, or if it is damaged, which is logged unless quiet."""
+    if not os.path.exists(folder):  # unlike Path.exists, False if a parent folder may not be entered
         return None
     try:
         return Store(folder)
     except DamagedStoreError as error:
         if not quiet:
-            log.warning("The decoded images in %s are damaged and will be made again: %s", folder, error)
+            log.warning("The decoded images in %s are damaged and will be decoded again: %s", folder, error)
         return None
 
 
-def _accepted(store: Store, skip_broken: bool, lr_rounded_up: bool) -> Store:
-    """The store, with its number of images logged; refused where it was made under a setting that isn't given now."""
+def _accept(store: Store, skip_broken: bool, lr_rounded_up: bool) -> Store:
+    """The store, after its number of images was logged.
+
+    Raises UserError if the store was built with skip_broken or lr_rounded_up, which are not set now.
+    """
     if store.skipped and not skip_broken:
-        raise BrokenImageError(refusal(store.skipped[0][1]))
+        raise broken_image_error(store.skipped[0][1])
     if store.lr_rounded_up and not lr_rounded_up:
-        raise ValueError(
-            f"{store.name}: LR must be HR / {store.scale} in size, and some LR images are that rounded up; "
-            "data.lr_rounded_up=true accepts them, and crops HR to a multiple of the scale and LR to the same part"
+        raise UserError(
+            f"{store.name}: LR must be HR / {store.scale} in size, and the sizes of some LR images are rounded up",
+            cure=ROUNDED_UP_CURE,
         )
     log.info("%s: %d image%s, %s", store.name, len(store), "s" * (len(store) != 1), _LR_FROM[store.lr_from])
     if store.skipped:
-        told = "; ".join(reason for _, reason in store.skipped)
-        log.warning(
-            "%s: %d of %d images left out: %s",
-            store.name,
-            len(store.skipped),
-            len(store) + len(store.skipped),
-            told,
-        )
+        total, reasons = len(store) + len(store.skipped), "; ".join(reason for _, reason in store.skipped)
+        log.warning("%s: %d of %d images are skipped: %s", store.name, len(store.skipped), total, reasons)
     return store

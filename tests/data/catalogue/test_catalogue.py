@@ -56,13 +56,13 @@ def test_the_facts_of_a_set_are_well_formed(key: str) -> None:
     chosen = published_sets()[key]
     assert chosen.page.startswith("http")
     assert chosen.licence.endswith(".")
-    assert bool(chosen.offers) is not bool(chosen.by_hand)
-    assert len({archive.to for offer in chosen.offers for archive in offer.archives if archive.scale}) in (0, 3)
-    for offer in chosen.offers:
+    assert bool(chosen.downloads) is not bool(chosen.instructions)
+    assert len({archive.folder for offer in chosen.downloads for archive in offer.archives if archive.scale}) in (0, 3)
+    for offer in chosen.downloads:
         for archive in offer.archives:
             assert archive.url.startswith("https://") or archive.checksum, "nothing vouches for what comes"
-            assert archive.weight > 0
-            assert not Path(archive.to).is_absolute()
+            assert archive.download_bytes > 0
+            assert not Path(archive.folder).is_absolute()
             if archive.checksum:
                 assert re.fullmatch(r"sha256:[0-9a-f]{64}|md5:[0-9a-f]{32}", archive.checksum)
 
@@ -145,7 +145,7 @@ def test_other_numbers_of_pictures_than_published_are_remarked_upon(
     _save(tmp_path / "Set5", "HR/a.png")
     with caplog.at_level(logging.WARNING):
         build_store(Set5(str(tmp_path)), 2, tmp_path / "c")
-    assert caplog.messages == [f"Set5 has 5 images, and {tmp_path / 'Set5'} holds 1"]
+    assert caplog.messages == [f"Set5 has 5 images, and {tmp_path / 'Set5'} contains 1"]
 
 
 def test_the_folder_of_another_set_is_not_taken(tmp_path: Path) -> None:
@@ -169,7 +169,7 @@ def test_missing_pictures_are_told_with_the_command_and_the_places(tmp_path: Pat
     with pytest.raises(ValueError, match="its images are not in") as caught:
         Urban100(str(tmp_path)).check(2)
     told = str(caught.value)
-    assert f"not in {tmp_path}, where Urban100, benchmark/Urban100 and images as such were looked for" in told
+    assert f"not in {tmp_path}; expected there: Urban100, benchmark/Urban100 or plain images" in told
     assert f"`python -m upnet.data download urban100 --root {tmp_path}`" in told
     with pytest.raises(ValueError, match="apply to its authors"):
         Manga109(str(tmp_path)).check(2)
@@ -204,7 +204,7 @@ def test_every_yaml_passes_the_check_of_both_commands(compose: Compose, key: str
 @pytest.mark.parametrize("key", sorted(key for key, chosen in published_sets().items() if not chosen.training))
 def test_a_benchmark_is_not_trained_on(compose: Compose, tmp_path: Path, key: str) -> None:
     module = _module(compose(f"data={key}", f"data.root={tmp_path}"))
-    with pytest.raises(ValueError, match=rf"is scored, not trained on: .*data\.val_root={key}$"):
+    with pytest.raises(ValueError, match=rf"is a benchmark and not for training. .*data\.val_root={key}$"):
         module.prepare()
 
 

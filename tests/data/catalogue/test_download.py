@@ -121,7 +121,7 @@ def test_a_server_that_is_not_there_is_told_of(tmp_path: Path, server: Server) -
 
 @pytest.mark.parametrize(
     ("wrong", "told"),
-    [({"size": 99_999}, "100000 bytes, and the published one 99999"), ({"checksum": sha256(b"")}, "sha256 is")],
+    [({"size": 99_999}, "100000 bytes instead of 99999"), ({"checksum": sha256(b"")}, "sha256 is")],
 )
 def test_another_file_than_was_published_is_not_kept(
     tmp_path: Path, server: Server, wrong: dict[str, object], told: str
@@ -154,7 +154,7 @@ def test_a_protected_address_may_not_lead_to_one_that_is_not_where_no_checksum_v
         return honest(Request(request.full_url.replace("https://set.org", address)), timeout=timeout)
 
     monkeypatch.setattr(download, "urlopen", led)
-    with pytest.raises(DownloadError, match=r"it leads to http://127.*, which is not protected by https"):
+    with pytest.raises(DownloadError, match=r"it redirects to http://127.*, which is not protected by https"):
         fetch(Archive("https://set.org/a.tar", ""), tmp_path / "a.tar", silent)
     assert names(tmp_path) == []
     fetch(Archive("https://set.org/a.tar", "", checksum=sha256(CONTENT)), tmp_path / "a.tar", silent)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from upnet.data import DeadLeaves, build_store
-from upnet.data.sources.leaf_geometry import SHAPES, LeafDistribution, Leaves, cover
-from upnet.data.sources.textures import field
+from upnet.data.sources.leaf_geometry import SHAPES, LeafDistribution, Leaves, cover_canvas
+from upnet.data.sources.textures import noise_field
 
 
 def _rng(seed: int = 0) -> np.random.Generator:
@@ -22,11 +22,11 @@ def test_a_picture_depends_on_its_seed_and_number_alone(tmp_path: Path) -> None:
     )
     assert many.digests[:2] == few.digests
     assert len(set(many.digests)) == 4
-    assert not np.array_equal(DeadLeaves(1, size=48, seed=4).make(0), many.hr(0))
+    assert not np.array_equal(DeadLeaves(1, size=48, seed=4).generate(0), many.hr(0))
 
 
 def test_a_picture_takes_its_size_and_uses_the_whole_range() -> None:
-    image = DeadLeaves(1, size=80).make(0)
+    image = DeadLeaves(1, size=80).generate(0)
     assert image.shape == (80, 80, 3)
     assert image.dtype == np.uint8
     assert image.min() < 40
@@ -55,7 +55,7 @@ def _membership(leaves: Leaves, k: int, n: int) -> np.ndarray:
 @pytest.mark.parametrize("shape", ["disc", "rectangle", "ellipse"])
 def test_every_pixel_shows_the_first_leaf_that_covers_it(shape: str) -> None:
     n = 40
-    front, leaves = cover(_rng(), n, LeafDistribution(3.0, 30.0, 3.0, [SHAPES[shape]], 0.2))
+    front, leaves = cover_canvas(_rng(), n, LeafDistribution(3.0, 30.0, 3.0, [SHAPES[shape]], 0.2))
     slow = np.full((n, n), -1)
     for k in range(len(leaves)):
         slow[(slow < 0) & _membership(leaves, k, n)] = k
@@ -66,7 +66,7 @@ def test_every_pixel_shows_the_first_leaf_that_covers_it(shape: str) -> None:
 
 
 def test_no_pixel_stays_free_and_every_number_is_a_leaf() -> None:
-    front, leaves = cover(_rng(1), 64, LeafDistribution(2.0, 50.0, 3.0, list(SHAPES.values()), 0.1))
+    front, leaves = cover_canvas(_rng(1), 64, LeafDistribution(2.0, 50.0, 3.0, list(SHAPES.values()), 0.1))
     assert front.min() >= 0
     assert front.max() < len(leaves)
 
@@ -98,7 +98,7 @@ def test_leaves_are_as_dense_at_the_edge_as_in_the_middle() -> None:
 @pytest.mark.parametrize("gamma", [0.0, 0.5, 1.0, 1.5])
 def test_textures_have_the_spectrum_they_are_named_after(gamma: float) -> None:
     n = 128
-    power = np.mean([np.abs(np.fft.fft2(field(_rng(seed), n, gamma))) ** 2 for seed in range(8)], axis=0)
+    power = np.mean([np.abs(np.fft.fft2(noise_field(_rng(seed), n, gamma))) ** 2 for seed in range(8)], axis=0)
     frequency = np.hypot(np.fft.fftfreq(n)[:, None], np.fft.fftfreq(n)[None, :])
     band = (frequency > 0.02) & (frequency < 0.4)
     slope = np.polyfit(np.log(frequency[band]), np.log(power[band]), 1)[0]
@@ -106,15 +106,15 @@ def test_textures_have_the_spectrum_they_are_named_after(gamma: float) -> None:
 
 
 def test_without_saturation_pictures_are_grey() -> None:
-    image = DeadLeaves(1, size=48, saturation=0.0).make(0).astype(int)
+    image = DeadLeaves(1, size=48, saturation=0.0).generate(0).astype(int)
     assert np.ptp(image, axis=-1).max() <= 1
 
 
 def test_plain_leaves_are_of_one_colour_each() -> None:
     plain = {"gradient": 0.0, "stripes": 0.0, "texture": 0.0, "blur": 0.0, "oversampling": 1}
     source = DeadLeaves(1, size=48, radius=[6.0, 30.0], **plain)
-    front, _ = cover(np.random.Generator(np.random.Philox(key=0, counter=0)), 48, source.law)
-    image = source.make(0)
+    front, _ = cover_canvas(np.random.Generator(np.random.Philox(key=0, counter=0)), 48, source.distribution)
+    image = source.generate(0)
     for leaf in np.unique(front):
         assert len(np.unique(image[front == leaf], axis=0)) == 1
 
@@ -122,15 +122,15 @@ def test_plain_leaves_are_of_one_colour_each() -> None:
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ({"shapes": ["star"]}, "star.*must be some of disc, ellipse"),
-        ({"shapes": []}, "must be some of disc"),
-        ({"radius": [5.0, 5.0]}, r"radius is \[least, largest\]|radius must be"),
-        ({"radius": [0.0, 5.0]}, "0 < least < largest"),
-        ({"radius": [5.0]}, "0 < least < largest"),
-        ({"gamma": [1.0, 0.5]}, "0 <= least <= largest"),
-        ({"count": 0}, "count must be 1 or larger; got 0"),
-        ({"size": 8}, "size must be 16 or larger; got 8"),
-        ({"oversampling": 0}, "oversampling must be 1 or larger; got 0"),
+        ({"shapes": ["star"]}, r"shapes=\['star'\]: unknown shape. Allowed: a list of disc, ellipse"),
+        ({"shapes": []}, r"shapes=\[\]: no shape. Allowed: a list of disc"),
+        ({"radius": [5.0, 5.0]}, r"radius=\[5.0, 5.0\].*0 < smallest < largest"),
+        ({"radius": [0.0, 5.0]}, "0 < smallest < largest"),
+        ({"radius": [5.0]}, "0 < smallest < largest"),
+        ({"gamma": [1.0, 0.5]}, "0 <= smallest <= largest"),
+        ({"count": 0}, "count=0: too small. Allowed: 1 or larger"),
+        ({"size": 8}, "size=8: too small. Allowed: 16 or larger"),
+        ({"oversampling": 0}, "oversampling=0: too small. Allowed: 1 or larger"),
     ],
 )
 def test_parameters_out_of_range_are_refused(wrong: dict[str, Any], said: str) -> None:

@@ -11,7 +11,7 @@ from PIL import Image
 from upnet.audit.pairs import read_layout
 from upnet.data import Folder, Paired, build_store, open_sources
 from upnet.data.catalogue.set5 import Set5
-from upnet.data.sources.pair_folders import Role, role
+from upnet.data.sources.pair_folders import Role, folder_role
 from upnet.imaging.imresize import imresize
 
 
@@ -80,7 +80,7 @@ def test_pairs_further_below_are_refused_with_both_folders(
     save(tmp_path / "other.png", 7)
     with pytest.raises(ValueError, match=rf"in .*{hr} and .*{lr[:2]}.*data=paired data\.root={tmp_path / above}"):
         Folder(str(tmp_path)).images()
-    with pytest.raises(ValueError, match="holds HR and LR images"):
+    with pytest.raises(ValueError, match="contains HR and LR images"):
         read_layout(str(tmp_path))
 
 
@@ -95,7 +95,7 @@ def test_lr_folders_of_several_scales_are_taken_by_their_scale(tmp_path: Path, s
 def test_one_of_several_lr_folders_has_to_be_named(tmp_path: Path, save: Save) -> None:
     for kind in ("mild", "wild"):
         _pairs(save, tmp_path / "HR", tmp_path / f"LR_{kind}")
-    with pytest.raises(ValueError, match=r"several folders of LR images for HR: LR_mild, LR_wild; .*data\.train\.lr"):
+    with pytest.raises(ValueError, match=r"several folders of LR images for HR: LR_mild, LR_wild. .*data\.train\.lr"):
         open_sources(str(tmp_path), 2)
 
 
@@ -112,7 +112,7 @@ def test_one_of_several_lr_folders_has_to_be_named(tmp_path: Path, save: Save) -
 )
 def test_the_same_images_at_two_sizes_are_refused(tmp_path: Path, save: Save, hr: str, lr: str, mark: str) -> None:
     _pairs(save, tmp_path / hr, tmp_path / lr, mark)
-    with pytest.raises(ValueError, match=rf"0{mark}\.png is .*0\.png reduced; move the LR images out"):
+    with pytest.raises(ValueError, match=rf"0{mark}\.png is a smaller version of .*0\.png. Move the LR images"):
         Folder(str(tmp_path)).images()
 
 
@@ -128,15 +128,15 @@ def test_other_images_of_the_same_names_are_no_pairs(tmp_path: Path, save: Save)
 def test_a_published_set_is_not_mixed_with_its_lr_images(tmp_path: Path, save: Save) -> None:
     _pairs(save, tmp_path / "Set5/photos/hr", tmp_path / "Set5/photos/lr")
     save(tmp_path / "Set5/other.png", 7)
-    with pytest.raises(ValueError, match=r"Set5: .*holds HR and LR images"):
+    with pytest.raises(ValueError, match=r"contains HR and LR images"):
         Set5(str(tmp_path)).check(2)
 
 
 @pytest.mark.parametrize("name", ["chairs", "shore", "X2", "photos", "hrs", "gthing", "lrfoo", "CelebA"])
 def test_other_folders_have_no_role(name: str) -> None:
-    assert role(name) is None
+    assert folder_role(name) is None
 
 
 def test_roles_are_read_from_names() -> None:
-    assert role("DIV2K_train_LR_bicubic") == Role(False, "div2k_train_", "_bicubic")
-    assert role("GTmod12") == Role(True, "", "mod12")
+    assert folder_role("DIV2K_train_LR_bicubic") == Role(False, "div2k_train_", "_bicubic")
+    assert folder_role("GTmod12") == Role(True, "", "mod12")

@@ -1,4 +1,4 @@
-"""What a published set of images is: facts, addresses, and a source that finds its images in a folder."""
+"""PublishedSet: facts about a published image set, where to download it, and a source that finds it in a folder."""
 
 import logging
 import pkgutil
@@ -11,11 +11,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from upnet.data.catalogue.layout import BENCHMARK, PLAIN, SCALES, Layout, Pairs, child
+from upnet.data.catalogue.layout import BENCHMARK, HR_ONLY, SCALES, Layout, Pairs, find_child
 from upnet.data.sources.base import ImageEntry, Source
 from upnet.data.sources.files import FileEntry, image_file_sha256
 from upnet.data.store_cache import checkout_data_folder
 from upnet.imaging.reading import read_rgb
+from upnet.utils.errors import UserError
 from upnet.utils.overrides import quote_for_shell
 from upnet.utils.paths import expand_user
 
@@ -24,72 +25,76 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Archive:
-    """A file to download, and the images in it that are wanted.
+    """An archive file to download, and the images in it that are extracted.
 
-    url:      its address.
-    to:       the folder below the root that the images go to; it must not be there before.
-    part:     the folder in the archive whose images are wanted, wherever in the archive it lies; "" means all.
-    size:     bytes, where they are known exactly.
-    roughly:  bytes, where they are not.
-    checksum: "sha256:…" or "md5:…", where one is known.
-    count:    images below `part`, where it is known.
-    scale:    of the LR images in it, where there is nothing else in it.
+    url:              its address.
+    folder:           the folder below the root that the images are extracted to. It must not exist before.
+    inner_folder:     the folder in the archive that contains the images, at any depth; "": all images.
+    size:             bytes, if known exactly.
+    approximate_size: bytes, if only known roughly.
+    checksum:         "sha256:…" or "md5:…", if known.
+    count:            number of images in `inner_folder`, if known.
+    scale:            the scale of the LR images, if the archive contains nothing else.
     """
 
     url: str
-    to: str
-    part: str = ""
+    folder: str
+    inner_folder: str = ""
     size: int | None = None
-    roughly: int | None = None
+    approximate_size: int | None = None
     checksum: str | None = None
     count: int | None = None
     scale: int | None = None
 
     @property
-    def weight(self) -> int:
-        """Bytes to download, as far as it is known."""
-        return self.size or self.roughly or 0
+    def download_bytes(self) -> int:
+        """Bytes to download; 0 if unknown."""
+        return self.size or self.approximate_size or 0
 
 
 @dataclass(frozen=True)
 class DownloadSource:
-    """One way to get a set: archives that together hold it.
+    """One place to download a set from: archives that together contain it.
 
-    by:     who gives them, in a few words.
-    mirror: whether that is somebody else than the authors of the set.
+    provider: who provides them, in a few words.
+    mirror:   whether the provider is not the author of the set.
     """
 
-    by: str
+    provider: str
     archives: tuple[Archive, ...]
     mirror: bool = False
 
     @property
-    def weight(self) -> str:
-        """What there is to download, for people."""
-        size = sum(archive.weight for archive in self.archives)
+    def size_text(self) -> str:
+        """The size of all archives, as text: "1.2 GB" or "70 MB"."""
+        size = sum(archive.download_bytes for archive in self.archives)
         return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
 
 
 class PublishedSet(Source):
-    """A set that somebody published. A subclass declares its facts; its module's name is what commands call it.
+    """A published image set. A subclass states the facts; the name of its module is the set's name in commands.
 
-    root: the folder that holds the set, its own folder or one around it; None means data/ of the checkout.
+    root: the folder of the set, or a folder that contains it; None: data/ of the checkout.
 
-    title:    the name that papers use.
-    count:    images.
-    training: whether it is trained on; a benchmark is scored only.
-    page:     the address of its description.
-    terms:    what one may do with it, in a few words; licence says it in a sentence.
-    offers:   where it can be had, the first choice first; none where it has to be asked for, which by_hand explains.
-    folders:  what the set's own folder is called, below the root or further below one of `around`.
-    layouts:  how HR and LR images may lie in it.
-    scales:   of the LR images that are published with it.
-    excluded: names of images that are never used.
+    title:        the name that papers use.
+    count:        number of images.
+    training:     True for a training set, False for a benchmark.
+    page:         the address of its description.
+    terms:        the terms of use in a few words; `licence` states them in a sentence.
+    downloads:    where it can be downloaded, in order of preference. Empty if it has to be requested from the authors,
+                  as `instructions` then explains.
+    folders:      possible names of the set's own folder, in the root or in one of the folders `parents`.
+    layouts:      possible arrangements of HR and LR images in it.
+    scales:       the scales of the LR images that are published with it.
+    excluded:     names of images that are not used.
 
-    LR images are used where the set has them at the scale that was asked for; others are made from HR. Which images
-    they are is known once check() has told the scale.
+    LR images of the set are used if there are any at the requested scale; otherwise they are made from HR. `check` sets
+    the scale of `images`.
 
-    Raises ValueError, with the command that downloads the set, where the images aren't there.
+    `check` and `images` raise UserError, with the command that downloads the set, if the images are missing.
+
+    >>> published_sets()["set5"].title
+    'Set5'
     """
 
     title: ClassVar[str]
@@ -98,121 +103,121 @@ class PublishedSet(Source):
     page: ClassVar[str]
     terms: ClassVar[str]
     licence: ClassVar[str]
-    offers: ClassVar[tuple[DownloadSource, ...]] = ()
-    by_hand: ClassVar[str] = ""
+    downloads: ClassVar[tuple[DownloadSource, ...]] = ()
+    instructions: ClassVar[str] = ""
     folders: ClassVar[tuple[str, ...]]
-    around: ClassVar[tuple[str, ...]] = ()
+    parents: ClassVar[tuple[str, ...]] = ()
     layouts: ClassVar[tuple[Layout, ...]] = BENCHMARK
     scales: ClassVar[tuple[int, ...]] = ()
     excluded: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self, root: str | None = None) -> None:
         self.root = data_folder() if root is None else expand_user(root)
-        self._given = root is not None
-        self._found: dict[int | None, tuple[Path, Pairs]] = {}
+        self._root_is_given = root is not None
+        self._located: dict[int | None, tuple[Path, Pairs]] = {}
         self._scale: int | None = None
         self.name = self.title
 
     @classmethod
     def key(cls) -> str:
-        """What commands call the set: data=KEY, download KEY."""
+        """The set's name in commands: data=KEY, download KEY."""
         return cls.__module__.rpartition(".")[2]
 
     @property
     def folder(self) -> Path:
         """The set's own folder."""
-        return self._at(self._scale)[0]
+        return self._locate(self._scale)[0]
 
     def check(self, scale: int) -> None:
-        """Find the images for this scale. Raises ValueError where they aren't there, or don't pair off by name."""
-        folder, pairs = self._at(scale)
+        """Find the images for this scale. Raises UserError if they are missing, or if HR and LR names don't match."""
+        folder, pairs = self._locate(scale)
         if len(pairs) != self.count and scale != self._scale:
-            log.warning("%s has %d images, and %s holds %d", self.title, self.count, folder, len(pairs))
+            log.warning("%s has %d images, and %s contains %d", self.title, self.count, folder, len(pairs))
         self._scale = scale
 
     def images(self) -> Sequence[ImageEntry]:
-        """The images for the scale that was checked last, sorted by name."""
-        return [PublishedEntry(name, hr, lr) for name, (hr, lr) in self._at(self._scale)[1].items()]
+        """The images for the scale of the last `check`, sorted by name."""
+        return [PublishedEntry(name, hr, lr) for name, (hr, lr) in self._locate(self._scale)[1].items()]
 
     def find(self, scale: int | None = None) -> tuple[Path, Pairs] | None:
-        """The set's folder, and the HR and LR file of each image for a scale, or for any; None if it isn't there."""
-        if not self.root.is_dir() or self._is_another():
+        """The set's folder, and the HR and LR file of each image, at one scale or at any; None if it is missing."""
+        if not self.root.is_dir() or self._is_named_after_another_set():
             return None
-        named = [folder for folder in self._named() if folder.is_dir()]
-        roots = [*named, self.root]
-        bare = [*named, *([self.root] if self._given else [])]
-        for layout in (*self.layouts, PLAIN):
-            for folder in bare if layout.bare else roots:
-                for one in (scale,) if scale is not None else SCALES:
-                    pairs = layout.pairs(folder, self.title, one)
+        own_folders = [folder for folder in self._own_folders() if folder.is_dir()]
+        all_folders = [*own_folders, self.root]
+        certain_folders = [*own_folders, *([self.root] if self._root_is_given else [])]
+        for layout in (*self.layouts, HR_ONLY):
+            for folder in certain_folders if layout.ambiguous else all_folders:
+                for layout_scale in (scale,) if scale is not None else SCALES:
+                    pairs = layout.pairs(folder, self.title, layout_scale)
                     pairs = {name: pairs[name] for name in sorted(pairs) if Path(name).name not in self.excluded}
                     if pairs:
                         return folder, pairs
         return None
 
-    def _at(self, scale: int | None) -> tuple[Path, Pairs]:
-        if scale not in self._found:
-            found = self.find(scale)
-            if found is None:
-                raise ValueError(self._missing())
-            self._found[scale] = found
-        return self._found[scale]
+    def _locate(self, scale: int | None) -> tuple[Path, Pairs]:
+        if scale not in self._located:
+            located = self.find(scale)
+            if located is None:
+                raise self._missing()
+            self._located[scale] = located
+        return self._located[scale]
 
-    def _named(self) -> Iterator[Path]:
-        """Where below the root the set's own folder may be."""
-        for place in ("", *self.around):
+    def _own_folders(self) -> Iterator[Path]:
+        """Possible paths of the set's own folder."""
+        for parent in ("", *self.parents):
             for name in self.folders:
-                yield child(self.root, *Path(place).parts, name)
+                yield find_child(self.root, *Path(parent).parts, name)
 
-    def _is_another(self) -> bool:
-        """Whether the root bears the name of another set."""
+    def _is_named_after_another_set(self) -> bool:
         name = self.root.resolve().name.casefold()
         others = [other for other in PublishedSet.__subclasses__() if other is not type(self)]
         own = [folder.casefold() for folder in self.folders]
         return name not in own and any(name == folder.casefold() for other in others for folder in other.folders)
 
-    def _missing(self) -> str:
-        where = f"{self.root} (seen from {Path.cwd()})" if not self.root.is_absolute() else f"{self.root}"
-        within = [layout.hr[0] for layout in self.layouts if not layout.bare and "{" not in layout.hr[0]]
-        places = ", ".join((*self.folders, *(f"{place}/{self.folders[0]}" for place in self.around), *within))
-        itself = " and images as such" if self._given else ""
-        root = f" --root {quote_for_shell(self.root)}" if self._given else ""
-        cure = f"get them by `python -m upnet.data download {self.key()}{root}`" if self.offers else self.by_hand
-        return (
-            f"{self.title}: its images are not in {where}, where {places}{itself} were looked for; "
-            f"{cure}, or name the folder that holds them: data.root=FOLDER, in a list of sets FOLDER/{self.key()}"
+    def _missing(self) -> UserError:
+        where = f"{self.root}" if self.root.is_absolute() else f"{self.root} (working directory: {Path.cwd()})"
+        inner = [layout.hr[0] for layout in self.layouts if not layout.ambiguous and "{" not in layout.hr[0]]
+        expected = ", ".join((*self.folders, *(f"{parent}/{self.folders[0]}" for parent in self.parents), *inner))
+        plain = " or plain images" if self._root_is_given else ""
+        root = f" --root {quote_for_shell(self.root)}" if self._root_is_given else ""
+        download = f"Download them by `python -m upnet.data download {self.key()}{root}`"
+        return UserError(
+            f"{self.title}: its images are not in {where}; expected there: {expected}{plain}",
+            cure=f"{download if self.downloads else self.instructions}; or name the folder that contains them by "
+            f"data.root=FOLDER, or FOLDER/{self.key()} in a list of sets",
         )
 
 
 class PublishedEntry(FileEntry):
-    """An HR file, and its LR file where there is one."""
+    """An HR file, and its LR file if there is one."""
 
     def __init__(self, name: str, path: Path, lr: Path | None) -> None:
         super().__init__(name, path)
         self.lr = lr
 
     def fingerprint(self, scale: int) -> str:
-        """Of both files."""
+        """The digests of the files."""
         return self.digest if self.lr is None else f"{self.digest}+{image_file_sha256(self.lr)}"
 
     def read_lr(self, scale: int, max_pixels: int | None = None) -> np.ndarray | None:
-        """The LR file's image, (h, w, 3) uint8."""
+        """The LR file's image, (h, w, 3) uint8; None without an LR file."""
         return None if self.lr is None else read_rgb(self.lr, max_pixels)
 
 
 def data_folder() -> Path:
-    """Where downloaded sets go: data/ of the checkout, or of the current folder where upnet is installed elsewhere."""
+    """The folder of downloaded sets: data/ of the checkout, or of the working directory without a checkout."""
     data = checkout_data_folder() or Path("data")
     return Path("data") if data.resolve() == Path("data").resolve() else data
 
 
-HERE = __name__.rpartition(".")[0]
+PACKAGE = __name__.rpartition(".")[0]
 
 
 @cache
 def published_sets() -> dict[str, type[PublishedSet]]:
-    """Every set by what commands call it: the benchmarks first, then the training sets, each from small to large."""
+    """{name in commands: class} of every set: first benchmarks, then training sets, each from small to large."""
     for module in pkgutil.iter_modules([str(Path(__file__).parent)]):
-        import_module(f"{HERE}.{module.name}")
-    classes = sorted(PublishedSet.__subclasses__(), key=lambda one: (one.training, one.count, one.key()))
-    return {one.key(): one for one in classes if one.__module__.startswith(f"{HERE}.")}
+        import_module(f"{PACKAGE}.{module.name}")
+    classes = sorted(PublishedSet.__subclasses__(), key=lambda cls: (cls.training, cls.count, cls.key()))
+    return {cls.key(): cls for cls in classes if cls.__module__.startswith(f"{PACKAGE}.")}

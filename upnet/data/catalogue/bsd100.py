@@ -18,15 +18,15 @@ class BSD100(PublishedSet):
     page = f"{BERKELEY}/segbench"
     terms = "research, not commercial"
     licence = "Berkeley gives the photographs, which come from Corel, for non-commercial research and education."
-    offers = (EDSR, super_image("BSD100", 100, 16_000_000, (4_300_000, 2_000_000, 1_200_000)), BSDS500)
+    downloads = (EDSR, super_image("BSD100", 100, 16_000_000, (4_300_000, 2_000_000, 1_200_000)), BSDS500)
     folders = ("BSD100", "B100", "BSDS100")
-    around = ("benchmark",)
+    parents = ("benchmark",)
     layouts = (
         *BENCHMARK,
         Layout(hr=("BSR/BSDS500/data/images/val",)),
         Layout(hr=("BSDS500/data/images/val",)),
-        Layout(hr=("data/images/val",), bare=True),
-        Layout(hr=("images/val",), bare=True),
-        Layout(hr=("val",), bare=True),
+        Layout(hr=("data/images/val",), ambiguous=True),
+        Layout(hr=("images/val",), ambiguous=True),
+        Layout(hr=("val",), ambiguous=True),
     )
     scales = (2, 3, 4)

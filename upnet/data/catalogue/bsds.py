@@ -5,13 +5,13 @@ from upnet.data.catalogue.base import Archive, DownloadSource, PublishedSet
 from upnet.data.catalogue.layout import Layout
 
 MIRROR = DownloadSource(
-    by="the Berkeley Institute for Data Science, at GitHub",
+    provider="the Berkeley Institute for Data Science, at GitHub",
     archives=(
         Archive(
             "https://github.com/BIDS/BSDS500/archive/refs/heads/master.zip",
-            to="BSR/BSDS500/data/images",
-            part="BSDS500/data/images",
-            roughly=70_000_000,
+            folder="BSR/BSDS500/data/images",
+            inner_folder="BSDS500/data/images",
+            approximate_size=70_000_000,
             count=500,
         ),
     ),
@@ -34,14 +34,14 @@ class BSDS(PublishedSet):
     page = f"{BERKELEY}/resources.html"
     terms = "research, not commercial"
     licence = "Berkeley gives the photographs, which come from Corel, for non-commercial research and education."
-    offers = (BSDS500, MIRROR)
+    downloads = (BSDS500, MIRROR)
     folders = ("BSDS399", "BSDS400")
     layouts = (
-        Layout(hr=("HR",), bare=True),
+        Layout(hr=("HR",), ambiguous=True),
         Layout(hr=("BSR/BSDS500/data/images/train", "BSR/BSDS500/data/images/test")),
         Layout(hr=("BSDS500/data/images/train", "BSDS500/data/images/test")),
-        Layout(hr=("data/images/train", "data/images/test"), bare=True),
-        Layout(hr=("images/train", "images/test"), bare=True),
-        Layout(hr=("train", "test"), bare=True),
+        Layout(hr=("data/images/train", "data/images/test"), ambiguous=True),
+        Layout(hr=("images/train", "images/test"), ambiguous=True),
+        Layout(hr=("train", "test"), ambiguous=True),
     )
     excluded = frozenset({"302003"})

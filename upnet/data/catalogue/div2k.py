@@ -18,7 +18,7 @@ class DIV2K(PublishedSet):
     page = "https://data.vision.ee.ethz.ch/cvl/DIV2K/"
     terms = "academic"
     licence = "For academic research; the copyright stays with the photographers."
-    offers = (
+    downloads = (
         div2k(
             "train",
             800,

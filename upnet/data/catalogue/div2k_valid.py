@@ -17,7 +17,7 @@ class DIV2KValid(PublishedSet):
     page = "https://data.vision.ee.ethz.ch/cvl/DIV2K/"
     terms = "academic"
     licence = "For academic research; the copyright stays with the photographers."
-    offers = (
+    downloads = (
         div2k(
             "valid",
             100,

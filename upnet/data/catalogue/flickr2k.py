@@ -17,26 +17,26 @@ class Flickr2K(PublishedSet):
     page = "https://github.com/limbee/NTIRE2017"
     terms = "research"
     licence = "The photographs come from Flickr, and their copyright stays with the photographers."
-    offers = (
+    downloads = (
         DownloadSource(
-            by="its authors at Seoul National University",
+            provider="its authors at Seoul National University",
             archives=(
                 Archive(
                     "https://cv.snu.ac.kr/research/EDSR/Flickr2K.tar",
-                    to="Flickr2K",
-                    part="Flickr2K",
-                    roughly=20_000_000_000,
+                    folder="Flickr2K",
+                    inner_folder="Flickr2K",
+                    approximate_size=20_000_000_000,
                     checksum="md5:5d3f39443d5e9489bff8963f8f26cb03",
                 ),
             ),
         ),
         DownloadSource(
-            by="yangtao9009 at Hugging Face, HR only",
+            provider="yangtao9009 at Hugging Face, HR only",
             archives=(
                 Archive(
                     "https://huggingface.co/datasets/yangtao9009/Flickr2K/resolve/main/Flickr2K.zip",
-                    to="Flickr2K/Flickr2K_HR",
-                    roughly=11_600_000_000,
+                    folder="Flickr2K/Flickr2K_HR",
+                    approximate_size=11_600_000_000,
                     count=2650,
                 ),
             ),

@@ -1,4 +1,4 @@
-"""Get a published set into a folder, from whoever has it."""
+"""Install a published set: download its archives and extract its images into a folder."""
 
 import shutil
 from collections.abc import Callable, Sequence
@@ -11,71 +11,77 @@ from upnet.data.catalogue.base import Archive, DownloadSource, PublishedSet
 from upnet.data.catalogue.download import DownloadError, fetch
 from upnet.data.catalogue.unpack import unpack
 from upnet.imaging.reading import is_image_file
+from upnet.utils.errors import UserError
 from upnet.utils.lock import locked
 
-ASIDE = ".download"
-"""The folder below the root where archives are kept until they are unpacked."""
+ARCHIVES = ".download"
+"""The folder below the root that contains archives until they are extracted."""
 
 Say = Callable[[str], None]
+"""Reports one line of progress to the user."""
 
 
-def get(
-    chosen: type[PublishedSet],
+def install(
+    set_class: type[PublishedSet],
     root: Path,
     say: Say,
     scales: Sequence[int] = (),
     mirror: str | None = None,
     keep: bool = False,
 ) -> None:
-    """Download and unpack what is missing of a set below the root.
+    """Download and extract what is missing of a set below the root.
 
-    scales: of the LR images, where they come in archives of their own; none means all.
-    mirror: an address that the archives are taken from instead, by their names; sizes and checksums stay what they are.
-    keep:   whether to keep the archives.
+    say:    reports progress, one line per call.
+    scales: of the LR images that are in separate archives; empty: all.
+    mirror: the address of a folder with the same archives, which are still checked by size and checksum.
+    keep:   keep the archives.
 
-    Raises ValueError where the set has to be asked for or the root cannot be written; DownloadError, which is one,
-    where nobody has it any more, or not as it was published.
+    Raises UserError if the set cannot be downloaded at all or the root cannot be written; DownloadError, a subclass, if
+    every source of the set fails.
     """
-    if not chosen.offers:
-        raise ValueError(f"{chosen.title} is not for download: {chosen.by_hand}")
-    if complete(chosen, root, scales):
+    if not set_class.downloads:
+        raise UserError(f"{set_class.title} cannot be downloaded", cure=set_class.instructions)
+    if is_installed(set_class, root, scales):
         return
-    aside = root / ASIDE
+    archives = root / ARCHIVES
     try:
-        aside.mkdir(parents=True, exist_ok=True)
-        with locked(aside / "lock", lambda: say(f"waiting for another download into {root}")):
-            _from_anyone(chosen, root, say, scales, mirror, keep)
-    except DownloadError:
-        raise
+        archives.mkdir(parents=True, exist_ok=True)
+        with locked(archives / "lock", lambda: say(f"waiting for another download into {root}")):
+            _install_from_first(set_class, root, say, scales, mirror, keep)
     except OSError as error:
-        raise ValueError(
-            f"{chosen.title} cannot be written to {root}: {error.strerror or error}; name another folder by --root"
+        raise UserError(
+            f"{set_class.title} cannot be written to {root}: {error.strerror or error}",
+            cure="Choose another folder by --root",
         ) from error
 
 
-def complete(chosen: type[PublishedSet], root: Path, scales: Sequence[int] = ()) -> bool:
-    """Whether all images of the set are below the root, with LR images of those scales that it has."""
-    wanted = [scale for scale in scales or chosen.scales if scale in chosen.scales]
-    here = [chosen(str(root)).find(scale) for scale in wanted or (None,)]
+def is_installed(set_class: type[PublishedSet], root: Path, scales: Sequence[int] = ()) -> bool:
+    """Whether all images of the set are below the root, with the LR images of `scales` that the set provides.
+
+    scales: empty: all scales of the set.
+    """
+    wanted = [scale for scale in scales or set_class.scales if scale in set_class.scales]
+    located = [set_class(str(root)).find(scale) for scale in wanted or (None,)]
     return all(
-        found is not None
-        and len(found[1]) == chosen.count
-        and (not wanted or all(lr is not None for _, lr in found[1].values()))
-        for found in here
+        item is not None
+        and len(item[1]) == set_class.count
+        and (not wanted or all(lr is not None for _, lr in item[1].values()))
+        for item in located
     )
 
 
-def _from_anyone(
-    chosen: type[PublishedSet], root: Path, say: Say, scales: Sequence[int], mirror: str | None, keep: bool
+def _install_from_first(
+    set_class: type[PublishedSet], root: Path, say: Say, scales: Sequence[int], mirror: str | None, keep: bool
 ) -> None:
+    """Try the sources of the set in order until one succeeds. Raises the last DownloadError."""
     failure: DownloadError | None = None
-    for offer in chosen.offers:
+    for source in set_class.downloads:
         if failure is not None:
             say(f"{failure}\n")
-        say(f"from {mirror or offer.by}{', a mirror' * bool(offer.mirror or mirror)} ({offer.weight})")
+        say(f"from {mirror or source.provider}{', a mirror' * bool(source.mirror or mirror)} ({source.size_text})")
         try:
-            _take(offer, root, say, scales, mirror, keep)
-            _check(chosen, root)
+            _install_archives(source, root, say, scales, mirror, keep)
+            _check_count(set_class, root)
             return
         except DownloadError as error:
             failure = error
@@ -83,54 +89,54 @@ def _from_anyone(
     raise failure
 
 
-def _take(offer: DownloadSource, root: Path, say: Say, scales: Sequence[int], mirror: str | None, keep: bool) -> None:
-    for archive in offer.archives:
+def _install_archives(
+    source: DownloadSource, root: Path, say: Say, scales: Sequence[int], mirror: str | None, keep: bool
+) -> None:
+    for archive in source.archives:
         if scales and archive.scale is not None and archive.scale not in scales:
             continue
-        target = root / archive.to
-        if _there(archive, target):
+        target = root / archive.folder
+        if _is_extracted(archive, target):
             continue
         name = Path(urlsplit(archive.url).path).name
         if mirror is not None:
             archive = replace(archive, url=f"{mirror.rstrip('/')}/{name}")
-        file = root / ASIDE / f"{sha256(archive.url.encode()).hexdigest()[:8]}-{name}"
+        file = root / ARCHIVES / f"{sha256(archive.url.encode()).hexdigest()[:8]}-{name}"
         fetch(archive, file, say)
         try:
-            count = unpack(file, archive.part, target)
+            count = unpack(file, archive.inner_folder, target)
         except DownloadError:
             file.unlink()
             raise
         if archive.count is not None and count != archive.count:
             shutil.rmtree(target)
             file.unlink()
-            raise DownloadError(f"{archive.url} holds {count} images instead of {archive.count}; nothing was kept")
+            raise DownloadError(f"{archive.url} contains {count} images instead of {archive.count}; it was deleted")
         checked = archive.checksum.partition(":")[0] if archive.checksum else "no checksum is known"
         say(f"{name}: {count} images ({checked})")
         if not keep:
             file.unlink()
 
 
-def _there(archive: Archive, target: Path) -> bool:
-    """Whether the archive has been unpacked before. Raises ValueError where something else is in its place."""
+def _is_extracted(archive: Archive, target: Path) -> bool:
+    """Whether the archive's images are in the target. Raises UserError if it contains something else."""
     if not target.exists():
         return False
-    held = sum(is_image_file(path) for path in target.rglob("*")) if target.is_dir() else 0
-    if held and held == (archive.count or held):
+    count = sum(is_image_file(path) for path in target.rglob("*")) if target.is_dir() else 0
+    if count and count == (archive.count or count):
         return True
-    raise ValueError(
-        f"{target} is there already, with {held} images{f' instead of {archive.count}' if archive.count else ''}; "
-        "move it away and download again"
-    )
+    expected = f" instead of {archive.count}" if archive.count else ""
+    raise UserError(f"{target} already exists, with {count} images{expected}", cure="Move it away and download again")
 
 
-def _check(chosen: type[PublishedSet], root: Path) -> None:
+def _check_count(set_class: type[PublishedSet], root: Path) -> None:
     try:
-        found = chosen(str(root)).find()
-    except ValueError as error:
+        located = set_class(str(root)).find()
+    except UserError as error:
         raise DownloadError(str(error)) from error
-    count = len(found[1]) if found else 0
-    if count != chosen.count:
+    count = len(located[1]) if located else 0
+    if count != set_class.count:
         raise DownloadError(
-            f"{chosen.title} has {chosen.count} images, and {count} of them are now below {root}; "
-            "move what is there away and download again"
+            f"{set_class.title} has {set_class.count} images, and {count} of them are now below {root}",
+            cure="Move them away and download again",
         )

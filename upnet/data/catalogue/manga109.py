@@ -15,11 +15,11 @@ class Manga109(PublishedSet):
     page = "http://www.manga109.org/en/"
     terms = "academic, by application"
     licence = "For academic use, on application to its authors; the images may not be passed on."
-    by_hand = (
+    instructions = (
         "apply to its authors for them, at http://www.manga109.org/en/download.html or "
         "https://huggingface.co/datasets/hal-utokyo/Manga109, put the benchmark's 109 pages into data/Manga109/HR as "
         "NAME.png and, if you have them, LR images into data/Manga109/LR_bicubic/X2 as NAMEx2.png"
     )
     folders = ("Manga109",)
-    around = ("benchmark",)
+    parents = ("benchmark",)
     scales = ()

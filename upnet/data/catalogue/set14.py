@@ -16,7 +16,7 @@ class Set14(PublishedSet):
     page = "https://sites.google.com/site/romanzeyde/research-interests"
     terms = "research"
     licence = "No licence is stated; the images are handed round for research."
-    offers = (EDSR, super_image("Set14", 14, 5_000_000, (1_400_000, 650_000, 400_000)))
+    downloads = (EDSR, super_image("Set14", 14, 5_000_000, (1_400_000, 650_000, 400_000)))
     folders = ("Set14",)
-    around = ("benchmark",)
+    parents = ("benchmark",)
     scales = (2, 3, 4)

@@ -16,7 +16,7 @@ class Set5(PublishedSet):
     page = "http://people.rennes.inria.fr/Aline.Roumy/results/SR_BMVC12.html"
     terms = "research"
     licence = "No licence is stated; the images are handed round for research."
-    offers = (EDSR, super_image("Set5", 5, 852_000, (255_000, 122_000, 73_300)))
+    downloads = (EDSR, super_image("Set5", 5, 852_000, (255_000, 122_000, 73_300)))
     folders = ("Set5",)
-    around = ("benchmark",)
+    parents = ("benchmark",)
     scales = (2, 3, 4)

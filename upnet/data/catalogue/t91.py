@@ -18,14 +18,14 @@ class T91(PublishedSet):
     page = "http://www.ifp.illinois.edu/~jyang29/ScSR.htm"
     terms = "research"
     licence = "No licence is stated; the images are handed round for research."
-    offers = (
+    downloads = (
         DownloadSource(
-            by="the authors of SRCNN",
+            provider="the authors of SRCNN",
             archives=(
                 Archive(
                     "http://mmlab.ie.cuhk.edu.hk/projects/SRCNN/SRCNN_train.zip",
-                    to="T91/HR",
-                    part="Train",
+                    folder="T91/HR",
+                    inner_folder="Train",
                     size=19_619_221,
                     checksum="sha256:001146419f7acfb12a3e7929c8acd5de88a08d687d6881085f81321ad6982b1a",
                     count=91,

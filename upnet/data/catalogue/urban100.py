@@ -16,7 +16,7 @@ class Urban100(PublishedSet):
     page = "https://github.com/jbhuang0604/SelfExSR"
     terms = "CC BY 4.0"
     licence = "The photographs come from Flickr; the mirror at Hugging Face states CC BY 4.0."
-    offers = (EDSR, super_image("Urban100", 100, 135_000_000, (35_500_000, 16_300_000, 9_480_000)))
+    downloads = (EDSR, super_image("Urban100", 100, 135_000_000, (35_500_000, 16_300_000, 9_480_000)))
     folders = ("Urban100",)
-    around = ("benchmark",)
+    parents = ("benchmark",)
     scales = (2, 3, 4)

@@ -1,1 +1,1 @@
-"""Where images come from."""
+"""Image sources: folders of files, HR/LR pairs, photographs of scikit-image, and generated dead leaves."""

@@ -5,43 +5,53 @@ from functools import cached_property
 from pathlib import Path
 
 from upnet.data.sources.base import ImageEntry, Source
-from upnet.data.sources.files import entries, existing_folder, find_images, folder_set_name
+from upnet.data.sources.files import existing_folder, file_entries, find_images, folder_set_name
 from upnet.data.sources.pair_folders import hr_inside, pair_folders, reject_lr_images
 from upnet.imaging.listing import warn_once
+from upnet.utils.errors import UserError
 
 
 class Folder(Source):
-    """All images in a folder and below it, HR only: LR is made from each whole image.
+    """All images in a folder and its subfolders. They are HR: each LR image is made from the complete HR image.
 
-    root: the folder. Where it holds a folder HR or GT, only the images in that one count.
+    root: the folder. If it contains a folder HR or GT, only the images in that one are used.
 
-    Raises ValueError where the folder is missing or a file, where HR and LR folders in it would be mixed up, and, once
-    the images are asked for, where there are none, or where some are LR images of others.
+    Raises UserError if the folder is missing or a file, or if it contains HR and LR folders side by side. `images`
+    raises it if there are no images, or if some images are LR versions of others.
+
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> from PIL import Image
+    >>> with TemporaryDirectory() as root:
+    ...     Image.new("RGB", (64, 48)).save(Path(root) / "cat.png")
+    ...     [entry.name for entry in Folder(root).images()]
+    ['cat']
     """
 
     def __init__(self, root: str) -> None:
-        self.root = existing_folder(root, "Folder")
+        self.root = existing_folder(root, "root")
         self.name = folder_set_name(self.root)
         self._hr = hr_inside(self.root) or self.root
         pairs = pair_folders(self.root)
         if self._hr == self.root and pairs:
-            raise ValueError(
-                f"Folder: {self.root} holds HR and LR images; give the folder of HR images, {pairs[0].hr}, "
-                "or take Paired, which uses both"
+            raise UserError(
+                f"{self.root} contains HR and LR images",
+                setting="root",
+                cure=f"Give the folder of HR images, {pairs[0].hr}, or use both by data=paired",
             )
-        self._unused = [pair.lr for pair in pairs if pair.hr == self._hr]
+        self._unused_lr = [pair.lr for pair in pairs if pair.hr == self._hr]
 
     @cached_property
-    def _found(self) -> dict[str, Path]:
-        found = find_images(self._hr, "Folder")
-        reject_lr_images(self._hr, list(found.values()), "Folder")
-        for lr in self._unused:
+    def _files(self) -> dict[str, Path]:
+        files = find_images(self._hr, "root")
+        reject_lr_images(self._hr, list(files.values()))
+        for lr in self._unused_lr:
             warn_once(f"{self.root}: the LR images in {lr} are not used, LR is made from HR; data=paired uses them")
-        return found
+        return files
 
     def images(self) -> Sequence[ImageEntry]:
         """All images, sorted by their path below the folder."""
-        return entries(self._found)
+        return file_entries(self._files)
 
     @property
     def folder(self) -> Path:

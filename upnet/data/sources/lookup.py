@@ -1,4 +1,4 @@
-"""From folders that a user names to sources."""
+"""Open the image sets that a setting such as data.val_root names: folders, or published sets."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,52 +10,59 @@ from upnet.data.sources.folder import Folder
 from upnet.data.sources.pair_folders import is_hr, pair_folders
 from upnet.data.sources.paired import Paired
 from upnet.data.sources.photographs import Photographs
+from upnet.utils.errors import UserError
 from upnet.utils.paths import expand_user
 from upnet.utils.printable import printable_name
 
 
 def open_sources(roots: str | Sequence[str] | None, scale: int) -> dict[str, Source]:
-    """One source per folder, by the folder's name; the built-in photographs where no folder is given.
+    """One source per folder, as {name: source}. The name is the folder's name.
 
-    A folder in a paired layout that has this scale is Paired; one with a subfolder HR is a Folder on that; any other is
-    a Folder. Two folders of one name are told apart by their parents' names. A published set may be named instead of
-    its folder: set5 is the one in data/, and FOLDER/set5 the one in FOLDER.
+    A folder with HR and LR folders of this scale becomes Paired; any other folder becomes Folder. Folders of equal
+    names are distinguished by their parents' names. The name of a published set may replace a folder: `set5` is the set
+    in data/, and `FOLDER/set5` is the set in FOLDER.
 
-    Raises ValueError where a folder is missing or is named twice, or where a source cannot serve the scale.
+    roots: folders or published sets; None: the built-in photographs.
+    scale: the scale of the LR images, an integer.
+
+    Raises UserError if a folder is missing or is given twice, or if a source has no images for the scale.
+
+    >>> list(open_sources(None, scale=2))
+    ['photographs']
     """
     if roots is None:
         return {Photographs.name: Photographs()}
-    named = [
-        _named(root, scale) or existing_folder(root, "Data") for root in ([roots] if isinstance(roots, str) else roots)
+    opened = [
+        _published_set(root, scale) or existing_folder(root) for root in ([roots] if isinstance(roots, str) else roots)
     ]
-    if not named:
-        raise ValueError("Data: the list of folders is empty; name at least one, or none at all for the photographs")
-    paths = [one if isinstance(one, Path) else one.folder for one in named]
+    if not opened:
+        raise UserError("the list of folders is empty", cure="Name at least one, or null for the built-in photographs")
+    paths = [item if isinstance(item, Path) else item.folder for item in opened]
     resolved = [path.resolve() for path in paths]
-    twice = [str(path) for path, whole in zip(paths, resolved, strict=True) if resolved.count(whole) > 1]
-    if twice:
-        raise ValueError(f"Data: {twice[0]} is named {len(twice)} times; name every folder once")
-    sources = [_open(one, scale) if isinstance(one, Path) else one for one in named]
+    repeated = [str(path) for path, real in zip(paths, resolved, strict=True) if resolved.count(real) > 1]
+    if repeated:
+        raise UserError(f"{repeated[0]} is named {len(repeated)} times", cure="Name every folder once")
+    sources = [_open_folder(item, scale) if isinstance(item, Path) else item for item in opened]
     names = [source.name for source in sources]
     for source, path in zip(sources, resolved, strict=True):
         source.check(scale)
         if names.count(source.name) > 1:
             source.name = printable_name("-".join(path.parts[-3:] if is_hr(path.name) else path.parts[-2:]))
-    return _unique(sources)
+    return _with_unique_names(sources)
 
 
-def _named(root: str, scale: int) -> PublishedSet | None:
-    """The published set that is named instead of a folder; None where it is a folder after all, or nothing known."""
+def _published_set(root: str, scale: int) -> PublishedSet | None:
+    """The published set of that name; None if the text is the path of a folder, or no set has the name."""
     path = expand_user(root)
-    chosen = published_sets().get(path.name.casefold())
-    if path.exists() or chosen is None:
+    set_class = published_sets().get(path.name.casefold())
+    if path.exists() or set_class is None:
         return None
-    source = chosen(None if path.name == root else str(path.parent))
+    source = set_class(None if path.name == root else str(path.parent))
     source.check(scale)
     return source
 
 
-def _open(path: Path, scale: int) -> Source:
+def _open_folder(path: Path, scale: int) -> Source:
     if pair_folders(path):
         paired = Paired(str(path))
         if paired.has_scale(scale):
@@ -66,13 +73,13 @@ def _open(path: Path, scale: int) -> Source:
     return Folder(str(path))
 
 
-def _unique(sources: Sequence[Source]) -> dict[str, Source]:
-    """Number what is still called alike, so that every set keeps its own row in a table."""
-    named: dict[str, Source] = {}
+def _with_unique_names(sources: Sequence[Source]) -> dict[str, Source]:
+    """Append -2, -3, … to equal names, so that every set has its own row in a table."""
+    by_name: dict[str, Source] = {}
     for source in sources:
         name, count = source.name, 2
-        while name in named:
+        while name in by_name:
             name, count = f"{source.name}-{count}", count + 1
         source.name = name
-        named[name] = source
-    return named
+        by_name[name] = source
+    return by_name

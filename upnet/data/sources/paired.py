@@ -1,4 +1,4 @@
-"""HR images with their LR images beside them, as DIV2K and the benchmark sets come."""
+"""HR images with LR images in a second folder, as DIV2K and the benchmark sets come."""
 
 import re
 from collections.abc import Container, Sequence
@@ -11,19 +11,20 @@ from upnet.data.sources.base import ImageEntry, Source
 from upnet.data.sources.files import FileEntry, existing_folder, find_images, folder_set_name, image_file_sha256
 from upnet.data.sources.pair_folders import PairFolders, pair_folders, scale_folders
 from upnet.imaging.reading import read_rgb
+from upnet.utils.errors import UserError
 
-_SCALE_MARK = re.compile(r"[xX](\d+)$")
+_SCALE_SUFFIX = re.compile(r"[xX](\d+)$")
 
 
 class PairedEntry(FileEntry):
-    """An HR file and its lr_files."""
+    """An HR file and its LR file of each scale."""
 
     def __init__(self, name: str, path: Path, source: "Paired") -> None:
         super().__init__(name, path)
         self._source = source
 
     def fingerprint(self, scale: int) -> str:
-        """Of both files."""
+        """The digests of the HR file and the LR file."""
         return f"{self.digest}+{image_file_sha256(self._source.lr_files(scale)[self.name])}"
 
     def read_lr(self, scale: int, max_pixels: int | None = None) -> np.ndarray:
@@ -35,112 +36,123 @@ class Paired(Source):
     """HR and LR images, paired by name: HR/NAME.png with LR_bicubic/X2/NAMEx2.png.
 
     root: a folder in one of the layouts HR + LR_bicubic/X2 (the benchmark sets of EDSR) or *_HR + *_LR_bicubic/X2
-          (DIV2K), X2 being the scale. GT may stand for HR and LQ for LR, in upper or lower case, and the LR folders of
-          several scales may stand beside each other: GTmod12 + LRbicx2 + LRbicx3 (BasicSR).
+          (DIV2K), where X2 is the scale. GT may replace HR, and LQ may replace LR, in upper or lower case. The LR
+          folders of several scales may be side by side: GTmod12 + LRbicx2 + LRbicx3 (BasicSR).
     hr:   instead of root, the folder of HR images;
     lr:   and the folder of LR images, with or without subfolders X2, X3, …
 
-    An LR image is called like its HR image, with or without x2 behind the name; the suffixes may differ. HR may
-    exceed scale × LR by less than scale pixels, and is then cropped to it at the top left.
+    An LR image has the name of its HR image, with or without x2 at the end; the suffixes may differ. HR may exceed
+    scale × LR by less than scale pixels, and is then cropped at the bottom and the right.
 
-    Raises ValueError where a folder is missing, where a root has no such layout or more than one, and, once the scale
-    is known, where the names don't pair off.
+    Raises UserError if a folder is missing, or if root contains no such layout or more than one. `check` and
+    `lr_files` raise it if the names of HR and LR don't match.
+
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> from PIL import Image
+    >>> with TemporaryDirectory() as root:
+    ...     for name, side in (("HR/cat.png", 64), ("LR_bicubic/X2/catx2.png", 32)):
+    ...         (Path(root) / name).parent.mkdir(parents=True)
+    ...         Image.new("RGB", (side, side)).save(Path(root) / name)
+    ...     [entry.read_lr(2).shape for entry in Paired(root).images()]
+    [(32, 32, 3)]
     """
 
     def __init__(self, root: str | None = None, hr: str | None = None, lr: str | None = None) -> None:
         if (root is None) == (hr is None and lr is None) or (hr is None) != (lr is None):
-            raise ValueError(f"Paired: give either root or both hr and lr; got root={root}, hr={hr}, lr={lr}")
+            raise UserError(f"give either root, or both hr and lr; got root={root}, hr={hr}, lr={lr}", setting="Paired")
         if root is not None:
-            self.root = existing_folder(root, "Paired")
-            self.hr, self.lr, self._marked = _layout(self.root)
+            self.root = existing_folder(root, "root")
+            self.hr, self.lr, self._lr_by_scale = _single_pair(self.root)
         else:
-            self.hr, self.lr = existing_folder(str(hr), "Paired, hr"), existing_folder(str(lr), "Paired, lr")
-            self.root, self._marked = self.hr, scale_folders(self.lr)
+            self.hr, self.lr = existing_folder(str(hr), "hr"), existing_folder(str(lr), "lr")
+            self.root, self._lr_by_scale = self.hr, scale_folders(self.lr)
         self.name = folder_set_name(self.root)
         self._lr_files: dict[int, dict[str, Path]] = {}
 
     @property
     def folder(self) -> Path:
-        """The root, or the HR folder where the two folders were given one by one."""
+        """The root, or the HR folder if hr and lr were given."""
         return self.root
 
     @cached_property
-    def _found(self) -> dict[str, Path]:
-        return find_images(self.hr, "Paired, HR")
+    def _hr_files(self) -> dict[str, Path]:
+        return find_images(self.hr, "hr")
+
+    @cached_property
+    def _all_lr_files(self) -> dict[str, Path]:
+        return find_images(self.lr, "lr")
 
     def images(self) -> Sequence[ImageEntry]:
         """The HR images, sorted by name."""
-        return [PairedEntry(name, path, self) for name, path in self._found.items()]
+        return [PairedEntry(name, path, self) for name, path in self._hr_files.items()]
 
     def check(self, scale: int) -> None:
-        """Raise ValueError where not every HR image has one LR image of this scale, and the other way round."""
+        """Raise UserError unless each HR image has exactly one LR image of this scale, and the reverse."""
         self.lr_files(scale)
 
     def has_scale(self, scale: int) -> bool:
-        """Whether there are LR images of this scale: in a subfolder X2, or else by the names, where they tell it."""
-        marked = self._marked
-        if marked:
-            return scale in marked
-        told = {mark for name in self._flat if (mark := _mark(name, self._found))}
-        return not told or scale in told
+        """Whether there are LR images of this scale: a subfolder X2, or else file names that end in x2 or no scale."""
+        if self._lr_by_scale:
+            return scale in self._lr_by_scale
+        scales = {suffix for name in self._all_lr_files if (suffix := _scale_suffix(name, self._hr_files))}
+        return not scales or scale in scales
 
     def lr_files(self, scale: int) -> dict[str, Path]:
-        """HR name -> its LR file. Raises ValueError where the names don't pair off."""
+        """{HR name: LR file}. Raises UserError if the names of HR and LR don't match."""
         if scale not in self._lr_files:
-            self._lr_files[scale] = self._pair(scale)
+            self._lr_files[scale] = self._match(scale)
         return self._lr_files[scale]
 
-    @cached_property
-    def _flat(self) -> dict[str, Path]:
-        return find_images(self.lr, "Paired, LR")
-
-    def _pair(self, scale: int) -> dict[str, Path]:
+    def _match(self, scale: int) -> dict[str, Path]:
         if not self.has_scale(scale):
-            raise ValueError(
-                f"Paired: {self.lr} has no LR images of scale {scale}: there is no folder X{scale} in it, "
-                f"and no NAMEx{scale}; use Folder on {self.hr} to have them made"
+            raise UserError(
+                f"{self.lr} has no LR images of scale {scale}: neither a folder X{scale} nor files NAMEx{scale}",
+                cure=f"Use data=folder data.root={self.hr}, which makes LR from HR",
             )
-        lr = self._marked.get(scale, self.lr)
-        found: dict[str, Path] = {}
-        orphans: list[str] = []
-        for name, path in (find_images(lr, "Paired, LR") if self._marked else self._flat).items():
-            mark = _mark(name, self._found)
-            owner = name[: -len(f"x{mark}")] if mark == scale else name
-            if owner in self._found and owner not in found:
-                found[owner] = path
-            elif mark in (None, scale) or self._marked:  # a flat folder may hold several scales
-                orphans.append(name)
-        widows = [name for name in self._found if name not in found]
-        if widows or orphans:
-            told = [f"{len(widows)} HR without LR ({_some(widows)})"] if widows else []
-            told += [f"{len(orphans)} LR without HR ({_some(orphans)})"] if orphans else []
-            raise ValueError(
-                f"Paired: the images of {self.hr} and {lr} don't match by name: {' and '.join(told)}; "
-                f"the LR image of NAME is called NAMEx{scale} or NAME"
+        lr = self._lr_by_scale.get(scale, self.lr)
+        matched: dict[str, Path] = {}
+        without_hr: list[str] = []
+        for name, path in (find_images(lr, "lr") if self._lr_by_scale else self._all_lr_files).items():
+            suffix = _scale_suffix(name, self._hr_files)
+            hr_name = name[: -len(f"x{suffix}")] if suffix == scale else name
+            if hr_name in self._hr_files and hr_name not in matched:
+                matched[hr_name] = path
+            elif suffix in (None, scale) or self._lr_by_scale:  # one folder may contain the files of several scales
+                without_hr.append(name)
+        without_lr = [name for name in self._hr_files if name not in matched]
+        if without_lr or without_hr:
+            counts = [f"{len(without_lr)} HR without LR ({_first_names(without_lr)})"] if without_lr else []
+            counts += [f"{len(without_hr)} LR without HR ({_first_names(without_hr)})"] if without_hr else []
+            raise UserError(
+                f"the images in {self.hr} and {lr} don't match by name: {' and '.join(counts)}",
+                cure=f"Call the LR image of NAME either NAMEx{scale} or NAME",
             )
-        return found
+        return matched
 
 
-def _mark(name: str, owners: Container[str]) -> int | None:
-    """The scale behind an LR image's name (2 of img_001x2); None for one without, and for a name that HR has too."""
-    match = None if name in owners else _SCALE_MARK.search(name)
+def _scale_suffix(name: str, hr_names: Container[str]) -> int | None:
+    """The scale at the end of an LR image's name: 2 for img_001x2. None without one, or if an HR image has the name."""
+    match = None if name in hr_names else _SCALE_SUFFIX.search(name)
     return int(match[1]) if match else None
 
 
-def _some(names: Sequence[str]) -> str:
-    """The first few names."""
+def _first_names(names: Sequence[str]) -> str:
     return ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
 
 
-def _layout(root: Path) -> PairFolders:
-    """The one layout of root. Raises ValueError where there is none, or more than one."""
+def _single_pair(root: Path) -> PairFolders:
+    """The HR and LR folders in root. Raises UserError if there is none, or more than one pair."""
     pairs = pair_folders(root)
     if not pairs:
-        raise ValueError(
-            f"Paired: {root} has neither HR and LR_bicubic nor NAME_HR and NAME_LR_bicubic in it; "
-            "name the two folders by hr=… and lr=…, or use Folder, which makes LR itself"
+        raise UserError(
+            f"{root} has neither HR and LR_bicubic nor NAME_HR and NAME_LR_bicubic in it",
+            setting="root",
+            cure="Give the two folders by hr=… and lr=…, or use Folder, which makes LR from HR",
         )
     if len(pairs) > 1:
-        found = ", ".join(pair.hr.name for pair in pairs)
-        raise ValueError(f"Paired: {root} holds several sets ({found}); name one of them by hr=… and lr=…")
+        names = ", ".join(pair.hr.name for pair in pairs)
+        raise UserError(
+            f"{root} contains several sets ({names})", setting="root", cure="Give one of them by hr=… and lr=…"
+        )
     return pairs[0]

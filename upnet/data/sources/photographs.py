@@ -1,48 +1,51 @@
-"""Photographs that ship inside scikit-image: real images without a download."""
+"""Photographs that ship with scikit-image: natural images without a download."""
 
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
 from upnet.data.sources.base import ImageEntry, Source
-from upnet.data.sources.files import FileEntry
+from upnet.data.sources.files import file_entries
 from upnet.imaging.reading import is_image_file
+from upnet.utils.errors import UserError, did_you_mean, join_or
 
 VALIDATION = ("astronaut", "chelsea", "coffee", "rocket")
-"""The four that upnet validates on where no other images are given."""
+"""The validation images that are used if no others are given."""
 
 
 class Photographs(Source):
     """Images of scikit-image's package data, by name.
 
-    names: which ones; the four of upnet's built-in validation by default. Others that may serve for training are, for
-           example, camera, coins, grass, gravel, brick, moon, motorcycle_left.
+    names: the default is the four validation images. Others are, for example, camera, coins, grass, gravel, brick,
+           moon and motorcycle_left.
 
-    Raises ValueError for a name that the installed scikit-image doesn't hold.
+    Raises UserError for a name that the installed scikit-image doesn't contain.
+
+    >>> [entry.name for entry in Photographs(["coffee", "camera"]).images()]
+    ['camera', 'coffee']
     """
 
     name = "photographs"
 
     def __init__(self, names: Sequence[str] = VALIDATION) -> None:
-        held = _held()
-        missing = [name for name in names if name not in held]
-        if missing or not names:
-            raise ValueError(
-                f"Photographs: names={list(names)} must be some of what this scikit-image holds ({', '.join(held)})"
-                + (f"; it doesn't hold {', '.join(missing)}" if missing else "")
-            )
+        files = _package_images()
+        unknown = [name for name in names if name not in files]
+        if unknown or not names:
+            problem = f"scikit-image contains no image {join_or(unknown)}" if unknown else "the list is empty"
+            cure = did_you_mean(unknown[0], files) if unknown else ""
+            raise UserError(problem, setting="names", value=list(names), allowed=", ".join(files), cure=cure)
         self.names = tuple(sorted(set(names)))
-        self._files = {name: held[name] for name in self.names}
+        self._files = {name: files[name] for name in self.names}
 
     def images(self) -> Sequence[ImageEntry]:
         """The chosen photographs, sorted by name."""
-        return [FileEntry(name, path) for name, path in self._files.items()]
+        return file_entries(self._files)
 
 
-def _held() -> dict[str, Path]:
-    """Name -> file of the images inside the installed scikit-image, found without importing it (it is slow to)."""
+def _package_images() -> dict[str, Path]:
+    """{name: file} of the images inside the installed scikit-image, found without its slow import."""
     spec = find_spec("skimage")
     folder = Path((spec.origin if spec else None) or "").parent / "data"
     files = sorted(path for path in folder.iterdir() if is_image_file(path))
-    # The multi-page stacks are test data for readers of TIFF, no photographs.
+    # The multi-page stacks are test data for TIFF readers, not photographs.
     return {path.stem: path for path in files if not path.stem.startswith("multipage")}
