@@ -142,6 +142,14 @@ def test_validation_items_are_the_pictures_and_their_reductions(tmp_path: Path, 
         assert np.array_equal(item["lr"].permute(1, 2, 0).numpy(), imresize(cut, 0.5))
 
 
+def test_workers_that_are_spawned_give_the_same_batches(data: Callable[..., SRDataModule]) -> None:
+    loader = data(workers=1, steps=2).train_dataloader()
+    loader.multiprocessing_context = "spawn"
+    sampler = data().data.sampler()
+    for step, batch in enumerate(loader):
+        assert torch.equal(batch["hr"], sampler.batch(step)["hr"])
+
+
 def test_a_training_that_only_the_clock_ends_has_no_last_batch(
     data: Callable[..., SRDataModule], tmp_path: Path
 ) -> None:

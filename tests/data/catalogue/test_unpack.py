@@ -169,11 +169,11 @@ def test_more_members_than_any_set_has_are_refused_before_anything_is_written(
     tmp_path: Path, pack: Pack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     archive = pack(tmp_path / "archive", {f"set/{number}.png": image() for number in range(3)})
-    monkeypatch.setattr("upnet.data.catalogue.unpack.MOST", 2)
+    monkeypatch.setattr("upnet.data.catalogue.unpack.MAX_MEMBERS", 2)
     with pytest.raises(UnsafeArchiveError, match="more than 2 files"):
         unpack(archive, "set", tmp_path / "target")
     assert everything(tmp_path) == ["archive"]
-    monkeypatch.setattr("upnet.data.catalogue.unpack.MOST", 3)
+    monkeypatch.setattr("upnet.data.catalogue.unpack.MAX_MEMBERS", 3)
     assert unpack(archive, "set", tmp_path / "target") == 3
 
 
