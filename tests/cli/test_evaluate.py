@@ -18,7 +18,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from upnet.checkpoint import describe
 from upnet.cli import evaluate as evaluate_module
-from upnet.cli.evaluate import compare_results, evaluate_baseline, evaluate_checkpoints, export_checkpoint, report_study
+from upnet.cli import report as report_module
+from upnet.cli.evaluate import evaluate_baseline, evaluate_checkpoints, export_checkpoint
+from upnet.cli.report import compare_results, report_study
 from upnet.config import ConfigError, build, check
 from upnet.config.schema import EvaluateSettings
 from upnet.metrics.perceptual import base
@@ -36,7 +38,6 @@ def evaluate(compose: Compose, pictures: Path, tmp_path: Path) -> Evaluate:
         composed = compose("device=cpu", *own, *overrides, command="evaluate")
         with open_dict(composed):
             composed.run_dir = str(tmp_path / folder)
-            composed.data.train = None
         check(composed, EvaluateSettings)
         return composed
 
@@ -57,6 +58,21 @@ def checkpoint(compose: Compose, tmp_path: Path) -> Path:
     told = describe({str(key): value for key, value in plain.items()}, {}, 2, 7)
     torch.save({"upnet": told, "state_dict": state}, path)
     return path
+
+
+@pytest.fixture
+def scale_3_checkpoint(checkpoint: Path, compose: Compose, tmp_path: Path) -> Path:
+    """Another untrained network, of scale 3."""
+    held = torch.load(checkpoint, weights_only=True)
+    config = compose("model=espcn", "scale=3").model
+    plain = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(plain, dict)
+    held["upnet"] = describe({str(key): value for key, value in plain.items()}, {}, 3, 7)
+    held["state_dict"] = {f"ema.net.{key}": value for key, value in build(config).state_dict().items()}
+    other = tmp_path / "other/checkpoints/last.ckpt"
+    other.parent.mkdir(parents=True)
+    torch.save(held, other)
+    return other
 
 
 def written(tmp_path: Path, folder: str = "evaluation") -> dict[str, Any]:
@@ -114,7 +130,7 @@ def test_lr_sizes_that_are_rounded_up_are_scored_on_request_and_told_below_the_t
     evaluate_baseline(evaluate(*words, "data.lr_rounded_up=true"))
     assert written(tmp_path)["datasets"]["odd"]["lr_from"] == "files, rounded up"
     printed = " ".join(capsys.readouterr().out.split())
-    assert "LR as its files have it (sizes rounded up: LR and HR cropped to whole LR pixels)" in printed
+    assert "LR from files (LR sizes rounded up: LR and HR cropped to whole LR pixels)" in printed
 
 
 def test_an_ensemble_is_told_apart_from_a_plain_score(
@@ -131,7 +147,9 @@ def test_an_ensemble_is_told_apart_from_a_plain_score(
     assert one["psnr"] != other["psnr"]
     assert "ensemble x8" in capsys.readouterr().out
     paths = f"results=[{tmp_path}/plain,{tmp_path}/turned]"
-    with pytest.raises(ValueError, match=r"plain and turned were scored by.*ensemble none and x8.*allow_mixed=true"):
+    with pytest.raises(
+        ValueError, match=r"plain and turned differ in protocol.*ensemble: none and x8.*allow_mixed=true"
+    ):
         compare_results(evaluate(paths))
     compare_results(evaluate(paths, "allow_mixed=true"))
     shown = capsys.readouterr().out
@@ -191,8 +209,8 @@ def test_whose_code_is_trusted_and_which_weights_are_taken_is_handed_on(
     def asked(*given: object) -> None:
         raise AskedError(*given)
 
-    for name in ("load_network", "read_study"):
-        monkeypatch.setattr(evaluate_module, name, asked)
+    monkeypatch.setattr(evaluate_module, "load_network", asked)
+    monkeypatch.setattr(report_module, "read_study", asked)
     words = ("export=a.safetensors", "study=runs") if use is report_study else ("export=a.safetensors",)
     with pytest.raises(AskedError) as told:
         use(evaluate("checkpoint=a.ckpt", "weights=raw", "trust=[mine,yours]", *words))
@@ -215,18 +233,9 @@ def test_an_interpolation_that_there_is_none_of_is_refused(evaluate: Evaluate) -
 
 
 def test_networks_of_different_scales_share_a_table_only_where_asked(
-    evaluate: Evaluate, checkpoint: Path, compose: Compose, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    evaluate: Evaluate, checkpoint: Path, scale_3_checkpoint: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    held = torch.load(checkpoint, weights_only=True)
-    config = compose("model=espcn", "scale=3").model
-    plain = OmegaConf.to_container(config, resolve=True)
-    assert isinstance(plain, dict)
-    held["upnet"] = describe({str(key): value for key, value in plain.items()}, {}, 3, 7)
-    held["state_dict"] = {f"ema.net.{key}": value for key, value in build(config).state_dict().items()}
-    other = tmp_path / "other/checkpoints/last.ckpt"
-    other.parent.mkdir(parents=True)
-    torch.save(held, other)
-    words = (f"checkpoint=[{checkpoint},{other}]",)
+    words = (f"checkpoint=[{checkpoint},{scale_3_checkpoint}]",)
     with pytest.raises(ValueError, match=r"scales \[2, 3\].*allow_mixed=true"):
         evaluate_checkpoints(evaluate(*words))
     evaluate_checkpoints(evaluate(*words, "allow_mixed=true"))
@@ -287,3 +296,19 @@ def test_no_failure_of_an_illustration_loses_a_score(
     ]
     evaluate_baseline(evaluate("baseline=nearest", folder="baseline"))
     assert written(tmp_path, "baseline")["datasets"]
+
+
+def test_no_use_changes_its_config(evaluate: Evaluate, scale_3_checkpoint: Path, tmp_path: Path) -> None:
+    """The scale of a checkpoint reaches the test sets as an argument; the config keeps its own."""
+    config = evaluate(f"checkpoint={scale_3_checkpoint}")
+    before = OmegaConf.to_container(config)
+    evaluate_checkpoints(config)
+    assert written(tmp_path)["scale"] == 3
+    assert OmegaConf.to_container(config) == before
+
+
+def test_evaluation_has_neither_training_images_nor_a_seed(evaluate: Evaluate) -> None:
+    config = evaluate("baseline=nearest", "data=builtin")
+    assert config.data.train is None
+    assert "seed" not in config
+    assert "seed" not in config.data

@@ -125,7 +125,7 @@ def test_stored_results_of_different_protocols_share_no_table(study: Path, tmp_p
     assert (told["method"]["name"], told["protocol"]["name"]) == ("lanczos", "y-float")
     done = run("evaluate.py", f"results=[{runs(study)[0]},{tmp_path}/lanczos]", f"hydra.run.dir={tmp_path}/e")
     assert done.returncode == 2
-    assert "name rgb8 and y-float" in done.stderr
+    assert "name: rgb8 and y-float" in done.stderr
     assert "allow_mixed=true" in done.stderr
 
 

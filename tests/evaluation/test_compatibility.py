@@ -34,19 +34,19 @@ def test_numbers_of_one_protocol_on_the_same_pictures_stand_on_one_footing() -> 
 @pytest.mark.parametrize(
     ("other", "named"),
     [
-        (content(EvaluationProtocol("y-float")), "name rgb8 and y-float"),
-        (content(EvaluationProtocol(channel="rgb")), "channel y and rgb"),
-        (content(EvaluationProtocol(crop=0)), "crop 2 and 0"),
-        (content(EvaluationProtocol(grey="full")), "grey studio and full"),
-        (content(ensemble="x8"), "ensemble none and x8"),
-        (content(scale=3), "scale 2 and 3"),
-        (content(pictures="q" * 64), "other pixels in Set5"),
+        (content(EvaluationProtocol("y-float")), "name: rgb8 and y-float"),
+        (content(EvaluationProtocol(channel="rgb")), "channel: y and rgb"),
+        (content(EvaluationProtocol(crop=0)), "crop: 2 and 0"),
+        (content(EvaluationProtocol(grey="full")), "grey: studio and full"),
+        (content(ensemble="x8"), "ensemble: none and x8"),
+        (content(scale=3), "scale: 2 and 3"),
+        (content(pictures="q" * 64), "different pixels in Set5"),
         (content(datasets=("Set14",)), "b has no Set5"),
         (content(datasets=("Set5", "Set14")), "a has no Set14"),
     ],
 )
 def test_others_are_refused_with_what_differs_unless_mixed(other: dict[str, Any], named: str) -> None:
-    with pytest.raises(ValueError, match=rf"a and b were scored by different protocols.*{named}.*add allow_mixed=true"):
+    with pytest.raises(ValueError, match=rf"a and b differ in protocol or images.*{named}.*add allow_mixed=true"):
         protocol_groups(["a", "b"], [content(), other], False)
     grouped = protocol_groups(["a", "b", "c"], [content(), other, copy.deepcopy(content())], True)
     assert all(groups[0] == groups[2] for groups in grouped.values())
@@ -56,7 +56,7 @@ def test_others_are_refused_with_what_differs_unless_mixed(other: dict[str, Any]
 def test_a_measure_counts_only_where_both_have_it() -> None:
     mine, other = content(measures={"lpips": {"weights": "1"}}), content(measures={"lpips": {"weights": "2"}})
     assert protocol_groups(["a", "b"], [mine, content()], False) == {"Set5": [0, 0]}
-    with pytest.raises(ValueError, match="other weights or versions of lpips"):
+    with pytest.raises(ValueError, match="different weights or version of lpips"):
         protocol_groups(["a", "b"], [mine, other], False)
 
 
@@ -69,7 +69,7 @@ def test_a_title_names_whatever_is_unusual() -> None:
 def test_a_footnote_carries_resizing_precision_pictures_and_versions() -> None:
     told = footnote(content(tile=64, measures={"lpips": {"weights": "alexnet"}}), "Set5")
     for part in (
-        "imresize", "symmetric", "float64 metrics", "pictures pppppppppppp", "upnet 0.1", "torch 2.9", "on cpu",
+        "imresize", "symmetric", "float64 metrics", "image hash pppppppppppp", "upnet 0.1", "torch 2.9", "on cpu",
         "tile 64", "lpips alexnet", "BT.601",
     ):  # fmt: skip
         assert part in told, part

@@ -57,5 +57,5 @@ def test_a_letter_that_the_default_font_lacks_is_drawn_by_one_that_has_it() -> N
 
 
 def test_a_letter_that_no_font_has_is_escaped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lettering, "_found", {"照": None})
+    monkeypatch.setattr(lettering, "_family_cache", {"照": None})
     assert escape_missing_glyphs("a照b") == "a\\u7167b"

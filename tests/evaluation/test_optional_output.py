@@ -14,7 +14,7 @@ def test_a_failure_is_one_line_of_warning(caplog: pytest.LogCaptureFixture) -> N
     assert record.levelno == logging.WARNING
     assert record.getMessage() == drawn.failure
     assert record.getMessage() == (
-        "the comparison image could not be made (ValueError: no font for caf\\xe9); no number is lost"
+        "the comparison image could not be made (ValueError: no font for caf\\xe9); all numbers are saved"
     )
 
 

@@ -134,7 +134,7 @@ def test_what_a_measure_says_stands_beside_psnr(store: Store) -> None:
             return (output != target).float().mean()
 
     (tally,) = evaluate_method(
-        baseline_method("nearest", 2), 2, CPU, {"set": store}, EvaluationProtocol(), measures=[Share()]
+        baseline_method("nearest", 2), 2, CPU, {"set": store}, EvaluationProtocol(), perceptual=[Share()]
     )
     plain = tally.to_dict()
     assert 0 < plain["share"] <= 1

@@ -27,7 +27,7 @@ def test_a_table_tells_scores_gain_and_what_they_depend_on(capsys: pytest.Captur
     print_results(content(EvaluationProtocol(), 38.5, measured=True))
     told = capsys.readouterr().out
     for part in ("×2, rgb8, channel y, crop 2", "ba[b]y", "37.00", "38.50", "+1.50", "LPIPS", "0.1234", "+0.0000",
-                 "pictures pppppppppppp", "float64 metrics", "some.pth"):  # fmt: skip
+                 "image hash pppppppppppp", "float64 metrics", "some.pth"):  # fmt: skip
         assert part in told, part
 
 
@@ -58,7 +58,7 @@ def test_one_protocol_has_one_column_of_bicubic_and_one_footnote(capsys: pytest.
     print_comparison(["a", "b"], [content(EvaluationProtocol(), 38.0), content(EvaluationProtocol(), 39.0)])
     told = capsys.readouterr().out
     assert told.count("bicubic") == 1
-    assert told.count("pictures pppppppppppp") == 1
+    assert told.count("image hash pppppppppppp") == 1
     assert "[1]" not in told
     assert "38.00 / 0.9700" in told
     assert "39.00 / 0.9700" in told
@@ -70,7 +70,7 @@ def test_mixed_numbers_are_marked_and_each_footing_is_told(capsys: pytest.Captur
         content(EvaluationProtocol("y-float"), 39.0),
         content(EvaluationProtocol(), 40.0),
     ]
-    with pytest.raises(ValueError, match="name rgb8 and y-float"):
+    with pytest.raises(ValueError, match="name: rgb8 and y-float"):
         print_comparison(["a", "b", "c"], contents)
     print_comparison(["a", "b", "c"], contents, mixed=True)
     told = capsys.readouterr().out

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from upnet.evaluation.tensorboard import keep_pictures, log_to_run
+from upnet.evaluation.tensorboard import OutputImages, log_to_run
 
 SCORES = {"psnr": 30.0, "ssim": 0.9}
 CONTENT: dict[str, Any] = {
@@ -22,7 +22,7 @@ CONTENT: dict[str, Any] = {
 
 @pytest.mark.parametrize(("dataset", "name"), [("..", "a"), ("a", "../../b"), ("/tmp", "evil")])
 def test_no_name_of_a_picture_leads_out(tmp_path: Path, dataset: str, name: str) -> None:
-    keep = keep_pictures(tmp_path / "images", [])
+    keep = OutputImages(tmp_path / "images")
     with pytest.raises(ValueError, match="leads out of"):
         keep(dataset, name, torch.zeros(3, 4, 4))
     assert not list(tmp_path.rglob("*.png"))

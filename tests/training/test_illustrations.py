@@ -111,7 +111,7 @@ def test_no_failure_of_an_illustration_loses_a_number(
     whole, run = (json.loads((tmp_path / name / "results.json").read_text()) for name in ("whole", "run"))
     assert run["datasets"] == whole["datasets"]
     told = [record.getMessage() for record in caplog.records if "could not be made" in record.getMessage()]
-    assert all("(RuntimeError: out of fonts); no number is lost" in line for line in told)
+    assert all("(RuntimeError: out of fonts); all numbers are saved" in line for line in told)
     assert [line.partition(" could")[0] for line in told] == [
         "TensorBoard's grid of pictures",  # once, and not at every validation
         "the last entry of TensorBoardLogger",

@@ -37,17 +37,10 @@ def evaluate(config: "DictConfig") -> None:
     from upnet.config import check
     from upnet.config.schema import EvaluateSettings
 
-    # Evaluation reads the test sets; what a data set is trained on is not looked at.
-    config.data.train = None
     check(config, EvaluateSettings)
-    from upnet.cli.evaluate import (
-        compare_results,
-        evaluate_baseline,
-        evaluate_checkpoints,
-        export_checkpoint,
-        report_study,
-        upscale_images,
-    )
+    from upnet.cli.evaluate import evaluate_baseline, evaluate_checkpoints, export_checkpoint
+    from upnet.cli.report import compare_results, report_study
+    from upnet.cli.upscale import upscale_images
 
     ctrl_c_raises()
     checkpoint_uses = {"input": upscale_images, "export": export_checkpoint}

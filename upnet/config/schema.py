@@ -88,6 +88,5 @@ class EvaluateSettings:
     save_images: bool
     device: str
     scale: Annotated[int, Ge(2)]
-    seed: Annotated[int, Ge(0)]
     debug: bool
     run_dir: str

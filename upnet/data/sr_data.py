@@ -52,7 +52,7 @@ class SRData:
         scale: Annotated[int, Ge(1)],
         batch_size: Annotated[int, Ge(1)],
         patch: Annotated[int, Ge(1)],
-        seed: Annotated[int, Ge(0)],
+        seed: Annotated[int, Ge(0)] = 0,
         root: str | list[str] | None = None,
         val_root: str | list[str] | None = None,
         train: Source | None = None,

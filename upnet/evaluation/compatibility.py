@@ -1,37 +1,42 @@
-"""Which numbers may stand in one table, and what stands beside every number."""
+"""Which results may share a table, and the labels and footnotes that state what every number depends on."""
 
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from upnet.utils.errors import UserError
+
 Content = Mapping[str, Any]
-"""What a results.json holds, see `upnet.evaluation.results`."""
+"""The content of a results.json, see `upnet.evaluation.results`."""
 
 
 def protocol_label(content: Content) -> str:
-    """The protocol in a few words, for a title: "×2, rgb8, channel y, crop 2"."""
+    """The protocol in short form, for titles.
+
+    >>> protocol = {"scale": 2, "name": "rgb8", "channel": "y", "crop": 2, "ensemble": "none"}
+    >>> protocol_label({"protocol": protocol})
+    '×2, rgb8, channel y, crop 2'
+    """
     protocol = content["protocol"]
-    told = f"×{protocol['scale']}, {protocol['name']}, channel {protocol['channel']}, crop {protocol['crop']}"
-    told += f", grey {protocol['grey']}" if protocol.get("grey", "studio") != "studio" else ""
-    return told + (f", ensemble {protocol['ensemble']}" if protocol["ensemble"] != "none" else "")
+    parts = [f"×{protocol['scale']}", protocol["name"], f"channel {protocol['channel']}", f"crop {protocol['crop']}"]
+    if protocol.get("grey", "studio") != "studio":
+        parts.append(f"grey {protocol['grey']}")
+    if protocol["ensemble"] != "none":
+        parts.append(f"ensemble {protocol['ensemble']}")
+    return ", ".join(parts)
 
 
 def footnote(content: Content, dataset: str) -> str:
-    """Everything that a data set's numbers depend on, in one paragraph."""
-    protocol, told, versions = content["protocol"], content["datasets"][dataset], content["versions"]
-    lr_from, _, rounded_up = str(told["lr_from"]).partition(", ")
-    lr = {"files": "LR as its files have it", "both": "LR from files and made here"}.get(
-        lr_from, "LR: " + ", ".join(str(protocol[key]) for key in ("lr", "resizing") if key in protocol)
-    )
-    lr += " (sizes rounded up: LR and HR cropped to whole LR pixels)" if rounded_up else ""
+    """Everything that the numbers of a data set depend on, in one paragraph."""
+    protocol, scores, versions = content["protocol"], content["datasets"][dataset], content["versions"]
     parts = [
-        lr,
+        _lr_origin(protocol, str(scores["lr_from"])),
         f"Y {protocol['y']}" if "y" in protocol else "",
-        f"grey pictures {protocol['grey']}" if "grey" in protocol else "",
+        f"grey images {protocol['grey']}" if "grey" in protocol else "",
         f"SSIM {protocol['ssim']}" if "ssim" in protocol else "",
         str(protocol.get("precision", "")),
         *(f"{name} {measure.get('weights', '')}" for name, measure in content["measures"].items()),
-        f"pictures {str(told['pictures'])[:12]}",
+        f"image hash {str(scores['pictures'])[:12]}",
         ", ".join(f"{name} {versions[name]}" for name in ("upnet", "torch") if name in versions),
         "" if content["device"] is None else f"on {content['device']}",
         "" if content["tile"] in (None, "auto") else f"tile {content['tile']}",
@@ -40,69 +45,92 @@ def footnote(content: Content, dataset: str) -> str:
 
 
 def footnote_with_remark(content: Content, dataset: str) -> str:
-    """The footnote, and which images don't count in the means, or count in a way of their own."""
+    """The footnote, followed by the remark on images that are left out of the means or count as the PSNR ceiling."""
     remark = content["datasets"][dataset].get("remark")
     return f"{footnote(content, dataset)}. {remark}" if remark else footnote(content, dataset)
 
 
-def protocol_groups(names: Sequence[str], contents: Sequence[Content], mixed: bool) -> dict[str, list[int | None]]:
-    """By data set, on which footing each content's numbers stand: equal numbers from 0 on may be compared.
+def protocol_groups(
+    names: Sequence[str], contents: Sequence[Content], allow_mixed: bool
+) -> dict[str, list[int | None]]:
+    """By data set, the protocol group of each content; numbers of the same group are comparable.
 
-    Two are on the same footing where protocol, pictures and the versions of common measures agree; None stands for a
-    content that lacks the data set. Raises ValueError, naming what differs, unless `mixed` numbers are asked for.
+    Two contents are in the same group if protocol, image hash and the versions of their common perceptual measures
+    agree. Groups are numbered from 0 in the order of `contents`; None marks a content without the data set.
+
+    names: how an error calls the contents.
+
+    Raises UserError that states the differences if there are several groups and `allow_mixed` is false.
     """
-    datasets = list(dict.fromkeys(dataset for content in contents for dataset in content["datasets"]))
-    measured = [name for name in contents[0]["measures"] if all(name in content["measures"] for content in contents)]
-    grouped: dict[str, list[int | None]] = {}
+    datasets = dict.fromkeys(dataset for content in contents for dataset in content["datasets"])
+    measures = [name for name in contents[0]["measures"] if all(name in content["measures"] for content in contents)]
+    groups_by_dataset: dict[str, list[int | None]] = {}
     for dataset in datasets:
-        seen: list[str] = []
-        grouped[dataset] = []
+        keys: list[str] = []
+        groups: list[int | None] = []
         for content in contents:
             if dataset not in content["datasets"]:
-                grouped[dataset].append(None)
+                groups.append(None)
                 continue
-            footing = json.dumps(_footing(content, dataset, measured), sort_keys=True)
-            seen += [footing] * (footing not in seen)
-            grouped[dataset].append(seen.index(footing))
-    if not mixed:
-        for dataset, groups in grouped.items():
-            for index, group in enumerate(groups):
-                if group != groups[0]:
-                    raise ValueError(_refusal(names[0], names[index], contents[0], contents[index], dataset))
-    return grouped
+            key = _group_key(content, dataset, measures)
+            keys += [key] * (key not in keys)
+            groups.append(keys.index(key))
+        groups_by_dataset[dataset] = groups
+    if not allow_mixed:
+        for dataset, groups in groups_by_dataset.items():
+            other = next((index for index, group in enumerate(groups) if group != groups[0]), None)
+            if other is not None:
+                raise _mixed_error((names[0], names[other]), (contents[0], contents[other]), dataset)
+    return groups_by_dataset
 
 
-def group_label(text: str, footing: int | None, several: bool) -> str:
-    """A heading with the number of its footing, where a table has more than one."""
-    return f"{text} [{footing + 1}]" if several and footing is not None else text
+def group_label(text: str, group: int | None, several: bool) -> str:
+    """A heading followed by the number of its protocol group if the table has `several` groups.
+
+    >>> group_label("bicubic", 0, several=True), group_label("bicubic", 0, several=False)
+    ('bicubic [1]', 'bicubic')
+    """
+    return f"{text} [{group + 1}]" if several and group is not None else text
 
 
-def _footing(content: Content, dataset: str, measured: Sequence[str]) -> dict[str, Any]:
-    return {
+def _lr_origin(protocol: Mapping[str, Any], lr_from: str) -> str:
+    """Where the LR images come from. lr_from: "files", "imresize", "both", with ", rounded up" for rounded sizes."""
+    origin, _, rounded_up = lr_from.partition(", ")
+    made = ", ".join(str(protocol[key]) for key in ("lr", "resizing") if key in protocol)
+    text = {"files": "LR from files", "both": "LR from files, missing ones made from HR"}.get(origin, f"LR: {made}")
+    return text + (" (LR sizes rounded up: LR and HR cropped to whole LR pixels)" if rounded_up else "")
+
+
+def _group_key(content: Content, dataset: str, measures: Sequence[str]) -> str:
+    key = {
         "protocol": content["protocol"],
         "pictures": content["datasets"][dataset]["pictures"],
-        "measures": {name: content["measures"][name] for name in measured},
+        "measures": {name: content["measures"][name] for name in measures},
     }
+    return json.dumps(key, sort_keys=True)
 
 
-def _refusal(name: str, other: str, one: Content, two: Content, dataset: str) -> str:
-    what = "were scored by different protocols or on different pictures"
-    cure = (
-        "their numbers don't belong into one table; show them one by one, or add allow_mixed=true to have them marked"
+def _mixed_error(names: tuple[str, str], contents: tuple[Content, Content], dataset: str) -> UserError:
+    without = [name for name, content in zip(names, contents, strict=True) if dataset not in content["datasets"]]
+    differences = [f"{without[0]} has no {dataset}"] if without else _differences(*contents, dataset)
+    return UserError(
+        f"{names[0]} and {names[1]} differ in protocol or images ({'; '.join(differences)}), so their numbers are not "
+        "comparable",
+        cure="Evaluate them in separate tables, or add allow_mixed=true to mark the columns",
     )
-    lacking = [label for label, content in ((name, one), (other, two)) if dataset not in content["datasets"]]
-    if lacking:
-        return f"{name} and {other} {what} ({lacking[0]} has no {dataset}), and {cure}"
-    differing = [
-        f"{key} {one['protocol'].get(key)} and {two['protocol'].get(key)}"
-        for key in sorted({*one["protocol"], *two["protocol"]})
-        if one["protocol"].get(key) != two["protocol"].get(key)
+
+
+def _differences(first: Content, second: Content, dataset: str) -> list[str]:
+    differences = [
+        f"{key}: {first['protocol'].get(key)} and {second['protocol'].get(key)}"
+        for key in sorted({*first["protocol"], *second["protocol"]})
+        if first["protocol"].get(key) != second["protocol"].get(key)
     ]
-    if one["datasets"][dataset]["pictures"] != two["datasets"][dataset]["pictures"]:
-        differing.append(f"other pixels in {dataset}")
-    differing += [
-        f"other weights or versions of {measure}"
-        for measure in sorted({*one["measures"]} & {*two["measures"]})
-        if one["measures"][measure] != two["measures"][measure]
+    if first["datasets"][dataset]["pictures"] != second["datasets"][dataset]["pictures"]:
+        differences.append(f"different pixels in {dataset}")
+    differences += [
+        f"different weights or version of {measure}"
+        for measure in sorted({*first["measures"]} & {*second["measures"]})
+        if first["measures"][measure] != second["measures"][measure]
     ]
-    return f"{name} and {other} {what} ({'; '.join(differing)}), and {cure}"
+    return differences

@@ -1,4 +1,4 @@
-"""Text in matplotlib figures: plain text, in installed fonts that have its letters."""
+"""Text in matplotlib figures: names are drawn literally, in installed fonts that have their characters."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,15 +8,15 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 NO_MATH_TEXT: dict[Any, Any] = {"text.parse_math": False, "text.usetex": False}
-"""Settings under which a dollar sign in a name begins no formula."""
+"""matplotlib settings under which a dollar sign starts no formula."""
 
-_PLACEHOLDERS = "Last Resort"
-"""Fonts that draw a box for every letter; matplotlib ships one."""
+_PLACEHOLDER_FONTS = "Last Resort"
+"""Prefix of fonts that draw a box for every character; matplotlib ships one."""
 
 
 @contextmanager
 def no_math_text() -> Iterator[None]:
-    """Make a figure whose texts are names, not formulas; `letter` chooses their fonts before the figure is saved."""
+    """Create figures whose texts are names, not formulas; call `apply_fallback_fonts` before the figure is saved."""
     import matplotlib as mpl
 
     with mpl.rc_context(NO_MATH_TEXT):
@@ -24,67 +24,73 @@ def no_math_text() -> Iterator[None]:
 
 
 def escape_missing_glyphs(text: str) -> str:
-    """The text with each letter escaped that no installed font has: "\\u7167\\u7247" without a Chinese font."""
-    families = _families(text)
+    """Escape each character that no installed font can draw: "\\u7167" if no Chinese font is installed.
+
+    >>> escape_missing_glyphs("baby")
+    'baby'
+    """
+    families = _fallback_families(text)
     return "".join(
-        sign.encode("unicode_escape").decode("ascii") if families.get(sign, "") is None else sign for sign in text
+        char.encode("unicode_escape").decode("ascii") if families.get(char, "") is None else char for char in text
     )
 
 
 def apply_fallback_fonts(figure: "Figure") -> None:
-    """Give every text of a figure fonts that have its letters, and escape letters that none has.
+    """Give every text of a figure fonts that have its characters, and escape characters that no font has.
 
-    Tick labels that were set to names have to be `drawable` already, since an axis sets them again when it is drawn.
+    Tick labels that were set to names must be passed through `escape_missing_glyphs` before, because an axis sets its
+    labels again when it is drawn.
     """
     from matplotlib import rcParams
     from matplotlib.text import Text
 
     for axes in figure.axes:
         for axis in (axes.xaxis, axes.yaxis):
-            axis.get_ticklabels()  # which makes those that aren't there yet
+            axis.get_ticklabels()  # creates the labels that don't exist yet
     for text in figure.findobj(Text):
-        if families := _families(text.get_text()):
-            further = dict.fromkeys(family for family in families.values() if family is not None)
+        if families := _fallback_families(text.get_text()):
+            fallbacks = dict.fromkeys(family for family in families.values() if family is not None)
             text.set_text(escape_missing_glyphs(text.get_text()))
-            text.set_fontfamily([*rcParams["font.family"], *further])
+            text.set_fontfamily([*rcParams["font.family"], *fallbacks])
 
 
-_found: dict[str, str | None] = {}
-"""The family of a font by letter that the default font lacks; None for letters that no font has."""
+_family_cache: dict[str, str | None] = {}
+"""Character that the default font lacks -> family of a font that has it; None if no font has it."""
 
 
-def _families(text: str) -> dict[str, str | None]:
-    """The same, of the letters of a text. Each font is opened once for all letters that are looked for."""
+def _fallback_families(text: str) -> dict[str, str | None]:
+    """`_family_cache` for the characters of a text. Each font file is opened once for all missing characters."""
     from matplotlib.font_manager import FontProperties, findfont, fontManager
 
     default = findfont(FontProperties())
-    lacking = {sign for sign in text if sign != "\n" and not _draws(default, sign)}
-    wanted = lacking - _found.keys()
+    missing = {char for char in text if char != "\n" and not _has_glyph(default, char)}
+    wanted = missing - _family_cache.keys()
     for entry in fontManager.ttflist:
         if not wanted:
             break
-        if entry.style == "normal" and not entry.name.startswith(_PLACEHOLDERS):
-            drawn = {sign for sign in wanted if _draws(entry.fname, sign)}
-            if drawn:
-                # A family is named in a figure, and matplotlib may take another file of it.
-                taken = findfont(FontProperties(family=[entry.name]))
-                drawn = {sign for sign in drawn if _draws(taken, sign)}
-            _found.update(dict.fromkeys(drawn, entry.name))
-            wanted -= drawn
-    _found.update(dict.fromkeys(wanted))
-    return {sign: _found[sign] for sign in sorted(lacking)}
+        if entry.style != "normal" or entry.name.startswith(_PLACEHOLDER_FONTS):
+            continue
+        supported = {char for char in wanted if _has_glyph(entry.fname, char)}
+        if supported:
+            # A figure names the family, and matplotlib may choose another file of that family.
+            chosen = findfont(FontProperties(family=[entry.name]))
+            supported = {char for char in supported if _has_glyph(chosen, char)}
+        _family_cache.update(dict.fromkeys(supported, entry.name))
+        wanted -= supported
+    _family_cache.update(dict.fromkeys(wanted))
+    return {char: _family_cache[char] for char in sorted(missing)}
 
 
-def _draws(path: str, sign: str) -> bool:
-    """Whether matplotlib can draw a letter by a font: fonts of coloured images, as of emoji, have it and can't."""
+def _has_glyph(path: str, char: str) -> bool:
+    """Whether matplotlib can draw a character with a font file. Colour bitmap fonts (emoji) list it but can't draw."""
     from matplotlib.font_manager import get_font
 
     try:
         font = get_font(path)
-        if not font.get_char_index(ord(sign)):
+        if not font.get_char_index(ord(char)):
             return False
         font.set_size(10, 72)
-        font.load_char(ord(sign))
+        font.load_char(ord(char))
     except (OSError, RuntimeError):
         return False
     return True

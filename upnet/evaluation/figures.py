@@ -1,4 +1,4 @@
-"""Pictures side by side."""
+"""Comparison figures: crops of an image as LR, bicubic, network output and HR, side by side."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,17 +20,32 @@ from upnet.models import EncoderDecoder
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-ROWS = 4
+MAX_ROWS = 4
+"""The largest number of images in a comparison figure."""
+
 CROP_SIZE = 72
+"""The largest side of a crop in HR pixels."""
 
 
-def to_uint8(picture: Tensor) -> np.ndarray:
-    """(3, H, W) about [0, 1] -> (H, W, 3) uint8."""
-    return (picture.clamp(0, 1) * 255).round().to(torch.uint8).movedim(0, -1).cpu().numpy()
+def to_uint8(image: Tensor) -> np.ndarray:
+    """Clip, scale and round an image: (3, H, W) in about [0, 1] -> (H, W, 3) uint8.
+
+    >>> to_uint8(torch.tensor([[[0.5]], [[1.2]], [[-0.1]]])).tolist()
+    [[[128, 255, 0]]]
+    """
+    return (image.clamp(0, 1) * 255).round().to(torch.uint8).movedim(0, -1).cpu().numpy()
 
 
 def max_energy_window(difference: Tensor, side: int) -> tuple[int, int]:
-    """The top left corner of the window of `side` pixels with the largest squared difference, (C, H, W)."""
+    """Top left corner (row, column) of the window of `side` pixels with the largest energy of (C, H, W).
+
+    Windows start at multiples of side // 8.
+
+    >>> difference = torch.zeros(1, 16, 16)
+    >>> difference[0, 12, 4] = 1
+    >>> max_energy_window(difference, side=8)
+    (5, 0)
+    """
     stride = max(1, side // 8)
     energy = F.avg_pool2d(difference.square().mean(0)[None, None], side, stride=stride)[0, 0]
     row, col = divmod(int(energy.argmax()), energy.shape[1])
@@ -39,10 +54,11 @@ def max_energy_window(difference: Tensor, side: int) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class Crop:
-    """A square of a picture of a store, where bicubic is farthest from HR.
+    """A square crop of an image, and the versions of it that figures show.
 
-    lr, whole: the whole LR and HR pictures, (h, w, 3) uint8.
-    corner:    of the square in HR pixels, rows first; side: its length, a multiple of the scale.
+    lr_image, hr_image: the whole images, (h, w, 3) and (H, W, 3) uint8.
+    corner:             row and column of its top left corner in HR pixels, multiples of the scale.
+    side:               in HR pixels, a multiple of the scale.
     """
 
     lr_image: np.ndarray
@@ -53,17 +69,17 @@ class Crop:
 
     @classmethod
     def hardest_for_bicubic(cls, store: Store, index: int, scale: int) -> "Crop":
-        """The detail of one picture."""
-        lr, whole = np.array(store.lr(index)), np.array(store.hr(index))
-        side = min(CROP_SIZE, *whole.shape[:2]) // scale * scale
-        difference = bicubic(_planes(lr), scale).float() - _planes(whole) / 255
+        """The crop of an image of a store in which bicubic interpolation differs most from HR."""
+        lr, hr = np.array(store.lr(index)), np.array(store.hr(index))
+        side = min(CROP_SIZE, *hr.shape[:2]) // scale * scale
+        difference = bicubic(_to_planes(lr), scale).float() - _to_planes(hr) / 255
         row, col = max_energy_window(difference, side)
-        return cls(lr, whole, (row // scale * scale, col // scale * scale), side, scale)
+        return cls(lr, hr, (row // scale * scale, col // scale * scale), side, scale)
 
     @property
     def hr(self) -> np.ndarray:
         """(side, side, 3) uint8."""
-        return self._cut(self.hr_image)
+        return self._crop(self.hr_image)
 
     @property
     def lr(self) -> np.ndarray:
@@ -74,51 +90,52 @@ class Crop:
     @property
     def bicubic(self) -> np.ndarray:
         """(side, side, 3) uint8."""
-        return self._cut(to_uint8(bicubic(_planes(self.lr_image), self.scale)))
+        return self._crop(to_uint8(bicubic(_to_planes(self.lr_image), self.scale)))
 
-    def output_of(self, net: EncoderDecoder) -> np.ndarray:
-        """What a network makes of it, given the whole picture: (side, side, 3) uint8."""
-        return self._cut(to_uint8(upscale_tensor(net, _planes(self.lr_image) / 255)))
+    def output_of(self, network: EncoderDecoder) -> np.ndarray:
+        """The crop of the network's output for the whole image, (side, side, 3) uint8."""
+        return self._crop(to_uint8(upscale_tensor(network, _to_planes(self.lr_image) / 255)))
 
-    def _cut(self, picture: np.ndarray) -> np.ndarray:
+    def _crop(self, image: np.ndarray) -> np.ndarray:
         row, col = self.corner
-        return picture[row : row + self.side, col : col + self.side]
+        return image[row : row + self.side, col : col + self.side]
 
 
 def draw_comparison(net: EncoderDecoder, sets: Mapping[str, Store], content: Mapping[str, Any], path: Path) -> None:
-    """A PNG of up to four pictures: each whole, and a detail of it as LR, bicubic, network and HR."""
-    picked = [(name, store, index) for name, store in sets.items() for index in range(len(store))][:ROWS]
+    """Write a PNG with up to four images: the whole image, and a crop as LR, bicubic, network output and HR.
+
+    content: of results.json, for the PSNR of every image.
+    """
+    rows = [(name, store, index) for name, store in sets.items() for index in range(len(store))][:MAX_ROWS]
     with no_math_text():
-        figure = _side_by_side(net, picked, content)
+        figure = _comparison_figure(net, rows, content)
     apply_fallback_fonts(figure)
     figure.savefig(path, dpi=130)
 
 
-def _side_by_side(
-    net: EncoderDecoder, picked: Sequence[tuple[str, Store, int]], content: Mapping[str, Any]
+def _comparison_figure(
+    net: EncoderDecoder, rows: Sequence[tuple[str, Store, int]], content: Mapping[str, Any]
 ) -> "Figure":
-    """A row per picture: data set, its store, and the index in it."""
+    """rows: data set, its store, and index of the image in it."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.patches import Rectangle
 
-    figure = Figure(figsize=(12.8, 2.62 * len(picked) + 0.1), layout="constrained", facecolor="white")
+    figure = Figure(figsize=(12.8, 2.62 * len(rows) + 0.1), layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
-    axes = figure.subplots(len(picked), 5, squeeze=False, width_ratios=(1.4, 1, 1, 1, 1))
-    for row, (dataset, store, index) in zip(axes, picked, strict=True):
+    axes = figure.subplots(len(rows), 5, squeeze=False, width_ratios=(1.4, 1, 1, 1, 1))
+    for row, (dataset, store, index) in zip(axes, rows, strict=True):
         score = content["datasets"][dataset]["images"][store.names[index]]
-        detail = Crop.hardest_for_bicubic(store, index, net.scale)
-        top, left = detail.corner
-        row[0].imshow(detail.hr_image)
-        row[0].add_patch(
-            Rectangle((left, top), detail.side, detail.side, fill=False, edgecolor="#ffd400", linewidth=1.6)
-        )
+        crop = Crop.hardest_for_bicubic(store, index, net.scale)
+        top, left = crop.corner
+        row[0].imshow(crop.hr_image)
+        row[0].add_patch(Rectangle((left, top), crop.side, crop.side, fill=False, edgecolor="#ffd400", linewidth=1.6))
         row[0].set_title(f"{dataset}: {store.names[index]}", fontsize=9, loc="left")
         tiles = {
-            f"LR, reduced by {net.scale}": detail.lr,
-            f"bicubic   {float(score['baseline']['psnr']):.2f} dB": detail.bicubic,
-            f"network   {float(score['psnr']):.2f} dB": detail.output_of(net),
-            "HR": detail.hr,
+            f"LR, downscaled by {net.scale}": crop.lr,
+            f"bicubic   {float(score['baseline']['psnr']):.2f} dB": crop.bicubic,
+            f"network   {float(score['psnr']):.2f} dB": crop.output_of(net),
+            "HR": crop.hr,
         }
         for axis, (title, tile) in zip(row[1:], tiles.items(), strict=True):
             axis.imshow(tile, interpolation="nearest")
@@ -129,6 +146,6 @@ def _side_by_side(
     return figure
 
 
-def _planes(picture: np.ndarray) -> Tensor:
+def _to_planes(image: np.ndarray) -> Tensor:
     """(H, W, 3) -> (3, H, W)."""
-    return torch.from_numpy(picture).movedim(-1, 0)
+    return torch.from_numpy(image).movedim(-1, 0)

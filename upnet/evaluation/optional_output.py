@@ -1,4 +1,4 @@
-"""Figures, images and tables illustrate numbers that are written already: when one fails, the numbers stay."""
+"""Optional outputs: figures, printed tables and logs, whose failure must not lose the numbers they show."""
 
 import logging
 from collections.abc import Iterator
@@ -12,26 +12,31 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class OutputStatus:
-    """How an illustration turned out: `failure` is the sentence that was logged where it failed, else None."""
+    """The outcome of an optional output. failure: the logged message if it failed, else None."""
 
     failure: str | None = None
 
 
 @contextmanager
-def optional_output(what: str) -> Iterator[OutputStatus]:
-    """Log whatever fails inside as one line of warning, and go on after it; at level DEBUG, with its traceback.
+def optional_output(name: str) -> Iterator[OutputStatus]:
+    """Turn any exception inside into one line of warning, and continue after the block; KeyboardInterrupt passes.
 
-    what: the illustration, as the subject of a sentence: "the comparison image".
+    name: the output, as the subject of the message: "the comparison image".
 
-    An illustration depends on fonts, names, libraries and memory that the numbers don't depend on. Interrupts pass.
+    Figures and tables depend on fonts, file names, libraries and memory that the numbers do not depend on. The
+    traceback is logged at level DEBUG.
+
+    >>> with optional_output("the comparison image") as status:
+    ...     raise RuntimeError("no font")
+    >>> status.failure
+    'the comparison image could not be made (RuntimeError: no font); all numbers are saved'
     """
-    outcome = OutputStatus()
+    status = OutputStatus()
     try:
-        yield outcome
-    except Exception as fault:
-        reason = " ".join(str(fault).split()) or "no reason given"
-        outcome.failure = escape_unprintable(
-            f"{what} could not be made ({type(fault).__name__}: {reason}); no number is lost"
-        )
-        log.warning("%s", outcome.failure)
-        log.debug("%s", what, exc_info=True)
+        yield status
+    except Exception as error:
+        reason = " ".join(str(error).split()) or "no reason given"
+        message = f"{name} could not be made ({type(error).__name__}: {reason}); all numbers are saved"
+        status.failure = escape_unprintable(message)
+        log.warning("%s", status.failure)
+        log.debug("%s", name, exc_info=True)

@@ -1,33 +1,34 @@
-"""Scores gathered picture by picture, and the files they are kept in.
+"""Scores of a data set image by image, and the files results.json and results.csv.
 
 results.json, schema 2:
 
     {"schema": 2,
-     "protocol": {…},                 what is scored and how, plain values by name, see EvaluationProtocol.describe
+     "protocol": {…},                 the protocol as plain values, see EvaluationProtocol.describe
      "method": {"kind": "network" or "baseline", "name": …},
-     "measures": {NAME: {…}},         version, weights and paper of whatever was measured beside PSNR and SSIM
-     "device": "cpu" or the GPU's name, "tile": "auto", "none" or a side in pixels; null where it isn't known
-     "versions": {…},                 of upnet, its revision, Python, torch and the other packages
+     "measures": {NAME: {…}},         version, weights and paper of every perceptual metric
+     "device": "cpu" or the name of the GPU, "tile": "auto", "none" or a side in pixels; null if unknown
+     "versions": {…},                 of upnet, its revision, Python, torch and other packages
      "datasets": {NAME: {
-         "psnr": mean dB, "ssim": mean, further measures by name, all over the same images,
-         "left_out": names of images that are left out of all means, "exact": names of images whose output equals the
-         target, "remark": a sentence on either, where there are any,
-         "pictures": SHA-256 over the pixels of its HR and LR pictures,
-         "lr_from": "files", "imresize" or "both": where LR pictures came from; null where it isn't known;
-                    ", rounded up" follows where LR files were larger than HR / scale and were cropped,
+         "psnr": mean in dB, "ssim": mean, means of perceptual metrics by name, all over the same images,
+         "left_out": names of images that all means leave out,
+         "exact": names of images whose output equals the target,
+         "remark": a sentence on either, if there are any,
+         "pictures": SHA-256 of the pixels of the HR and LR images,
+         "lr_from": "files", "imresize" or "both": where the LR images come from; null if unknown;
+                    ", rounded up" follows if LR files were larger than HR / scale and were cropped,
          "baseline": {"name": "bicubic", "psnr": …, "ssim": …, …},
          "images": {FILE: {"psnr": …, "ssim": …, …, "baseline": {"psnr": …, "ssim": …, …}}}}},
-     …}                               and what else belongs to the run: model, checkpoint, settings, parameters
+     …}                               further values of the run: model, checkpoint, settings, parameters
 
-An infinite PSNR, of a picture that equals its target, is written as the string "inf". Schema 1 had no method, measures,
-device, tile, lr_from and protocol.ensemble; it is read, and what it lacks is filled in. Where a file has no left_out,
-each of its means left out its own infinite PSNR; such means are taken again from the images.
+An infinite PSNR, of an output that equals its target, is written as the string "inf". Schema 1 has no method, measures,
+device, tile, lr_from and protocol.ensemble; it is read, and default values are filled in. In a file without left_out,
+each mean leaves out its own images of infinite PSNR; such means are recomputed from the images.
 
-Images that bicubic reproduces are left out of the means of the method and of the baseline: which images count is then
-a property of the data set, the same for every network, and no gain is infinite. On an image that the network alone
-reproduces, PSNR counts as `upnet.metrics.PSNR_CAP`.
+Images for which bicubic equals the target are left out of the means of the method and of the baseline. The images of a
+mean are thus a property of the data set, the same for every network, and no gain is infinite. If only the network's
+output equals the target, its PSNR counts as `upnet.metrics.PSNR_CAP`.
 
-results.csv has a row per picture, and in every row what the numbers depend on: it can be put under another one.
+results.csv has one row per image. Each row states what its numbers depend on, so that files can be concatenated.
 """
 
 import json
@@ -42,172 +43,190 @@ from upnet.metrics import PSNR_CAP, MeanScore, Score, mean
 from upnet.metrics.protocol import PSNR_MEAN
 from upnet.utils.atomic_io import atomic_write
 from upnet.utils.csv import format_csv
+from upnet.utils.errors import UserError
 
 SCHEMA = 2
 SETTINGS = ("scale", "name", "channel", "crop", "grey", "ensemble", "resizing", "lr", "precision")
-"""What results.csv repeats of the protocol in every row; its `name` goes by the heading `protocol`."""
+"""The protocol values that results.csv repeats in every row; `name` has the heading `protocol`."""
 
-_FORMER_MEANS = "peak 255, mean of the pictures' dB, identical pictures left out"
+_OLD_PSNR_MEAN = "peak 255, mean of the pictures' dB, identical pictures left out"
 
 
 @dataclass
 class DatasetScores:
-    """The scores of one data set: by picture name, the method's and the baseline's."""
+    """The scores of one data set: of the evaluated method and of the baseline, by image name.
+
+    name:     of the data set.
+    pictures: SHA-256 of the data set's pixels.
+    lr_from:  where the LR images come from, see results.json.
+
+    >>> scores = DatasetScores("Set5")
+    >>> scores.add("baby", Score(38.0, 0.97), Score(37.0, 0.96))
+    >>> method, baseline = scores.means()
+    >>> method.psnr, baseline.psnr
+    (38.0, 37.0)
+    """
 
     name: str
     pictures: str = ""
-    """A hash of the data set's pixels."""
     lr_from: str | None = None
-    """Where its LR pictures came from: "files", "imresize" or "both"; see the schema."""
     method: dict[str, Score] = field(default_factory=dict)
     baseline: dict[str, Score] = field(default_factory=dict)
 
-    def add(self, picture: str, network: Score, baseline: Score) -> None:
-        """Take in one picture."""
-        self.method[picture] = network
-        self.baseline[picture] = baseline
+    def add(self, image: str, method: Score, baseline: Score) -> None:
+        """Add the scores of one image."""
+        self.method[image] = method
+        self.baseline[image] = baseline
 
     @property
     def counted_images(self) -> list[str]:
-        """The images that the means are over: those that the baseline doesn't reproduce, or all where there is none."""
+        """The images that means include: those for which the baseline is not exact, or all if there are none."""
         lossy = [name for name, score in self.baseline.items() if not math.isinf(score.psnr)]
         return lossy or list(self.baseline)
 
     def means(self) -> tuple[MeanScore, MeanScore]:
-        """The method's mean and the baseline's, over the same images."""
+        """The mean scores of the method and of the baseline, over the same images."""
         names = self.counted_images
         return mean([self.method[name] for name in names]), mean([self.baseline[name] for name in names])
 
     def to_dict(self) -> dict[str, Any]:
-        """As the schema has it."""
-        network, baseline = self.means()
+        """The data set as results.json holds it."""
+        method, baseline = self.means()
         left_out = sorted(self.method.keys() - self.counted_images)
         exact = [name for name in self.counted_images if math.isinf(self.method[name].psnr)]
-        plain: dict[str, Any] = {
-            **_plain(network),
+        content: dict[str, Any] = {
+            **_score_dict(method),
             "left_out": left_out,
             "exact": exact,
             "pictures": self.pictures,
             "lr_from": self.lr_from,
-            "baseline": {"name": "bicubic", **_plain(baseline)},
+            "baseline": {"name": "bicubic", **_score_dict(baseline)},
             "images": {
-                name: {**_plain(score), "baseline": _plain(self.baseline[name])} for name, score in self.method.items()
+                name: {**_score_dict(score), "baseline": _score_dict(self.baseline[name])}
+                for name, score in self.method.items()
             },
         }
-        parts = [format_remark(LEFT_OUT, left_out), format_remark(EXACT.format("the output"), exact)]
-        parts += [EVERY] if baseline.exact else []
-        if remark := " ".join(filter(None, parts)):
-            plain["remark"] = remark
-        return plain
+        remarks = [format_remark(LEFT_OUT, left_out), format_remark(EXACT.format("the output"), exact)]
+        remarks += [ALL_EXACT] if baseline.exact else []
+        if remark := " ".join(filter(None, remarks)):
+            content["remark"] = remark
+        return content
 
 
 LEFT_OUT = "Left out of the means, because bicubic equals the target"
 EXACT = f"Counted as {PSNR_CAP:g} dB, because {{}} equals the target"
-EVERY = f"Bicubic equals the target in every image, and its PSNR counts as {PSNR_CAP:g} dB."
+ALL_EXACT = f"Bicubic equals the target in every image, and its PSNR counts as {PSNR_CAP:g} dB."
 
 
-def format_remark(what: str, names: Sequence[str], most: int = 5) -> str:
-    """A sentence that names images, or how many more there are; empty where there are none."""
-    if not names:
+def format_remark(statement: str, images: Sequence[str], most: int = 5) -> str:
+    """A sentence that lists up to `most` image names and counts the rest; empty without images.
+
+    >>> format_remark("Left out", ["a", "b", "c"], most=2)
+    'Left out: a, b and 1 more.'
+    """
+    if not images:
         return ""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return f"{what}: {', '.join(names[:most])}{more}."
+    more = f" and {len(images) - most} more" if len(images) > most else ""
+    return f"{statement}: {', '.join(images[:most])}{more}."
 
 
 def results_content(
-    tallies: Iterable[DatasetScores], protocol: Mapping[str, Any], extra: Mapping[str, Any]
+    scores: Iterable[DatasetScores], protocol: Mapping[str, Any], extra: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """What results.json holds; extra is all that it has beside protocol and data sets. Untold, a network is scored."""
-    return _filled(
+    """The content of results.json. extra: its further keys; without a `method`, a network was evaluated."""
+    return _with_defaults(
         {
             "schema": SCHEMA,
             "protocol": dict(protocol),
-            "datasets": {tally.name: tally.to_dict() for tally in tallies},
+            "datasets": {one.name: one.to_dict() for one in scores},
             **extra,
         }
     )
 
 
 def write_json(content: Mapping[str, Any], path: Path) -> None:
-    """Write results.json, whole or not at all."""
+    """Write JSON atomically."""
     atomic_write(json.dumps(content, indent=2, ensure_ascii=False) + "\n", path)
 
 
 def write_csv(content: Mapping[str, Any], path: Path) -> None:
-    """Write a row per picture, whole or not at all: what was scored, on what, the scores, and what they depend on."""
+    """Write results.csv atomically: one row per image with its scores and everything that they depend on."""
     rows = list(_rows(content))
     atomic_write(format_csv([*rows[:1], *(row.values() for row in rows)]), path)
 
 
 def read_results(path: Path) -> dict[str, Any]:
-    """Read results.json. Raises ValueError where it is none, or of a schema this version doesn't know."""
+    """Read results.json of any schema. Raises UserError for a file that is not a results.json of a known schema."""
     content = read_json_object(path, "results")
     if content.get("schema") not in (1, SCHEMA):
-        raise ValueError(
-            f"{path} is not a results.json of schema 1 to {SCHEMA}; evaluate the checkpoint again to write one"
+        raise UserError(
+            f"{path} is not a results.json of schema 1 to {SCHEMA}", cure="Evaluate the checkpoint again to write one"
         )
     validate(content, Results, path, "results.json")
-    return _filled(content)
+    return _with_defaults(content)
 
 
-def _filled(content: dict[str, Any]) -> dict[str, Any]:
-    """The content with whatever it doesn't tell said to be the usual thing, or not known."""
+def _with_defaults(content: dict[str, Any]) -> dict[str, Any]:
+    """Fill in the values that older files lack."""
     content["schema"] = SCHEMA
     content["protocol"].setdefault("ensemble", "none")
     content["method"] = {"kind": "network", "name": "network", **content.get("method", {})}
-    for key, usual in (("measures", {}), ("device", None), ("tile", None), ("versions", {})):
-        content.setdefault(key, usual)
-    if content["protocol"].get("psnr") == _FORMER_MEANS:
+    for key, default in (("measures", {}), ("device", None), ("tile", None), ("versions", {})):
+        content.setdefault(key, default)
+    if content["protocol"].get("psnr") == _OLD_PSNR_MEAN:
         content["protocol"]["psnr"] = PSNR_MEAN
-    for told in content["datasets"].values():
-        told.setdefault("lr_from", None)
-        if "left_out" not in told:
-            told |= {"left_out": [], "exact": [], **_averaged_again(told, content["measures"])}
+    for dataset in content["datasets"].values():
+        dataset.setdefault("lr_from", None)
+        if "left_out" not in dataset:
+            dataset |= {"left_out": [], "exact": [], **_recomputed_means(dataset, content["measures"])}
     return content
 
 
-def _averaged_again(told: Mapping[str, Any], measures: Iterable[str]) -> dict[str, Any]:
-    """The means of a data set over the same images, where a PSNR in a file of earlier versions is infinite."""
-    pairs = {name: (score, score["baseline"]) for name, score in told["images"].items()}
+def _recomputed_means(dataset: Mapping[str, Any], measures: Iterable[str]) -> dict[str, Any]:
+    """The means over the same images for method and baseline; empty if no image of an old file has infinite PSNR."""
+    pairs = {name: (score, score["baseline"]) for name, score in dataset["images"].items()}
     if not any("inf" in (score["psnr"], baseline["psnr"]) for score, baseline in pairs.values()):
         return {}
-    common = [name for name in measures if all(name in one for pair in pairs.values() for one in pair)]
-    tally = DatasetScores("")
+    common = [name for name in measures if all(name in score for pair in pairs.values() for score in pair)]
+    scores = DatasetScores("")
     for name, pair in pairs.items():
-        tally.add(name, *(_score(one, common) for one in pair))
-    again = tally.to_dict()
-    kept = {key: again[key] for key in again if key not in ("pictures", "lr_from", "images", "baseline")}
-    return {**kept, "baseline": {**told["baseline"], **again["baseline"], "name": told["baseline"]["name"]}}
+        scores.add(name, *(_to_score(score, common) for score in pair))
+    content = scores.to_dict()
+    means = {key: content[key] for key in content if key not in ("pictures", "lr_from", "images", "baseline")}
+    baseline = {**dataset["baseline"], **content["baseline"], "name": dataset["baseline"]["name"]}
+    return {**means, "baseline": baseline}
 
 
-def _score(plain: Mapping[str, Any], measures: Iterable[str]) -> Score:
-    return Score(float(plain["psnr"]), float(plain["ssim"]), perceptual={name: float(plain[name]) for name in measures})
+def _to_score(content: Mapping[str, Any], measures: Iterable[str]) -> Score:
+    perceptual = {name: float(content[name]) for name in measures}
+    return Score(float(content["psnr"]), float(content["ssim"]), perceptual=perceptual)
+
+
+def _score_dict(score: Score) -> dict[str, float | str]:
+    psnr = "inf" if math.isinf(score.psnr) else round(score.psnr, 6)
+    perceptual = {name: round(value, 6) for name, value in score.perceptual.items()}
+    return {"psnr": psnr, "ssim": round(score.ssim, 8), **perceptual}
 
 
 def _rows(content: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
     protocol, versions = content["protocol"], content["versions"]
     shared = {"protocol" if key == "name" else key: protocol.get(key) for key in SETTINGS}
-    shared |= {f"{name}_weights": told.get("weights") for name, told in content["measures"].items()}
+    shared |= {f"{name}_weights": measure.get("weights") for name, measure in content["measures"].items()}
     shared |= {"device": content["device"], "tile": content["tile"]}
     shared |= {name: versions.get(name) for name in ("upnet", "revision", "torch")}
-    scores = ("psnr", "ssim", *content["measures"])
-    for dataset, told in content["datasets"].items():
-        left_out = set(told["left_out"])
-        for image, score in told["images"].items():
+    metrics = ("psnr", "ssim", *content["measures"])
+    for dataset, scores in content["datasets"].items():
+        left_out = set(scores["left_out"])
+        for image, score in scores["images"].items():
             yield {
                 "method": content["method"]["name"],
                 "dataset": dataset,
                 "image": image,
-                **{name: score[name] for name in scores},
-                "baseline": told["baseline"]["name"],
-                **{f"baseline_{name}": score["baseline"][name] for name in scores},
+                **{name: score[name] for name in metrics},
+                "baseline": scores["baseline"]["name"],
+                **{f"baseline_{name}": score["baseline"][name] for name in metrics},
                 "in_means": "no" if image in left_out else "yes",
                 **shared,
-                "lr_from": told["lr_from"],
-                "pictures": told["pictures"],
+                "lr_from": scores["lr_from"],
+                "pictures": scores["pictures"],
             }
-
-
-def _plain(score: Score) -> dict[str, float | str]:
-    psnr = "inf" if math.isinf(score.psnr) else round(score.psnr, 6)
-    return {"psnr": psnr, "ssim": round(score.ssim, 8), **{name: round(v, 6) for name, v in score.perceptual.items()}}

@@ -1,4 +1,4 @@
-"""JSON that lies in the folder of a run or a study, which may come from a stranger: read, and held against a schema."""
+"""Schemas of results.json and plan.json, which may come from an untrusted source: reading and validation."""
 
 import json
 import re
@@ -9,38 +9,40 @@ from typing import Any, Literal
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from typing_extensions import NotRequired, TypedDict
 
+from upnet.utils.errors import UserError
+
 Number = float | Literal["inf"]
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-_DEEPEST = 50
+_MAX_DEPTH = 50
 
 
 class _Open(TypedDict):
-    """A mapping that may hold further keys."""
+    """A mapping that may have further keys."""
 
     __pydantic_config__ = ConfigDict(extra="allow")  # pyright: ignore[reportGeneralTypeIssues]
 
 
 class Scores(_Open):
-    """PSNR in dB, SSIM, and further measures."""
+    """PSNR in dB, SSIM, and perceptual metrics by name."""
 
     psnr: Number
     ssim: Number
 
 
 class Image(Scores):
-    """Of one picture."""
+    """The scores of one image."""
 
     baseline: Scores
 
 
 class Baseline(Scores):
-    """Of an interpolation."""
+    """The mean scores of an interpolation."""
 
     name: str
 
 
 class Dataset(Scores):
-    """Of a data set: means, and picture by picture."""
+    """The scores of a data set: means, and image by image."""
 
     pictures: str
     baseline: Baseline
@@ -52,7 +54,7 @@ class Dataset(Scores):
 
 
 class Protocol(_Open):
-    """What was scored and how."""
+    """The evaluation protocol."""
 
     name: str
     scale: int
@@ -61,7 +63,7 @@ class Protocol(_Open):
 
 
 class Method(_Open):
-    """What enlarged the pictures."""
+    """The evaluated network or interpolation."""
 
     kind: NotRequired[str]
     name: NotRequired[str]
@@ -82,7 +84,7 @@ class Results(_Open):
 
 
 class Run(Results):
-    """results.json of a training."""
+    """results.json of a training run."""
 
     settings: dict[str, Any]
     model: dict[str, Any]
@@ -93,7 +95,7 @@ class Run(Results):
 
 
 class Variant(_Open):
-    """An arm at its levels."""
+    """An arm at one level of every factor."""
 
     arm: str
     levels: dict[str, str]
@@ -102,7 +104,7 @@ class Variant(_Open):
 
 
 class Cell(_Open):
-    """A training, and its folder below the study's."""
+    """A training run, and its folder relative to that of the study."""
 
     folder: str
     arm: str
@@ -121,41 +123,42 @@ class Plan(_Open):
     overrides: NotRequired[list[str]]
 
 
-def read_json_object(path: Path, what: str) -> dict[str, Any]:
-    """The mapping in a JSON file. Raises ValueError where it is none, or has a control character in a text.
+def read_json_object(path: Path, kind: str) -> dict[str, Any]:
+    """Read the JSON object in a file.
 
-    what: the word for it in a refusal.
+    kind: what the file should be, for errors.
+
+    Raises UserError if the file is unreadable or no JSON object, or if a text in it has a control character.
     """
+    cure = "Give a file that upnet has written, or its folder"
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         control = next((text for text in _texts(content) if _CONTROL.search(text)), None)
-    except (OSError, ValueError, RecursionError) as fault:
-        reason = fault.strerror if isinstance(fault, OSError) else "it isn't JSON"
-        raise ValueError(
-            f"{path} can't be read as {what}: {reason}; give a file that upnet has written, or its folder"
-        ) from fault
+    except OSError as error:
+        raise UserError(f"{path} can't be read as {kind}: {error.strerror}", cure=cure) from error
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path} can't be read as {kind}: it is not valid JSON", cure=cure) from error
     if control is not None:
-        raise ValueError(
-            f"{path} can't be read as {what}: it holds {control[:40]!r}, whose control characters no name has"
-        )
+        raise UserError(f"{path} can't be read as {kind}: {control[:40]!r} has control characters", cure=cure)
     if not isinstance(content, dict):
-        raise ValueError(f"{path} can't be read as {what}: it holds no mapping")
+        raise UserError(f"{path} can't be read as {kind}: it is not a JSON object", cure=cure)
     return content
 
 
-def validate(content: dict[str, Any], schema: Any, path: Path, what: str) -> None:
-    """Hold what was read against a schema. Raises ValueError that names the first place at which it differs."""
+def validate(content: dict[str, Any], schema: Any, path: Path, kind: str) -> None:
+    """Validate what was read from a file against a schema. Raises UserError that names the first invalid value."""
     try:
         TypeAdapter(schema).validate_python(content, strict=True)
-    except ValidationError as fault:
-        first = fault.errors(include_url=False, include_input=False)[0]
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(map(str, first["loc"]))
-        raise ValueError(f"{path} is no whole {what}: {place}: {first['msg']}") from fault
+        raise UserError(f"{path} is not a valid {kind}: {place}: {first['msg']}") from error
 
 
 def _texts(value: Any, depth: int = 0) -> Iterator[str]:
-    if depth > _DEEPEST:
-        raise ValueError(f"it is nested more than {_DEEPEST} levels deep")
+    """Every text in a JSON value, keys included."""
+    if depth > _MAX_DEPTH:
+        raise ValueError(f"nested more than {_MAX_DEPTH} levels deep")
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):

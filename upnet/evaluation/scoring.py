@@ -1,4 +1,7 @@
-"""Whatever enlarges pictures, scored beside bicubic; training and evaluation score by the same functions."""
+"""Evaluate networks and interpolations image by image, beside bicubic; used in validation and in evaluation.
+
+A method is any function that upscales an image: `network_method` and `baseline_method` make one.
+"""
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,53 +21,62 @@ from upnet.metrics import BASELINES, EvaluationProtocol, Score
 from upnet.metrics.perceptual import PerceptualMetric
 from upnet.models import EncoderDecoder
 from upnet.utils.device import float64_device
+from upnet.utils.errors import UserError
 
 Method = Callable[[Tensor], Tensor]
-"""What is scored: (3 or 1, h, w), uint8 or in [0, 1] -> (3 or 1, scale·h, scale·w) about [0, 1]."""
+"""An upscaling method: (3 or 1, h, w), uint8 or in [0, 1] -> (3 or 1, scale·h, scale·w) in about [0, 1]."""
 
 Ensemble = Literal["none", "x8"]
 
 OutputHook = Callable[[str, str, Tensor], None]
-"""Called with the data set's name, the picture's name and the output, (3 or 1, H, W) about [0, 1]."""
+"""Called with data set, image name and output, (3 or 1, H, W) in about [0, 1]."""
 
 
 def check_protocol(net: EncoderDecoder, protocol: EvaluationProtocol) -> None:
-    """Raise ValueError where a network can't be scored by a protocol: y-float hands it luma alone."""
+    """Raise UserError if a protocol cannot evaluate a network: y-float needs a network of one channel."""
     if protocol.name == "y-float" and net.channels != 1:
-        raise ValueError(
-            "protocol=y-float scores networks on luma, and this one has model.channels=3; take protocol=rgb8"
+        raise UserError(
+            "the network has model.channels=3, and this protocol evaluates networks on luma",
+            setting="protocol",
+            value=protocol.name,
+            cure="Take protocol=rgb8",
         )
 
 
 def network_method(net: EncoderDecoder, tile: Tiling = "auto", ensemble: Ensemble = "none") -> Method:
     """A network as a method, in float32 on its own device; see `upnet.inference.tensor`."""
 
-    def method(small: Tensor) -> Tensor:
-        small = small / 255 if small.dtype == torch.uint8 else small
-        whole = partial(upscale_tensor, net, tile=tile)
-        return self_ensemble(whole, small) if ensemble == "x8" else whole(small)
+    def method(lr: Tensor) -> Tensor:
+        lr = lr / 255 if lr.dtype == torch.uint8 else lr
+        upscale = partial(upscale_tensor, net, tile=tile)
+        return self_ensemble(upscale, lr) if ensemble == "x8" else upscale(lr)
 
     return method
 
 
 def baseline_method(name: str, scale: int) -> Method:
-    """An interpolation as a method, in float64: one of `upnet.metrics.BASELINES`."""
-    return lambda small: BASELINES[name](small, scale)
+    """An interpolation as a method, in float64. name: a key of `upnet.metrics.BASELINES`.
+
+    >>> baseline_method("bicubic", 2)(torch.zeros(3, 8, 6)).shape
+    torch.Size([3, 16, 12])
+    """
+    return lambda lr: BASELINES[name](lr, scale)
 
 
 def check_sizes(sets: Mapping[str, Store], scale: int, protocol: EvaluationProtocol) -> None:
-    """Raise ValueError, before anything is computed, where a picture is too small to be scored."""
+    """Raise UserError if an image is too small for the protocol."""
     for dataset, store in sets.items():
         for name, size in zip(store.names, store.sizes, strict=True):
             protocol.check_size(f"{name} of {dataset}", size, scale)
 
 
 def prepare_pair(lr: Tensor, hr: Tensor, grey: bool, scale: int, protocol: EvaluationProtocol) -> tuple[Tensor, Tensor]:
-    """What a method is given, and what its output is held against.
+    """The input and the target of a method under a protocol.
 
-    lr, hr: (3, h, w) and (3, H, W) uint8. Under y-float LR is made anew from HR, in floating point.
-    grey:   whether the picture has a single channel, which protocol.grey may treat in its own way.
+    lr, hr: (3, h, w) and (3, H, W) uint8. For y-float the input is computed from `hr` in floating point instead.
+    grey:   whether the image file has a single channel; protocol.grey determines its target.
     """
+    lr, hr = (image.to(float64_device(image.device)) for image in (lr, hr))
     lr, hr = (image.to(float64_device(image.device)) for image in (lr, hr))
     target = hr[:1] if grey and protocol.grey == "full" else hr
     return protocol.degrade(target, scale) if protocol.name == "y-float" else (lr, target)
@@ -72,25 +84,28 @@ def prepare_pair(lr: Tensor, hr: Tensor, grey: bool, scale: int, protocol: Evalu
 
 def score_image(
     method: Method,
-    small: Tensor,
+    lr: Tensor,
     target: Tensor,
     scale: int,
     protocol: EvaluationProtocol,
-    measures: Sequence[PerceptualMetric] = (),
+    perceptual: Sequence[PerceptualMetric] = (),
 ) -> tuple[Tensor, Score]:
-    """What a method makes of one picture, (3 or 1, H, W) about [0, 1], and its score; small, target: see `prepare`."""
-    output = method(small)
-    told = protocol.evaluate(output, target, scale)
-    if not measures:
-        return output, told
-    pictures = protocol.to_rgb8(output, target, scale)
-    return output, Score(told.psnr, told.ssim, perceptual={measure.name: measure(*pictures) for measure in measures})
+    """The output of a method for one image, (3 or 1, H, W) in about [0, 1], and its score.
+
+    lr, target: as `prepare_pair` returns them.
+    """
+    output = method(lr)
+    score = protocol.evaluate(output, target, scale)
+    if not perceptual:
+        return output, score
+    images = protocol.to_rgb8(output, target, scale)
+    return output, Score(score.psnr, score.ssim, perceptual={metric.name: metric(*images) for metric in perceptual})
 
 
 def empty_scores(name: str, store: Store, protocol: EvaluationProtocol) -> DatasetScores:
-    """The empty tally of a data set, with what tells its pictures from others."""
+    """DatasetScores without images, with the hash that identifies the pixels that scores depend on."""
     if protocol.name == "y-float":
-        # LR is made from HR, so that LR pictures, which a store has as well, are none of the score's business.
+        # LR is computed from HR: the LR images of the store do not affect the scores.
         return DatasetScores(name, hashlib.sha256("\n".join(store.digests).encode()).hexdigest(), "imresize")
     return DatasetScores(name, store.digest, store.lr_from + ", rounded up" * store.lr_rounded_up)
 
@@ -99,15 +114,16 @@ def evaluate_network(
     net: EncoderDecoder,
     sets: Mapping[str, Store],
     protocol: EvaluationProtocol,
-    look: OutputHook | None = None,
+    on_output: OutputHook | None = None,
     tile: Tiling = "auto",
     ensemble: Ensemble = "none",
-    measures: Sequence[PerceptualMetric] = (),
+    perceptual: Sequence[PerceptualMetric] = (),
 ) -> Iterable[DatasetScores]:
-    """A network's Tally per set. Raises ValueError where the network can't be scored by the protocol."""
+    """Evaluate a network on every data set. Raises UserError if the protocol cannot evaluate the network."""
     check_protocol(net, protocol)
     device = next(net.parameters()).device
-    return evaluate_method(network_method(net, tile, ensemble), net.scale, device, sets, protocol, look, measures)
+    method = network_method(net, tile, ensemble)
+    return evaluate_method(method, net.scale, device, sets, protocol, on_output, perceptual)
 
 
 def evaluate_method(
@@ -116,21 +132,25 @@ def evaluate_method(
     device: torch.device,
     sets: Mapping[str, Store],
     protocol: EvaluationProtocol,
-    look: OutputHook | None = None,
-    measures: Sequence[PerceptualMetric] = (),
+    on_output: OutputHook | None = None,
+    perceptual: Sequence[PerceptualMetric] = (),
 ) -> Iterable[DatasetScores]:
-    """A Tally per set of any method, which is given pictures on `device`, beside bicubic."""
+    """Evaluate a method and bicubic on every data set. Raises UserError if an image is too small for the protocol.
+
+    device: where the method gets its input.
+    """
     check_sizes(sets, scale, protocol)
     bicubic = baseline_method("bicubic", scale)
     for dataset, store in sets.items():
-        tally = empty_scores(dataset, store, protocol)
-        pictures = StoreDataset(store)
-        bar = tqdm(range(len(pictures)), desc=dataset, unit="picture", leave=False, disable=None)
-        for item in (pictures[index] for index in bar):
-            lr, hr = item["lr"].to(device), item["hr"].to(device)
-            small, target = prepare_pair(lr, hr, item["grey"], scale, protocol)
-            output, scored = score_image(method, small, target, scale, protocol, measures)
-            tally.add(item["name"], scored, score_image(bicubic, small, target, scale, protocol, measures)[1])
-            if look is not None:
-                look(dataset, item["name"], output)
-        yield tally
+        scores = empty_scores(dataset, store, protocol)
+        images = StoreDataset(store)
+        for index in tqdm(range(len(images)), desc=dataset, unit="image", leave=False, disable=None):
+            image = images[index]
+            lr, hr = image["lr"].to(device), image["hr"].to(device)
+            lr, target = prepare_pair(lr, hr, image["grey"], scale, protocol)
+            output, score = score_image(method, lr, target, scale, protocol, perceptual)
+            baseline = score_image(bicubic, lr, target, scale, protocol, perceptual)[1]
+            scores.add(image["name"], score, baseline)
+            if on_output is not None:
+                on_output(dataset, image["name"], output)
+        yield scores

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from upnet.checkpoint import load_network
 from upnet.data import Store
 from upnet.evaluation.compatibility import protocol_label
 from upnet.evaluation.figure_text import apply_fallback_fonts, no_math_text
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 COLUMNS = 4
 
 
-def draw_study(arms: Sequence[Arm], sets: Mapping[str, Store], path: Path, trust: Sequence[str] = ()) -> None:
+def draw_study(arms: Sequence[Arm], sets: Mapping[str, Store], path: Path) -> None:
     """A PNG: one detail of a photograph as HR, bicubic and every arm's first seed, each with that picture's PSNR.
 
     Shown is the picture of the first set in which the arms differ most.
@@ -31,16 +30,13 @@ def draw_study(arms: Sequence[Arm], sets: Mapping[str, Store], path: Path, trust
     dataset, store = next(iter(sets.items()))
     index = _telling(arms, dataset, store)
     name = store.names[index]
-    first = load_network(arms[0].runs[0].checkpoint, trust=trust).net
-    detail = Crop.hardest_for_bicubic(store, index, first.scale)
+    detail = Crop.hardest_for_bicubic(store, index, arms[0].network.scale)
     told = arms[0].runs[0].results["datasets"][dataset]["images"][name]["baseline"]
     tiles = [("HR", detail.hr), (f"interpolated by bicubic  {float(told['psnr']):.2f} dB", detail.bicubic)]
     for arm in arms:
         psnr = float(arm.runs[0].results["datasets"][dataset]["images"][name]["psnr"])
         with torch.no_grad():
-            tiles.append(
-                (f"{arm.name}  {psnr:.2f} dB", detail.output_of(load_network(arm.runs[0].checkpoint, trust=trust).net))
-            )
+            tiles.append((f"{arm.name}  {psnr:.2f} dB", detail.output_of(arm.network)))
 
     with no_math_text():
         figure = _board(f"{dataset}: {name}   ({protocol_label(arms[0].runs[0].results)})", tiles)

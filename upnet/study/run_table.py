@@ -17,6 +17,7 @@ from upnet.evaluation.results import EXACT, LEFT_OUT, format_remark, read_result
 from upnet.evaluation.schema import Run as RunResults
 from upnet.evaluation.schema import validate
 from upnet.metrics import gain
+from upnet.models import EncoderDecoder
 from upnet.models.complexity import multiply_adds
 from upnet.study.plan import planned_runs
 
@@ -53,6 +54,7 @@ class Arm:
 
     name:          the operator, with whatever else distinguishes the arm from the others of its study.
     multiply_adds: for a 1280 × 720 output.
+    network:       of the first run, by its averaged weights: every reader of a study shares this one.
     protocol_group: arms of the same number were scored by the same protocol on the same pictures.
     """
 
@@ -60,6 +62,7 @@ class Arm:
     runs: Sequence[Run]
     parameters: int
     multiply_adds: int
+    network: EncoderDecoder
     protocol_group: int = 0
 
     def scores(self, dataset: str, what: str) -> list[float]:
@@ -207,7 +210,7 @@ def _table(arms: Sequence[Arm], dataset: str, several: bool) -> Table:
 
 def _arm(name: str, runs: Sequence[Run], trust: Sequence[str], footing: int) -> Arm:
     net = load_network(runs[0].checkpoint, trust=trust).net
-    return Arm(name, runs, int(runs[0].results["parameters"]), multiply_adds(net), footing)
+    return Arm(name, runs, int(runs[0].results["parameters"]), multiply_adds(net), net, footing)
 
 
 def _check_run(run: Run, trust: Sequence[str]) -> None:

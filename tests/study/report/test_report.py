@@ -15,12 +15,12 @@ import torch
 from omegaconf import OmegaConf
 from support import Compose
 
-from upnet.checkpoint import describe
+from upnet.checkpoint import describe, loading
 from upnet.config import build
 from upnet.data import Folder, build_store
 from upnet.study.detail_figure import draw_study
 from upnet.study.report import assemble as assemble_module
-from upnet.study.report import assemble_report, plots, write_report
+from upnet.study.report import assemble_report, svg, write_report
 from upnet.study.report.arms import reported_study
 from upnet.study.report.commentary import untrained_arms
 from upnet.study.report.comparisons import compare_with_reference, image_differences
@@ -244,7 +244,7 @@ def test_runs_that_learnt_nothing_are_told(study: tuple[Path, dict]) -> None:
     (sentence,) = untrained_arms(reported_study(folder, *read_study(folder)), "pictures")
     assert "Transposed (1 of 2 runs)" in sentence
     assert "Nearest (2 of 2 runs)" in sentence
-    assert "the PSNR of bicubic within 0.01 dB" in sentence
+    assert "within 0.01 dB of bicubic" in sentence
 
 
 def test_without_its_pictures_a_study_is_reported_and_says_so(study: tuple[Path, dict]) -> None:
@@ -324,7 +324,7 @@ def test_names_of_pictures_are_text_in_every_form(request: pytest.FixtureRequest
         write_report(assemble_report(folder, arms, unfinished, stores), folder)
     assert (folder / "comparison.png").stat().st_size > 0
     with (folder / "report/pictures-pictures.csv").open(encoding="utf-8") as file:
-        assert {row["picture"] for row in csv.DictReader(file)} == {*NAMES.values(), "mean"}
+        assert {row["image"] for row in csv.DictReader(file)} == {*NAMES.values(), "mean"}
     forms = {
         "report.html": ("caf\\xe9", "A$x_$y", "照片"),
         "report.md": ("caf\\\\xe9", "A\\$x\\_\\$y", "照片"),
@@ -361,7 +361,7 @@ def test_a_plot_or_image_that_fails_loses_no_table(
     folder, stores = study
     write_report(assemble_report(folder, *read_study(folder), stores), folder)
     whole = (folder / "report/main-pictures.csv").read_text().replace("latency", "")
-    monkeypatch.setattr(plots, "apply_fallback_fonts", broken)
+    monkeypatch.setattr(svg, "apply_fallback_fonts", broken)
     for name in ("diagnostics_section", "detail_views"):
         monkeypatch.setattr(assemble_module, name, broken)
     write_report(assemble_report(folder, *read_study(folder), stores), folder)
@@ -373,7 +373,7 @@ def test_a_plot_or_image_that_fails_loses_no_table(
     ]  # the last column is measured time
     assert columns[0] == columns[1]
     told = {record.getMessage().partition(" could")[0] for record in caplog.records}
-    assert {"the report's diagnostics", "the report's details side by side"} < told
+    assert {"the report's diagnostics", "the report's image details"} < told
     assert {f"the report's plot {name}-pictures" for name in ("forest", "pictures", "learning", "latency")} < told
 
 
@@ -384,3 +384,19 @@ def test_a_data_set_with_a_long_name_has_files(study: tuple[Path, dict]) -> None
         path.write_text(path.read_text().replace('"pictures": {', f'"{name}": {{'), encoding="utf-8")
     write_report(assemble_report(folder, *read_study(folder), {}), folder)
     assert any(path.name.startswith("main-片") for path in (folder / "report").iterdir())
+
+
+def test_a_report_reads_every_checkpoint_once(study: tuple[Path, dict], monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, stores = study
+    reads: list[Path] = []
+    original = loading.read_torch_file
+
+    def counted(path: Path, *arguments: Any) -> Any:
+        reads.append(path)
+        return original(path, *arguments)
+
+    monkeypatch.setattr(loading, "read_torch_file", counted)
+    arms, unfinished = read_study(folder)
+    draw_study(arms, stores, folder / "comparison.png")
+    write_report(assemble_report(folder, arms, unfinished, stores), folder)
+    assert sorted(reads) == sorted(arm.runs[0].checkpoint for arm in arms)

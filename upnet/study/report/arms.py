@@ -1,4 +1,4 @@
-"""What was planned: which run belongs to which arm, what the arms are compared with, and what never came about."""
+"""The arms of a report in the order of display, the reference arm, and the planned runs without results."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -9,16 +9,17 @@ from typing import Any
 from upnet.study.design import MATCH_MODES
 from upnet.study.plan import PLAN, read_plan
 from upnet.study.run_table import Arm
+from upnet.utils.errors import UserError
 
 
 @dataclass(frozen=True)
 class ArmEntry:
-    """An arm of the report.
+    """An arm as the report shows it.
 
-    name:      what it is called, levels of factors included.
-    group:     the levels in words, `skip=with`; arms are compared within a group. Empty where there are no factors.
-    is_reference: whether the others of its group are compared with it.
-    changes:   the settings that matching changed, in words.
+    name:         the arm's name, with its factor levels.
+    group:        the factor levels, `skip=with`; arms are compared within a group. Empty without factors.
+    is_reference: whether the other arms of the group are compared with this one.
+    changes:      the settings that matching changed.
     """
 
     name: str
@@ -30,11 +31,13 @@ class ArmEntry:
 
 @dataclass(frozen=True)
 class ReportedStudy:
-    """The arms in the order in which they are shown, and what is known of the study as a whole.
+    """A study as the report shows it.
 
-    reference: the arm that the others are compared with, without levels.
-    content:   of plan.json; empty where there is none.
-    missing:   a sentence for everything that was planned, or begun, and has no results.
+    entries:   the arms in the order of display.
+    reference: the name of the reference arm, without factor levels.
+    match:     the quantity that is equal in all arms, see `upnet.study.design.MATCH_MODES`.
+    missing:   one sentence, without full stop, for everything that was planned or started and has no results.
+    content:   of plan.json; empty for a multirun.
     """
 
     name: str
@@ -46,69 +49,74 @@ class ReportedStudy:
 
     @property
     def match_label(self) -> str:
-        """`none (every arm as configured)`."""
+        """How the arms are matched, and what it means: `none (every arm as configured)`."""
         description = MATCH_MODES.get(self.match)
         return self.match if description is None else f"{self.match} ({description})"
 
 
 def reported_study(folder: Path, arms: Sequence[Arm], unfinished: Sequence[Path]) -> ReportedStudy:
-    """The study of a folder, whether a plan made it or a multirun.
+    """The study in a folder, made by a plan or by a multirun.
 
-    Of a multirun the reference is the transposed convolution where it is an arm, or else the first arm. Arms on another
-    footing than the first are left out, and told among what is missing: their numbers don't compare.
+    The reference of a multirun is the transposed convolution if it is one of the arms, else the first arm. Arms of
+    another protocol group than the first are left out and listed as missing, because their numbers are not comparable.
+
+    Raises UserError if no cell of a plan is finished.
     """
     shown = [arm for arm in arms if arm.protocol_group == arms[0].protocol_group]
     missing = [
-        f"{arm.name} was scored by another protocol or on other pictures, and is left out"
+        f"{arm.name} was evaluated by another protocol or on other images and is left out"
         for arm in arms
         if arm.protocol_group != arms[0].protocol_group
     ]
-    path = folder / PLAN
-    if path.is_file():
-        return _by_plan(folder, read_plan(path.parent), shown, missing)
-    missing += [f"{path.name} did not finish" for path in unfinished]
+    if (folder / PLAN).is_file():
+        return _planned_study(folder, read_plan(folder), shown, missing)
+    missing += [f"{path.name} is not finished" for path in unfinished]
     reference = next((arm for arm in shown if _operators(arm) == {"Transposed"}), shown[0])
     entries = [ArmEntry(arm.name, arm, is_reference=arm is reference) for arm in shown]
     return ReportedStudy(folder.resolve().name, entries, reference.name, "none", missing)
 
 
-def _by_plan(folder: Path, plan: dict[str, Any], arms: Sequence[Arm], missing: list[str]) -> ReportedStudy:
+def _planned_study(folder: Path, plan: dict[str, Any], arms: Sequence[Arm], missing: list[str]) -> ReportedStudy:
     cells = {(folder / cell["folder"]).resolve(): cell for cell in plan["cells"]}
     variants = {_key(variant): variant for variant in plan["variants"]}
-    found: dict[str, ArmEntry] = {}
+    entries: dict[str, ArmEntry] = {}
     for arm in arms:
         cell = next((cells[run.folder.resolve()] for run in arm.runs if run.folder.resolve() in cells), None)
         if cell is None:
-            missing.append(f"{arm.name} is in the folder, but no longer in the plan, and is left out")
+            missing.append(f"{arm.name} has runs in the folder but is not in the plan, and is left out")
             continue
         levels = ", ".join(f"{factor}={level}" for factor, level in cell["levels"].items())
-        name = ", ".join(part for part in (cell["arm"], levels) if part)
         changes = variants.get(_key(cell), {}).get("changes") or {}
-        told = ", ".join(f"{path}={value}" for path, value in changes.items())
-        found[_key(cell)] = ArmEntry(name, arm, levels, cell["arm"] == plan["reference"], told)
+        changed = ", ".join(f"{path}={value}" for path, value in changes.items())
+        entries[_key(cell)] = ArmEntry(_label(cell), arm, levels, cell["arm"] == plan["reference"], changed)
     missing += [
-        f"{_label(variant)} was refused: {variant['refused']}" for variant in plan["variants"] if variant["refused"]
+        f"{_label(variant)} was rejected: {variant['refused']}" for variant in plan["variants"] if variant["refused"]
     ]
-    done = {run.folder.resolve() for entry in found.values() for run in entry.arm.runs}
-    missing += _open({place: cell for place, cell in cells.items() if place not in done})
-    if not found:
-        raise ValueError(f"study={folder}: no cell of its plan is finished yet; start the study again to go on with it")
-    entries = [found[key] for key in variants if key in found]
-    return ReportedStudy(plan["study"], entries, plan["reference"], plan["match"], missing, plan)
+    finished = {run.folder.resolve() for entry in entries.values() for run in entry.arm.runs}
+    missing += _unfinished_cells({path: cell for path, cell in cells.items() if path not in finished})
+    if not entries:
+        raise UserError(
+            "no cell of the plan is finished",
+            setting="study",
+            value=str(folder),
+            cure="Start the study again to resume",
+        )
+    ordered = [entries[key] for key in variants if key in entries]
+    return ReportedStudy(plan["study"], ordered, plan["reference"], plan["match"], missing, plan)
 
 
-def _open(cells: Mapping[Path, Mapping[str, Any]]) -> list[str]:
-    """A sentence for the seeds of a variant that met the same fate."""
+def _unfinished_cells(cells: Mapping[Path, Mapping[str, Any]]) -> list[str]:
+    """One sentence for the seeds of a variant that have the same state."""
     seeds: dict[tuple[str, str], list[str]] = {}
-    for place, cell in cells.items():
-        seeds.setdefault((_label(cell), _fate(place)), []).append(str(cell["seed"]))
+    for path, cell in cells.items():
+        seeds.setdefault((_label(cell), _state(path)), []).append(str(cell["seed"]))
     return [
-        f"{label}, seed {own[0]}: {fate}" if len(own) == 1 else f"{label}, seeds {', '.join(own)}: {fate}"
-        for (label, fate), own in seeds.items()
+        f"{label}, {'seed' if len(numbers) == 1 else 'seeds'} {', '.join(numbers)}: {state}"
+        for (label, state), numbers in seeds.items()
     ]
 
 
-def _fate(folder: Path) -> str:
+def _state(folder: Path) -> str:
     path = folder / "failed.json"
     if not path.is_file():
         return "not finished"
@@ -129,4 +137,4 @@ def _key(cell: Mapping[str, Any]) -> str:
 def _operators(arm: Arm) -> set[str]:
     node = arm.runs[0].results["model"].get("upsampler")
     nodes = node if isinstance(node, list) else [node]
-    return {"none" if one is None else str(one["_target_"]).rsplit(".", 1)[-1] for one in nodes}
+    return {"none" if operator is None else str(operator["_target_"]).rsplit(".", 1)[-1] for operator in nodes}

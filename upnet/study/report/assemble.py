@@ -1,4 +1,4 @@
-"""From the runs of a study to the report's content."""
+"""Assemble the report of a study from its runs, networks and images."""
 
 import statistics
 import time
@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 
-from upnet.checkpoint import load_network
 from upnet.data import Store
 from upnet.evaluation.optional_output import optional_output
 from upnet.inference.tensor import upscale_tensor
@@ -24,48 +23,11 @@ from upnet.study.report.sections import dataset_section
 from upnet.study.report.summary import plan_table, settings_table, study_facts
 from upnet.study.run_table import Arm
 
-INPUT = (120, 160)
-"""Height and width of the LR picture, in pixels."""
+LATENCY_INPUT = (120, 160)
+"""Height and width of the LR image on which latency is measured, in pixels."""
 
 WARM_UP, PASSES = 2, 7
-
-
-def measure_latencies(nets: Sequence[EncoderDecoder]) -> list[float]:
-    """The median milliseconds of each network for one LR picture of `INPUT`, on the device where it lies, in float32.
-
-    The networks take turns, so that whatever else the machine does slows all of them.
-    """
-    times: list[list[float]] = [[] for _ in nets]
-    for turn in range(WARM_UP + PASSES):
-        for net, own in zip(nets, times, strict=True):
-            spent = _seconds(net)
-            if turn >= WARM_UP:
-                own.append(spent)
-    return [1000 * statistics.median(own) for own in times]
-
-
-def latency_conditions(device: torch.device) -> str:
-    """What such a figure depends on, in words."""
-    height, width = INPUT
-    where = torch.cuda.get_device_name(device) if device.type == "cuda" else _threads()
-    return f"median of {PASSES} passes over one {height}×{width} LR picture, float32, {where}, when this was written"
-
-
-def _threads() -> str:
-    count = torch.get_num_threads()
-    return f"CPU, {count} thread{'' if count == 1 else 's'}"
-
-
-def _seconds(net: EncoderDecoder) -> float:
-    device = next(net.parameters()).device
-    lr = torch.full((net.channels, *INPUT), 0.5, device=device)
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    start = time.perf_counter()
-    upscale_tensor(net, lr, tile="none")
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return time.perf_counter() - start
+"""Forward passes per network: those that are not counted, and those whose median is the latency."""
 
 
 def assemble_report(
@@ -73,84 +35,121 @@ def assemble_report(
     arms: Sequence[Arm],
     unfinished: Sequence[Path],
     stores: Mapping[str, Store],
-    trust: Sequence[str] = (),
     device: torch.device | None = None,
 ) -> Report:
-    """The report of a study, as `read_study` has read it.
+    """The report of a study as `read_study` returned it. No checkpoint is read: arms hold their networks.
 
-    stores: the pictures it was scored on, by data set; without them the report has no pictures and no spectra, and
-            says so.
-    trust:  modules beside upnet whose classes the checkpoints may build.
-    device: where networks are timed and looked at, the CPU where nothing is said.
+    stores: the evaluated images by data set. Without them the report has no images and no spectra, and states so.
+    device: where latency and diagnostics are measured, by default the CPU. The networks are moved there.
     """
     device = device or torch.device("cpu")
     study = reported_study(folder, arms, unfinished)
-    loaded = [load_network(entry.arm.runs[0].checkpoint, trust=trust) for entry in study.entries]
-    nets = [one.net.to(device).to(memory_format=torch.channels_last) for one in loaded]
-    taps = {entry.name: tap_counts_label(net) for entry, net in zip(study.entries, nets, strict=True)}
-    timed = dict(zip([entry.name for entry in study.entries], measure_latencies(nets), strict=True))
-    first = study.entries[0].arm.runs[0].results
-    sets = {name: store for name, store in stores.items() if _same(first, name, store)}
-    missing = [*study.missing, *_unseen(first, stores, sets)]
-    told, shown = DiagnosticsSection(), []
+    networks = [entry.arm.network.to(device).to(memory_format=torch.channels_last) for entry in study.entries]
+    names = [entry.name for entry in study.entries]
+    taps = dict(zip(names, map(tap_counts_label, networks), strict=True))
+    latencies = dict(zip(names, measure_latencies(networks), strict=True))
+    results = study.entries[0].arm.runs[0].results
+    shown_sets = {name: store for name, store in stores.items() if _is_evaluated(results, name, store)}
+    diagnostics, details = DiagnosticsSection(), []
     with optional_output("the report's diagnostics"):
-        told = diagnostics_section(study, nets, next(iter(sets.values()), None), _protocol(first))
-    if first["protocol"]["name"] == "rgb8":
-        with optional_output("the report's details side by side"):
-            shown = detail_views(study.entries, nets, sets)
+        store = next(iter(shown_sets.values()), None)
+        diagnostics = diagnostics_section(study, networks, store, _protocol(results))
+    if results["protocol"]["name"] == "rgb8":
+        with optional_output("the report's image details"):
+            details = detail_views(study.entries, networks, shown_sets)
+    conditions = latency_conditions(device)
     return Report(
         title=study.name,
         lead=_lead(study),
-        facts=study_facts(study, latency_conditions(device)),
+        facts=study_facts(study, conditions),
         plan=plan_table(study, taps),
         settings=settings_table(study),
-        sections=[dataset_section(study, name, taps, timed, latency_conditions(device)) for name in first["datasets"]],
+        sections=[dataset_section(study, name, taps, latencies, conditions) for name in results["datasets"]],
         limits=study_limitations(study),
-        missing=missing,
-        details=shown,
-        galleries=told.galleries,
-        diagnostics=told.table,
-        diagnostic_plots=told.plots,
-        definitions=told.definitions,
+        missing=[*study.missing, *_missing_images(results, stores, shown_sets)],
+        details=details,
+        galleries=diagnostics.galleries,
+        diagnostics=diagnostics.table,
+        diagnostic_plots=diagnostics.plots,
+        definitions=diagnostics.definitions,
     )
 
 
-def tap_counts_label(net: EncoderDecoder) -> str:
-    """LR taps per output phase, `9`, or place by place where they differ, `4, 9`."""
-    counts = [count for operators in upsamplers_by_location(net).values() for count in support_sizes(operators)]
-    told = ["–" if count is None else str(count) for count in counts]
-    return told[0] if len(set(told)) == 1 else ", ".join(told) or "–"
+def measure_latencies(networks: Sequence[EncoderDecoder]) -> list[float]:
+    """The median milliseconds of each network for one LR image of `LATENCY_INPUT`, on its device, in float32.
+
+    The networks alternate, so that other load on the machine slows all of them alike.
+    """
+    times: list[list[float]] = [[] for _ in networks]
+    for turn in range(WARM_UP + PASSES):
+        for network, seconds in zip(networks, times, strict=True):
+            elapsed = _forward_seconds(network)
+            if turn >= WARM_UP:
+                seconds.append(elapsed)
+    return [1000 * statistics.median(seconds) for seconds in times]
+
+
+def latency_conditions(device: torch.device) -> str:
+    """The conditions under which latency is measured."""
+    height, width = LATENCY_INPUT
+    threads = torch.get_num_threads()
+    processor = (
+        torch.cuda.get_device_name(device)
+        if device.type == "cuda"
+        else f"CPU, {threads} thread{'' if threads == 1 else 's'}"
+    )
+    return f"median of {PASSES} forward passes on one {height}×{width} LR image, float32, {processor}"
+
+
+def tap_counts_label(network: EncoderDecoder) -> str:
+    """The number of LR taps per output phase: "9", or "4, 9" if it differs between places; "–" if it is not fixed."""
+    counts = [count for operators in upsamplers_by_location(network).values() for count in support_sizes(operators)]
+    labels = ["–" if count is None else str(count) for count in counts]
+    return labels[0] if len(set(labels)) == 1 else ", ".join(labels) or "–"
+
+
+def _forward_seconds(network: EncoderDecoder) -> float:
+    device = next(network.parameters()).device
+    lr = torch.full((network.channels, *LATENCY_INPUT), 0.5, device=device)
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    start = time.perf_counter()
+    upscale_tensor(network, lr, tile="none")
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter() - start
 
 
 def _lead(study: ReportedStudy) -> str:
     runs = sum(len(entry.arm.runs) for entry in study.entries)
     seeds = sorted({len(entry.arm.runs) for entry in study.entries})
-    each = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
-    plural = "seed" if each == "1" else "seeds"
+    per_arm = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
     return (
-        f"{len(study.entries)} arms, {each} {plural} each, {runs} trainings. Matching: {study.match_label}. "
-        f"The reference is {study.reference}."
+        f"{len(study.entries)} arms, {per_arm} {'seed' if per_arm == '1' else 'seeds'} per arm, {runs} trained "
+        f"networks. Matching: {study.match_label}. Reference arm: {study.reference}."
     )
 
 
 def _protocol(results: Mapping[str, Any]) -> EvaluationProtocol:
-    told = results["protocol"]
-    return EvaluationProtocol(**{key: told[key] for key in ("name", "channel", "grey") if key in told})
+    protocol = results["protocol"]
+    return EvaluationProtocol(**{key: protocol[key] for key in ("name", "channel", "grey") if key in protocol})
 
 
-def _same(results: Mapping[str, Any], name: str, store: Store) -> bool:
-    """Whether these are the pictures that were scored; under y-float only their names are compared."""
-    told = results["datasets"].get(name)
-    if told is None or set(told["images"]) != set(store.names):
+def _is_evaluated(results: Mapping[str, Any], name: str, store: Store) -> bool:
+    """Whether a store holds the evaluated images; for y-float, whose hash is of HR alone, names are compared."""
+    scores = results["datasets"].get(name)
+    if scores is None or set(scores["images"]) != set(store.names):
         return False
-    return results["protocol"]["name"] == "y-float" or told["pictures"] == store.digest
+    return results["protocol"]["name"] == "y-float" or scores["pictures"] == store.digest
 
 
-def _unseen(results: Mapping[str, Any], stores: Mapping[str, Store], sets: Mapping[str, Store]) -> list[str]:
-    told = []
+def _missing_images(
+    results: Mapping[str, Any], stores: Mapping[str, Store], shown_sets: Mapping[str, Store]
+) -> list[str]:
+    sentences = []
     for name in results["datasets"]:
         if name not in stores:
-            told.append(f"The pictures of {name} are not on this machine, so the report shows none of them")
-        elif name not in sets:
-            told.append(f"The pictures of {name} on this machine are others than the scored ones, and are not shown")
-    return told
+            sentences.append(f"The images of {name} are not on this machine and are not shown")
+        elif name not in shown_sets:
+            sentences.append(f"The images of {name} on this machine differ from the evaluated ones and are not shown")
+    return sentences

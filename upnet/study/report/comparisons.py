@@ -1,4 +1,4 @@
-"""The statistics of a report: every arm against the reference at the same levels, data set by data set."""
+"""Statistics of a report: per data set, every arm compared with the reference arm at the same factor levels."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,9 +13,11 @@ from upnet.study.statistics import Comparison, compare
 
 @dataclass(frozen=True)
 class DatasetComparisons:
-    """On one data set: by arm, what the comparison says; families are those that Holm's correction was made over.
+    """The comparisons on one data set.
 
-    remarks: why some arm could not be compared.
+    by_arm:   name of an arm -> its comparison with the reference.
+    families: groups of comparisons; Holm's correction is made within each.
+    remarks:  sentences on arms that could not be compared.
     """
 
     by_arm: Mapping[str, Comparison]
@@ -23,60 +25,62 @@ class DatasetComparisons:
     remarks: Sequence[str]
 
 
-def compare_with_reference(planned: ReportedStudy, dataset: str) -> DatasetComparisons:
-    """Every arm but the references."""
-    found: dict[str, Comparison] = {}
+def compare_with_reference(study: ReportedStudy, dataset: str) -> DatasetComparisons:
+    """Compare every arm with the reference of its group, on the seeds that both have."""
+    by_arm: dict[str, Comparison] = {}
     families: list[list[Comparison]] = []
     remarks: list[str] = []
-    for group in dict.fromkeys(entry.group for entry in planned.entries):
-        entries = [entry for entry in planned.entries if entry.group == group]
+    for group in dict.fromkeys(entry.group for entry in study.entries):
+        entries = [entry for entry in study.entries if entry.group == group]
         reference = next((entry for entry in entries if entry.is_reference), None)
         where = f" at {group}" if group else ""
         if reference is None:
-            remarks.append(f"{planned.reference}, the reference, has no results{where}, so nothing is compared there.")
+            remarks.append(f"No arm is compared{where}: the reference arm {study.reference} has no results there.")
             continue
-        fit = [entry for entry in entries if _seeds(entry) & _seeds(reference)]
+        comparable = [entry for entry in entries if _seeds(entry) & _seeds(reference)]
         remarks += [
-            f"{entry.name} shares no seed with {reference.name}, so they are not compared."
+            f"{entry.name} is not compared with {reference.name}: they have no seed in common."
             for entry in entries
-            if entry not in fit
+            if entry not in comparable
         ]
         try:
-            family = compare({entry.name: psnr_by_seed(entry.arm, dataset) for entry in fit}, reference.name)
-        except ValueError as fault:
-            remarks.append(f"On {dataset} nothing is compared{where}: {fault}.")
+            family = compare({entry.name: psnr_by_seed(entry.arm, dataset) for entry in comparable}, reference.name)
+        except ValueError as error:
+            remarks.append(f"No arm is compared on {dataset}{where}: {error}.")
             continue
         families.append(family)
-        found |= {one.arm: one for one in family}
-    return DatasetComparisons(found, families, remarks)
+        by_arm |= {comparison.arm: comparison for comparison in family}
+    return DatasetComparisons(by_arm, families, remarks)
 
 
 def psnr_by_seed(arm: Arm, dataset: str) -> dict[int, dict[str, float]]:
-    """PSNR in dB by seed and picture, of the pictures that the means are over, as they count there."""
-    told = {int(run.results["seed"]): run.results["datasets"][dataset] for run in arm.runs}
+    """PSNR in dB by seed and image, capped as in means, for the images that the means include."""
+    scores = {int(run.results["seed"]): run.results["datasets"][dataset] for run in arm.runs}
     return {
-        seed: {name: cap_psnr(score["psnr"]) for name, score in one["images"].items() if name not in one["left_out"]}
-        for seed, one in told.items()
+        seed: {
+            name: cap_psnr(image["psnr"]) for name, image in values["images"].items() if name not in values["left_out"]
+        }
+        for seed, values in scores.items()
     }
 
 
-def image_differences(planned: ReportedStudy, dataset: str) -> dict[str, dict[str, float]]:
-    """By arm and picture, arm − reference in dB, the mean over the seeds that both have; see `scores`."""
-    told: dict[str, dict[str, float]] = {}
-    for entry in planned.entries:
-        reference = next((one for one in planned.entries if one.is_reference and one.group == entry.group), None)
+def image_differences(study: ReportedStudy, dataset: str) -> dict[str, dict[str, float]]:
+    """By arm and image, PSNR of the arm − PSNR of the reference in dB: the mean over their common seeds."""
+    differences: dict[str, dict[str, float]] = {}
+    for entry in study.entries:
+        reference = next((one for one in study.entries if one.is_reference and one.group == entry.group), None)
         if reference is None or entry is reference:
             continue
-        own, other = psnr_by_seed(entry.arm, dataset), psnr_by_seed(reference.arm, dataset)
-        seeds = sorted(set(own) & set(other))
+        of_arm, of_reference = psnr_by_seed(entry.arm, dataset), psnr_by_seed(reference.arm, dataset)
+        seeds = sorted(set(of_arm) & set(of_reference))
         if not seeds:
             continue
-        tables = [table[seed] for seed in seeds for table in (own, other)]
-        common = [name for name in own[seeds[0]] if all(name in table for table in tables)]
-        told[entry.name] = {
-            name: float(np.mean([own[seed][name] - other[seed][name] for seed in seeds])) for name in common
+        tables = [table[seed] for seed in seeds for table in (of_arm, of_reference)]
+        common = [name for name in of_arm[seeds[0]] if all(name in table for table in tables)]
+        differences[entry.name] = {
+            name: float(np.mean([of_arm[seed][name] - of_reference[seed][name] for seed in seeds])) for name in common
         }
-    return told
+    return differences
 
 
 def _seeds(entry: ArmEntry) -> set[int]:

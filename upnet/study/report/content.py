@@ -1,4 +1,4 @@
-"""Everything that a report shows, as plain data: sentences, tables, plots and pictures, in the order of the page."""
+"""The content of a report as plain data: sentences, tables, plots and images, in the order of the page."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from upnet.study.report.tables import Table
 
 @dataclass(frozen=True)
 class Plot:
-    """An SVG, and what a reader has to know to read it. `name` is that of its file."""
+    """A plot as SVG, with its caption. name: the stem of its file."""
 
     name: str
     title: str
@@ -19,7 +19,11 @@ class Plot:
 
 @dataclass(frozen=True)
 class Section:
-    """What one data set says."""
+    """The results on one data set.
+
+    table:       one row per arm.
+    image_table: the difference from the reference per image and arm; None without a reference.
+    """
 
     dataset: str
     protocol: str
@@ -32,7 +36,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Gallery:
-    """Small pictures under a heading, one per arm."""
+    """Small images under a heading, one per arm."""
 
     title: str
     caption: str
@@ -41,11 +45,13 @@ class Gallery:
 
 @dataclass(frozen=True)
 class Report:
-    """The whole report.
+    """The content of a report.
 
-    facts:   what a reader needs before any figure, as pairs of a word and what it is.
-    missing: what was planned, or begun, and has no results.
-    limits:  of the study as a whole.
+    facts:       (label, value) pairs that describe design, training and evaluation.
+    limits:      limitations of the study as a whole.
+    missing:     sentences on planned or started runs without results, and on images that are not shown.
+    diagnostics: the table of diagnostics beyond PSNR and SSIM.
+    definitions: heading of a diagnostic -> its formula and source.
     """
 
     title: str
@@ -60,15 +66,14 @@ class Report:
     galleries: Sequence[Gallery] = ()
     diagnostics: Table | None = None
     diagnostic_plots: Sequence[Plot] = ()
-    remarks: Sequence[str] = ()
     definitions: Mapping[str, str] = field(default_factory=dict)
 
     def tables(self) -> list[Table]:
-        """All of them, in the order of the page."""
-        told = [self.plan, *(section.table for section in self.sections)]
-        told += [section.image_table for section in self.sections if section.image_table is not None]
-        return [*told, *([self.diagnostics] if self.diagnostics is not None else []), self.settings]
+        """All tables in the order of the page."""
+        image_tables = [section.image_table for section in self.sections if section.image_table is not None]
+        diagnostics = [] if self.diagnostics is None else [self.diagnostics]
+        return [self.plan, *(section.table for section in self.sections), *image_tables, *diagnostics, self.settings]
 
     def plots(self) -> list[Plot]:
-        """All of them, in the order of the page."""
+        """All plots in the order of the page."""
         return [*(plot for section in self.sections for plot in section.plots), *self.diagnostic_plots]

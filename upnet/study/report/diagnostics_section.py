@@ -1,4 +1,4 @@
-"""The part of a report about what the networks do beyond PSNR and SSIM."""
+"""The section of a report on diagnostics beyond PSNR and SSIM: table, spectra, responses to impulse and constant."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,95 +24,43 @@ from upnet.study.report.images import data_uri, diverging_colours, tile_kernels,
 from upnet.study.report.plots import spectrum_plot
 from upnet.study.report.tables import Cell, Table
 
-PICTURES = 3
-"""How many pictures the figures that look at pictures are means over, the first ones of the first data set."""
+MAX_IMAGES = 3
+"""Diagnostics on images are means over the first images of the first data set, at most this many."""
 
 GREY = 0.5
-"""The level of the constant input."""
+"""The level of the constant input, in [0, 1]."""
+
+MAX_DEVIATION = 2.0
+"""The deviation on a constant input that gets the strongest colour, in units of 1/255."""
+
+_ARROWS = {"higher": " ↑", "lower": " ↓", None: ""}
+
+Pairs = Sequence[tuple[torch.Tensor, torch.Tensor]]
+"""LR, (3, h, w), and HR, (3, H, W), both uint8."""
+
+Spectrum = tuple[np.ndarray, np.ndarray]
+"""Frequencies in cycles per HR pixel, and power relative to HR in dB, both (K,)."""
 
 
 @dataclass(frozen=True)
 class NetworkDiagnostics:
-    """Of one network.
+    """The diagnostics of one network.
 
-    figures:  scalar diagnostics by name.
-    impulse:  (s, s, D, D), the kernel of each output phase.
-    constant: (P, P), one period of the output for a grey of 1/2, less its mean, in levels of 255.
-    spectrum: frequencies in cycles per pixel and the power beside HR's in dB, both (K,); None without pictures.
+    scalars:  value by name of the diagnostic.
+    impulse:  the kernel of each output phase, (s, s, D, D).
+    constant: one period of the output for a constant input less its mean, (P, P), in units of 1/255.
+    spectrum: None without images.
     """
 
-    figures: dict[str, float]
+    scalars: dict[str, float]
     impulse: np.ndarray | None
     constant: np.ndarray | None
-    spectrum: tuple[np.ndarray, np.ndarray] | None
-
-
-def diagnose_network(net: EncoderDecoder, store: Store | None, protocol: EvaluationProtocol) -> NetworkDiagnostics:
-    """All of it, with the pictures of a store or, where there is none, without what needs them."""
-    pictures = first_pairs(store)
-    wanted = [one.name for one in diagnostics().values() if not isinstance(one, CostDiagnostic)]
-    if not pictures:
-        wanted = [name for name in wanted if not diagnostics()[name].per_image]
-    values = measure(net, pictures, protocol, only=wanted)
-    method = UpscalingMethod.from_network(net)
-    flat = phase_pattern(method, GREY).numpy()
-    return NetworkDiagnostics(
-        figures={name: value for name, value in values.items() if isinstance(value, float)},
-        impulse=np.asarray(values["impulse_response"]),
-        constant=255 * (flat - flat.mean()),
-        spectrum=_spectrum(method, pictures) if pictures else None,
-    )
-
-
-def diagnose_bicubic(scale: int, store: Store | None) -> NetworkDiagnostics | None:
-    """The same figures of bicubic interpolation, on the same pictures; None where there are none."""
-    pictures = first_pairs(store)
-    if not pictures:
-        return None
-    method = UpscalingMethod(lambda small: BASELINES["bicubic"](small, scale), scale)
-    values: dict[str, Any] = measure_method(method.function, scale, pictures)
-    figures = {name: value for name, value in values.items() if isinstance(value, float)}
-    return NetworkDiagnostics(figures, None, None, _spectrum(method, pictures))
-
-
-def first_pairs(store: Store | None) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    """LR and HR, (3, h, w) and (3, H, W) uint8, of the first pictures."""
-    if store is None:
-        return []
-    return [(_planes(store.lr(index)), _planes(store.hr(index))) for index in range(min(PICTURES, len(store)))]
-
-
-def _spectrum(
-    method: UpscalingMethod, pictures: Sequence[tuple[torch.Tensor, torch.Tensor]]
-) -> tuple[np.ndarray, np.ndarray] | None:
-    """The mean over pictures; those that are too small for blocks of the largest size are left out."""
-    told: list[np.ndarray] = []
-    lines: list[np.ndarray] = []
-    for lr, hr in pictures:
-        target = (hr / 255).double()
-        made = method.upscaled_luma(lr.float() / 255)[None]
-        output, true = luma_pair(made, target, method.scale)
-        frequencies, found = radial_profile(output, method.scale)
-        lines.append(frequencies.numpy())
-        told.append((10 * torch.log10(found / radial_profile(true, method.scale)[1])).numpy())
-    longest = max(lines, key=len)
-    kept = [decibels for decibels, line in zip(told, lines, strict=True) if len(line) == len(longest)]
-    return longest, np.mean(kept, axis=0)
-
-
-def _planes(picture: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(np.array(picture)).movedim(-1, 0)
-
-
-_ARROWS = {"higher": " ↑", "lower": " ↓", None: ""}
-
-LEVELS = 2.0
-"""The largest deviation on a constant that has a colour of its own, in levels of 255."""
+    spectrum: Spectrum | None
 
 
 @dataclass(frozen=True)
 class DiagnosticsSection:
-    """The table of the diagnostics, plots and small pictures, and by heading what a diagnostic's formula is."""
+    """The content of the section. definitions: heading of a diagnostic -> its formula and source."""
 
     table: Table | None = None
     plots: Sequence[Plot] = ()
@@ -121,74 +69,132 @@ class DiagnosticsSection:
 
 
 def diagnostics_section(
-    study: ReportedStudy, nets: Sequence[EncoderDecoder], store: Store | None, protocol: EvaluationProtocol
+    study: ReportedStudy, networks: Sequence[EncoderDecoder], store: Store | None, protocol: EvaluationProtocol
 ) -> DiagnosticsSection:
-    """Of the first seed of every arm, with the first pictures of a store where there is one."""
+    """The section for one network per arm.
+
+    store: the images to measure on; None leaves diagnostics on images out.
+    """
     names = [entry.name for entry in study.entries]
-    found = {name: diagnose_network(net, store, protocol) for name, net in zip(names, nets, strict=True)}
-    baseline = diagnose_bicubic(nets[0].scale, store)
-    listed = found | ({} if baseline is None else {"bicubic, no network": baseline})
-    powers = {name: one.spectrum for name, one in listed.items() if one.spectrum is not None}
-    drawn = []
-    if powers:
+    by_arm = {name: diagnose_network(net, store, protocol) for name, net in zip(names, networks, strict=True)}
+    bicubic = diagnose_bicubic(networks[0].scale, store)
+    rows = by_arm | ({} if bicubic is None else {"bicubic, no network": bicubic})
+    spectra = {name: one.spectrum for name, one in rows.items() if one.spectrum is not None}
+    plots = []
+    if spectra:
         with optional_output("the report's plot of spectra"):
-            svg = spectrum_plot(powers, names, nets[0].scale)
-            drawn.append(Plot("spectra", "Spectra", svg, SPECTRA))
+            plots.append(Plot("spectra", "Spectra", spectrum_plot(spectra, names, networks[0].scale), SPECTRA))
     galleries = []
     with optional_output("the report's images of responses"):
-        galleries = [_impulses(found), _constants(found)]
-    told = describe(next(iter(found.values())).figures)
-    sources = {one["heading"]: f"{one['formula']}. {one['source']}" for one in told.values()}
-    return DiagnosticsSection(_table(listed, store), drawn, galleries, sources)
+        galleries = [_impulse_gallery(by_arm), _constant_gallery(by_arm)]
+    descriptions = describe(next(iter(by_arm.values())).scalars).values()
+    definitions = {text["heading"]: f"{text['formula']}. {text['source']}" for text in descriptions}
+    return DiagnosticsSection(_table(rows, store), plots, galleries, definitions)
 
 
-def _table(found: Mapping[str, NetworkDiagnostics], store: Store | None) -> Table:
-    keys = list(next(iter(found.values())).figures)
-    told = describe(keys)
+def diagnose_network(net: EncoderDecoder, store: Store | None, protocol: EvaluationProtocol) -> NetworkDiagnostics:
+    """All diagnostics of a network except its costs; without a store, those that need no images."""
+    pairs = first_pairs(store)
+    names = [one.name for one in diagnostics().values() if not isinstance(one, CostDiagnostic)]
+    if not pairs:
+        names = [name for name in names if not diagnostics()[name].per_image]
+    values = measure(net, pairs, protocol, only=names)
+    method = UpscalingMethod.from_network(net)
+    constant = phase_pattern(method, GREY).numpy()
+    return NetworkDiagnostics(
+        scalars={name: value for name, value in values.items() if isinstance(value, float)},
+        impulse=np.asarray(values["impulse_response"]),
+        constant=255 * (constant - constant.mean()),
+        spectrum=_mean_spectrum(method, pairs) if pairs else None,
+    )
+
+
+def diagnose_bicubic(scale: int, store: Store | None) -> NetworkDiagnostics | None:
+    """The same scalars and spectrum of bicubic interpolation on the same images; None without images."""
+    pairs = first_pairs(store)
+    if not pairs:
+        return None
+    method = UpscalingMethod(lambda small: BASELINES["bicubic"](small, scale), scale)
+    values: dict[str, Any] = measure_method(method.function, scale, pairs)
+    scalars = {name: value for name, value in values.items() if isinstance(value, float)}
+    return NetworkDiagnostics(scalars, None, None, _mean_spectrum(method, pairs))
+
+
+def first_pairs(store: Store | None) -> Pairs:
+    """The first images of a store, at most `MAX_IMAGES`."""
+    if store is None:
+        return []
+    return [(_to_planes(store.lr(index)), _to_planes(store.hr(index))) for index in range(min(MAX_IMAGES, len(store)))]
+
+
+def _mean_spectrum(method: UpscalingMethod, pairs: Pairs) -> Spectrum:
+    """The mean over images; images too small for the largest block size are left out."""
+    levels: list[np.ndarray] = []
+    frequencies: list[np.ndarray] = []
+    for lr, hr in pairs:
+        target = (hr / 255).double()
+        luma = method.upscaled_luma(lr.float() / 255)[None]
+        output_power, target_power = luma_pair(luma, target, method.scale)
+        bins, radial = radial_profile(output_power, method.scale)
+        frequencies.append(bins.numpy())
+        levels.append((10 * torch.log10(radial / radial_profile(target_power, method.scale)[1])).numpy())
+    longest = max(frequencies, key=len)
+    complete = [level for level, bins in zip(levels, frequencies, strict=True) if len(bins) == len(longest)]
+    return longest, np.mean(complete, axis=0)
+
+
+def _to_planes(pixels: np.ndarray) -> torch.Tensor:
+    """(H, W, 3) -> (3, H, W)."""
+    return torch.from_numpy(np.array(pixels)).movedim(-1, 0)
+
+
+def _table(rows: Mapping[str, NetworkDiagnostics], store: Store | None) -> Table:
+    names = list(next(iter(rows.values())).scalars)
+    texts = describe(names)
     headings = ["arm"]
-    for key in keys:
-        unit = "" if told[key]["unit"] == "1" else f" in {told[key]['unit']}"
-        headings.append(f"{told[key]['heading']}{unit}{_ARROWS[told[key]['better']]}")
-    made = [[Cell(name), *(_figure(one.figures.get(key)) for key in keys)] for name, one in found.items()]
-    notes = ["↑: higher is better, ↓: lower is better; one trained network per arm, so that no interval is known."]
+    for name in names:
+        unit = "" if texts[name]["unit"] == "1" else f" in {texts[name]['unit']}"
+        headings.append(f"{texts[name]['heading']}{unit}{_ARROWS[texts[name]['better']]}")
+    cells = [[Cell(arm), *(_scalar(one.scalars.get(name)) for name in names)] for arm, one in rows.items()]
+    notes = ["↑: higher is better. ↓: lower is better. One trained network per arm; intervals are not available."]
     if store is not None:
-        notes.append(f"Those that look at pictures are means over {', '.join(store.names[:PICTURES])} of {store.name}.")
+        notes.append(f"Diagnostics on images are means over {', '.join(store.names[:MAX_IMAGES])} of {store.name}.")
     title = "Diagnostics beyond PSNR and SSIM"
-    return Table("diagnostics", title, headings, made, frozenset(range(1, len(headings))), notes)
+    return Table("diagnostics", title, headings, cells, frozenset(range(1, len(headings))), notes)
 
 
-def _figure(value: float | None) -> Cell:
+def _scalar(value: float | None) -> Cell:
     return Cell("–") if value is None else Cell(format_number(value), value)
 
 
-def _impulses(found: Mapping[str, NetworkDiagnostics]) -> Gallery:
-    kernels = {name: one.impulse for name, one in found.items() if one.impulse is not None}
-    largest = max((float(np.abs(one).max()) for one in kernels.values()), default=0.0)
-    tiles = [Tile(name, data_uri(transparent_gaps(tile_kernels(one), largest))) for name, one in kernels.items()]
+def _impulse_gallery(by_arm: Mapping[str, NetworkDiagnostics]) -> Gallery:
+    kernels = {name: one.impulse for name, one in by_arm.items() if one.impulse is not None}
+    largest = max((float(np.abs(kernel).max()) for kernel in kernels.values()), default=0.0)
+    tiles = [Tile(name, data_uri(transparent_gaps(tile_kernels(kernel), largest))) for name, kernel in kernels.items()]
     return Gallery("Impulse responses", IMPULSES.format(largest=largest), tiles)
 
 
-def _constants(found: Mapping[str, NetworkDiagnostics]) -> Gallery:
-    patterns = {name: one.constant for name, one in found.items() if one.constant is not None}
+def _constant_gallery(by_arm: Mapping[str, NetworkDiagnostics]) -> Gallery:
     tiles = []
-    for name, one in patterns.items():
-        times = max(1, 32 // len(one))
-        apart = float(np.abs(one).max())
-        picture = data_uri(diverging_colours(np.tile(one, (times, times)), LEVELS))
-        tiles.append(Tile(f"{name}: up to {apart:.2g} levels", picture))
-    return Gallery("Responses to a constant", CONSTANTS.format(levels=LEVELS), tiles)
+    for name, one in by_arm.items():
+        if one.constant is not None:
+            repeats = max(1, 32 // len(one.constant))
+            pixels = diverging_colours(np.tile(one.constant, (repeats, repeats)), MAX_DEVIATION)
+            label = f"{name}: at most {np.abs(one.constant).max():.2g}/255"
+            tiles.append(Tile(label, data_uri(pixels)))
+    return Gallery("Responses to a constant input", CONSTANTS.format(largest=MAX_DEVIATION), tiles)
 
 
 SPECTRA = (
-    "Radial power spectrum of Y beside that of HR: 0 dB has as much of a frequency as HR. It says nothing of whether "
-    "the detail is the right one. Right of the dashed line is what LR does not hold."
+    "Radial power spectrum of Y relative to HR. At 0 dB the output has the power of HR at this frequency; the spectrum "
+    "does not show whether the detail is correct. Frequencies right of the dashed line are not contained in LR."
 )
 IMPULSES = (
-    "What one LR pixel, brighter than its neighbours, changes: a block per output phase, a square per LR pixel, 9 × 9 "
-    "of them. Red adds, blue takes away, white is none; the strongest colour stands for ±{largest:.2g}. A network is "
-    "not linear: with other pixels around it the response is another one."
+    "Change of the output for one brighter LR pixel: one block per output phase, one square per LR pixel, 9 × 9 LR "
+    "pixels. Red: positive, blue: negative, white: zero; the strongest colour is ±{largest:.2g}. Networks are "
+    "nonlinear: the response depends on the surrounding pixels."
 )
 CONSTANTS = (
-    "A plain grey picture, enlarged, less its mean: whatever can be seen here, the network has made up. Red is "
-    "lighter, blue darker, and the strongest colour stands for {levels:g} levels of 255 or more."
+    "Output for a constant grey input, less its mean. Every visible pattern is an artefact of the network. Red: "
+    "brighter, blue: darker; the strongest colour is a deviation of {largest:g}/255 or more."
 )

@@ -1,7 +1,8 @@
-"""What one data set says, and the tables of a study."""
+"""The section of a report on one data set: findings, the table of arms, plots and the table of images."""
 
 import statistics
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -13,64 +14,77 @@ from upnet.study.report.comparisons import DatasetComparisons, compare_with_refe
 from upnet.study.report.content import Plot, Section
 from upnet.study.report.curves import Curve, curve
 from upnet.study.report.plots import cost_scatter, forest_plot, learning_curves, strip_plot
-from upnet.study.report.tables import Cell, Table
+from upnet.study.report.tables import Cell, Table, thousands
 from upnet.study.run_table import remarks, rows
 from upnet.study.statistics import Comparison
 from upnet.study.statistics.verdicts import format_difference, format_signed, limitations
 
 HEADINGS = ("arm", "match", "parameters", "multiply-adds", "taps", "seeds", "PSNR in dB", "± sd", "SSIM", "± sd")
+COLUMN_NOTES = (
+    "Multiply-adds: for an output of 1280×720 pixels. Taps: LR pixels that contribute to one output phase of the "
+    "operator, per place; – if their number is not fixed. sd: standard deviation over seeds. Δ: PSNR of the arm − PSNR "
+    "of the reference. Verdicts are corrected for the number of arms by Holm's method; intervals are not corrected."
+)
+
+Rows = Mapping[str, Mapping[str, Any]]
+"""Name of an arm -> its means, as `upnet.study.run_table.rows` returns them."""
 
 
 def dataset_section(
-    planned: ReportedStudy, dataset: str, taps: Mapping[str, str], latency: Mapping[str, float], timed: str
+    study: ReportedStudy, dataset: str, taps: Mapping[str, str], latency: Mapping[str, float], conditions: str
 ) -> Section:
-    """Of a data set; taps and latency in ms are given by arm."""
-    told = compare_with_reference(planned, dataset)
-    # By the arms' names, which are those of the plan.
-    listed = {
-        entry.name: row
-        for entry, row in zip(planned.entries, rows([entry.arm for entry in planned.entries], dataset), strict=True)
-    }
-    results = planned.entries[0].arm.runs[0].results
-    means = {name: float(row["psnr"]) for name, row in listed.items()}
-    found = comparison_summary(dataset, told.by_arm, means) + untrained_arms(planned, dataset)
-    found += [sentence for family in told.families for sentence in comparison_sentences(family)]
-    differences = image_differences(planned, dataset)
-    left = remarks([entry.arm for entry in planned.entries], dataset)
+    """The section on a data set.
+
+    taps, latency: number of taps, and latency in ms, by arm.
+    conditions:    under which latency was measured.
+    """
+    arms = [entry.arm for entry in study.entries]
+    by_name = dict(zip([entry.name for entry in study.entries], rows(arms, dataset), strict=True))
+    data = _Data(study, dataset, compare_with_reference(study, dataset), by_name, image_differences(study, dataset))
+    families = data.comparisons.families
+    means = {name: float(row["psnr"]) for name, row in by_name.items()}
+    results = arms[0].runs[0].results
     return Section(
         dataset=dataset,
         protocol=f"{protocol_label(results)}; {footnote(results, dataset)}",
-        findings=found,
-        limits=[
-            *told.remarks,
-            *left,
-            *dict.fromkeys(limit for family in told.families for limit in limitations(family)),
+        findings=[
+            *comparison_summary(dataset, data.comparisons.by_arm, means),
+            *untrained_arms(study, dataset),
+            *(sentence for family in families for sentence in comparison_sentences(family)),
         ],
-        table=_main(planned, dataset, told, listed, taps, latency, timed),
-        plots=_plots(planned, dataset, told, listed, latency, differences),
-        image_table=_pictures(planned, dataset, differences) if differences else None,
+        limits=[
+            *data.comparisons.remarks,
+            *remarks(arms, dataset),
+            *dict.fromkeys(limit for family in families for limit in limitations(family)),
+        ],
+        table=_arm_table(data, taps, latency, conditions),
+        plots=_plots(data, latency),
+        image_table=_image_table(data) if data.differences else None,
     )
 
 
-def _main(
-    planned: ReportedStudy,
-    dataset: str,
-    told: DatasetComparisons,
-    listed: Mapping[str, Mapping[str, Any]],
-    taps: Mapping[str, str],
-    latency: Mapping[str, float],
-    timed: str,
-) -> Table:
-    level = next((f"{one.level:.0%}" for one in told.by_arm.values()), "95%")
-    headings = [*HEADINGS, f"Δ in dB [{level} interval]", "verdict", "latency in ms"]
-    made: list[list[Cell]] = []
-    for entry in planned.entries:
-        row, one, several = listed[entry.name], told.by_arm.get(entry.name), len(entry.arm.runs) > 1
-        difference, verdict = _against(one, entry.is_reference)
-        made.append(
+@dataclass(frozen=True)
+class _Data:
+    """The numbers of a section. differences: by arm and image, in dB against the reference."""
+
+    study: ReportedStudy
+    dataset: str
+    comparisons: DatasetComparisons
+    rows: Rows
+    differences: Mapping[str, Mapping[str, float]]
+
+
+def _arm_table(data: _Data, taps: Mapping[str, str], latency: Mapping[str, float], conditions: str) -> Table:
+    study, dataset, by_arm = data.study, data.dataset, data.comparisons.by_arm
+    level = next((f"{comparison.level:.0%}" for comparison in by_arm.values()), "95%")
+    cells: list[list[Cell]] = []
+    for entry in study.entries:
+        row, several = data.rows[entry.name], len(entry.arm.runs) > 1
+        difference, verdict = _difference_and_verdict(by_arm.get(entry.name), entry.is_reference)
+        cells.append(
             [
                 Cell(entry.name),
-                Cell(planned.match),
+                Cell(study.match),
                 Cell(thousands(int(row["parameters"])), int(row["parameters"])),
                 Cell(f"{int(row['multiply_adds']) / 1e9:.2f} G", int(row["multiply_adds"])),
                 Cell(taps[entry.name]),
@@ -84,66 +98,71 @@ def _main(
                 Cell(f"{latency[entry.name]:.1f}", latency[entry.name]),
             ]
         )
-    results = planned.entries[0].arm.runs[0].results
-    notes = [
-        "parameters: learnt numbers; multiply-adds: true ones, for 1280×720 output pixels; taps: LR pixels that an "
-        "output phase of the operator is made of, place by place, – where it has no fixed number; sd: over seeds. "
-        "Verdicts are corrected for the number of arms by Holm's method, intervals are not.",
-        f"latency: {timed}",
-        f"{dataset}: {protocol_label(results)}; {footnote(results, dataset)}",
-        *remarks([entry.arm for entry in planned.entries], dataset),
-    ]
-    marks = {number: row[11].text.split(":")[0].replace(" ", "-") for number, row in enumerate(made)}
-    numbers = frozenset({2, 3, 4, 5, 6, 7, 8, 9, 10, 12})
-    return Table(f"main-{dataset}", f"{dataset}: the arms of {planned.name}", headings, made, numbers, notes, marks)
+    arms = [entry.arm for entry in study.entries]
+    results = arms[0].runs[0].results
+    return Table(
+        name=f"main-{dataset}",
+        title=f"{dataset}: results of the arms of {study.name}",
+        headings=[*HEADINGS, f"Δ in dB [{level} interval]", "verdict", "latency in ms"],
+        rows=cells,
+        numbers=frozenset({2, 3, 4, 5, 6, 7, 8, 9, 10, 12}),
+        notes=[
+            COLUMN_NOTES,
+            f"Latency: {conditions}.",
+            f"{dataset}: {protocol_label(results)}; {footnote(results, dataset)}",
+            *remarks(arms, dataset),
+        ],
+        marks={number: row[11].text.split(":")[0].replace(" ", "-") for number, row in enumerate(cells)},
+    )
 
 
-def _against(found: Comparison | None, reference: bool) -> tuple[str, str]:
-    if reference:
+def _difference_and_verdict(comparison: Comparison | None, is_reference: bool) -> tuple[str, str]:
+    if is_reference:
         return "–", "reference"
-    if found is None:
+    if comparison is None:
         return "–", "not compared"
-    return format_difference(found).replace(" dB", ""), found.verdict
+    return format_difference(comparison).replace(" dB", ""), comparison.verdict
 
 
-def _pictures(planned: ReportedStudy, dataset: str, differences: Mapping[str, Mapping[str, float]]) -> Table:
+def _image_table(data: _Data) -> Table:
+    differences = data.differences
     names = list(dict.fromkeys(name for values in differences.values() for name in values))
-    made = [[Cell(name), *(_difference(values.get(name)) for values in differences.values())] for name in names]
-    made.append([Cell("mean"), *(_difference(statistics.fmean(values.values())) for values in differences.values())])
-    title = f"{dataset}: Δ PSNR against {planned.reference} picture by picture, in dB, mean over seeds"
-    numbers = frozenset(range(1, len(differences) + 1))
-    return Table(f"pictures-{dataset}", title, ["picture", *differences], made, numbers, marks={len(names): "mean"})
+    cells = [[Cell(name), *(_difference(values.get(name)) for values in differences.values())] for name in names]
+    cells.append([Cell("mean"), *(_difference(statistics.fmean(values.values())) for values in differences.values())])
+    return Table(
+        name=f"pictures-{data.dataset}",
+        title=f"{data.dataset}: Δ PSNR against {data.study.reference} per image in dB, mean over seeds",
+        headings=["image", *differences],
+        rows=cells,
+        numbers=frozenset(range(1, len(differences) + 1)),
+        marks={len(names): "mean"},
+    )
 
 
 def _difference(value: float | None) -> Cell:
     return Cell("–") if value is None else Cell(format_signed(value, 3), value)
 
 
-def _plots(
-    planned: ReportedStudy,
-    dataset: str,
-    told: DatasetComparisons,
-    listed: Mapping[str, Mapping[str, Any]],
-    latency: Mapping[str, float],
-    differences: Mapping[str, Mapping[str, float]],
-) -> Sequence[Plot]:
-    order, reference = [entry.name for entry in planned.entries], planned.reference
-    made: list[Plot] = []
+def _plots(data: _Data, latency: Mapping[str, float]) -> Sequence[Plot]:
+    study, dataset = data.study, data.dataset
+    order, reference = [entry.name for entry in study.entries], study.reference
+    plots: list[Plot] = []
 
     def add(name: str, title: str, caption: str, draw: Callable[[], str]) -> None:
         with optional_output(f"the report's plot {name}-{dataset}"):
-            made.append(Plot(f"{name}-{dataset}", title, draw(), caption))
+            plots.append(Plot(f"{name}-{dataset}", title, draw(), caption))
 
-    if told.by_arm:
-        found = list(told.by_arm.values())
-        add("forest", "Difference from the reference", FOREST, lambda: forest_plot(found, reference, found[0].level))
-    if differences:
-        add("pictures", "Picture by picture", PER_PICTURE, lambda: strip_plot(differences, order, reference))
-    learnt: dict[str, Curve] = {}
+    if data.comparisons.by_arm:
+        comparisons = list(data.comparisons.by_arm.values())
+        draw_forest = partial(forest_plot, comparisons, reference, comparisons[0].level)
+        add("forest", "Difference from the reference", FOREST, draw_forest)
+    if data.differences:
+        add("pictures", "Difference per image", STRIP, partial(strip_plot, data.differences, order, reference))
+    curves: dict[str, Curve] = {}
     with optional_output(f"the report's learning curves on {dataset}"):
-        learnt = {entry.name: one for entry in planned.entries if (one := curve(entry.arm, dataset)) is not None}
-    if any(len(one.steps) > 1 for one in learnt.values()):
-        add("learning", "Learning curves", LEARNING, lambda: learning_curves(learnt, order, dataset))
+        curves = {entry.name: one for entry in study.entries if (one := curve(entry.arm, dataset)) is not None}
+    if any(len(one.steps) > 1 for one in curves.values()):
+        add("learning", "Learning curves", LEARNING, partial(learning_curves, curves, order, dataset))
     points = [
         {
             "name": name,
@@ -152,26 +171,20 @@ def _plots(
             "parameters": row["parameters"],
             "latency": latency[name],
         }
-        for name, row in listed.items()
+        for name, row in data.rows.items()
     ]
-    for what, label in (("latency", "latency in ms"), ("parameters", "parameters")):
-        draw = partial(cost_scatter, points, order, what, label, dataset)
-        add(what, f"Quality against {what}", QUALITY, draw)
-    return made
-
-
-def thousands(number: int) -> str:
-    """Thousands apart: 155 907."""
-    return f"{number:,}".replace(",", "\u202f")
+    for cost, label in (("latency", "latency in ms"), ("parameters", "parameters")):
+        add(cost, f"PSNR against {cost}", SCATTER, partial(cost_scatter, points, order, cost, label, dataset))
+    return plots
 
 
 FOREST = (
-    "Filled: better or worse than the reference, after Holm's correction. Hollow and grey: a tie, or not decided. A "
-    "dotted interval is over pictures only, or over seeds only."
+    "Mean difference in PSNR with its interval. Filled: better or worse than the reference after Holm's correction. "
+    "Hollow and grey: tie or not decided. Dotted: the interval includes the variance of images only, or of seeds only."
 )
-PER_PICTURE = "Each mark is a picture, a mean over seeds; the stroke is the mean over pictures."
+STRIP = "Each marker is one image, as a mean over seeds. The vertical line is the mean over images."
 LEARNING = (
-    "Validation during training: mean over seeds, the band from the lowest seed to the highest. The first third of the "
-    "validations may lie below the axis."
+    "Validation PSNR during training: mean over seeds; the band spans the lowest and the highest seed. The first third "
+    "of the validations may lie below the plotted range."
 )
-QUALITY = "Mean over seeds, with one standard deviation over seeds up and down where there are several."
+SCATTER = "Mean over seeds. Error bars: one standard deviation over seeds."

@@ -1,4 +1,4 @@
-"""What a reader needs before any figure: what was compared, how it was trained and by what it was scored."""
+"""Design, training and evaluation of a study: the facts and tables that precede its results."""
 
 import statistics
 from collections.abc import Mapping
@@ -6,43 +6,41 @@ from typing import Any
 
 from upnet.evaluation.compatibility import protocol_label
 from upnet.study.report.arms import ReportedStudy
-from upnet.study.report.sections import thousands
-from upnet.study.report.tables import Cell, Table
+from upnet.study.report.tables import Cell, Table, thousands
 from upnet.utils.overrides import quote_for_shell
 
 
-def study_facts(study: ReportedStudy, timed: str) -> list[tuple[str, str]]:
-    """Pairs of a word and what it is."""
+def study_facts(study: ReportedStudy, latency_conditions: str) -> list[tuple[str, str]]:
+    """(label, value) pairs that describe the study; pairs without a value are left out."""
     runs = [run for entry in study.entries for run in entry.arm.runs]
-    first = runs[0].results
+    results = runs[0].results
     seeds = sorted({int(run.results["seed"]) for run in runs})
     minutes = sum(float(run.results.get("minutes", 0)) for run in runs)
-    sets = ", ".join(f"{name} ({_pictures(len(told['images']))})" for name, told in first["datasets"].items())
-    told = [
-        ("Matching", study.match_label),
-        ("Reference", study.reference),
-        ("Seeds", ", ".join(map(str, seeds))),
-        ("Scored on", f"{sets}, {protocol_label(first)}"),
-        ("Trained", f"{_span([int(run.results.get('step', 0)) for run in runs])} steps"),
-        ("Weights", f"{first.get('weights', 'ema')}, of the last step: no step was chosen by its score"),
-        ("Training time", f"{minutes:.0f} minutes in all, {minutes / len(runs):.1f} per run"),
-        ("Latency", timed),
-        ("Made by", ", ".join(f"{name} {str(first['versions'][name])[:12]}" for name in ("upnet", "revision", "torch")
-                              if first["versions"].get(name))),
-    ]  # fmt: skip
-    words = " ".join(quote_for_shell(word) for word in study.content.get("overrides", []))
-    if words:
-        told.insert(0, ("Command", f"python train.py {words}"))
-    return [(word, what) for word, what in told if what]
+    sets = ", ".join(f"{name} ({_images(len(scores['images']))})" for name, scores in results["datasets"].items())
+    software = [name for name in ("upnet", "revision", "torch") if results["versions"].get(name)]
+    command = " ".join(quote_for_shell(word) for word in study.content.get("overrides", []))
+    facts = {
+        "Command": f"python train.py {command}" if command else "",
+        "Matching": study.match_label,
+        "Reference arm": study.reference,
+        "Seeds": ", ".join(map(str, seeds)),
+        "Test images": f"{sets}, {protocol_label(results)}",
+        "Training length": f"{_range([int(run.results.get('step', 0)) for run in runs])} steps",
+        "Weights": f"{results.get('weights', 'ema')}, after the last step; no step was selected by its score",
+        "Training time": f"{minutes:.0f} minutes in total, {minutes / len(runs):.1f} minutes per run",
+        "Latency": latency_conditions,
+        "Software": ", ".join(f"{name} {str(results['versions'][name])[:12]}" for name in software),
+    }
+    return [(label, value) for label, value in facts.items() if value]
 
 
 def plan_table(study: ReportedStudy, taps: Mapping[str, str]) -> Table:
-    """The arms with what they consist of."""
-    made = []
+    """Size, seeds and training time of every arm. taps: number of taps by arm."""
+    cells = []
     for entry in study.entries:
         seeds = ", ".join(str(seed) for seed in sorted(int(run.results["seed"]) for run in entry.arm.runs))
         minutes = statistics.fmean(float(run.results.get("minutes", 0)) for run in entry.arm.runs)
-        made.append(
+        cells.append(
             [
                 Cell(entry.name),
                 Cell(thousands(entry.arm.parameters), entry.arm.parameters),
@@ -54,27 +52,28 @@ def plan_table(study: ReportedStudy, taps: Mapping[str, str]) -> Table:
             ]
         )
     headings = ["arm", "parameters", "multiply-adds", "taps", "seeds", "changed to match", "minutes per run"]
-    return Table("plan", f"The plan of {study.name}", headings, made, frozenset({1, 2, 3, 6}))
+    return Table("plan", f"Arms of {study.name}", headings, cells, frozenset({1, 2, 3, 6}))
 
 
 def settings_table(study: ReportedStudy) -> Table:
-    """What all arms have in common."""
-    every = [_flat(run.settings) for entry in study.entries for run in entry.arm.runs]
-    common = {key: value for key, value in every[0].items() if all(one.get(key, ...) == value for one in every)}
-    made = [[Cell(key), Cell("none" if value is None else str(value))] for key, value in sorted(common.items())]
-    return Table("settings", "Settings that all arms share", ["setting", "value"], made)
+    """The settings that all arms have in common."""
+    settings = [_flatten(run.settings) for entry in study.entries for run in entry.arm.runs]
+    common = {key: value for key, value in settings[0].items() if all(one.get(key, ...) == value for one in settings)}
+    cells = [[Cell(key), Cell("none" if value is None else str(value))] for key, value in sorted(common.items())]
+    return Table("settings", "Settings common to all arms", ["setting", "value"], cells)
 
 
-def _flat(node: Any, path: str = "") -> dict[str, Any]:
-    if isinstance(node, Mapping):
-        return {k: v for key, value in node.items() for k, v in _flat(value, f"{path}.{key}" if path else key).items()}
-    return {path: node}
+def _flatten(node: Any, path: str = "") -> dict[str, Any]:
+    """Dotted path -> plain value."""
+    if not isinstance(node, Mapping):
+        return {path: node}
+    return {k: v for key, value in node.items() for k, v in _flatten(value, f"{path}.{key}" if path else key).items()}
 
 
-def _span(values: list[int]) -> str:
+def _range(values: list[int]) -> str:
     low, high = min(values), max(values)
     return str(low) if low == high else f"{low} to {high}"
 
 
-def _pictures(count: int) -> str:
-    return f"{count} picture" if count == 1 else f"{count} pictures"
+def _images(count: int) -> str:
+    return f"{count} image" if count == 1 else f"{count} images"

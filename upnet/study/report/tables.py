@@ -1,4 +1,4 @@
-"""A table once, and the same one as Markdown, CSV and LaTeX; the page shows it as HTML."""
+"""Tables of a report, and their conversion to Markdown, CSV and LaTeX."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -12,24 +12,29 @@ Value = str | int | float | None
 
 @dataclass(frozen=True)
 class Cell:
-    """What a reader sees, and what a program gets: the same value, not rounded."""
+    """A table cell: the text that is shown, and the unrounded value behind it."""
 
     text: str
     value: Value = None
 
     @property
     def plain(self) -> Value:
-        """The value, or the text where there is nothing behind it."""
+        """The value, or the text if there is no value."""
         return self.text if self.value is None else self.value
 
 
 @dataclass(frozen=True)
 class Table:
-    """Headings, rows of as many cells, and what has to stand below.
+    """A table with headings, rows and notes below it.
 
-    name:    of its files.
-    numbers: which columns hold numbers, and are set flush right.
-    marks:   by row number, a word that the page may style it by.
+    name:    the stem of its file.
+    numbers: the columns that hold numbers and are right-aligned.
+    marks:   row number -> CSS class of the row.
+
+    >>> table = Table("t", "PSNR", ["arm", "dB"], [[Cell("nearest"), Cell("32.0", 32.03)]], frozenset({1}))
+    >>> print(to_csv(table).replace("\\r", ""), end="")
+    arm,dB
+    nearest,32.03
     """
 
     name: str
@@ -42,7 +47,7 @@ class Table:
 
 
 def to_markdown(table: Table) -> str:
-    """A pipe table under its title, as GitHub and pandoc read it."""
+    """The table as a pipe table of GitHub and pandoc, with title and notes."""
     lines = [f"**{escape_markdown(table.title)}**", "", _row(map(escape_markdown, table.headings))]
     lines.append(_row("---:" if number in table.numbers else ":---" for number in range(len(table.headings))))
     lines += [_row(escape_markdown(cell.text) for cell in row) for row in table.rows]
@@ -52,13 +57,13 @@ def to_markdown(table: Table) -> str:
 
 
 def to_csv(table: Table) -> str:
-    """CSV of the values as they are, with a heading."""
+    """The headings and unrounded values as CSV."""
     return format_csv([table.headings, *([cell.plain for cell in row] for row in table.rows)])
 
 
 def to_latex(table: Table) -> str:
-    r"""A table environment with booktabs' rules; it needs `\usepackage{booktabs}`, and `graphicx` for its width."""
-    form = "".join("r" if number in table.numbers else "l" for number in range(len(table.headings)))
+    r"""The table as a LaTeX table environment; it needs the packages booktabs and graphicx."""
+    columns = "".join("r" if number in table.numbers else "l" for number in range(len(table.headings)))
     body = [" & ".join(map(_tex, table.headings)) + r" \\", r"\midrule"]
     body += [" & ".join(_tex(cell.text) for cell in row) + r" \\" for row in table.rows]
     notes = [rf"\par\smallskip\footnotesize {_tex(note)}" for note in table.notes]
@@ -69,7 +74,7 @@ def to_latex(table: Table) -> str:
             rf"\caption{{{_tex(table.title)}}}",
             rf"\label{{tab:{re.sub('[^A-Za-z0-9]+', '-', table.name)}}}",
             r"\resizebox{\textwidth}{!}{%",
-            rf"\begin{{tabular}}{{{form}}}",
+            rf"\begin{{tabular}}{{{columns}}}",
             r"\toprule",
             *body,
             r"\bottomrule",
@@ -86,8 +91,21 @@ def _row(cells) -> str:
 
 
 def escape_markdown(text: str) -> str:
-    """Text that Markdown shows as it is, with the tables and formulas of GitHub and pandoc."""
+    """Escape text so that GitHub's and pandoc's Markdown show it literally.
+
+    >>> escape_markdown("max_unpool")
+    'max\\\\_unpool'
+    """
     return re.sub(r"([\\`*_|\[\]~$])", r"\\\1", " ".join(text.split())).replace("&", "&amp;").replace("<", "&lt;")
+
+
+def thousands(number: int) -> str:
+    """The number with thin spaces between groups of three digits.
+
+    >>> thousands(155907)
+    '155\\u202f907'
+    """
+    return f"{number:,}".replace(",", "\u202f")
 
 
 _TEX = {
@@ -97,9 +115,9 @@ _TEX = {
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
-    "[": "{[}",  # after \\ a bracket would be taken for a length
+    "[": "{[}",  # LaTeX reads a bracket after \\ as a length
     "]": "{]}",
-    **{sign: f"\\{sign}" for sign in "&%$#_{}"},
+    **{char: f"\\{char}" for char in "&%$#_{}"},
     "−": "$-$",
     "–": "--",
     "Δ": r"$\Delta$",
@@ -119,5 +137,5 @@ _TEX = {
 
 
 def _tex(text: str) -> str:
-    signs = (_TEX.get(sign, sign) for sign in text)
-    return "".join("{}-" if sign == before == "-" else sign for before, sign in pairwise(("", *signs)))
+    chars = (_TEX.get(char, char) for char in text)
+    return "".join("{}-" if char == previous == "-" else char for previous, char in pairwise(("", *chars)))
