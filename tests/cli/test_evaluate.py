@@ -184,7 +184,7 @@ def test_pictures_are_kept_where_asked(evaluate: Evaluate, tmp_path: Path) -> No
     ("words", "told"),
     [
         (["perceptual=niqe"], "perceptual=niqe: is not known"),
-        (["perceptual=lpips", "protocol=y-float"], "take protocol=rgb8"),
+        (["perceptual=lpips", "protocol=y-float"], "Take protocol=rgb8"),
         (["device=tpu"], "device=tpu: the device cannot be used here"),
         (["protocol.channel=rgb", "protocol=y-float"], "y-float evaluates the Y plane only"),
     ],

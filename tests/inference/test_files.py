@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from support import Compose
 
-from upnet.cli import evaluate
+from upnet.cli import upscale
 from upnet.config import build
 from upnet.imaging.image import Metadata, RasterImage
 from upnet.imaging.reading import read_image
@@ -255,10 +255,10 @@ def command(compose: Compose, upscaler: Upscaler, monkeypatch: pytest.MonkeyPatc
         asked.update(path=path, weights=weights, trust=trust, tile=tile, ensemble=ensemble, alpha=alpha)
         return Upscaler(upscaler.net, tile, ensemble, alpha)
 
-    monkeypatch.setattr(evaluate, "load", load)
+    monkeypatch.setattr(upscale, "load", load)
 
     def run(*words: str) -> dict[str, Any]:
-        evaluate.upscale_images(compose("checkpoint=A.ckpt", "device=cpu", *words, command="evaluate"))
+        upscale.upscale_images(compose("checkpoint=A.ckpt", "device=cpu", *words, command="evaluate"))
         return asked
 
     return run

@@ -105,7 +105,7 @@ SETTINGS = [
     ("evaluate", "checkpoint=good.ckpt scale=4 input=val", "scale=4 is not the scale of good.ckpt", "2 times"),
     ("evaluate", "checkpoint=good.ckpt scale=4 export=x.safetensors", "scale=4 is not the scale of", "2 times"),
     ("evaluate", "baseline=bicubic perceptual=vmaf", "perceptual=vmaf", "lpips or dists"),
-    ("evaluate", "baseline=bicubic perceptual=lpips protocol=y-float", "perceptual=lpips", "take protocol=rgb8"),
+    ("evaluate", "baseline=bicubic perceptual=lpips protocol=y-float", "perceptual=lpips", "Take protocol=rgb8"),
     ("evaluate", "baseline=bicubic device=abacus", "device=abacus", "auto or cpu"),
     ("evaluate", "baseline=bicubic protocol=rgb9", "protocol=rgb9", "Did you mean rgb8?"),
     ("evaluate", "baseline=bicubic allow_mixed=2", "allow_mixed=2", "a valid boolean"),
@@ -136,8 +136,8 @@ PATHS = [
     ("evaluate", "baseline=bicubic data.root=val/c.png", "val/c.png is a file", "Give the folder"),
     ("evaluate", "checkpoint=nowhere.ckpt", "nowhere.ckpt", "last.ckpt"),
     ("evaluate", "checkpoint=val", "val", "last.ckpt"),
-    ("evaluate", "results=nowhere", "nowhere", "give a file that upnet has written"),
-    ("evaluate", "results=val/c.png", "val/c.png", "give a file that upnet has written"),
+    ("evaluate", "results=nowhere", "nowhere", "Give a file that upnet has written"),
+    ("evaluate", "results=val/c.png", "val/c.png", "Give a file that upnet has written"),
     ("evaluate", "results=later.json", "later.json", "schema 1 to"),
     ("evaluate", "study=nowhere", "study=nowhere", "runs/studies/"),
     ("evaluate", "study=val", "study=val holds no finished run", "results.json"),
@@ -185,7 +185,7 @@ CHECKPOINTS = [
     ("evaluate", "checkpoint=cut.ckpt", "cut.ckpt is damaged", "last-1.ckpt"),
     ("evaluate", "checkpoint=foreign.ckpt", "foreign.ckpt is no checkpoint of upnet", "no metadata"),
     ("evaluate", "checkpoint=later.ckpt", "99", "Install a newer upnet"),
-    ("evaluate", "checkpoint=good.ckpt protocol=y-float", "model.channels=3", "take protocol=rgb8"),
+    ("evaluate", "checkpoint=good.ckpt protocol=y-float", "model.channels=3", "Take protocol=rgb8"),
 ]
 
 STUDIES = [
