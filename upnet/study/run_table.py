@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from upnet.checkpoint import load_network
+from upnet.checkpoint.migration import rename_config
 from upnet.config import ConfigError, check_targets
 from upnet.evaluation.compatibility import footnote, group_label, protocol_groups, protocol_label
 from upnet.evaluation.results import EXACT, LEFT_OUT, format_remark, read_results
@@ -20,6 +21,7 @@ from upnet.metrics import gain
 from upnet.models import EncoderDecoder
 from upnet.models.complexity import multiply_adds
 from upnet.study.plan import planned_runs
+from upnet.utils.errors import UserError
 
 SCHEMA = 3
 """Of study.json; counted up whenever its keys change."""
@@ -82,11 +84,9 @@ def read_study(folder: Path, trust: Sequence[str] = (), mixed: bool = False) -> 
     if not folders:
         folders = {path.parent.parent: None for path in sorted(folder.glob("**/config/hydra.yaml"))}
     unfinished = [path for path in folders if not (path / "results.json").is_file()]
-    runs = [Run(path, read_results(path / "results.json"), folders[path]) for path in folders if path not in unfinished]
+    runs = [_read_run(path, label, trust) for path, label in folders.items() if path not in unfinished]
     if not runs:
         raise ValueError(f"study={folder} holds no finished run: no folder below it has a results.json")
-    for run in runs:
-        _check_run(run, trust)
     standing = _standing(runs, mixed)
     arms: list[Arm] = []
     for footing in sorted(set(standing)):
@@ -213,14 +213,20 @@ def _arm(name: str, runs: Sequence[Run], trust: Sequence[str], footing: int) -> 
     return Arm(name, runs, int(runs[0].results["parameters"]), multiply_adds(net), net, footing)
 
 
-def _check_run(run: Run, trust: Sequence[str]) -> None:
-    """Raise ValueError where the results of a training don't say what arms are told apart by."""
-    path = run.folder / "results.json"
-    validate(run.results, RunResults, path, "results.json of a training")
+def _read_run(folder: Path, label: str | None, trust: Sequence[str]) -> Run:
+    """A finished run. Components and settings that were renamed since it was written have their new names.
+
+    Raises UserError if results.json lacks what distinguishes arms, or names classes that are not trusted.
+    """
+    path = folder / "results.json"
+    results = read_results(path)
+    validate(results, RunResults, path, "results.json of a training")
+    results |= {key: rename_config(results[key], key) for key in ("model", "settings")}
     try:
-        check_targets({"model": run.results["model"]}, trust)
-    except ConfigError as fault:
-        raise ValueError(f"{path}: {str(fault).splitlines()[0]}") from fault
+        check_targets({"model": results["model"]}, trust)
+    except ConfigError as error:
+        raise UserError(f"{path}: {str(error).splitlines()[0]}") from error
+    return Run(folder, results, label)
 
 
 def _standing(runs: Sequence[Run], mixed: bool) -> list[int]:
