@@ -400,3 +400,13 @@ def test_a_report_reads_every_checkpoint_once(study: tuple[Path, dict], monkeypa
     draw_study(arms, stores, folder / "comparison.png")
     write_report(assemble_report(folder, arms, unfinished, stores), folder)
     assert sorted(reads) == sorted(arm.runs[0].checkpoint for arm in arms)
+
+
+def test_a_study_whose_runs_name_renamed_components_is_reported(study: tuple[Path, dict]) -> None:
+    folder, _ = study
+    for path in folder.glob("*/results.json"):
+        text = path.read_text()
+        assert "upnet.encoders.MaxPoolEncoder" in text
+        path.write_text(text.replace("upnet.encoders.MaxPoolEncoder", "upnet.encoders.Plain"))
+    arms, _ = read_study(folder)
+    assert {arm.runs[0].results["model"]["encoder"]["_target_"] for arm in arms} == {"upnet.encoders.MaxPoolEncoder"}
