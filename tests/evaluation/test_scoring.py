@@ -111,7 +111,7 @@ def test_pictures_are_told_apart_by_what_their_score_depends_on(store: Store) ->
 
 def test_a_network_of_three_channels_is_not_scored_by_the_y_plane(net: EncoderDecoder, store: Store, compose) -> None:
     colour = build(compose("model=edsr", "model.encoder.width=4", "model.encoder.depth=0").model)
-    with pytest.raises(ValueError, match="protocol=y-float: the network has model.channels=3"):
+    with pytest.raises(ValueError, match=r"protocol=y-float: the network has model\.channels=3"):
         list(evaluate_network(colour, {"set": store}, EvaluationProtocol("y-float")))
 
 
