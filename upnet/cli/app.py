@@ -25,7 +25,7 @@ from upnet.cli.startup import (
     is_interrupt,
 )
 from upnet.config.compose import apply_target_overrides
-from upnet.utils.errors import InterruptedRunError, UserError
+from upnet.utils.errors import InterruptedRunError, RunError, UserError
 from upnet.utils.overrides import PATH_SETTINGS, quote_path_overrides
 from upnet.utils.paths import CONFIGS, expand_user
 from upnet.utils.printable import escape_unencodable_output
@@ -169,9 +169,9 @@ def _exit_code(error: BaseException) -> int | None:
     """The exit code of an error that is reported as one line; None for one that shows its traceback."""
     if isinstance(error, InterruptedRunError):
         return SIGNALLED + error.signal
-    if isinstance(error, UserError | ValueError | OSError):
+    if isinstance(error, UserError):
         return USER_ERROR
-    return FAILED if type(error).__module__.startswith("upnet.") else None
+    return FAILED if isinstance(error, RunError) else None
 
 
 def _folder_is_of_earlier_start() -> bool:

@@ -37,7 +37,7 @@ def run_parsed(parser: argparse.ArgumentParser, words: Sequence[str]) -> int:
     try:
         options = parser.parse_args(words)
         return options.run(options)
-    except (UserError, ValueError, OSError) as error:
+    except UserError as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return USER_ERROR
     except SystemExit as exit:

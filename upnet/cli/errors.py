@@ -34,8 +34,6 @@ def as_user_error(error: Exception, config_name: str, words: Sequence[str], in_j
             return UserError(f"{cause.filename} can't be written: {cause.strerror}", cure=cure)
     if isinstance(error, HydraException) or str(error).startswith(_BAD_CHOICE):
         return _of_hydra(error, config_name, words)
-    if isinstance(error, OSError) and error.filename is not None and error.strerror:
-        return UserError(f"{error.filename}: {error.strerror}", cure="Give a path that can be used")
     return None
 
 

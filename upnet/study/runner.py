@@ -18,12 +18,12 @@ from upnet.study.overview import print_plan, write_plan
 from upnet.study.plan import CellTiming, Plan, PlannedVariant, read_plan
 from upnet.study.progress import write_progress
 from upnet.training.timing import time_training
-from upnet.utils.errors import InterruptedRunError, UserError
+from upnet.utils.errors import InterruptedRunError, RunError, UserError
 from upnet.utils.overrides import format_override, upnet_command
 from upnet.utils.paths import display_path
 
 
-class FailedCellsError(Exception):
+class FailedCellsError(RunError):
     """Cells of a study failed. All other cells are finished."""
 
 
