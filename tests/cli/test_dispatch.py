@@ -19,11 +19,8 @@ SLOW = ("torch", "torchvision", "torchmetrics", "pytorch_lightning", "scipy", "m
     [
         ({}, "got none of them"),
         ({"study": "a", "baseline": "bicubic"}, "got study and baseline"),
-        ({"baseline": "bicubic", "input": "a.png"}, "upscaled by checkpoint=PATH, not by baseline=bicubic"),
-        (
-            {"baseline": "bicubic", "export": "a.safetensors"},
-            "network of checkpoint=PATH, and doesn.t go with baseline=",
-        ),
+        ({"baseline": "bicubic", "input": "a.png"}, "only a checkpoint upscales images"),
+        ({"baseline": "bicubic", "export": "a.safetensors"}, "only a checkpoint is exported"),
         ({"checkpoint": ["nowhere.ckpt"]}, "no checkpoint at nowhere.ckpt"),
     ],
 )

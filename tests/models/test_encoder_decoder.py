@@ -10,7 +10,7 @@ from torch import nn
 from upnet.config import ConfigError, build
 from upnet.models import EncoderDecoder
 from upnet.models.decoder import DecoderLevel
-from upnet.upsample import Bilinear, Interpolation, MaxUnpool, Nearest, Transposed, Upsampler, interpolation
+from upnet.upsample import Bilinear, Interpolation, MaxUnpool, Nearest, Transposed, Upsampler, build_interpolation
 
 PRESETS = sorted(path.stem for path in (CONFIGS / "model").glob("*.yaml"))
 OPERATORS = sorted(path.stem for path in (CONFIGS / "model/upsampler").glob("*.yaml"))
@@ -117,7 +117,7 @@ def test_the_residual_is_the_interpolated_input(compose: Compose, name: Interpol
     for parameter in net.tail.parameters():
         nn.init.zeros_(parameter)
     lr = torch.rand(1, 3, 6, 7)
-    torch.testing.assert_close(net(lr), interpolation(name, 3, 2).upsample_full(lr))
+    torch.testing.assert_close(net(lr), build_interpolation(name, 3, 2).upsample_full(lr))
 
 
 def test_without_a_residual_nothing_of_the_input_is_added(compose: Compose) -> None:

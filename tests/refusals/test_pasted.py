@@ -54,7 +54,7 @@ def test_the_commands_that_are_printed_run_when_they_are_pasted(
     assert Image.open(place / "photo_x2.png").size == (100, 96)
 
     assert main(["train", *sys.argv[1:]]) == 2
-    cure = re.search(r"go on with it by (.*), or give", capfd.readouterr().err)
+    cure = re.search(r"Continue it by (.*), or choose", capfd.readouterr().err)
     assert cure is not None
     monkeypatch.setattr(sys, "argv", [*sys.argv, "steps=4", *shlex.split(cure[1])])
     main(["train", *sys.argv[1:]])

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from upnet.checkpoint import Loaded
     from upnet.data import Store
     from upnet.metrics import EvaluationProtocol
-    from upnet.study.diagnostics.measure import Values
+    from upnet.study.diagnostics.run import Values
 
 EXAMPLES = """\
 examples:
@@ -78,7 +78,7 @@ def run(options: argparse.Namespace) -> int:
     from upnet.checkpoint import load_network
     from upnet.data import build_store, open_sources
     from upnet.metrics import EvaluationProtocol
-    from upnet.study.diagnostics.measure import measure, print_table, select_diagnostics
+    from upnet.study.diagnostics.run import measure, print_table, select_diagnostics
     from upnet.utils.device import pick_device
 
     ctrl_c_raises()
@@ -116,7 +116,7 @@ def _write(
     values: "Values",
 ) -> None:
     from upnet.evaluation.results import write_json
-    from upnet.study.diagnostics.measure import as_json
+    from upnet.study.diagnostics.run import as_json
     from upnet.utils.provenance import versions
 
     pictures = {"name": store.name, "digest": store.digest, "pictures": len(store), "lr_from": store.lr_from}

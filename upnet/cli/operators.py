@@ -124,7 +124,7 @@ def _settings(pairs: Sequence[str]) -> dict[str, Any]:
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals or not name:
-            raise ValueError(f"--set takes SETTING=VALUE, as in kernel_size=4; got {pair!r}")
+            raise UserError("must be SETTING=VALUE, as in kernel_size=4", setting="--set", value=pair)
         public = public_operators()
         try:
             settings[name] = public[value] if value in public else ast.literal_eval(value)
@@ -156,5 +156,5 @@ def _draw(operators: Sequence[type[Upsampler]], settings: Mapping[str, Any], opt
     try:
         width, height = save(figure, options.picture, examples)
     except OSError as fault:
-        raise ValueError(f"the picture cannot be written to {str(options.picture)!r}: {fault.strerror}") from fault
+        raise UserError(f"{options.picture} can't be written: {fault.strerror}") from fault
     print(f"  Drawn: {options.picture}, {width} × {height} pixels\n")

@@ -24,7 +24,7 @@ def upscale_images(config: DictConfig) -> None:
     limit_onednn_cache(INFERENCE_KERNELS)
     checkpoints = as_list(config.checkpoint)
     if len(checkpoints) != 1:
-        raise UserError("images are upscaled by one checkpoint", setting="checkpoint", value=checkpoints)
+        raise UserError(f"images are upscaled by one checkpoint; got {len(checkpoints)}", setting="checkpoint")
     device, trust = pick_device(config.device), as_list(config.trust)
     upscaler = load(checkpoints[0], config.weights, trust, "cpu", config.tile, config.ensemble, config.alpha).to(device)
     refuse_other_scale(config, upscaler.scale, checkpoints[0])

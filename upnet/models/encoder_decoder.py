@@ -15,7 +15,7 @@ from upnet.encoders import BlockFactory, Encoder
 from upnet.models.decoder import Decoder, level_name
 from upnet.models.tail import Tail
 from upnet.models.wiring import UpsamplerFactory, assign_upsamplers
-from upnet.upsample import Interpolation, Upsampler, interpolation
+from upnet.upsample import Interpolation, Upsampler, build_interpolation
 from upnet.upsample.kernels.autocast import no_autocast
 from upnet.utils.errors import UserError
 from upnet.utils.receptive_field import (
@@ -166,4 +166,4 @@ class EncoderDecoder(nn.Module):
         self.encoder.load_pretrained()
 
     def _interpolation(self, name: Interpolation | Literal["none"]) -> Upsampler | None:
-        return None if name == "none" else interpolation(name, self.channels, self.scale)
+        return None if name == "none" else build_interpolation(name, self.channels, self.scale)

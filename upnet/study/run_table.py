@@ -75,18 +75,22 @@ class Arm:
 def read_study(folder: Path, trust: Sequence[str] = (), mixed: bool = False) -> tuple[list[Arm], list[Path]]:
     """The arms of a study, best first, and the folders of runs that left no results.
 
-    Raises ValueError where there is no run, or runs were scored by different protocols or on different pictures. Where
+    Raises UserError where there is no run, or runs were scored by different protocols or on different pictures. Where
     `mixed` numbers are asked for, such runs are arms of different footings instead, and the names say so.
     """
     if not folder.is_dir():
-        raise ValueError(f"study={folder} is not a folder; a multirun writes its runs below runs/studies/")
+        raise UserError(
+            "is not a folder", setting="study", value=str(folder), cure="A multirun writes its runs below runs/studies/"
+        )
     folders = planned_runs(folder)
     if not folders:
         folders = {path.parent.parent: None for path in sorted(folder.glob("**/config/hydra.yaml"))}
     unfinished = [path for path in folders if not (path / "results.json").is_file()]
     runs = [_read_run(path, label, trust) for path, label in folders.items() if path not in unfinished]
     if not runs:
-        raise ValueError(f"study={folder} holds no finished run: no folder below it has a results.json")
+        raise UserError(
+            "contains no finished run: no folder below it has a results.json", setting="study", value=str(folder)
+        )
     standing = _standing(runs, mixed)
     arms: list[Arm] = []
     for footing in sorted(set(standing)):
@@ -244,7 +248,7 @@ def _check_seeds(runs: Sequence[Run]) -> None:
     seeds = [run.results["seed"] for run in runs]
     if len(set(seeds)) < len(seeds):
         told = ", ".join(str(run.folder) for run in runs)
-        raise ValueError(f"these runs are repetitions of one another, seed and all, and would count twice: {told}")
+        raise UserError(f"these runs have equal settings and seeds and would count twice: {told}")
 
 
 def _names(arms: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+from upnet.utils.errors import UserError
+
 Net = TypeVar("Net", bound=nn.Module)
 
 
@@ -25,7 +27,7 @@ class EMA(nn.Module, Generic[Net]):
     def __init__(self, net: Net, decay: float) -> None:
         super().__init__()
         if not 0 <= decay < 1:
-            raise ValueError(f"EMA: decay lies in [0, 1), for example 0.999; got {decay}")
+            raise UserError("must be in [0, 1)", setting="decay", value=decay, cure="0.999 is common")
         self.decay = decay
         self.net: Net = copy.deepcopy(net).requires_grad_(False)
         # Looking for the parameters takes longer than averaging those of a small network. The parameters themselves

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from upnet.training.cuda_graph import CapturableOptimizer, CUDAGraphs, Graph, RecordedStep
 from upnet.training.ema import EMA
+from upnet.utils.errors import UserError
 
 GraphSetting = bool | Literal["auto"]
 
@@ -74,14 +75,17 @@ class StepRecorder:
         return None if self._recorded is None else self._recorded.gradient_norm
 
     def check_device(self, device: torch.device) -> None:
-        """Raise ValueError if the step has to be recorded and the device that trains can't record."""
+        """Raise UserError if the step has to be recorded and the device that trains can't record."""
         if self.graph is True and not supports_graphs(device):
-            raise ValueError(
-                f"graph=true records CUDA graphs on an NVIDIA GPU; this training is on {device.type}; take graph=auto"
+            raise UserError(
+                f"CUDA graphs need an NVIDIA GPU, and this training is on {device.type}",
+                setting="graph",
+                value=True,
+                cure="Take graph=auto",
             )
 
     def start(self, task: RecordableTask) -> None:
-        """Prepare the optimizer and the average, after their state was loaded. Raises ValueError as `launch` does."""
+        """Prepare the optimizer and the average, after their state was loaded. Raises UserError as `disable` does."""
         device = task.trainer.strategy.root_device
         self._optimizer = self._recorded = None
         self._launched, self._wanted = 0, False
@@ -102,16 +106,19 @@ class StepRecorder:
         self._recorded, self._wanted = None, False
 
     def disable(self, reason: str) -> None:
-        """Launch every step from now on, and say why. Raises ValueError where the step has to be recorded."""
+        """Launch every step from now on, and say why. Raises UserError where the step has to be recorded."""
         self.stop()
         if self.graph is True:
-            raise ValueError(
-                f"graph=true: the optimizer step can't be recorded: {reason}; take graph=auto or graph=false"
+            raise UserError(
+                f"the optimizer step can't be recorded: {reason}",
+                setting="graph",
+                value=True,
+                cure="Take graph=auto or graph=false",
             )
         log.info("The optimizer step is not recorded as a CUDA graph: %s", reason)
 
     def before_batch(self, task: RecordableTask, batch: dict[str, Tensor], batch_idx: int) -> None:
-        """Record the step ahead of its first batch, where it is time to. Raises ValueError as `launch` does."""
+        """Record the step ahead of its first batch, where it is time to. Raises UserError as `disable` does."""
         if not self._wanted or batch_idx % task.trainer.accumulate_grad_batches:
             return
         if self._recorded is not None:

@@ -1,40 +1,48 @@
-"""The upsampling operators: one class, one module, one yaml each."""
+"""The upsampling operators: one class, one module, one yaml each. Names are imported on first use."""
 
-from upnet.upsample.area import Area
-from upnet.upsample.base import Upsampler
-from upnet.upsample.bed_of_nails import BedOfNails
-from upnet.upsample.bicubic import Bicubic
-from upnet.upsample.bilinear import Bilinear
-from upnet.upsample.bilinear_additive import BilinearAdditive
-from upnet.upsample.carafe import CARAFE
-from upnet.upsample.dct import DCT
-from upnet.upsample.decomposed_transposed import DecomposedTransposed
-from upnet.upsample.dysample import DySample
-from upnet.upsample.interpolation import Interpolation, interpolation
-from upnet.upsample.lanczos import Lanczos
-from upnet.upsample.max_unpool import MaxUnpool
-from upnet.upsample.nearest import Nearest
-from upnet.upsample.pixel_shuffle import PixelShuffle
-from upnet.upsample.resize_conv import ResizeConv
-from upnet.upsample.transposed import Transposed
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "CARAFE",
-    "DCT",
-    "Area",
-    "BedOfNails",
-    "Bicubic",
-    "Bilinear",
-    "BilinearAdditive",
-    "DecomposedTransposed",
-    "DySample",
-    "Interpolation",
-    "Lanczos",
-    "MaxUnpool",
-    "Nearest",
-    "PixelShuffle",
-    "ResizeConv",
-    "Transposed",
-    "Upsampler",
-    "interpolation",
-]
+import lazy_loader
+
+if TYPE_CHECKING:
+    from upnet.upsample.area import Area as Area
+    from upnet.upsample.base import Upsampler as Upsampler
+    from upnet.upsample.bed_of_nails import BedOfNails as BedOfNails
+    from upnet.upsample.bicubic import Bicubic as Bicubic
+    from upnet.upsample.bilinear import Bilinear as Bilinear
+    from upnet.upsample.bilinear_additive import BilinearAdditive as BilinearAdditive
+    from upnet.upsample.carafe import CARAFE as CARAFE
+    from upnet.upsample.dct import DCT as DCT
+    from upnet.upsample.decomposed_transposed import DecomposedTransposed as DecomposedTransposed
+    from upnet.upsample.dysample import DySample as DySample
+    from upnet.upsample.interpolation import Interpolation as Interpolation
+    from upnet.upsample.interpolation import build_interpolation as build_interpolation
+    from upnet.upsample.lanczos import Lanczos as Lanczos
+    from upnet.upsample.max_unpool import MaxUnpool as MaxUnpool
+    from upnet.upsample.nearest import Nearest as Nearest
+    from upnet.upsample.pixel_shuffle import PixelShuffle as PixelShuffle
+    from upnet.upsample.resize_conv import ResizeConv as ResizeConv
+    from upnet.upsample.transposed import Transposed as Transposed
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "area": ["Area"],
+        "base": ["Upsampler"],
+        "bed_of_nails": ["BedOfNails"],
+        "bicubic": ["Bicubic"],
+        "bilinear": ["Bilinear"],
+        "bilinear_additive": ["BilinearAdditive"],
+        "carafe": ["CARAFE"],
+        "dct": ["DCT"],
+        "decomposed_transposed": ["DecomposedTransposed"],
+        "dysample": ["DySample"],
+        "interpolation": ["Interpolation", "build_interpolation"],
+        "lanczos": ["Lanczos"],
+        "max_unpool": ["MaxUnpool"],
+        "nearest": ["Nearest"],
+        "pixel_shuffle": ["PixelShuffle"],
+        "resize_conv": ["ResizeConv"],
+        "transposed": ["Transposed"],
+    },
+)

@@ -13,12 +13,12 @@ Interpolation = Literal["bicubic", "bilinear", "nearest"]
 _OPERATORS: dict[str, type[Upsampler]] = {"bicubic": Bicubic, "bilinear": Bilinear, "nearest": Nearest}
 
 
-def interpolation(name: Interpolation, channels: int, scale: float) -> Upsampler:
+def build_interpolation(name: Interpolation, channels: int, scale: float) -> Upsampler:
     """The interpolation of that name for an image of `channels` channels; bicubic is Keys' kernel with a = −0.5.
 
     Raises UserError for an unknown name.
 
-    >>> interpolation("bicubic", channels=3, scale=2)
+    >>> build_interpolation("bicubic", channels=3, scale=2)
     Bicubic(
       channels=3, scale=2, out_channels=3, kernel=keys, a=-0.5
       (projection): Identity()

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from upnet.study.diagnostics.base import ShiftDiagnostic as ShiftDiagnostic
     from upnet.study.diagnostics.base import SyntheticDiagnostic as SyntheticDiagnostic
     from upnet.study.diagnostics.base import diagnostics as diagnostics
-    from upnet.study.diagnostics.measure import describe as describe
-    from upnet.study.diagnostics.measure import measure as measure
-    from upnet.study.diagnostics.measure import measure_method as measure_method
     from upnet.study.diagnostics.methods import UpscalingMethod as UpscalingMethod
+    from upnet.study.diagnostics.run import describe as describe
+    from upnet.study.diagnostics.run import measure as measure
+    from upnet.study.diagnostics.run import measure_method as measure_method
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
@@ -31,7 +31,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
             "ImageDiagnostic",
             "diagnostics",
         ],
-        "measure": ["describe", "measure", "measure_method"],
+        "run": ["describe", "measure", "measure_method"],
         "methods": ["UpscalingMethod"],
     },
 )

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from upnet.study.oracle.structures import RADIUS, LinearResponse
+from upnet.utils.errors import UserError
 
 # So many LR pixels at a time: their (D + s²) values each stay in a core's cache.
 _BAND = 2048
@@ -66,13 +67,13 @@ class Moments:
     def solve(self, response: LinearResponse) -> Tensor:
         """The (P,) parameters with the least squared error; of several equally good ones, the smallest.
 
-        Raises ValueError where no pixel was taken in.
+        Raises UserError if no image is large enough.
         """
         if self.pixels == 0:
             side = self.scale * (2 * self.reach + 1)
-            raise ValueError(
-                f"oracle: every training picture is smaller than {side}×{side} pixels, of which the fit at scale "
-                f"{self.scale} needs at least that many; give larger ones"
+            raise UserError(
+                f"every training image is smaller than {side}×{side} pixels, which the fit at scale {self.scale} needs",
+                cure="Give larger images",
             )
         known, cross, _ = self._parts()
         parameters = torch.zeros(len(response.columns), dtype=torch.float64)

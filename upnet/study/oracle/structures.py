@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn.utils.convert_parameters import parameters_to_vector, vector_to_parameters
 
 from upnet.upsample import Bicubic, Bilinear, Nearest, PixelShuffle, ResizeConv, Transposed, Upsampler
+from upnet.utils.errors import UserError
 
 RADIUS = 4
 """R of the widest structure that is fitted, a 9×9 convolution on the LR grid."""
@@ -89,9 +90,9 @@ def _response(operator: Upsampler, parameters: Tensor, reach: int) -> Tensor:
     inner = kernels[:, 1:-1, 1:-1].flatten(1).clone()
     kernels[:, 1:-1, 1:-1] = 0
     if kernels.abs().max() > _DUST:
-        raise ValueError(
-            f"oracle: {type(operator).__name__} sees LR pixels more than {reach} away, which is as far as the pictures "
-            "are gathered; take a smaller kernel"
+        raise UserError(
+            f"{type(operator).__name__} reads LR pixels more than {reach} away, beyond the training windows",
+            cure="Take a smaller kernel",
         )
     return inner
 

@@ -13,9 +13,9 @@ from upnet.metrics import BASELINES, EvaluationProtocol
 from upnet.models import EncoderDecoder
 from upnet.study.diagnostics import UpscalingMethod, describe, diagnostics, measure, measure_method
 from upnet.study.diagnostics.base import CostDiagnostic
-from upnet.study.diagnostics.measure import format_number
 from upnet.study.diagnostics.phase_variance import phase_pattern
 from upnet.study.diagnostics.power_spectrum import luma_pair
+from upnet.study.diagnostics.run import format_number
 from upnet.study.diagnostics.spectrum import radial_profile
 from upnet.study.report.arms import ReportedStudy
 from upnet.study.report.content import Gallery, Plot

@@ -23,8 +23,8 @@ from upnet.inference.tensor import upscale_tensor
 from upnet.metrics import EvaluationProtocol
 from upnet.models import EncoderDecoder
 from upnet.study.diagnostics import diagnostics, measure, measure_method
-from upnet.study.diagnostics.measure import as_json, format_number
 from upnet.study.diagnostics.phase_bias import PhaseBias
+from upnet.study.diagnostics.run import as_json, format_number
 
 Network = Callable[..., EncoderDecoder]
 Pairs = Sequence[tuple[Tensor, Tensor]]
