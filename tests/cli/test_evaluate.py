@@ -125,7 +125,7 @@ def test_lr_sizes_that_are_rounded_up_are_scored_on_request_and_told_below_the_t
         (tmp_path / "odd" / folder).mkdir(parents=True)
         Image.fromarray(rng.integers(0, 256, (*size, 3), np.uint8)).save(tmp_path / "odd" / folder / "a.png")
     words = ("data=folder", f"data.root={tmp_path}/odd", f"data.cache_dir={tmp_path}/cache", "baseline=bicubic")
-    with pytest.raises(ValueError, match=r"rounded up; data\.lr_rounded_up=true"):
+    with pytest.raises(ValueError, match=r"data\.lr_rounded_up=true to accept LR sizes that are rounded up"):
         evaluate_baseline(evaluate(*words))
     evaluate_baseline(evaluate(*words, "data.lr_rounded_up=true"))
     assert written(tmp_path)["datasets"]["odd"]["lr_from"] == "files, rounded up"

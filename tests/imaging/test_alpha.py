@@ -176,5 +176,5 @@ def test_an_opaque_image_stays_opaque_whatever_the_network_makes_of_white() -> N
 
 
 def test_an_unknown_alpha_is_refused(net: EncoderDecoder) -> None:
-    with pytest.raises(ValueError, match="alpha must be one of bicubic, network; got 'premultiplied'"):
+    with pytest.raises(ValueError, match="alpha=premultiplied: is unknown"):
         Upscaler(net, alpha="premultiplied")  # pyright: ignore[reportArgumentType]

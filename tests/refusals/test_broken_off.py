@@ -69,7 +69,7 @@ def test_ctrl_c_ends_with_one_line(place: Path, tmp_path: Path, script: str, wor
         capture_output=True, text=True, cwd=place, timeout=300, env=environment,
     )  # fmt: skip
     assert done.returncode == 130, done.stderr
-    (line,) = [line for line in shown(done.stderr).splitlines() if "picture/s]" not in line]  # a bar of tqdm
+    (line,) = [line for line in shown(done.stderr).splitlines() if "image/s]" not in line]  # a bar of tqdm
     assert line.startswith(("Interrupted", "Broken off")), done.stderr
     left = {path.relative_to(place).parts[0] for path in set(place.rglob("*")) - before if ".upnet" not in path.parts}
     assert left <= {"val_x2"}, "nothing but the folder of the larger pictures"

@@ -227,7 +227,7 @@ def test_the_command_prints_the_table_and_writes_it(
         (["--train", "nowhere"], "there is no folder nowhere"),
         (["--json", "nowhere/oracle.json"], "there is no folder nowhere"),
         (["--markdown", "."], "is a folder"),
-        (["--images", "0"], "1 or larger"),
+        (["--images", "0"], "at least 1"),
         (["--scale", "9"], "invalid choice: 9"),
     ],
 )
@@ -250,7 +250,7 @@ def test_an_interrupted_command_writes_nothing_and_ends_with_130(
     def broken_off(question: OracleSettings, scale: int) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("upnet.study.oracle.experiment.answer", broken_off)
+    monkeypatch.setattr("upnet.study.oracle.experiment.run_oracle", broken_off)
     assert command("--json", str(tmp_path / "oracle.json")) == 130
     assert not (tmp_path / "oracle.json").exists()
 

@@ -117,7 +117,7 @@ def test_an_arm_that_does_not_fit_is_refused_with_its_reason_before_anything_run
     words, compose: Compose, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     said = words("model.input=lr", arms={**ARMS, "unpooling": "model/upsampler=max_unpool"})
-    with pytest.raises(ValueError, match=r"1 of 3 variants .*unpooling: .*MaxUnpool at the tail needs indices"):
+    with pytest.raises(ValueError, match=r"1 of 3 variants .*unpooling: .*MaxUnpool at the tail requires indices"):
         run_study(compose(*said), said, tmp_path / "study")
     assert "rejected: unpooling" in capsys.readouterr().out
     assert not (tmp_path / "study").exists()

@@ -108,7 +108,7 @@ def test_a_run_and_its_repetition_do_not_count_twice(run) -> None:
 def test_numbers_of_different_protocols_do_not_share_a_table(run) -> None:
     run("a", seed=0)
     study = run("b", seed=1, protocol="y-float")
-    with pytest.raises(ValueError, match="different protocols or on different pictures"):
+    with pytest.raises(ValueError, match="differ in protocol or images"):
         read_study(study)
 
 
@@ -132,7 +132,7 @@ def test_a_table_says_what_its_numbers_depend_on(run, capsys: pytest.CaptureFixt
     arms, _ = read_study(run("a"))
     print_study(arms, [])
     told = capsys.readouterr().out
-    for part in ("×2, rgb8, channel y, crop 2", "pictures x", "over bicubic"):
+    for part in ("×2, rgb8, channel y, crop 2", "image hash x", "over bicubic"):
         assert part in told, part
     assert "[1]" not in told
 

@@ -102,7 +102,7 @@ def test_a_damaged_best_checkpoint_is_named_and_replaced(
     best.unlink()
     best.write_bytes(b"half")
     train(tiny(*LEAN, "steps=6", f"ckpt={tmp_path}/run/checkpoints/last.ckpt"))
-    assert f"{best} has no readable score, and the next validation replaces it: " in caplog.text
+    assert f"{best} has no readable PSNR, and the next validation replaces it: " in caplog.text
     assert load_network(best).step == 4
 
 

@@ -88,7 +88,8 @@ def test_a_store_that_finds_no_room_stops_the_run_before_it_begins(
     words, told = [*small, f"data.cache_dir={disk}/cache", f"hydra.run.dir={tmp_path}/run"], tmp_path / "told.txt"
     assert code(command(words, told)) == 2, told.read_text()
     assert (
-        f"{disk}/cache: No space left on device; name a folder with room by data.cache_dir=FOLDER" in told.read_text()
+        f"{disk}/cache: No space left on device. Choose a folder with enough space by data.cache_dir=FOLDER"
+        in told.read_text()
     )
     assert not (disk / "cache").exists()
     assert not (tmp_path / "run").exists()

@@ -86,7 +86,7 @@ def test_a_validation_folder_that_is_not_utf8_is_scored_and_found_again(tiny, tm
 
 def test_a_run_folder_that_tensorboard_cannot_write_to_is_refused_at_the_start(tiny, tmp_path: Path) -> None:
     folder = os.fsdecode(os.fsencode(tmp_path) + b"/r\xe9sultats")
-    with pytest.raises(ValueError, match=r"hydra\.run\.dir=.*/r\\xe9sultats has bytes that aren't UTF-8"):
+    with pytest.raises(ValueError, match=r"hydra\.run\.dir=.*/r\\xe9sultats the path has bytes that are not UTF-8"):
         train(tiny(run=folder))
     assert not os.path.exists(folder)
 
@@ -133,7 +133,7 @@ def test_a_run_whose_comparison_image_failed_is_finished_all_the_same(
 def test_a_grid_that_cannot_be_cut_is_a_warning_too(
     tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(image_grid, "busiest", broken)
+    monkeypatch.setattr(image_grid, "max_energy_window", broken)
     train(tiny())
     assert sum("TensorBoard's grid" in record.getMessage() for record in caplog.records) == 1
     assert (tmp_path / "run/results.json").is_file()

@@ -156,7 +156,7 @@ def test_a_missing_compiler_is_named_before_a_run_begins(small: list[str], tmp_p
     }
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=240, env=environment)
     assert done.returncode == 2, done.stderr
-    assert "compile=true needs a C++ compiler" in done.stderr
+    assert "compile=true: needs a C++ compiler" in done.stderr
     assert "set compile=false" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "run").exists()

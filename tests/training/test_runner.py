@@ -88,12 +88,13 @@ def test_y_float_scores_luma_from_luma(tiny) -> None:
 
 
 def test_a_list_of_operators_from_a_yaml_trains(tiny, compose: Compose) -> None:
-    """The README's example, as it stands there."""
+    """The example of the documentation, as it stands there."""
     import re
 
     from support import CONFIGS, ROOT
 
-    yaml = re.search(r"```yaml\n(# @package _global_\n.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    page = (ROOT / "docs/howto/own_network.md").read_text(encoding="utf-8")
+    yaml = re.search(r"```yaml\n# mine/experiment/mixed.yaml\n(# @package _global_\n.*?)```", page, re.DOTALL)
     assert yaml is not None
     path = CONFIGS / "experiment/_readme_example.yaml"
     path.write_text(yaml[1])

@@ -27,7 +27,7 @@ def test_a_signal_to_the_run_and_its_workers_saves_and_ends_with_its_exit_code(
     os.killpg(process.pid, number)
     assert code(process) == 128 + number, told.read_text()
     assert (
-        f"saved step {load_network(last).step} of 100000. Go on by the same command with ckpt={last}"
+        f"saved step {load_network(last).step} of 100000. Continue with the same command and ckpt={last}"
         in told.read_text()
     )
     assert told.read_text().count("Interrupted: ending after this step") == 1

@@ -10,7 +10,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from upnet.config.errors import ConfigError, invalid, join_path
 from upnet.config.signatures import locate, signature
-from upnet.utils.errors import UserError
+from upnet.utils.errors import UserError, join_or
 
 
 class Factory(functools.partial[Any]):
@@ -19,7 +19,19 @@ class Factory(functools.partial[Any]):
     path: str
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:  # as functools.partial declares it
-        """Call the target with the config's arguments and these. Raises ConfigError as build() does."""
+        """Call the target with the config's arguments and these.
+
+        Raises ConfigError as build() does, and if the target doesn't accept these: another kind of component.
+        """
+        accepted = signature(self.func)
+        rejected = (
+            [] if accepted is None or accepted.accepts_kwargs else [key for key in kwargs if key not in accepted.names]
+        )
+        if rejected:
+            problem = f"does not accept {join_or(rejected)}, which upnet passes to {self.path}"
+            target = f"{self.func.__module__}.{self.func.__qualname__}"
+            cure = "Choose a component of another kind"
+            raise invalid(problem, setting=join_path(self.path, "_target_"), value=target, cure=cure)
         with _Located(self.path, self.func):
             return super().__call__(*args, **kwargs)
 
