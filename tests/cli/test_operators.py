@@ -232,7 +232,7 @@ def test_a_disk_that_refuses_the_picture_is_named_in_one_sentence(tmp_path, monk
 
     monkeypatch.setattr("upnet.gallery.figure.save", refuse)
     assert main(["--operator", "Nearest", "--picture", str(tmp_path / "out.png")]) == 2
-    assert "out.png': No space left on device\n" in capsys.readouterr().err
+    assert "out.png can't be written: No space left on device\n" in capsys.readouterr().err
 
 
 def test_help_names_every_option_and_operator(capsys):

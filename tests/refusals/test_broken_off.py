@@ -48,7 +48,7 @@ def place(pristine: Path, tmp_path: Path) -> Path:
     ("script", "words", "event", "name"),
     [
         ("train", "", "import", "hydra"),
-        ("train", "", "import", "pytorch_lightning"),
+        ("train", "", "import", "upnet.training.runner"),
         ("train", "", "open", "train/a.png"),
         ("evaluate", "baseline=bicubic", "open", "val/c.png"),
         ("evaluate", "checkpoint=good.ckpt input=val", "open", "val/c.png"),

@@ -12,7 +12,7 @@ from support import ROOT
 from torch import Tensor
 from torch.nn.utils.convert_parameters import parameters_to_vector, vector_to_parameters
 
-from upnet.cli.study import main
+from upnet.cli.main import main as upnet
 from upnet.metrics import EvaluationProtocol
 from upnet.study.oracle.experiment import FittedOperator, OracleSettings, enlarge, fit, run_oracle
 from upnet.study.oracle.moments import Moments
@@ -201,7 +201,7 @@ def test_pictures_too_small_to_fit_on_are_refused() -> None:
 def command(tmp_path: Path, pictures: Path) -> Callable[..., int]:
     """`python -m upnet.study oracle` on three small pictures: command("--scale", "2")."""
     folders = ["--train", str(pictures), "--test", str(pictures), "--cache-dir", str(tmp_path / "cache")]
-    return lambda *words: main(["oracle", *folders, *words])
+    return lambda *words: upnet(["study", "oracle", *folders, *words])
 
 
 def test_the_command_prints_the_table_and_writes_it(
@@ -235,7 +235,7 @@ def test_a_mistake_is_one_sentence_and_exit_code_2(
     words: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     try:
-        code = main(["oracle", *words])
+        code = upnet(["study", "oracle", *words])
     except SystemExit as end:
         code = end.code
     assert code == 2

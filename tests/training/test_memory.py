@@ -70,9 +70,7 @@ def test_a_picture_that_torch_refuses_memory_for_is_scored_in_tiles_and_that_is_
     told, scores = tmp_path / "told.txt", []
     for run, before in (("free", lambda: None), ("foreseen", lambda: bound(int(0.75 * need))), ("refused", refused)):
         assert code(command([*words, f"hydra.run.dir={tmp_path}/{run}"], told, before)) == 0, told.read_text()
-        sentence = (
-            f"a picture of {WIDTH // 2}×{HEIGHT // 2} pixels doesn't fit into the memory of cpu as a whole; it is"
-        )
+        sentence = f"an image of {WIDTH // 2}×{HEIGHT // 2} pixels doesn't fit into the memory of cpu as a whole; it is"
         assert told.read_text().count(sentence) == (run != "free"), (run, told.read_text())
         scores.append(json.loads((tmp_path / run / "results.json").read_text())["datasets"]["validation"])
     for other in scores[1:]:

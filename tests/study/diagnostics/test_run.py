@@ -14,7 +14,7 @@ from support import Compose
 from torch import Tensor
 
 from upnet.checkpoint import describe as describe_checkpoint
-from upnet.cli.study import main
+from upnet.cli.main import main as upnet
 from upnet.config import build
 from upnet.evaluation.scoring import baseline_method
 from upnet.imaging.colour import rounded_luma
@@ -110,7 +110,7 @@ def test_the_command_prints_values_with_their_units_and_writes_them(
 ) -> None:
     written = tmp_path / "told.json"
     words = ["--data", str(pictures), "--json", str(written), "--size", "48x64", "--cache-dir", str(tmp_path / "cache")]
-    assert main(["diagnose", str(checkpoint), "--device", "cpu", *words]) == 0
+    assert upnet(["study", "diagnose", str(checkpoint), "--device", "cpu", *words]) == 0
     told = json.loads(written.read_text(encoding="utf-8"))
     assert told["data"]["pictures"] == 3
     assert told["size"] == [48, 64]
@@ -137,7 +137,7 @@ def test_a_mistake_is_one_sentence_and_exit_code_2(
     checkpoint: Path, words: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     try:
-        code = main(["diagnose", str(checkpoint), *words])
+        code = upnet(["study", "diagnose", str(checkpoint), *words])
     except SystemExit as end:
         code = end.code
     assert code == 2
