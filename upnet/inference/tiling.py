@@ -118,7 +118,7 @@ def _upscale_within_memory(net: EncoderDecoder, lr: Tensor) -> Tensor:
                 canvas.fill(tiles[0])
                 tiles.pop(0)
     assert canvas is not None
-    _log_once(_too_large(lr), side)
+    _log_once(_too_large(lr))
     return canvas.output
 
 
@@ -163,9 +163,9 @@ def _continue_when_out_of_memory() -> Iterator[None]:
 
 
 @functools.cache
-def _log_once(too_large: str, side: int) -> None:
-    """Training evaluates the same images many times."""
-    log.warning("%s; it is computed in tiles of %d pixels; the output is the same within 1e-5", too_large, side)
+def _log_once(too_large: str) -> None:
+    """Training evaluates the same images many times; the side of the tiles depends on the memory of the moment."""
+    log.warning("%s; it is computed in tiles; the output is the same within 1e-5", too_large)
 
 
 def _split_axis(pixels: range, side: int, field: PeriodicReceptiveField) -> list[range]:
