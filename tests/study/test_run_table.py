@@ -101,7 +101,7 @@ def test_runs_of_other_settings_are_other_arms_and_named_by_them(run) -> None:
 def test_a_run_and_its_repetition_do_not_count_twice(run) -> None:
     run("a", seed=3)
     study = run("b", seed=3)
-    with pytest.raises(ValueError, match="repetitions of one another"):
+    with pytest.raises(ValueError, match="equal settings and seeds and would count twice"):
         read_study(study)
 
 

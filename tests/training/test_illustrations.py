@@ -86,7 +86,7 @@ def test_a_validation_folder_that_is_not_utf8_is_scored_and_found_again(tiny, tm
 
 def test_a_run_folder_that_tensorboard_cannot_write_to_is_refused_at_the_start(tiny, tmp_path: Path) -> None:
     folder = os.fsdecode(os.fsencode(tmp_path) + b"/r\xe9sultats")
-    with pytest.raises(ValueError, match=r"hydra\.run\.dir=.*/r\\xe9sultats the path has bytes that are not UTF-8"):
+    with pytest.raises(ValueError, match=r"hydra\.run\.dir=.*/r\\xe9sultats: the path has bytes that are not UTF-8"):
         train(tiny(run=folder))
     assert not os.path.exists(folder)
 

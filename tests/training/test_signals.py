@@ -30,7 +30,7 @@ def test_a_signal_to_the_run_and_its_workers_saves_and_ends_with_its_exit_code(
         f"saved step {load_network(last).step} of 100000. Continue with the same command and ckpt={last}"
         in told.read_text()
     )
-    assert told.read_text().count("Interrupted: ending after this step") == 1
+    assert told.read_text().count("Interrupted: training ends after this step") == 1
 
 
 def test_a_second_signal_breaks_off_at_once_and_saves_nothing(small: list[str], tmp_path: Path) -> None:
