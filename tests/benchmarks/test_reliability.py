@@ -27,6 +27,7 @@ def test_a_loader_that_raises_something_else_is_found(tmp_path: Path, monkeypatc
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads /proc, which only Linux has")
+@pytest.mark.full
 def test_a_folder_of_every_kind_of_picture_is_upscaled_in_order_and_none_is_lost(tmp_path: Path) -> None:
     count = len(upscaling.KINDS)
     words = ["--count", str(count), "--side", "40", "--json", str(tmp_path / "figures.json")]

@@ -11,6 +11,7 @@ from benchmarks.soak import Sample, growth, main
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs the GNU C library")
+@pytest.mark.full
 def test_a_soak_of_one_round_does_all_its_work(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--minutes", "0", "--steps", "4", "--json", str(tmp_path / "soak.json")]) == 0
     told = json.loads((tmp_path / "soak.json").read_text(encoding="utf-8"))

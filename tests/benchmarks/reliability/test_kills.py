@@ -9,6 +9,7 @@ import pytest
 from benchmarks.reliability.kills import KINDS, main
 
 
+@pytest.mark.full
 def test_runs_killed_at_random_moments_end_bit_identical_to_undisturbed_ones(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
