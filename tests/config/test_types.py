@@ -123,4 +123,4 @@ def test_a_value_is_of_exactly_one_plain_type_but_for_integers_that_serve_as_num
 
 def test_a_long_value_is_cut_in_the_sentence() -> None:
     (error,) = value_errors("x", "a" * 10_000, int)
-    assert len(str(error)) < 300
+    assert len(str(error)) < 200

@@ -71,7 +71,7 @@ class InterruptedRunError(Exception):
         self.signal = signal
 
 
-def format_value(value: object, longest: int = 200) -> str:
+def format_value(value: object, longest: int = 120) -> str:
     """A value on one line of at most `longest` characters, as a yaml file writes it: text, true, null, 3.
 
     A path is never cut.
