@@ -19,6 +19,7 @@ SETTINGS = [
     ("evaluate", "-i x", "-i is not an option of evaluate", "Did you mean input=x?"),
     ("train", "stpes=3", "stpes", "Did you mean steps?"),
     ("train", "+stpes=3", "stpes", "Did you mean steps?"),
+    ("train", "experiment=study study.regime=N", "study.regime", "Did you mean study.match?"),
     ("train", "scale=1", "scale=1", "greater than or equal to 2"),
     ("train", "scale=0", "scale=0", "greater than or equal to 2"),
     ("train", "scale=2.5", "scale=2.5", "a valid integer"),

@@ -10,6 +10,7 @@ from hydra._internal.utils import get_args_parser
 from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 
+from upnet.config.errors import RENAMED_SETTINGS
 from upnet.utils.errors import UserError, did_you_mean
 from upnet.utils.paths import CONFIGS
 
@@ -121,5 +122,6 @@ def _unknown_setting(key: str, config_name: str, words: Sequence[str]) -> UserEr
         return UserError(f"the configs have no such setting of {parent}", setting=key, cure=f"Write +{key}=…")
     if not names:
         return UserError(f"{parent or 'the root'} has no settings yet", setting=key, cure=f"Add one by +{key}=…")
-    hint = did_you_mean(last, names)
+    renamed = RENAMED_SETTINGS.get(key)
+    hint = f"Did you mean {renamed}?" if renamed else did_you_mean(last, names)
     return UserError(f"unknown setting of {parent or 'the root'}", setting=key, allowed=", ".join(names), cure=hint)

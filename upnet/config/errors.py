@@ -5,6 +5,9 @@ from difflib import get_close_matches
 
 from upnet.utils.errors import NOT_GIVEN, UserError, join_or
 
+RENAMED_SETTINGS = {"study.regime": "study.match"}
+"""Old path of a setting -> its present one, for hints in errors."""
+
 _MAX_ERRORS = 30
 _MAX_NAMES = 15
 
@@ -79,7 +82,8 @@ def unknown_setting(
     known: name of each setting -> its paths in the config, to find a key that belongs to another level.
     """
     setting = join_path(path, key)
-    suggestions = [join_path(path, name) for name in get_close_matches(key, names, n=1)]
+    renamed = RENAMED_SETTINGS.get(setting)
+    suggestions = [renamed] if renamed else [join_path(path, name) for name in get_close_matches(key, names, n=1)]
     elsewhere = known.get(key, ())
     if not suggestions and not elsewhere:
         elsewhere = [place for name in get_close_matches(key, known, n=1, cutoff=0.75) for place in known[name]]
