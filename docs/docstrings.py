@@ -1,4 +1,4 @@
-"""Docstrings of upnet as reStructuredText: plain paragraphs, a block of arguments, tables and doctests.
+"""Docstrings of upnet as reStructuredText: plain paragraphs, formulas, a block of arguments, tables and doctests.
 
 The docstrings are written to be read in an editor: arguments are lines `name: text` with aligned continuation lines,
 code is in single backticks.
@@ -30,7 +30,7 @@ def _blocks(lines: list[str]) -> Iterator[str]:
 
 def _block(block: list[str]) -> Iterator[str]:
     first = block[0].lstrip()
-    if first.startswith((">>>", "...")):
+    if first.startswith((">>>", "...", ".. math::")):
         yield from block
     elif first.startswith("|") or block[0].startswith("    "):
         yield "::"

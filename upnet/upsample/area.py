@@ -10,7 +10,11 @@ from upnet.upsample.kernels.separable import Separable
 
 
 class Area(Separable):
-    """Mean of the input over [o/s, (o + 1)/s] along each axis: (N, C, h, w) -> (N, C, ⌊s·h⌋, ⌊s·w⌋).
+    r"""Mean of the input over [o/s, (o + 1)/s] along each axis: (N, C, h, w) -> (N, C, ⌊s·h⌋, ⌊s·w⌋).
+
+    .. math::
+        y[o] = s^2 \int_{o_1/s}^{(o_1 + 1)/s} \int_{o_2/s}^{(o_2 + 1)/s}
+        x[\lfloor t_1 \rfloor, \lfloor t_2 \rfloor] \, dt_2 \, dt_1
 
     Input pixels count as squares of constant value. For an integer s each output pixel lies inside one of them, and the
     result equals `Nearest`. For a fractional s, output pixels that cross a border mix two inputs, so that all input

@@ -9,7 +9,9 @@ from upnet.upsample.kernels.memory_format import is_channels_last
 
 
 class BedOfNails(Upsampler):
-    """y[s·n] = x[n], else 0: (N, C, h, w) -> (N, C, s·h, s·w).
+    r"""y[s·n] = x[n], else 0: (N, C, h, w) -> (N, C, s·h, s·w).
+
+    .. math:: y[s \, n] = x[n], \quad y[o] = 0 \text{ elsewhere}
 
     The sum is preserved. Relative to the half-pixel grid, the output is shifted by (s − 1)/2 output pixels to the upper
     left. The convolutions that follow fill the zeros.

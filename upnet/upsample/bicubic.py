@@ -10,7 +10,16 @@ from upnet.utils.interpolation_kernels import keys, lagrange
 
 
 class Bicubic(Separable):
-    """Weighted sum of the 4×4 nearest input pixels, with a cubic kernel along each axis.
+    r"""Weighted sum of the 4×4 nearest input pixels, with a cubic kernel along each axis.
+
+    .. math:: y[o] = \sum_n k(u_1 - n_1) \, k(u_2 - n_2) \, x[n]
+    .. math:: u = \frac{o + 1/2}{s} - \frac{1}{2}
+    .. math::
+        k(t) = \begin{cases}
+        (a + 2) |t|^3 - (a + 3) |t|^2 + 1 & |t| < 1 \\
+        a |t|^3 - 5 a |t|^2 + 8 a |t| - 4 a & 1 \le |t| < 2 \\
+        0 & \text{otherwise}
+        \end{cases}
 
     (N, C, h, w) -> (N, C, ⌊s·h⌋, ⌊s·w⌋) on the half-pixel grid, border `replicate` as in PyTorch. MATLAB's `imresize`
     and the baseline `bicubic` use the same kernel with the border `symmetric`.

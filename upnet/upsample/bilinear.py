@@ -11,7 +11,11 @@ from upnet.utils.interpolation_kernels import tent
 
 
 class Bilinear(Separable):
-    """Weighted mean of the 2×2 nearest input pixels, with a tent kernel along each axis.
+    r"""Weighted mean of the 2×2 nearest input pixels, with a tent kernel along each axis.
+
+    .. math:: y[o] = \sum_n k(u_1 - n_1) \, k(u_2 - n_2) \, x[n]
+    .. math:: u = \frac{o + 1/2}{s} - \frac{1}{2}
+    .. math:: k(t) = \max(0, \; 1 - |t|)
 
     (N, C, h, w) -> (N, C, ⌊s·h⌋, ⌊s·w⌋) on the half-pixel grid (`align_corners=False`), border `replicate`.
 

@@ -15,7 +15,9 @@ from upnet.utils.errors import UserError
 
 
 class BilinearAdditive(Upsampler):
-    """conv(bilinear(sums of G consecutive channels)): (N, C, h, w) -> (N, O, ⌊s·h⌋, ⌊s·w⌋).
+    r"""conv(bilinear(sums of G consecutive channels)): (N, C, h, w) -> (N, O, ⌊s·h⌋, ⌊s·w⌋).
+
+    .. math:: y = W \ast B(g) + b, \quad g_i = \sum_{c = i G}^{i G + G - 1} x_c, \quad B \text{: bilinear interpolation}
 
     With s = 2 and G = 4, as in the paper, interpolation and summation keep the number of values. The sums have ⌈C/G⌉
     channels; the convolution maps them to the O channels required. The channels are summed before the interpolation,

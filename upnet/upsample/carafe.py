@@ -12,7 +12,11 @@ from upnet.utils.errors import UserError
 
 
 class CARAFE(Upsampler):
-    """Content-aware reassembly of features: (N, C, h, w) -> (N, O, s·h, s·w).
+    r"""Content-aware reassembly of features: (N, C, h, w) -> (N, O, s·h, s·w).
+
+    .. math:: y_j[o] = \sum_d w_d[o] \, v_j[\lfloor o/s \rfloor + d]
+    .. math:: d \in \{-r, \dots, r\}^2, \quad r = \frac{k_\text{up} - 1}{2}
+    .. math:: w[o] = \operatorname{softmax}(E(x))[o], \quad v = x \text{ or a 3×3 convolution of } x
 
     A 1×1 convolution to `mid` channels and a k_enc × k_enc convolution predict k_up² logits for each output pixel.
     Their softmax weights the k_up × k_up input pixels around it, the same for all channels. Beyond the border are

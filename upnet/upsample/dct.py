@@ -14,7 +14,12 @@ from upnet.utils.device import float64_device
 
 
 class DCT(Upsampler):
-    """The sum of cosines through all input pixels, at the output positions: (N, C, h, w) -> (N, C, ⌊s·h⌋, ⌊s·w⌋).
+    r"""The sum of cosines through all input pixels, at the output positions: (N, C, h, w) -> (N, C, ⌊s·h⌋, ⌊s·w⌋).
+
+    .. math:: y[o] = \sum_n A_h[o_1, n_1] \, A_w[o_2, n_2] \, x[n]
+    .. math::
+        A_L[o, n] = \frac{1}{L} \left( 1 + 2 \sum_{k=1}^{L-1}
+        \cos \frac{\pi k (o + 1/2)}{s L} \cos \frac{\pi k (n + 1/2)}{L} \right)
 
     For an integer s this is the orthonormal DCT-II of the input, padded with zeros, and the inverse DCT of the larger
     size, times s for the two axes. It extends the image by its mirror image, so that there is no jump at the border,

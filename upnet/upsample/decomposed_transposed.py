@@ -13,7 +13,10 @@ from upnet.upsample.kernels.transposed_conv import TransposedConv
 
 
 class DecomposedTransposed(Upsampler):
-    """k × 1 with stride (s, 1), C -> O, then 1 × k with stride (1, s), O -> O: (N, C, h, w) -> (N, O, s·h, s·w).
+    r"""k × 1 with stride (s, 1), C -> O, then 1 × k with stride (1, s), O -> O: (N, C, h, w) -> (N, O, s·h, s·w).
+
+    .. math:: z_m[o_1, n_2] = \sum_i \sum_{n_1} V_{im}[o_1 - s \, n_1 + p] \, x_i[n_1, n_2]
+    .. math:: y_j[o_1, o_2] = b_j + \sum_m \sum_{n_2} W_{mj}[o_2 - s \, n_2 + p] \, z_m[o_1, n_2]
 
     The operator is linear. Per intermediate channel, its kernel is the outer product of a column and a row:
     k·C·O + k·O² weights instead of the k²·C·O of a transposed convolution. The first convolution has no bias, since

@@ -15,7 +15,12 @@ from upnet.utils.errors import UserError
 
 
 class DySample(Upsampler):
-    """Bilinear interpolation at learned positions: (N, C, h, w) -> (N, O, s·h, s·w).
+    r"""Bilinear interpolation at learned positions: (N, C, h, w) -> (N, O, s·h, s·w).
+
+    .. math:: y_j[o] = \sum_n k(u_1 - n_1) \, k(u_2 - n_2) \, v_j[n]
+    .. math:: u = \frac{o + 1/2}{s} - \frac{1}{2} + \Delta_{g(j)}[o]
+    .. math:: k(t) = \max(0, \; 1 - |t|)
+    .. math:: \Delta = \frac{1}{4} \operatorname{shuffle}(W x + b), \quad v = x \text{ or a 3×3 convolution of } x
 
     A 1×1 convolution predicts, for each output pixel and group of channels, a shift from the regular position, in input
     pixels. Beyond the border the outermost pixels repeat. If O differs from C, the shifts are predicted from all C

@@ -9,7 +9,15 @@ from upnet.utils.interpolation_kernels import lanczos
 
 
 class Lanczos(Separable):
-    """Weighted sum of the 2n×2n nearest input pixels with the kernel sinc(t)·sinc(t/n), |t| < n, along each axis.
+    r"""Weighted sum of the 2n×2n nearest input pixels with the kernel sinc(t)·sinc(t/n), |t| < n, along each axis.
+
+    .. math:: y[o] = \frac{\sum_n k(u_1 - n_1) \, k(u_2 - n_2) \, x[n]}{\sum_n k(u_1 - n_1) \, k(u_2 - n_2)}
+    .. math:: u = \frac{o + 1/2}{s} - \frac{1}{2}
+    .. math::
+        k(t) = \begin{cases}
+        \frac{\sin \pi t}{\pi t} \cdot \frac{\sin (\pi t / \text{lobes})}{\pi t / \text{lobes}} & |t| < \text{lobes} \\
+        0 & \text{otherwise}
+        \end{cases}
 
     (N, C, h, w) -> (N, C, ⌊s·h⌋, ⌊s·w⌋) on the half-pixel grid, border `replicate`. The weights of each output pixel
     are divided by their sum, so that a constant stays constant. Of the usual kernels this is the sharpest; it rings at

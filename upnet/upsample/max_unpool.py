@@ -17,7 +17,10 @@ CHUNK = 1 << 20
 
 
 class MaxUnpool(Upsampler):
-    """y[indices[n]] = x[n], else 0: (N, C, h, w) -> (N, C, H, W), with the indices of the paired max-pooling.
+    r"""y[indices[n]] = x[n], else 0: (N, C, h, w) -> (N, C, H, W), with the indices of the paired max-pooling.
+
+    .. math:: y_c[q_c[n]] = x_c[n], \quad y_c[o] = 0 \text{ elsewhere}
+    .. math:: q_c[n] = \operatorname{argmax}_{o \in \text{window } n} \text{skip}_c[o]
 
     The pooling has `kernel_size = stride = scale`, so that each index lies in its own s × s block; odd sizes are pooled
     with `ceil_mode=True`. Pooling the output again returns a non-negative input.

@@ -10,7 +10,9 @@ from upnet.upsample.base import Upsampler
 
 
 class Nearest(Upsampler):
-    """y[o] = x[⌊(o + ½)/s⌋], for an integer s ⌊o/s⌋: (N, C, h, w) -> (N, C, ⌊s·h⌋, ⌊s·w⌋).
+    r"""y[o] = x[⌊(o + ½)/s⌋], for an integer s ⌊o/s⌋: (N, C, h, w) -> (N, C, ⌊s·h⌋, ⌊s·w⌋).
+
+    .. math:: y[o] = x\left[ \left\lfloor \frac{o + 1/2}{s} \right\rfloor \right]
 
     This is PyTorch's `nearest-exact`; its `nearest` omits the half pixel, which shifts the output for a fractional s.
     An output pixel whose centre falls on the border of two input pixels takes either of them.

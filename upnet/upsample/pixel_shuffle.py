@@ -13,7 +13,9 @@ from upnet.upsample.kernels.memory_format import pixel_shuffle
 
 
 class PixelShuffle(Upsampler):
-    """A convolution C -> O·s², then the shuffle (N, O·s², h, w) -> (N, O, s·h, s·w).
+    r"""A convolution C -> O·s², then the shuffle (N, O·s², h, w) -> (N, O, s·h, s·w).
+
+    .. math:: y_j[s \, n + r] = z_{j s^2 + r_1 s + r_2}[n], \quad z = W \ast x + b, \quad 0 \le r_1, r_2 < s
 
     kernel_size: of the convolution, odd. k × k on the input grid has the support of a transposed convolution of k·s.
     init:        `icnr`: equals nearest(conv(x)) at initialisation; the s² phases of an output channel start with the

@@ -14,7 +14,9 @@ from upnet.upsample.nearest import Nearest
 
 
 class ResizeConv(Upsampler):
-    """conv(fixed(x)): (N, C, h, w) -> (N, O, ⌊s·h⌋, ⌊s·w⌋).
+    r"""conv(fixed(x)): (N, C, h, w) -> (N, O, ⌊s·h⌋, ⌊s·w⌋).
+
+    .. math:: y = W \ast F(x) + b, \quad F \text{: the fixed operator}
 
     Behind Nearest and smoother operators it is free of checkerboards from the first step on.
 

@@ -19,7 +19,9 @@ from upnet.upsample.kernels.transposed_conv import TransposedConv
 
 
 class Transposed(Upsampler):
-    """The transpose of a strided convolution: (N, C, h, w) -> (N, O, s·h, s·w).
+    r"""The transpose of a strided convolution: (N, C, h, w) -> (N, O, s·h, s·w).
+
+    .. math:: y_j[o] = b_j + \sum_i \sum_n W_{ij}[o - s \, n + p] \, x_i[n]
 
     kernel_size: k on the output grid. None: 3·s. This is odd for odd s and even for even s, so that nothing is shifted;
                  a multiple of s, so that each output pixel is the sum of equally many products; and it has the
