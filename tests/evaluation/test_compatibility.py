@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from upnet.evaluation.compatibility import footnote, protocol_groups, protocol_label
-from upnet.evaluation.results import DatasetScores, results_content
+from upnet.evaluation.dataset_scores import DatasetScores
+from upnet.evaluation.results import results_content
 from upnet.metrics import EvaluationProtocol, Score
 
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from support import code, forked
 
-from upnet.evaluation.results import SCHEMA, DatasetScores, read_results, results_content, write_csv, write_json
+from upnet.evaluation.dataset_scores import DatasetScores
+from upnet.evaluation.results import SCHEMA, read_results, results_content, write_csv, write_json
 from upnet.metrics import EvaluationProtocol, Score
 
 

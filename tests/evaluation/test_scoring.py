@@ -104,8 +104,8 @@ def test_pictures_are_told_apart_by_what_their_score_depends_on(store: Store) ->
     tallies = [
         empty_scores("set", store, protocol) for protocol in (EvaluationProtocol(), EvaluationProtocol("y-float"))
     ]
-    assert tallies[0].pictures == store.digest
-    assert tallies[1].pictures not in ("", store.digest)
+    assert tallies[0].image_hash == store.digest
+    assert tallies[1].image_hash not in ("", store.digest)
     assert [tally.lr_from for tally in tallies] == ["imresize", "imresize"]
 
 

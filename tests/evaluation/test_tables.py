@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from upnet.evaluation.results import DatasetScores, results_content
+from upnet.evaluation.dataset_scores import DatasetScores
+from upnet.evaluation.results import results_content
 from upnet.evaluation.tables import print_comparison, print_results
 from upnet.metrics import EvaluationProtocol, Score
 
@@ -72,7 +73,7 @@ def test_mixed_numbers_are_marked_and_each_footing_is_told(capsys: pytest.Captur
     ]
     with pytest.raises(ValueError, match="name: rgb8 and y-float"):
         print_comparison(["a", "b", "c"], contents)
-    print_comparison(["a", "b", "c"], contents, mixed=True)
+    print_comparison(["a", "b", "c"], contents, allow_mixed=True)
     told = capsys.readouterr().out
     for part in ("bicubic [1]", "bicubic [2]", "a [1]", "b [2]", "c [1]", "a, c: ×2, rgb8", "b: ×2, y-float"):
         assert part in told, part

@@ -8,9 +8,27 @@ import pytest
 from PIL import Image
 from support import Compose
 
+from upnet.cli.main import main as upnet
 from upnet.study.plan import Plan
 
 Words = Callable[..., list[str]]
+
+
+@pytest.fixture
+def study_error(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """study_error("oracle", "--scale", "9"): the error of `upnet study`, which is one line with exit code 2."""
+
+    def run(*words: str) -> str:
+        try:
+            code = upnet(["study", *words])
+        except SystemExit as end:
+            code = end.code
+        assert code == 2
+        message = capsys.readouterr().err
+        assert len(message.splitlines()) == 1
+        return message
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from torch.nn.utils.convert_parameters import parameters_to_vector, vector_to_pa
 
 from upnet.cli.main import main as upnet
 from upnet.metrics import EvaluationProtocol
-from upnet.study.oracle.experiment import FittedOperator, OracleSettings, enlarge, fit, run_oracle
+from upnet.study.oracle.experiment import FittedOperator, OracleSettings, fit, run_oracle, upsample_channels
 from upnet.study.oracle.moments import Moments
 from upnet.study.oracle.structures import RADIUS, STRUCTURES, Structure, measure_response
 from upnet.upsample import BedOfNails, Bilinear, PixelShuffle, ResizeConv, Transposed, Upsampler
@@ -76,7 +76,7 @@ def test_kernels_read_off_one_point_are_what_the_operator_does_to_any_picture(op
     kernels = response.kernels(parameters_to_vector(operator.parameters()).detach())
     patches = torch.nn.functional.unfold(lr[None], 2 * RADIUS + 1)[0]
     phases = (kernels @ patches).unflatten(1, (lr.shape[1] - 2 * RADIUS, -1))
-    expected = interior(enlarge(operator, lr), scale)
+    expected = interior(upsample_channels(operator, lr), scale)
     torch.testing.assert_close(torch.nn.functional.pixel_shuffle(phases, scale), expected, rtol=0, atol=1e-12)
 
 
@@ -85,10 +85,10 @@ def test_the_weights_behind_noiseless_pictures_are_recovered(operator: Upsampler
     moments = Moments(int(operator.scale))
     for _ in range(2):
         lr = noise()
-        moments.add(lr[0], enlarge(operator, lr)[0])
+        moments.add(lr[0], upsample_channels(operator, lr)[0])
     found = fit(Structure("same", lambda channels, scale: operator), moments)
     torch.testing.assert_close(parameters_to_vector(operator.parameters()).detach(), truth, rtol=0, atol=1e-8)
-    assert found.psnr > 120
+    assert found.train_psnr > 120
 
 
 def test_the_fit_is_that_of_the_normal_equations_written_out_forward_by_forward(operator: Upsampler) -> None:
@@ -98,7 +98,11 @@ def test_the_fit_is_that_of_the_normal_equations_written_out_forward_by_forward(
     columns = []
     for unit in torch.eye(count, dtype=torch.float64):
         vector_to_parameters(unit, operator.parameters())
-        columns.append(interior(enlarge(operator, lr) - enlarge(operator, torch.zeros_like(lr)), scale).flatten())
+        columns.append(
+            interior(
+                upsample_channels(operator, lr) - upsample_channels(operator, torch.zeros_like(lr)), scale
+            ).flatten()
+        )
     matrix = torch.stack(columns, dim=1)
     direct = torch.linalg.lstsq(matrix, interior(hr, scale).flatten(), driver="gelsd").solution
     moments = Moments(scale)
@@ -106,7 +110,7 @@ def test_the_fit_is_that_of_the_normal_equations_written_out_forward_by_forward(
     found = moments.solve(measure_response(operator))
     best, residual = (matrix @ solution - interior(hr, scale).flatten() for solution in (direct, found))
     assert float(residual.square().sum()) == pytest.approx(float(best.square().sum()), rel=1e-9)
-    assert moments.error(measure_response(operator).kernels(found)) == pytest.approx(
+    assert moments.mse(measure_response(operator).kernels(found)) == pytest.approx(
         float(best.square().mean()), rel=1e-9
     )
 
@@ -122,8 +126,8 @@ def test_the_fit_is_that_of_the_normal_equations_written_out_forward_by_forward(
 def test_equal_supports_have_one_optimum(one: str, other: str, scale: int) -> None:
     first, second = fitted(one, scale), fitted(other, scale)
     lr = noise()
-    expected = interior(enlarge(first.operator, lr), scale)
-    torch.testing.assert_close(interior(enlarge(second.operator, lr), scale), expected, rtol=0, atol=1e-9)
+    expected = interior(upsample_channels(first.operator, lr), scale)
+    torch.testing.assert_close(interior(upsample_channels(second.operator, lr), scale), expected, rtol=0, atol=1e-9)
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
@@ -139,7 +143,7 @@ def test_equal_supports_have_one_optimum(one: str, other: str, scale: int) -> No
     ids=lambda chain: chain[-2],
 )
 def test_more_support_never_lowers_the_training_score(chain: list[str], scale: int) -> None:
-    scores = [fitted(name, scale).psnr for name in chain]
+    scores = [fitted(name, scale).train_psnr for name in chain]
     for smaller, larger in pairwise(scores):
         assert larger >= smaller - 1e-9
 
@@ -160,16 +164,16 @@ def test_more_support_never_lowers_the_training_score(chain: list[str], scale: i
     ],
 )
 def test_taps_and_weights_are_counted(name: str, scale: int, taps: tuple[int, int], weights: int) -> None:
-    response = measure_response(BY_NAME[name].operator(scale))
-    assert response.taps() == taps
-    assert response.weights() == weights
+    response = measure_response(BY_NAME[name].build_operator(scale))
+    assert response.tap_counts() == taps
+    assert response.weight_count() == weights
 
 
 def test_phases_are_solved_apart_where_they_share_no_weight() -> None:
-    shuffled = measure_response(BY_NAME["conv3 + pixel shuffle"].operator(2)).blocks()
+    shuffled = measure_response(BY_NAME["conv3 + pixel shuffle"].build_operator(2)).blocks()
     assert [len(phases) for phases, _ in shuffled] == [1, 1, 1, 1]
     assert sorted(member for _, members in shuffled for member in members) == list(range(36))
-    resized = measure_response(BY_NAME["bilinear + conv3"].operator(2)).blocks()
+    resized = measure_response(BY_NAME["bilinear + conv3"].build_operator(2)).blocks()
     assert resized == [([0, 1, 2, 3], list(range(9)))]
 
 
@@ -181,8 +185,10 @@ def test_measuring_leaves_the_weights_alone(operator: Upsampler) -> None:
 
 @pytest.mark.parametrize("name", ["nearest", "bilinear", "bicubic, a = −0.5"])
 def test_interpolations_repeat_the_border_themselves(name: str) -> None:
-    operator, lr = BY_NAME[name].operator(3), noise()
-    torch.testing.assert_close(enlarge(operator, lr, margin=RADIUS), enlarge(operator, lr), rtol=0, atol=1e-12)
+    operator, lr = BY_NAME[name].build_operator(3), noise()
+    torch.testing.assert_close(
+        upsample_channels(operator, lr, margin=RADIUS), upsample_channels(operator, lr), rtol=0, atol=1e-12
+    )
 
 
 def test_an_operator_that_sees_too_far_is_refused() -> None:
@@ -222,7 +228,7 @@ def test_the_command_prints_the_table_and_writes_it(
 
 
 @pytest.mark.parametrize(
-    ("words", "sentence"),
+    ("words", "message"),
     [
         (["--train", "nowhere"], "there is no folder nowhere"),
         (["--json", "nowhere/oracle.json"], "there is no folder nowhere"),
@@ -232,22 +238,15 @@ def test_the_command_prints_the_table_and_writes_it(
     ],
 )
 def test_a_mistake_is_one_sentence_and_exit_code_2(
-    words: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+    words: list[str], message: str, study_error: Callable[..., str]
 ) -> None:
-    try:
-        code = upnet(["study", "oracle", *words])
-    except SystemExit as end:
-        code = end.code
-    assert code == 2
-    complaint = capsys.readouterr().err
-    assert sentence in complaint
-    assert len(complaint.splitlines()) == 1
+    assert message in study_error("oracle", *words)
 
 
 def test_an_interrupted_command_writes_nothing_and_ends_with_130(
     command: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken_off(question: OracleSettings, scale: int) -> None:
+    def broken_off(settings: OracleSettings, scale: int) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("upnet.study.oracle.experiment.run_oracle", broken_off)
@@ -257,15 +256,15 @@ def test_an_interrupted_command_writes_nothing_and_ends_with_130(
 
 @pytest.mark.skipif(not (IMAGES / "BSDS399").is_dir(), reason="needs the photographs of ../shared/images")
 def test_set5_at_scale_2_is_the_table_in_print(tmp_path: Path) -> None:
-    """FittedOperator on 20 photographs of BSDS500."""
+    """Fitted on 20 photographs of BSDS500."""
     photographs = tmp_path / "BSDS20"
     photographs.mkdir()
     for path in sorted((IMAGES / "BSDS399/HR").iterdir())[::20]:
         (photographs / path.name).symlink_to(path)
-    question = OracleSettings(
+    settings = OracleSettings(
         EvaluationProtocol("y-float"), [str(photographs)], [str(IMAGES / "Set5")], cache=tmp_path / "cache"
     )
-    told = {row["structure"]: row["tests"]["Set5"]["psnr"] for row in run_oracle(question, 2)["structures"]}
+    told = {row["structure"]: row["tests"]["Set5"]["psnr"] for row in run_oracle(settings, 2)["structures"]}
     expected = {
         "nearest": 30.84,
         "bilinear": 32.23,

@@ -5,12 +5,16 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from upnet.cli.startup import USER_ERROR
 from upnet.utils.errors import UserError
+from upnet.utils.paths import expand_user
 from upnet.utils.printable import escape_unencodable_output
 from upnet.utils.provenance import VERSION
+
+if TYPE_CHECKING:
+    from argparse import _SubParsersAction
 
 
 class Parser(argparse.ArgumentParser):
@@ -26,6 +30,41 @@ def command_parser(prog: str, description: str, epilog: str = "") -> Parser:
     parser = Parser(prog=prog, description=description, epilog=epilog, formatter_class=formatter)
     parser.add_argument("--version", action="version", version=f"upnet {VERSION}")
     return parser
+
+
+def add_command(
+    commands: "_SubParsersAction[Any]",
+    name: str,
+    run: Callable[[argparse.Namespace], int],
+    *,
+    summary: str,
+    description: str,
+    epilog: str,
+) -> argparse.ArgumentParser:
+    """Add a subcommand; the caller adds its options. Descriptions and examples keep their line breaks.
+
+    run:     takes the parsed options and returns the exit code.
+    summary: one line in the help of the parent command.
+    """
+    formatter = argparse.RawDescriptionHelpFormatter
+    parser = commands.add_parser(name, help=summary, description=description, epilog=epilog, formatter_class=formatter)
+    parser.set_defaults(run=run)
+    return parser
+
+
+def add_evaluation_options(parser: argparse.ArgumentParser, protocol: str, protocol_help: str, json_help: str) -> None:
+    """Add the options of every command that evaluates images: --protocol, --cache-dir and --json.
+
+    protocol: the default.
+    """
+    parser.add_argument(
+        "--protocol",
+        choices=("rgb8", "y-float"),
+        default=protocol,
+        help=f"{protocol_help} (default: {protocol})",
+    )
+    parser.add_argument("--cache-dir", type=expand_user, metavar="FOLDER", help="folder of the cache of decoded images")
+    parser.add_argument("--json", type=expand_user, metavar="FILE", help=json_help)
 
 
 def run_parsed(parser: argparse.ArgumentParser, words: Sequence[str]) -> int:

@@ -3,7 +3,7 @@
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from upnet.cli.arguments import check_output_file
+from upnet.cli.arguments import add_command, add_evaluation_options, check_output_file
 from upnet.cli.startup import OK, ctrl_c_raises
 from upnet.utils.paths import expand_user
 
@@ -26,23 +26,21 @@ examples:
 
 def add_parser(commands: "_SubParsersAction[Any]") -> None:
     """Add the command to those of `upnet study`; nothing heavy is imported before it runs."""
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "diagnose",
-        help="diagnostics of a checkpoint beyond PSNR and SSIM: checkerboards, spectra, edges, shifts, costs",
+        run,
+        summary="diagnostics of a checkpoint beyond PSNR and SSIM: checkerboards, spectra, edges, shifts, costs",
         description="Diagnostics of a network beyond PSNR and SSIM: checkerboard energy on constant inputs and in the "
         "error, spectrum,\nLR consistency, shift equivariance, edge response, memory and latency.",
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("checkpoint", type=expand_user, metavar="CHECKPOINT", help="a .ckpt file of a run")
     parser.add_argument(
         "--data", metavar="FOLDER", help="images to evaluate (default: four photographs of scikit-image)"
     )
-    parser.add_argument(
-        "--json", type=expand_user, metavar="FILE", help="write values, units, formulas and sources as JSON"
-    )
-    parser.add_argument(
-        "--protocol", choices=("rgb8", "y-float"), default="rgb8", help="evaluation protocol (default: rgb8)"
+    add_evaluation_options(
+        parser, "rgb8", "evaluation protocol", json_help="write values, units, formulas and sources as JSON"
     )
     parser.add_argument("--device", default="auto", help="auto (a GPU if there is one), cpu, cuda, cuda:1, mps")
     parser.add_argument(
@@ -58,17 +56,15 @@ def add_parser(commands: "_SubParsersAction[Any]") -> None:
     parser.add_argument(
         "--trust", nargs="+", default=[], metavar="MODULE", help="modules whose classes the checkpoint may build"
     )
-    parser.add_argument("--cache-dir", type=expand_user, metavar="FOLDER", help="folder of the cache of decoded images")
-    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print one table, and write the JSON that was asked for.
+    """Print the table of diagnostics, and write the JSON file of --json.
 
     The JSON, schema 1: {"schema": 1, "checkpoint": path, "step": …, "scale": s, "data": {"name": …, "digest": hash of
-    its pixels, "pictures": how many, "lr_from": …}, "protocol": {…}, "size": [H, W], "device": …, "diagnostics": {NAME:
-    {"value": number or nested lists, "heading": …, "unit": …, "better": "higher", "lower" or null, "formula": …,
-    "source": …}}, "versions": {…}}. Infinity is the string "inf", and what is not a number is null.
+    the pixels, "pictures": number of images, "lr_from": …}, "protocol": {…}, "size": [H, W], "device": …,
+    "diagnostics": {NAME: {"value": number or nested lists, "heading": …, "unit": …, "better": "higher", "lower" or
+    null, "formula": …, "source": …}}, "versions": {…}}. Infinity is the string "inf", and NaN is null.
 
     Raises UserError for a checkpoint, images, names or a device that can't be used.
     """
@@ -82,27 +78,29 @@ def run(options: argparse.Namespace) -> int:
     from upnet.utils.device import pick_device
 
     ctrl_c_raises()
-    wanted = [one.name for one in select_diagnostics(options.only)]
+    names = [diagnostic.name for diagnostic in select_diagnostics(options.only)]
     device = pick_device(options.device)
     loaded = load_network(options.checkpoint, trust=options.trust)
     net = loaded.net.to(device).to(memory_format=torch.channels_last)
     (source,) = open_sources(options.data, net.scale).values()
     store = build_store(source, net.scale, options.cache_dir)
-    # The crop is said, since it is the scale whatever the protocol's own would be.
+    # Diagnostics crop `scale` pixels under every protocol; the crop is explicit, so that the JSON file states it.
     protocol = EvaluationProtocol(options.protocol, crop=net.scale)
-    values = measure(net, store, protocol, options.size, wanted)
+    values = measure(net, store, protocol, options.size, names)
 
     height, width = options.size
-    where = torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
+    hardware = (
+        torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
+    )
     notes = [
-        f"Pictures: {len(store)} of {store.name}, {protocol.name}, Y, crop {net.scale}; means over them.",
-        f"Costs: of an output of {width}×{height} pixels, in float32, on: {where}.",
+        f"Images: means over {len(store)} of {store.name}; protocol {protocol.name}, channel y, crop {net.scale}.",
+        f"Costs: one output image of {width}×{height} pixels in float32 on {hardware}.",
     ]
     if device.type != "cuda":
-        notes.append("Peak memory is followed through the shapes of a pass there, not measured.")
+        notes.append("Peak memory is estimated from the shapes of tensors on this device, not measured.")
     print_table(f"{options.checkpoint}, ×{net.scale}", values, notes)
     if options.json is not None:
-        _write(options, loaded, store, protocol, where, values)
+        _write(options, loaded, store, protocol, hardware, values)
         print(f"Written to {options.json}")
     return OK
 
@@ -112,23 +110,22 @@ def _write(
     loaded: "Loaded",
     store: "Store",
     protocol: "EvaluationProtocol",
-    where: str,
+    hardware: str,
     values: "Values",
 ) -> None:
     from upnet.evaluation.results import write_json
     from upnet.study.diagnostics.run import as_json
     from upnet.utils.provenance import versions
 
-    pictures = {"name": store.name, "digest": store.digest, "pictures": len(store), "lr_from": store.lr_from}
     content = {
         "schema": 1,
         "checkpoint": str(loaded.path),
         "step": loaded.step,
         "scale": loaded.net.scale,
-        "data": pictures,
+        "data": {"name": store.name, "digest": store.digest, "pictures": len(store), "lr_from": store.lr_from},
         "protocol": protocol.describe(loaded.net.scale),
         "size": list(options.size),
-        "device": where,
+        "device": hardware,
         "diagnostics": as_json(values),
         "versions": versions(),
     }
@@ -136,7 +133,8 @@ def _write(
 
 
 def _size(text: str) -> tuple[int, int]:
-    height, cross, width = text.lower().partition("x")
-    if not (cross and height.isdecimal() and width.isdecimal() and min(int(height), int(width)) >= 32):
+    """The height and the width of `HEIGHTxWIDTH`."""
+    height, separator, width = text.lower().partition("x")
+    if not (separator and height.isdecimal() and width.isdecimal() and min(int(height), int(width)) >= 32):
         raise argparse.ArgumentTypeError(f"a size is HEIGHTxWIDTH in pixels, 32 or more each; got {text!r}")
     return int(height), int(width)

@@ -13,8 +13,9 @@ from upnet.checkpoint import Loaded, export, load_network
 from upnet.cli.app import refuse_other_scale
 from upnet.config import build
 from upnet.data import SRData, Store
+from upnet.evaluation.dataset_scores import DatasetScores
 from upnet.evaluation.optional_output import optional_output
-from upnet.evaluation.results import DatasetScores, results_content, write_csv, write_json
+from upnet.evaluation.results import results_content, write_csv, write_json
 from upnet.evaluation.scoring import baseline_method, check_protocol, evaluate_method, evaluate_network
 from upnet.evaluation.tables import print_comparison, print_results
 from upnet.evaluation.tensorboard import OutputImages, log_to_run

@@ -1,4 +1,4 @@
-"""Scores of a data set image by image, and the files results.json and results.csv.
+"""The files results.json and results.csv of an evaluation.
 
 results.json, schema 2:
 
@@ -32,14 +32,13 @@ results.csv has one row per image. Each row states what its numbers depend on, s
 """
 
 import json
-import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from upnet.evaluation.dataset_scores import DatasetScores
 from upnet.evaluation.schema import Results, read_json_object, validate
-from upnet.metrics import PSNR_CAP, MeanScore, Score, mean
+from upnet.metrics import Score
 from upnet.metrics.protocol import PSNR_MEAN
 from upnet.utils.atomic_io import atomic_write
 from upnet.utils.csv import format_csv
@@ -52,100 +51,27 @@ SETTINGS = ("scale", "name", "channel", "crop", "grey", "ensemble", "resizing", 
 _OLD_PSNR_MEAN = "peak 255, mean of the pictures' dB, identical pictures left out"
 
 
-@dataclass
-class DatasetScores:
-    """The scores of one data set: of the evaluated method and of the baseline, by image name.
-
-    name:     of the data set.
-    pictures: SHA-256 of the data set's pixels.
-    lr_from:  where the LR images come from, see results.json.
-
-    >>> scores = DatasetScores("Set5")
-    >>> scores.add("baby", Score(38.0, 0.97), Score(37.0, 0.96))
-    >>> method, baseline = scores.means()
-    >>> method.psnr, baseline.psnr
-    (38.0, 37.0)
-    """
-
-    name: str
-    pictures: str = ""
-    lr_from: str | None = None
-    method: dict[str, Score] = field(default_factory=dict)
-    baseline: dict[str, Score] = field(default_factory=dict)
-
-    def add(self, image: str, method: Score, baseline: Score) -> None:
-        """Add the scores of one image."""
-        self.method[image] = method
-        self.baseline[image] = baseline
-
-    @property
-    def counted_images(self) -> list[str]:
-        """The images that means include: those for which the baseline is not exact, or all if there are none."""
-        lossy = [name for name, score in self.baseline.items() if not math.isinf(score.psnr)]
-        return lossy or list(self.baseline)
-
-    def means(self) -> tuple[MeanScore, MeanScore]:
-        """The mean scores of the method and of the baseline, over the same images."""
-        names = self.counted_images
-        return mean([self.method[name] for name in names]), mean([self.baseline[name] for name in names])
-
-    def to_dict(self) -> dict[str, Any]:
-        """The data set as results.json holds it."""
-        method, baseline = self.means()
-        left_out = sorted(self.method.keys() - self.counted_images)
-        exact = [name for name in self.counted_images if math.isinf(self.method[name].psnr)]
-        content: dict[str, Any] = {
-            **_score_dict(method),
-            "left_out": left_out,
-            "exact": exact,
-            "pictures": self.pictures,
-            "lr_from": self.lr_from,
-            "baseline": {"name": "bicubic", **_score_dict(baseline)},
-            "images": {
-                name: {**_score_dict(score), "baseline": _score_dict(self.baseline[name])}
-                for name, score in self.method.items()
-            },
-        }
-        remarks = [format_remark(LEFT_OUT, left_out), format_remark(EXACT.format("the output"), exact)]
-        remarks += [ALL_EXACT] if baseline.exact else []
-        if remark := " ".join(filter(None, remarks)):
-            content["remark"] = remark
-        return content
-
-
-LEFT_OUT = "Left out of the means, because bicubic equals the target"
-EXACT = f"Counted as {PSNR_CAP:g} dB, because {{}} equals the target"
-ALL_EXACT = f"Bicubic equals the target in every image, and its PSNR counts as {PSNR_CAP:g} dB."
-
-
-def format_remark(statement: str, images: Sequence[str], most: int = 5) -> str:
-    """A sentence that lists up to `most` image names and counts the rest; empty without images.
-
-    >>> format_remark("Left out", ["a", "b", "c"], most=2)
-    'Left out: a, b and 1 more.'
-    """
-    if not images:
-        return ""
-    more = f" and {len(images) - most} more" if len(images) > most else ""
-    return f"{statement}: {', '.join(images[:most])}{more}."
-
-
 def results_content(
     scores: Iterable[DatasetScores], protocol: Mapping[str, Any], extra: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The content of results.json. extra: its further keys; without a `method`, a network was evaluated."""
+    """The content of results.json.
+
+    scores:   one DatasetScores per data set.
+    protocol: as `EvaluationProtocol.describe` returns it.
+    extra:    further keys; without a `method`, a network was evaluated.
+    """
     return _with_defaults(
         {
             "schema": SCHEMA,
             "protocol": dict(protocol),
-            "datasets": {one.name: one.to_dict() for one in scores},
+            "datasets": {dataset.name: dataset.to_dict() for dataset in scores},
             **extra,
         }
     )
 
 
 def write_json(content: Mapping[str, Any], path: Path) -> None:
-    """Write JSON atomically."""
+    """Write indented JSON atomically."""
     atomic_write(json.dumps(content, indent=2, ensure_ascii=False) + "\n", path)
 
 
@@ -200,12 +126,6 @@ def _recomputed_means(dataset: Mapping[str, Any], measures: Iterable[str]) -> di
 def _to_score(content: Mapping[str, Any], measures: Iterable[str]) -> Score:
     perceptual = {name: float(content[name]) for name in measures}
     return Score(float(content["psnr"]), float(content["ssim"]), perceptual=perceptual)
-
-
-def _score_dict(score: Score) -> dict[str, float | str]:
-    psnr = "inf" if math.isinf(score.psnr) else round(score.psnr, 6)
-    perceptual = {name: round(value, 6) for name, value in score.perceptual.items()}
-    return {"psnr": psnr, "ssim": round(score.ssim, 8), **perceptual}
 
 
 def _rows(content: Mapping[str, Any]) -> Iterable[dict[str, Any]]:

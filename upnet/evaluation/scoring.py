@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from upnet.data import Store
 from upnet.data.datasets import StoreDataset
-from upnet.evaluation.results import DatasetScores
+from upnet.evaluation.dataset_scores import DatasetScores
 from upnet.inference.tensor import self_ensemble, upscale_tensor
 from upnet.inference.tiling import Tiling
 from upnet.metrics import BASELINES, EvaluationProtocol, Score

@@ -14,7 +14,8 @@ from upnet.checkpoint import load_network
 from upnet.checkpoint.migration import rename_config
 from upnet.config import ConfigError, check_targets
 from upnet.evaluation.compatibility import footnote, group_label, protocol_groups, protocol_label
-from upnet.evaluation.results import EXACT, LEFT_OUT, format_remark, read_results
+from upnet.evaluation.dataset_scores import EXACT, LEFT_OUT, format_remark
+from upnet.evaluation.results import read_results
 from upnet.evaluation.schema import Run as RunResults
 from upnet.evaluation.schema import validate
 from upnet.metrics import gain

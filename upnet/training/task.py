@@ -11,7 +11,7 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from upnet.checkpoint import describe
 from upnet.checkpoint.migration import migrate
-from upnet.evaluation.results import DatasetScores
+from upnet.evaluation.dataset_scores import DatasetScores
 from upnet.evaluation.scoring import (
     baseline_method,
     check_protocol,

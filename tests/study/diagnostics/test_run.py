@@ -123,7 +123,7 @@ def test_the_command_prints_values_with_their_units_and_writes_them(
 
 
 @pytest.mark.parametrize(
-    ("words", "sentence"),
+    ("words", "message"),
     [
         (["--data", "nowhere"], "there is no folder nowhere"),
         (["--json", "nowhere/told.json"], "there is no folder nowhere"),
@@ -134,16 +134,9 @@ def test_the_command_prints_values_with_their_units_and_writes_them(
     ],
 )
 def test_a_mistake_is_one_sentence_and_exit_code_2(
-    checkpoint: Path, words: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+    checkpoint: Path, words: list[str], message: str, study_error: Callable[..., str]
 ) -> None:
-    try:
-        code = upnet(["study", "diagnose", str(checkpoint), *words])
-    except SystemExit as end:
-        code = end.code
-    assert code == 2
-    complaint = capsys.readouterr().err
-    assert sentence in complaint
-    assert len(complaint.splitlines()) == 1
+    assert message in study_error("diagnose", str(checkpoint), *words)
 
 
 @pytest.mark.parametrize(

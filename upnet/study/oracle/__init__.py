@@ -1,7 +1,7 @@
-"""The best that linear upsampling can do: every structure's exact least-squares optimum, in closed form.
+"""Oracle: the best PSNR that a linear upsampler can reach, from its exact least-squares optimum, without training.
 
-`structures` lists them, `response` measures what a real operator does with one LR pixel, `moments` gathers what the
-pictures say, and `experiment` puts the optimum into the operator and scores it as any network is scored.
+`structures` lists the upsamplers and measures their linear responses, `moments` holds the least-squares problem of the
+training images, `experiment` fits and evaluates every structure, and `tables` prints the result.
 
-Biases stay 0: a linear operator has none, and the optimum hardly would.
+Biases are fixed at 0.
 """

@@ -1,4 +1,7 @@
-"""The linear upsamplers that are compared, each built of the operators in upnet.upsample."""
+"""The linear upsamplers of the oracle, and the linear response of an operator.
+
+Shape legend: s scale; R radius in LR pixels; D = (2R + 1)² taps; P parameters.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,127 +16,137 @@ from upnet.upsample import Bicubic, Bilinear, Nearest, PixelShuffle, ResizeConv,
 from upnet.utils.errors import UserError
 
 RADIUS = 4
-"""R of the widest structure that is fitted, a 9×9 convolution on the LR grid."""
+"""R of the largest structure, a 9×9 convolution on the LR grid."""
 
-# Interpolations leave dust of this order where their kernel is zero.
-_DUST = 1e-12
+# Rounding errors of interpolations are below this value where their kernel is zero.
+_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
 class LinearResponse:
-    """An operator as one small kernel per output phase, which its parameters move about.
+    """The kernel of each output phase of an operator, as a linear function of the operator's parameters.
 
-    Away from the border, output pixel s·n + r is the sum over taps d of K[r, d] · x[n + d], and K = fixed + Σ θ_j ·
-    columns[j] holds for every operator that is linear in its parameters θ. A bias multiplies no pixel: its column is 0.
+    Away from the borders, output pixel s·n + r is Σ_d K[r, d] · x[n + d], with K = fixed + Σ_j θ_j · columns[j]. This
+    holds for every operator that is linear in its parameters θ. The column of a bias, which multiplies no pixel, is 0.
 
-    fixed:   (s², D) float64, where all parameters are 0.
-    columns: (P, s², D) float64, what each parameter adds when it is 1.
+    fixed:   (s², D) float64, the kernels where all parameters are 0.
+    columns: (P, s², D) float64, the change of the kernels by each parameter.
     """
 
     fixed: Tensor
     columns: Tensor
 
     def kernels(self, parameters: Tensor) -> Tensor:
-        """K, (s², D), of (P,) parameters."""
+        """The kernels K, (s², D), for parameters (P,)."""
         return self.fixed + torch.tensordot(parameters, self.columns, dims=1)
 
-    def taps(self) -> tuple[int, int]:
-        """How many LR pixels an output pixel is made of: in the phase with the fewest, and in that with the most."""
-        counts = ((self.columns.abs().sum(dim=0) + self.fixed.abs()) > _DUST).sum(dim=1)
+    def tap_counts(self) -> tuple[int, int]:
+        """The number of LR pixels that contribute to an output pixel: the smallest and the largest over phases."""
+        counts = ((self.columns.abs().sum(dim=0) + self.fixed.abs()) > _ROUNDING).sum(dim=1)
         return int(counts.min()), int(counts.max())
 
-    def weights(self) -> int:
-        """How many of the parameters multiply a pixel."""
+    def weight_count(self) -> int:
+        """The number of parameters without biases."""
         return int((self.columns != 0).any(dim=2).any(dim=1).sum())
 
     def blocks(self) -> list[tuple[list[int], list[int]]]:
-        """(phases, parameters) that have nothing to do with those of the other blocks.
+        """Independent blocks of the least-squares problem: indices of phases, and of the parameters that they share.
 
-        No weight of a pixel shuffle serves two phases: its s² blocks are solved one by one. Behind an interpolation
-        every weight serves all of them.
+        Each weight of a pixel shuffle affects one phase, which gives s² blocks. Each weight of a convolution after an
+        interpolation affects all phases, which gives one block.
         """
         blocks: list[tuple[list[int], set[int]]] = []
-        for phase, live in enumerate((self.columns != 0).any(dim=2).T):
-            phases, shared = [phase], set(live.nonzero()[:, 0].tolist())
-            apart = [block for block in blocks if not block[1] & shared]
-            for others, parameters in (block for block in blocks if block[1] & shared):
-                phases, shared = others + phases, shared | parameters
-            blocks = [*apart, (phases, shared)]
-        return [(sorted(phases), sorted(shared)) for phases, shared in blocks if shared]
+        for phase, affects in enumerate((self.columns != 0).any(dim=2).T):
+            phases, parameters = [phase], set(affects.nonzero()[:, 0].tolist())
+            overlapping = [block for block in blocks if block[1] & parameters]
+            disjoint = [block for block in blocks if not block[1] & parameters]
+            for other_phases, other_parameters in overlapping:
+                phases, parameters = other_phases + phases, parameters | other_parameters
+            blocks = [*disjoint, (phases, parameters)]
+        return [(sorted(phases), sorted(parameters)) for phases, parameters in blocks if parameters]
 
 
 @torch.no_grad()
-def measure_response(operator: Upsampler, reach: int = RADIUS) -> LinearResponse:
-    """The response of an operator of one channel in float64, a parameter at a time; its parameters are kept.
+def measure_response(operator: Upsampler, radius: int = RADIUS) -> LinearResponse:
+    """The response of an operator of one channel in float64. Its parameters are set one by one, and restored.
 
-    Raises ValueError where it depends on LR pixels farther than `reach` from the output pixel.
+    Raises UserError where an output pixel depends on LR pixels more than `radius` away.
+
+    >>> response = measure_response(Bilinear(1, 2))
+    >>> response.tap_counts(), response.weight_count(), response.fixed.shape
+    ((4, 4), 0, torch.Size([4, 81]))
     """
     parameters = list(operator.parameters())
-    before = parameters_to_vector(parameters) if parameters else torch.zeros(0, dtype=torch.float64)
-    units = torch.eye(len(before), dtype=torch.float64)
-    fixed = _response(operator, torch.zeros_like(before), reach)
-    columns = [_response(operator, unit, reach) - fixed for unit in units]
-    _set(operator, before)
+    original = parameters_to_vector(parameters) if parameters else torch.zeros(0, dtype=torch.float64)
+    unit_vectors = torch.eye(len(original), dtype=torch.float64)
+    fixed = _phase_kernels(operator, torch.zeros_like(original), radius)
+    columns = [_phase_kernels(operator, unit, radius) - fixed for unit in unit_vectors]
+    _set_parameters(operator, original)
     return LinearResponse(fixed, torch.stack(columns) if columns else fixed.new_zeros(0, *fixed.shape))
 
 
-def _response(operator: Upsampler, parameters: Tensor, reach: int) -> Tensor:
-    """(s², D): the kernels that these parameters make."""
-    _set(operator, parameters)
-    # Two pixels of margin: in the inner one nothing may be left, and the outer one keeps the border away.
-    centre = reach + 2
-    pictures = torch.zeros(2, 1, 2 * centre + 1, 2 * centre + 1, dtype=torch.float64)
-    pictures[1, 0, centre, centre] = 1
-    black, point = F.pixel_unshuffle(operator.upsample_full(pictures), int(operator.scale))[..., 1:-1, 1:-1]
-    # What a bias adds is in both. An output pixel at n sees the point at d = centre − n: both axes turn round.
-    kernels = (point - black).flip(1, 2)
+def _phase_kernels(operator: Upsampler, parameters: Tensor, radius: int) -> Tensor:
+    """The kernels (s², D) of an operator with these parameters (P,)."""
+    _set_parameters(operator, parameters)
+    # Two LR pixels are added around the radius: the response must be zero in the inner one, and the outer one is
+    # cropped because of border effects.
+    centre = radius + 2
+    inputs = torch.zeros(2, 1, 2 * centre + 1, 2 * centre + 1, dtype=torch.float64)
+    inputs[1, 0, centre, centre] = 1
+    zero, impulse = F.pixel_unshuffle(operator.upsample_full(inputs), int(operator.scale))[..., 1:-1, 1:-1]
+    # The difference removes biases. For the output pixel at n the impulse is at d = centre − n, so both axes are
+    # reversed.
+    kernels = (impulse - zero).flip(1, 2)
     inner = kernels[:, 1:-1, 1:-1].flatten(1).clone()
     kernels[:, 1:-1, 1:-1] = 0
-    if kernels.abs().max() > _DUST:
+    if kernels.abs().max() > _ROUNDING:
         raise UserError(
-            f"{type(operator).__name__} reads LR pixels more than {reach} away, beyond the training windows",
+            f"{type(operator).__name__} reads LR pixels more than {radius} away from the output pixel",
             cure="Take a smaller kernel",
         )
     return inner
 
 
-def _set(operator: Upsampler, parameters: Tensor) -> None:
+def _set_parameters(operator: Upsampler, parameters: Tensor) -> None:
     if len(parameters):
         vector_to_parameters(parameters, operator.parameters())
 
 
 Build = Callable[..., Upsampler]
+"""A function of `channels` and `scale` that returns an operator."""
 
 
 @dataclass(frozen=True, slots=True)
 class Structure:
-    """A linear upsampler at any whole scale.
+    """A linear upsampler for any integer scale.
 
-    name:  as the table has it; s is the scale.
-    build: an operator of channels and scale, its weights as they come.
+    name:  in tables, where s is the scale.
+    build: function of `channels` and `scale`; its initial weights are arbitrary.
     """
 
     name: str
     build: Build
 
-    def operator(self, scale: int) -> Upsampler:
-        """One plane in, one plane out, in float64."""
+    def build_operator(self, scale: int) -> Upsampler:
+        """The operator of one channel in float64."""
         return self.build(channels=1, scale=scale).double()
 
 
-def _transposed(kernel: Callable[[int], int]) -> Build:
+def _transposed(kernel_size: Callable[[int], int]) -> Build:
+    """kernel_size: a function of the scale."""
+
     def build(channels: int, scale: int) -> Upsampler:
-        return Transposed(channels, scale, kernel_size=kernel(scale))
+        return Transposed(channels, scale, kernel_size=kernel_size(scale))
 
     return build
 
 
-def _shuffled(kernel: int) -> Build:
-    return partial(PixelShuffle, kernel_size=kernel)
+def _pixel_shuffle(kernel_size: int) -> Build:
+    return partial(PixelShuffle, kernel_size=kernel_size)
 
 
-def _resized(fixed: Build, kernel: int) -> Build:
-    return partial(ResizeConv, fixed=fixed, kernel_size=kernel)
+def _resize_conv(fixed: Build, kernel_size: int) -> Build:
+    return partial(ResizeConv, fixed=fixed, kernel_size=kernel_size)
 
 
 STRUCTURES = (
@@ -142,16 +155,16 @@ STRUCTURES = (
     Structure("bicubic, a = −0.5", Bicubic),
     Structure("bicubic, a = −0.75", partial(Bicubic, a=-0.75)),
     Structure("transposed, k = s", _transposed(lambda s: s)),
-    Structure("conv1 + pixel shuffle", _shuffled(1)),
+    Structure("conv1 + pixel shuffle", _pixel_shuffle(1)),
     Structure("transposed, k = ⌈3s/2⌉", _transposed(lambda s: s + (s + 1) // 2)),
     Structure("transposed, k = 2s", _transposed(lambda s: 2 * s)),
-    Structure("nearest + conv3", _resized(Nearest, 3)),
-    Structure("nearest + conv5", _resized(Nearest, 5)),
-    Structure("bilinear + conv3", _resized(Bilinear, 3)),
-    Structure("bicubic, a = −0.5, + conv3", _resized(Bicubic, 3)),
+    Structure("nearest + conv3", _resize_conv(Nearest, 3)),
+    Structure("nearest + conv5", _resize_conv(Nearest, 5)),
+    Structure("bilinear + conv3", _resize_conv(Bilinear, 3)),
+    Structure("bicubic, a = −0.5, + conv3", _resize_conv(Bicubic, 3)),
     Structure("transposed, k = 3s", _transposed(lambda s: 3 * s)),
-    Structure("conv3 + pixel shuffle", _shuffled(3)),
-    Structure("conv5 + pixel shuffle", _shuffled(5)),
-    Structure("conv9 + pixel shuffle", _shuffled(9)),
+    Structure("conv3 + pixel shuffle", _pixel_shuffle(3)),
+    Structure("conv5 + pixel shuffle", _pixel_shuffle(5)),
+    Structure("conv9 + pixel shuffle", _pixel_shuffle(9)),
 )
-"""In the order of the table: the fixed interpolations, then by what they can reach."""
+"""In the order of the table: fixed interpolations, then learned structures by increasing support."""
