@@ -168,7 +168,7 @@ def test_a_mistake_gets_one_sentence_and_exit_code_2(words: list[str], told: str
 def test_help_reads_like_a_manual(script: str) -> None:
     done = run(script, "--help")
     assert done.returncode == 0
-    assert f"python {script}" in done.stdout
+    assert f"upnet {Path(script).stem}" in done.stdout
     assert "--cfg job" in done.stdout or script == "evaluate.py"
 
 
