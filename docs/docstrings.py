@@ -8,58 +8,81 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-_ARGUMENT = re.compile(r"([A-Za-z_][\w.]*(?:, [A-Za-z_]\w*)*): +(\S.*)")
+ARGUMENT = re.compile(r"([A-Za-z_][\w.]*(?:, [A-Za-z_]\w*)*): +(\S.*)")
 _CODE = re.compile(r"``?([^`]+)``?")
 
 
 def to_rst(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
     """The handler of Sphinx's event autodoc-process-docstring: replace the lines in place."""
-    lines[:] = list(_blocks(lines))
+    lines[:] = [line for paragraph in paragraphs(lines) for line in render(paragraph, what != "module")]
 
 
-def _blocks(lines: list[str]) -> Iterator[str]:
-    block: list[str] = []
+def paragraphs(lines: list[str]) -> Iterator[list[str]]:
+    """The lines between blank lines."""
+    paragraph: list[str] = []
     for line in [*lines, ""]:
         if line.strip():
-            block.append(line)
-        elif block:
-            yield from _block(block)
-            yield ""
-            block = []
+            paragraph.append(line)
+        elif paragraph:
+            yield paragraph
+            paragraph = []
 
 
-def _block(block: list[str]) -> Iterator[str]:
-    first = block[0].lstrip()
-    if first.startswith((">>>", "...", ".. math::")):
-        yield from block
-    elif first.startswith("|") or block[0].startswith("    "):
+def render(paragraph: list[str], has_arguments: bool = True) -> list[str]:
+    """A paragraph as lines of reStructuredText, with a blank line at its end.
+
+    has_arguments: whether a line `name: text` is an argument; in the docstring of a module it is a sentence.
+    """
+    return [*_lines(paragraph, has_arguments), ""]
+
+
+def arguments(lines: list[str]) -> dict[str, str]:
+    """The meaning of each argument that a docstring describes, as text with single backticks."""
+    meanings: dict[str, str] = {}
+    for paragraph in paragraphs(lines):
+        if ARGUMENT.fullmatch(paragraph[0]):
+            for names, text in _items(paragraph)[0]:
+                meanings |= dict.fromkeys(names.split(", "), text)
+    return meanings
+
+
+def _lines(paragraph: list[str], has_arguments: bool) -> Iterator[str]:
+    first = paragraph[0].lstrip()
+    if first.startswith((">>>", "...")):
+        yield from paragraph
+    elif first.startswith(".. math::"):
+        # A directive ends at the next one.
+        for line in paragraph:
+            yield from ["", line] if line.lstrip().startswith("..") else [line]
+    elif first.startswith("|") or paragraph[0].startswith("    "):
         yield "::"
         yield ""
-        yield from (f"    {line}" for line in block)
-    elif _ARGUMENT.fullmatch(first):
-        yield from _arguments(block)
+        yield from (f"    {line}" for line in paragraph)
+    elif has_arguments and ARGUMENT.fullmatch(first):
+        items, rest = _items(paragraph)
+        yield from (f"* ``{names}`` – {_inline(text)}" for names, text in items)
+        if rest:
+            yield ""
+            yield _inline(" ".join(rest))
     elif first.startswith(("- ", "* ")):
-        yield from map(_inline, block)
+        yield from map(_inline, paragraph)
     else:
-        yield " ".join(_inline(line.strip()) for line in block)
+        yield " ".join(_inline(line.strip()) for line in paragraph)
 
 
-def _arguments(block: list[str]) -> Iterator[str]:
+def _items(paragraph: list[str]) -> tuple[list[tuple[str, str]], list[str]]:
     """A list of arguments. Indented lines continue the argument before them; any other line begins a paragraph."""
-    items: list[str] = []
+    items: list[tuple[str, str]] = []
     rest: list[str] = []
-    for line in block:
-        match = None if line.startswith(" ") or rest else _ARGUMENT.fullmatch(line)
+    for line in paragraph:
+        match = None if line.startswith(" ") or rest else ARGUMENT.fullmatch(line)
         if match:
-            items.append(f"* ``{match[1]}`` – {_inline(match[2])}")
+            items.append((match[1], match[2]))
         elif line.startswith(" ") and not rest:
-            items[-1] += f" {_inline(line.strip())}"
+            items[-1] = items[-1][0], f"{items[-1][1]} {line.strip()}"
         else:
-            rest.append(_inline(line.strip()))
-    yield from items
-    if rest:
-        yield ""
-        yield " ".join(rest)
+            rest.append(line.strip())
+    return items, rest
 
 
 def _inline(text: str) -> str:
