@@ -37,8 +37,8 @@ from torch import nn
 from upnet.config import build, check
 from upnet.config.schema import TrainSettings
 from upnet.data.datasets import CropDataset
-from upnet.training import factory as parts
 from upnet.training import runner as run
+from upnet.training import trainer as parts
 from upnet.training.ema import EMA
 from upnet.training.task import Task
 from upnet.utils.allocator import retain_malloc_blocks
@@ -216,7 +216,7 @@ def measure(overrides: list[str], block: int, blocks: int, folder: Path, smoke: 
         patch.object(run, "build_trainer", trainer),
         patch.object(EMA, "update", timed(watch.parts, "averaging", EMA.update)),
         patch.object(CropDataset, "__getitem__", timed(watch.parts, "data", CropDataset.__getitem__)),
-        patch.object(Task, "_pictures", timed(watch.parts, "conversion", Task._pictures)),
+        patch.object(Task, "_to_network_images", timed(watch.parts, "conversion", Task._to_network_images)),
         patch.object(TensorBoardLogger, "log_metrics", timed(watch.parts, "logging", TensorBoardLogger.log_metrics)),
     ):
         run.train(settings)

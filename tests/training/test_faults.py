@@ -19,7 +19,7 @@ from upnet.config.schema import TrainSettings
 from upnet.training import callbacks, train
 from upnet.training.callbacks import NonFiniteLossError
 from upnet.training.callbacks.interrupt import SIGNALS
-from upnet.training.factory import build_trainer
+from upnet.training.trainer import build_trainer
 from upnet.utils.allocator import TRAINING_KERNELS
 from upnet.utils.errors import UserError
 

@@ -13,8 +13,7 @@ from PIL import Image
 from support import code, command, scalars
 
 from upnet.evaluation.results import read_results
-from upnet.training import runner as training
-from upnet.training import train
+from upnet.training import run_summary, train
 from upnet.training.callbacks import image_grid
 
 NAMES = {
@@ -102,8 +101,8 @@ def test_no_failure_of_an_illustration_loses_a_number(
     from torch.utils.tensorboard.writer import SummaryWriter
 
     train(tiny(run="whole"))
-    monkeypatch.setattr(training, "draw_comparison", broken)
-    monkeypatch.setattr(training, "print_results", broken)
+    monkeypatch.setattr(run_summary, "draw_comparison", broken)
+    monkeypatch.setattr(run_summary, "print_results", broken)
     monkeypatch.setattr(TensorBoardLogger, "log_hyperparams", broken)
     monkeypatch.setattr(SummaryWriter, "add_image", broken)
     caplog.set_level(logging.WARNING)
@@ -113,7 +112,7 @@ def test_no_failure_of_an_illustration_loses_a_number(
     told = [record.getMessage() for record in caplog.records if "could not be made" in record.getMessage()]
     assert all("(RuntimeError: out of fonts); all numbers are saved" in line for line in told)
     assert [line.partition(" could")[0] for line in told] == [
-        "TensorBoard's grid of pictures",  # once, and not at every validation
+        "TensorBoard's grid of images",  # once, and not at every validation
         "the last entry of TensorBoardLogger",
         "the comparison image",
         "the printed table",
@@ -124,7 +123,7 @@ def test_no_failure_of_an_illustration_loses_a_number(
 def test_a_run_whose_comparison_image_failed_is_finished_all_the_same(
     tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(training, "draw_comparison", broken)
+    monkeypatch.setattr(run_summary, "draw_comparison", broken)
     train(tiny("steps=2", "validations=1"))
     with pytest.raises(ValueError, match="is finished"):
         train(tiny("steps=2", "validations=1", f"ckpt={tmp_path}/run/checkpoints/last.ckpt"))

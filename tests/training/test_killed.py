@@ -5,14 +5,14 @@ import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 from support import code, forked
 
 from benchmarks.reliability.kills import differing
+from upnet.training import run_summary, train
 from upnet.training import runner as training
-from upnet.training import train
 from upnet.training.callbacks import AtomicCheckpointIO, Scalars
 from upnet.training.task import Task
 
@@ -123,11 +123,11 @@ def after_the_last_checkpoint() -> None:
 
 
 def amid_the_conclusion() -> None:
-    def half(net: Any, sets: Any, content: Any, path: Path) -> None:
-        path.write_bytes(b"half a picture")
+    def half(net: Any, sets: Any, content: Any, file: BinaryIO) -> None:
+        file.write(b"half an image")
         die()
 
-    training.draw_comparison = half
+    run_summary.draw_comparison = half
 
 
 @pytest.mark.parametrize(

@@ -149,7 +149,7 @@ def test_what_cannot_be_captured_is_launched_and_said(
     reason = "RuntimeError: operation not permitted when stream is capturing"
     assert lines == [f"The optimizer step is not recorded as a CUDA graph: {reason}"]
     assert_same_run(tmp_path / "launched", tmp_path / "auto")
-    with pytest.raises(ValueError, match="graph=true: the optimizer step can't be recorded: RuntimeError: operation"):
+    with pytest.raises(ValueError, match="graph=true: the optimizer step cannot be recorded: RuntimeError: operation"):
         train(tiny("graph=true", run="refused"))
 
 
@@ -178,7 +178,7 @@ def momentum(optimizer: torch.optim.Optimizer, steps: int) -> Momentum:
 UNRECORDABLE = {
     "callback": (
         (f"+callbacks.own._target_={__name__}.LooksAtGradients",),
-        "the callback LooksAtGradients takes part in the step by on_after_backward",
+        "the callback LooksAtGradients runs within the step (on_after_backward)",
     ),
     "optimizer": (
         ("optimizer._target_=torch.optim.Adagrad", "~optimizer.betas", "~optimizer.weight_decay", "~optimizer.fused"),
@@ -186,9 +186,9 @@ UNRECORDABLE = {
     ),
     "scheduler": (
         (f"scheduler._target_={__name__}.momentum", "~scheduler.warmup", "~scheduler.floor"),
-        "weight_decay of the optimizer changes between steps, and a recording keeps it",
+        "weight_decay of the optimizer changes between steps, and a graph stores it as constant",
     ),
-    "anomalies": (("+trainer.detect_anomaly=true",), "trainer.detect_anomaly looks at every gradient"),
+    "anomalies": (("+trainer.detect_anomaly=true",), "trainer.detect_anomaly checks every gradient"),
 }
 
 

@@ -17,7 +17,8 @@ from pytorch_lightning.callbacks import Timer
 from support import ROOT, same, scalars, state
 
 from upnet.training import train
-from upnet.training.trainer_arguments import REJECTED, SUPPORTED, check_arguments, translate_lightning_errors
+from upnet.training.trainer import translate_lightning_errors
+from upnet.training.trainer_arguments import REJECTED, SUPPORTED, check_arguments
 from upnet.utils.errors import UserError
 
 HARMFUL: dict[str, Any] = {
@@ -72,7 +73,7 @@ def test_one_batch_of_validation_is_no_whole_validation(tiny) -> None:
 
 def test_an_argument_of_a_later_lightning_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("upnet.training.trainer_arguments.SUPPORTED", SUPPORTED - {"benchmark"})
-    with pytest.raises(ValueError, match=r"trainer\.benchmark=true: this version of upnet does not know"):
+    with pytest.raises(ValueError, match=r"trainer\.benchmark=true: not supported by this version of upnet"):
         check_arguments({"benchmark": True}, 6)
 
 
@@ -81,7 +82,7 @@ def test_an_argument_of_a_later_lightning_is_refused(monkeypatch: pytest.MonkeyP
     [
         ("+trainer.limit_val_batches=0", r"trainer\.limit_val_batches=0: not supported.*data\.val_root="),
         ("+trainer.overfit_batches=1", r"trainer\.overfit_batches=1: not supported.*data\.root="),
-        ("trainer.max_steps=2", r"trainer\.max_steps=2: the schedule is made for steps=6\. Set steps="),
+        ("trainer.max_steps=2", r"trainer\.max_steps=2: differs from steps=6\. Set only steps="),
         ("+trainer.max_time=soon", r"trainer\.max_time=soon: must be DD:HH:MM:SS"),
         ("+trainer.gradient_clip_algorithm=size", r"gradient_clip_algorithm=size: must be norm or value"),
         ("+trainer.profiler=fast", r"trainer\.profiler=fast: must be simple, advanced or pytorch"),
@@ -94,7 +95,7 @@ def test_an_argument_of_a_later_lightning_is_refused(monkeypatch: pytest.MonkeyP
             r"trainer\.plugins=TorchCheckpointIO",
         ),
         ("trainer._partial_=false", r"trainer\._partial_=false: must be true"),
-        ("+trainer.num_nodes=2", r"trainer\.num_nodes=2: it would wait for other machines.*srun or torchrun"),
+        ("+trainer.num_nodes=2", r"trainer\.num_nodes=2: the training would wait for other machines.*srun or torchrun"),
     ],
 )
 def test_what_a_run_would_not_honour_is_refused_before_it_begins(
@@ -199,7 +200,7 @@ def test_one_process_where_slurm_announces_four_is_refused(
 ) -> None:
     for name, value in given.items():
         monkeypatch.setenv(name, value)
-    with pytest.raises(ValueError, match=r"^SLURM_NTASKS=4: SLURM announces 4 processes.*Set SLURM_NTASKS=1.*by srun"):
+    with pytest.raises(ValueError, match=r"^SLURM_NTASKS=4: the SLURM job has 4 processes.*SLURM_NTASKS=1.*by srun"):
         train(tiny())
     assert not (tmp_path / "run").exists()
     monkeypatch.setenv("SLURM_NTASKS", "1")

@@ -2,8 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 import torch
@@ -101,7 +100,7 @@ class Crop:
         return image[row : row + self.side, col : col + self.side]
 
 
-def draw_comparison(net: EncoderDecoder, sets: Mapping[str, Store], content: Mapping[str, Any], path: Path) -> None:
+def draw_comparison(net: EncoderDecoder, sets: Mapping[str, Store], content: Mapping[str, Any], file: BinaryIO) -> None:
     """Write a PNG with up to four images: the whole image, and a crop as LR, bicubic, network output and HR.
 
     content: of results.json, for the PSNR of every image.
@@ -110,7 +109,7 @@ def draw_comparison(net: EncoderDecoder, sets: Mapping[str, Store], content: Map
     with no_math_text():
         figure = _comparison_figure(net, rows, content)
     apply_fallback_fonts(figure)
-    figure.savefig(path, dpi=130)
+    figure.savefig(file, dpi=130, format="png")
 
 
 def _comparison_figure(

@@ -1,34 +1,34 @@
 """Record an optimizer step as CUDA graphs, and replay it.
 
-A small network keeps a GPU waiting for Python: one step launches hundreds of short kernels. A CUDA graph records them
-once and launches all of them in one call. What changes from step to step is kept in device memory, and is written there
-before a replay: the batch, the learning rates, the weight of the moving average.
+For a small network, a GPU waits for Python: one step launches hundreds of short kernels. A CUDA graph records them once
+and launches them with one call. Values that change from step to step are kept in device memory and written there before
+a replay: the batch, the learning rates, the weight of the moving average.
 
 Source: CUDA Graphs in PyTorch, https://docs.pytorch.org/docs/stable/notes/cuda.html#cuda-graphs
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 from torch.amp.grad_scaler import GradScaler
-from torch.optim import Optimizer
 
-from upnet.training.ema import EMA, DeviceScalar
+from upnet.training.capturable_optimizer import CapturableOptimizer
+from upnet.training.ema import EMA
 
 
 class Graph(Protocol):
-    """Work that is captured once and replayed. Capturing does not execute the work."""
+    """A function that is captured once and replayed. Capturing does not execute it."""
 
-    def capture(self, work: Callable[[], None]) -> None: ...
+    def capture(self, function: Callable[[], None]) -> None: ...
 
     def replay(self) -> None: ...
 
 
 class CUDAGraphs:
-    """Make CUDA graphs that share one memory pool. They are replayed in the order of their capture."""
+    """A factory of CUDA graphs that share one memory pool. They must be replayed in the order of their capture."""
 
     def __init__(self) -> None:
         self._pool = torch.cuda.graph_pool_handle()
@@ -42,13 +42,13 @@ class _CUDAGraph:
         self._pool = pool
         self._graph = torch.cuda.CUDAGraph()
 
-    def capture(self, work: Callable[[], None]) -> None:
+    def capture(self, function: Callable[[], None]) -> None:
         try:
-            # The thread that pins batches may allocate memory meanwhile, which the mode "global" forbids.
+            # The thread that pins batches may allocate memory at the same time, which the mode "global" forbids.
             with torch.cuda.graph(self._graph, pool=self._pool, capture_error_mode="thread_local"):
-                work()
+                function()
         except BaseException:
-            # A capture that fails leaves the generator in its capturing state, and later random numbers would raise.
+            # A failed capture leaves the generator in its capturing state, in which random numbers raise an error.
             generator = torch.cuda.default_generators[torch.cuda.current_device()]
             generator.graphsafe_set_state(generator.clone_state())
             raise
@@ -57,90 +57,21 @@ class _CUDAGraph:
         self._graph.replay()
 
 
-class CapturableOptimizer:
-    """An optimizer that keeps its step counters and learning rates in device memory, where a graph can read them.
-
-    optimizer: of parameters on `device`, after its state was loaded.
-
-    The learning rates in `param_groups` stay Python numbers, which schedulers write and checkpoints hold. `rates` gives
-    the tensors to the optimizer while it steps. A launched step uses them too, so that it equals a recorded one bit for
-    bit.
-
-    Raises ValueError for an optimizer that cannot do this; `refusal` gives the reason.
-    """
-
-    def __init__(self, optimizer: Optimizer, device: torch.device) -> None:
-        if reason := self.unsupported_reason(optimizer):
-            raise ValueError(reason)
-        self.optimizer = optimizer
-        self._flags = [{key: group.get(key) for key in ("capturable", "fused")} for group in optimizer.param_groups]
-        self._rates = [DeviceScalar(device) for _ in optimizer.param_groups]
-        for group in optimizer.param_groups:
-            if "capturable" in group:
-                group["capturable"] = True
-            else:
-                group["fused"] = True
-        for parameter, state in optimizer.state.items():
-            if isinstance(state.get("step"), Tensor):
-                state["step"] = state["step"].to(parameter.device, torch.float32)
-
-    @staticmethod
-    def unsupported_reason(optimizer: Optimizer) -> str | None:
-        """Why the optimizer's step can't be recorded; None where it can."""
-        name = type(optimizer).__name__
-        for group in optimizer.param_groups:
-            # SGD has no step counter, and its fused kernel reads the learning rate from a tensor.
-            fused = isinstance(optimizer, torch.optim.SGD) and not group["foreach"] and group["fused"] is not False
-            if "capturable" not in group and not fused:
-                return f"the optimizer {name} keeps its state in Python (it has no setting capturable)"
-            if isinstance(group["lr"], Tensor):
-                return f"the learning rate of the optimizer {name} is a tensor already"
-        return None
-
-    def write_rates(self) -> None:
-        """Copy the learning rates, as the scheduler set them, to the device."""
-        for rate, group in zip(self._rates, self.optimizer.param_groups, strict=True):
-            rate.set(group["lr"])
-
-    @contextmanager
-    def rates(self) -> Iterator[None]:
-        """The optimizer reads its learning rates from the device in this context."""
-        numbers = [group["lr"] for group in self.optimizer.param_groups]
-        for rate, group in zip(self._rates, self.optimizer.param_groups, strict=True):
-            group["lr"] = rate.tensor
-        try:
-            yield
-        finally:
-            for number, group in zip(numbers, self.optimizer.param_groups, strict=True):
-                group["lr"] = number
-
-    def constants(self) -> list[dict[str, Any]]:
-        """What a recording holds on to: everything of the groups but the parameters and the learning rates."""
-        return [
-            {key: value for key, value in group.items() if key not in ("params", "lr", "initial_lr")}
-            for group in self.optimizer.param_groups
-        ]
-
-    def restore_flags(self, state: dict[str, Any]) -> None:
-        """Put the flags that were set here back in a state_dict of the optimizer, so that any device can load it."""
-        for group, flags in zip(state["param_groups"], self._flags, strict=True):
-            group.update({key: value for key, value in flags.items() if key in group})
-
-
 class RecordedStep:
     """One optimizer step over `accumulate` batches, recorded and replayed.
 
-    loss:       of a batch, a dict of tensors: a scalar tensor with its graph.
+    loss:       a function of a batch, a dict of tensors; it returns a scalar tensor with gradient.
+    parameters: the parameters that are trained, on one device.
     optimizer:  the optimizer of `parameters`.
-    clip:       clips the gradients in place; does nothing where there is nothing to clip.
-    average:    the moving average of the weights, and the network it follows.
-    context:    what the forward pass runs in: autocast.
-    scaler:     of the loss, for float16.
-    accumulate: batches whose gradients are added up for a step.
+    clip:       a function that clips the gradients in place, or does nothing.
+    average:    the moving average of the weights, and the network whose weights are averaged.
+    context:    makes the context of the forward pass: autocast.
+    scaler:     the gradient scaler for float16, or None.
+    accumulate: number of batches whose gradients are summed in a step.
     make_graph: makes an empty graph.
 
-    A step has up to three parts, each a graph: the first batch overwrites the gradients, the others add to them, and
-    the last one also clips, steps and averages.
+    A step has up to three parts, each with its own graph: the first batch overwrites the gradients, the other batches
+    add to them, and the last batch also clips the gradients, steps the optimizer and updates the average.
     """
 
     def __init__(
@@ -156,7 +87,7 @@ class RecordedStep:
         make_graph: Callable[[], Graph],
     ) -> None:
         device = parameters[0].device
-        self._loss_of, self._parameters, self._optimizer, self._clip = loss, parameters, optimizer, clip
+        self._compute_loss, self._parameters, self._optimizer, self._clip = loss, parameters, optimizer, clip
         self._ema, self._net = average
         self._context, self._scaler, self._accumulate, self._make_graph = context, scaler, accumulate, make_graph
         self._graphs: dict[tuple[bool, bool], Graph] = {}
@@ -167,33 +98,34 @@ class RecordedStep:
         self.gradient_norm = torch.zeros((), device=device)
 
     def record(self, batch: dict[str, Tensor]) -> None:
-        """Record every part, without executing any.
+        """Record every part of the step without executing it.
 
-        batch: tensors of the shapes and types of every later batch; later ones in the same memory aren't copied.
+        batch: tensors of the shapes and types of all later batches. Later batches in the same memory are not copied.
 
-        Raises whatever the step raises while it is recorded; weights and state are unchanged then.
+        Raises the exception of the code that is recorded; weights and state are then unchanged.
         """
         self._inputs = dict(batch)
-        final = self._accumulate - 1
+        last_index = self._accumulate - 1
         try:
-            for index in sorted({0, min(1, final), final}):
-                part = index == 0, index == final
+            for index in sorted({0, min(1, last_index), last_index}):
+                part = index == 0, index == last_index
                 graph = self._make_graph()
-                graph.capture(lambda part=part: self._work(*part))
+                graph.capture(lambda part=part: self._run_part(*part))
                 self._graphs[part] = graph
         except BaseException:
             self._graphs.clear()
             self._drop_gradients()
             raise
-        # Held on to, since validation drops the parameters' own references.
+        # Graphs write to this memory. A validation sets parameter.grad to None, which would free it.
         self._gradients = [parameter.grad for parameter in self._parameters if parameter.grad is not None]
 
     def run(self, batch: dict[str, Tensor], first: bool, last: bool, step: int) -> Tensor:
-        """Replay one batch's part of optimizer step number `step`, counted from 1. The batch's loss comes back, ().
+        """Replay the part of the optimizer step for one batch, and return the loss of the batch, ().
 
         first, last: whether it is the first and the last batch of the step.
+        step:        number of the optimizer step, counted from 1.
 
-        The tensor is overwritten by the next run.
+        The next run overwrites the returned tensor.
         """
         for name, tensor in batch.items():
             if tensor.data_ptr() != self._inputs[name].data_ptr():
@@ -205,25 +137,26 @@ class RecordedStep:
         return self.loss
 
     def stale_reason(self) -> str | None:
-        """Why the recording no longer is what a launched step would do; None where it still is."""
-        now = self._optimizer.constants()
-        if now == self._constants:
+        """Why a replay would differ from a step without a graph; None if it would not."""
+        constants = self._optimizer.constants()
+        if constants == self._constants:
             return None
-        changed = {key for old, new in zip(self._constants, now, strict=True) for key in new if old[key] != new[key]}
-        return f"{', '.join(sorted(changed))} of the optimizer changes between steps, and a recording keeps it"
+        pairs = zip(self._constants, constants, strict=True)
+        changed = {key for old, new in pairs for key in new if old[key] != new[key]}
+        return f"{', '.join(sorted(changed))} of the optimizer changes between steps, and a graph stores it as constant"
 
     def _drop_gradients(self) -> None:
         for parameter in self._parameters:
             parameter.grad = None
 
-    def _work(self, first: bool, last: bool) -> None:
+    def _run_part(self, first: bool, last: bool) -> None:
         if first:
-            self._drop_gradients()  # backward then writes gradients into the graph's memory instead of adding to them
+            self._drop_gradients()  # backward then writes gradients to the memory of the graph instead of adding
         with self._context():
-            loss = self._loss_of(self._inputs)
+            loss = self._compute_loss(self._inputs)
         self.loss.copy_(loss.detach())
-        share = loss / self._accumulate  # as Lightning divides
-        (share if self._scaler is None else self._scaler.scale(share)).backward()
+        scaled_loss = loss / self._accumulate  # as in Lightning
+        (scaled_loss if self._scaler is None else self._scaler.scale(scaled_loss)).backward()
         if not last:
             return
         gradients = [parameter.grad for parameter in self._parameters if parameter.grad is not None]

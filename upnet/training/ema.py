@@ -1,4 +1,4 @@
-"""An exponential moving average of a network, its buffers included."""
+"""An exponential moving average (EMA) of the weights and buffers of a network."""
 
 import copy
 from typing import Generic, TypeVar
@@ -13,15 +13,27 @@ Net = TypeVar("Net", bound=nn.Module)
 
 
 class EMA(nn.Module, Generic[Net]):
-    """`net` averaged over the steps of a training.
+    """The moving average of a network over optimizer steps: ema = d · ema + (1 − d) · weights after each step.
 
-    decay: the weight of the past, in [0, 1); early on it is smaller, (1 + step) / (10 + step), so that the draw of the
-           initial weights is soon forgotten.
+    net:   the network that is trained. `EMA.net` is a copy of it with the averaged weights.
+    decay: the decay in [0, 1); 0 copies the weights. The average covers about the last 1 / (1 − decay) steps, so that
+           0.999 suits trainings of some thousand steps.
 
-    Raises ValueError for a decay outside [0, 1).
+    At step t the decay is d = min(decay, (1 + t) / (10 + t)): it is smaller in the first steps, so that the average
+    soon forgets the initial weights.
+
+    Raises UserError for a decay outside [0, 1).
 
     Source: Polyak & Juditsky, "Acceleration of Stochastic Approximation by Averaging",
     https://doi.org/10.1137/0330046
+
+    >>> net = nn.Linear(1, 1, bias=False)
+    >>> ema = EMA(net, decay=0.5)
+    >>> _ = nn.init.zeros_(ema.net.weight), nn.init.ones_(net.weight)
+    >>> ema.update(net, step=100)
+    >>> ema.net.weight
+    Parameter containing:
+    tensor([[0.5000]])
     """
 
     def __init__(self, net: Net, decay: float) -> None:
@@ -30,57 +42,65 @@ class EMA(nn.Module, Generic[Net]):
             raise UserError("must be in [0, 1)", setting="decay", value=decay, cure="0.999 is common")
         self.decay = decay
         self.net: Net = copy.deepcopy(net).requires_grad_(False)
-        # Looking for the parameters takes longer than averaging those of a small network. The parameters themselves
-        # outlive a move to another device; buffers don't, and are looked for again.
-        self._followed: tuple[nn.Module, list[Tensor], list[Tensor]] | None = None
-        self._decay = decay
+        # The parameters of both networks, since collecting them takes longer than averaging those of a small network.
+        # They survive a move to another device. Buffers do not, and are collected at every update.
+        self._parameters_of: tuple[nn.Module, list[Tensor], list[Tensor]] | None = None
+        self._step_decay = decay
         self._device_weight: DeviceScalar | None = None
 
     def update(self, net: Net, step: int) -> None:
-        """Take in the network as it is after `step` optimizer steps. Whole-number buffers, counters, are copied."""
+        """Average the weights of the network after `step` optimizer steps. Integer buffers (counters) are copied."""
         self.set_step(step)
         self.average(net)
 
     def keep_weight_on(self, device: torch.device) -> None:
-        """Keep the weight of the current network in the memory of a device, so that `average` can be recorded."""
+        """Keep the weight 1 − d in the memory of a device, so that a CUDA graph can record `average`."""
         self._device_weight = DeviceScalar(device)
 
     def set_step(self, step: int) -> None:
-        """Set the weight of the current network to that after `step` optimizer steps."""
-        self._decay = min(self.decay, (1 + step) / (10 + step))
+        """Set d to its value after `step` optimizer steps."""
+        self._step_decay = min(self.decay, (1 + step) / (10 + step))
         if self._device_weight is not None:
-            self._device_weight.set(1 - self._decay)
+            self._device_weight.set(1 - self._step_decay)
 
     @torch.no_grad()
     def average(self, net: Net) -> None:
-        """Take in the network with the weight that `set_step` set."""
-        if self._followed is None or self._followed[0] is not net:
-            self._followed = net, list(self.net.parameters()), list(net.parameters())
-        _, averaged, current = self._followed
+        """Average the weights of the network with the value of d that `set_step` has set."""
+        if self._parameters_of is None or self._parameters_of[0] is not net:
+            self._parameters_of = net, list(self.net.parameters()), list(net.parameters())
+        _, averaged, current = self._parameters_of
         if self._device_weight is None:
-            weight = 1 - self._decay
-            get_ema_multi_avg_fn(self._decay)(averaged, current, 0)
+            weight = 1 - self._step_decay
+            get_ema_multi_avg_fn(self._step_decay)(averaged, current, 0)
         else:
             weight = self._device_weight.tensor
             difference = torch._foreach_sub(current, averaged)  # pyright: ignore[reportPrivateImportUsage]
             torch._foreach_mul_(difference, weight)  # pyright: ignore[reportPrivateImportUsage]
             torch._foreach_add_(averaged, difference)  # pyright: ignore[reportPrivateImportUsage]
-        for mine, theirs in zip(self.net.buffers(), net.buffers(), strict=True):
-            if mine.is_floating_point():
-                mine.lerp_(theirs, weight)
+        for averaged_buffer, buffer in zip(self.net.buffers(), net.buffers(), strict=True):
+            if averaged_buffer.is_floating_point():
+                averaged_buffer.lerp_(buffer, weight)
             else:
-                mine.copy_(theirs)
+                averaged_buffer.copy_(buffer)
 
 
 class DeviceScalar:
-    """A number in the memory of a device, (), float32, that a recorded kernel reads at every replay."""
+    """A number in the memory of a device, which a CUDA graph reads at every replay.
+
+    tensor: the number, (), float32.
+
+    >>> scalar = DeviceScalar(torch.device("cpu"))
+    >>> scalar.set(0.5)
+    >>> scalar.tensor
+    tensor(0.5000)
+    """
 
     def __init__(self, device: torch.device) -> None:
         self.tensor = torch.zeros((), device=device)
         self._value: float | None = None
 
     def set(self, value: float) -> None:
-        """Write the number if it changed, without waiting for the device."""
+        """Write the number if it has changed, without waiting for the device."""
         if value != self._value:
             self.tensor.fill_(value)
             self._value = value

@@ -1,10 +1,7 @@
 """Run a training: from checked settings to results.json."""
 
 import logging
-import os
 import time
-from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +14,12 @@ from upnet.config import build
 from upnet.config.compose import to_yaml
 from upnet.config.schema import TrainSettings
 from upnet.data import SRData, SRDataModule
-from upnet.evaluation.figures import draw_comparison
-from upnet.evaluation.optional_output import optional_output
-from upnet.evaluation.results import results_content, write_json
+from upnet.evaluation.results import write_json
 from upnet.evaluation.scoring import check_sizes
-from upnet.evaluation.tables import print_results
-from upnet.models.complexity import parameters
 from upnet.training.callbacks import AtomicCheckpointIO, Checkpoints, SaveAtInterrupt
-from upnet.training.factory import build_task, build_trainer, training_settings
+from upnet.training.factory import build_task, training_settings
 from upnet.training.history import HistoryLogger
-from upnet.training.resume import COMPARISON, COMPARISON_ERROR, ResumePoint, check_resume, find_checkpoint
+from upnet.training.resume import ResumePoint, check_resume, find_checkpoint
 from upnet.training.run_files import (
     check_path,
     exclusive_run_dir,
@@ -34,12 +27,11 @@ from upnet.training.run_files import (
     refuse_overwrite,
     remove_events,
 )
-from upnet.training.run_summary import hyperparameters, print_next_commands
+from upnet.training.run_summary import finalize
 from upnet.training.task import Task
-from upnet.training.trainer_arguments import translate_lightning_errors
+from upnet.training.trainer import build_trainer, translate_lightning_errors
 from upnet.utils.allocator import TRAINING_KERNELS, limit_onednn_cache, malloc_trim, retain_malloc_blocks
 from upnet.utils.atomic_io import atomic_write
-from upnet.utils.device import device_name
 from upnet.utils.errors import InterruptedRunError
 from upnet.utils.overrides import format_override
 from upnet.utils.provenance import versions
@@ -145,79 +137,3 @@ def write_config(settings: TrainSettings, trainer: pl.Trainer, step: int) -> Non
     for logger in trainer.loggers:
         if isinstance(logger, TensorBoardLogger):
             logger.experiment.add_text("config", "\n".join(f"    {line}" for line in text.splitlines()), step)
-
-
-def finalize(settings: TrainSettings, task: Task, trainer: pl.Trainer, data: SRData, minutes: float) -> dict[str, Any]:
-    """Write the last scores to results.json, the loggers and the terminal, and draw the comparison image.
-
-    results.json comes first; what illustrates it may fail, and is then a warning. The image is written last, and marks
-    the run as finished; if it cannot be drawn, COMPARISON_ERROR says why instead.
-    """
-    tallies = list(task.tallies["ema"].values())
-    assert min((len(tally.method) for tally in tallies), default=0) > 0, "a run ends with a validation"
-    task.eval()
-    folder = Path(settings.run_dir)
-    count = parameters(task.net)
-    device = trainer.strategy.root_device  # the task is on the CPU again after fit()
-    extra = {
-        "method": {"kind": "network", "name": folder.name},
-        "model": task.config,
-        "scale": task.net.scale,
-        "parameters": count,
-        "step": task.global_step,
-        "weights": "ema",
-        "settings": task.settings,
-        "seed": settings.seed,
-        "val_root": data.val_root,
-        "minutes": round(minutes, 3),
-        "device": device_name(device),
-        "tile": "auto",
-        "raw": {name: tally.to_dict() for name, tally in task.tallies["raw"].items()},
-        "versions": versions(),
-    }
-    content = results_content(tallies, task.protocol.describe(task.net.scale), extra)
-    if not trainer.is_global_zero:
-        return content
-    write_json(content, folder / "results.json")
-    _log_summary(trainer, content, hyperparameters(asdict(settings), count), task.global_step)
-    _draw(task, data, content, folder)
-    with optional_output("the printed table"):
-        print_results(content)
-        print_next_commands(folder, asdict(settings))
-    return content
-
-
-def _log_summary(trainer: pl.Trainer, content: Mapping[str, Any], hparams: Mapping[str, Any], step: int) -> None:
-    """Log the final scores beside the hyperparameters, and close the loggers."""
-    metrics = {
-        f"final/{name}/{metric}": float(dataset[metric])
-        for name, dataset in content["datasets"].items()
-        for metric in ("psnr", "ssim")
-    }
-    for logger in trainer.loggers:
-        with optional_output(f"the last entry of {type(logger).__name__}"):
-            if isinstance(logger, TensorBoardLogger):
-                _log_remarks(logger, content, step)
-                logger.log_hyperparams(dict(hparams), metrics, step)
-            else:  # whose log_hyperparams takes no metrics
-                logger.log_hyperparams(dict(hparams))
-                logger.log_metrics(metrics, step)
-            logger.finalize("success")  # closes its file and ends its thread
-
-
-def _log_remarks(logger: TensorBoardLogger, content: Mapping[str, Any], step: int) -> None:
-    """Log as text which images the means leave out or count in a special way."""
-    for name, dataset in content["datasets"].items():
-        if "remark" in dataset:
-            logger.experiment.add_text(f"{name}/means", dataset["remark"], step)
-
-
-def _draw(task: Task, data: SRData, content: Mapping[str, Any], folder: Path) -> None:
-    """Draw the comparison image, or write why it cannot be drawn."""
-    (folder / COMPARISON_ERROR).unlink(missing_ok=True)
-    with optional_output("the comparison image") as drawn, torch.no_grad():
-        draw_comparison(task.ema.net, data.val_sets(), content, folder / ".comparison.png")
-        os.replace(folder / ".comparison.png", folder / COMPARISON)
-    if drawn.failure is not None:
-        with optional_output(COMPARISON_ERROR):
-            atomic_write(f"{drawn.failure}\n", folder / COMPARISON_ERROR)

@@ -11,7 +11,8 @@ import torch
 from upnet.config import build
 from upnet.config.schema import TrainSettings
 from upnet.data import SRData, SRDataModule
-from upnet.training.factory import build_task, build_trainer, select_accelerator
+from upnet.training.factory import build_task
+from upnet.training.trainer import build_trainer, select_accelerator
 from upnet.utils.allocator import retain_malloc_blocks
 
 ON_CPU, ON_GPU = (3, 7), (8, 40)

@@ -2,15 +2,22 @@
 
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 
 @contextmanager
-def open_atomic(path: Path) -> Iterator[BinaryIO]:
+def open_atomic(
+    path: Path, temporary: Path | None = None, before_rename: Callable[[Path], object] | None = None
+) -> Iterator[BinaryIO]:
     """Open a hidden temporary file for writing and reading; when the block ends, sync it and rename it to `path`.
+
+    temporary:     the path of the temporary file. The default is a random name, since processes that write the same
+                   file must not share a temporary file. A fixed name is for a file with one writer: a file that a
+                   killed process left there is replaced.
+    before_rename: called with the path of the complete, synced temporary file before it is renamed.
 
     If the block raises, the temporary file is removed and `path` keeps its content. A symbolic link at `path` is
     replaced rather than followed: a folder from an untrusted source may contain links to other files.
@@ -26,13 +33,17 @@ def open_atomic(path: Path) -> Iterator[BinaryIO]:
     >>> path.read_bytes()
     b'123'
     """
-    # The name is random: processes that write the same file must not share a temporary file.
-    temporary = path.with_name(f".upnet-{os.getpid()}-{secrets.token_hex(4)}.part")
+    if temporary is None:
+        temporary = path.with_name(f".upnet-{os.getpid()}-{secrets.token_hex(4)}.part")
+    else:
+        temporary.unlink(missing_ok=True)
     try:
         with temporary.open("x+b") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
+        if before_rename is not None:
+            before_rename(temporary)
         os.replace(temporary, path)
     finally:
         with suppress(FileNotFoundError):

@@ -1,4 +1,4 @@
-"""Write checkpoint files atomically, and keep earlier ones."""
+"""Write checkpoint files atomically, and keep earlier versions of last.ckpt."""
 
 import io
 import itertools
@@ -10,11 +10,12 @@ from typing import Any, Protocol
 import torch
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
+from upnet.utils.atomic_io import open_atomic
 from upnet.utils.run_dirs import LAST
 
 
-class Loaded(Protocol):
-    """The content of a checkpoint file that was read before."""
+class LoadedCheckpoint(Protocol):
+    """A checkpoint file whose content is already in memory."""
 
     path: Path
 
@@ -22,20 +23,28 @@ class Loaded(Protocol):
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Write a checkpoint to a temporary file, sync and rename it. Before last.ckpt is replaced, keep the earlier one.
+    """Lightning's reader and writer of checkpoints: atomic writes, and earlier versions of last.ckpt.
 
-    keep:   how many earlier states of last.ckpt are kept, as last-1.ckpt (the newest), last-2.ckpt and so on.
-    loaded: the content of the checkpoint that a run resumes from, so that its file is not read a second time.
+    keep:   number of earlier versions of last.ckpt, named last-1.ckpt (the newest), last-2.ckpt, …
+    loaded: the checkpoint from which a run resumes, so that its file is not read a second time.
 
-    Whenever the process is killed, the folder holds an intact last.ckpt.
+    There is a complete last.ckpt at every moment, even if the process is killed.
+
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> checkpoint_io = AtomicCheckpointIO(keep=1)
+    >>> for step in (1, 2, 3):
+    ...     checkpoint_io.save_checkpoint({"step": step}, folder / "last.ckpt")
+    >>> {path.name: torch.load(path)["step"] for path in sorted(folder.iterdir())}
+    {'last-1.ckpt': 2, 'last.ckpt': 3}
     """
 
-    def __init__(self, keep: int, loaded: Loaded | None = None) -> None:
+    def __init__(self, keep: int, loaded: LoadedCheckpoint | None = None) -> None:
         self.keep = keep
         self._loaded = loaded
 
     def load_checkpoint(self, path: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """The content of a checkpoint, as Lightning asks for it when it restores a run."""
+        """The content of a checkpoint; Lightning calls this when it restores a run."""
         loaded, self._loaded = self._loaded, None
         if loaded is not None and loaded.path == Path(path):
             return loaded.take()
@@ -44,29 +53,25 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
         """Write a checkpoint.
 
-        storage_options: a second path for the same state, which exists before `path` is replaced.
+        storage_options: a second path for the same content, which is written before `path` is replaced.
 
-        Raises OSError if the disk is full or read-only; the earlier checkpoints are unchanged then.
+        Raises OSError if the disk is full or read-only; earlier checkpoints are then unchanged.
         """
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        # In memory first: torch's own file writer hides that a disk is full behind another error.
+        # In memory first: torch's file writer hides the error of a full disk behind another one.
         content = io.BytesIO()
         torch.save(checkpoint, content)
-        temporary = _temporary(path)
-        try:
-            with temporary.open("wb") as file:
-                file.write(content.getbuffer())
-                file.flush()
-                os.fsync(file.fileno())
+
+        def update_other_files(temporary: Path) -> None:
             if storage_options is not None:
                 _link(temporary, Path(storage_options))
             if path.name == LAST and path.exists():
                 self._keep_earlier(path)
-            os.replace(temporary, path)
-            _sync(path.parent)
-        finally:
-            temporary.unlink(missing_ok=True)
+
+        # With a fixed temporary name, a process that is killed leaves at most one incomplete file.
+        with open_atomic(path, _temporary(path), update_other_files) as file:
+            file.write(content.getbuffer())
 
     def _keep_earlier(self, path: Path) -> None:
         earlier = [_earlier_path(path, age) for age in range(1, self.keep + 1)]
@@ -78,13 +83,13 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
 
 def earlier_checkpoints(last: Path) -> list[Path]:
-    """The earlier states of last.ckpt that exist, newest first. A process that was killed may have left a gap."""
+    """The earlier versions of last.ckpt that exist, newest first. A killed process may leave a gap in the numbers."""
     ages = {path: path.stem.removeprefix(f"{last.stem}-") for path in last.parent.glob(f"{last.stem}-*{last.suffix}")}
     return sorted((path for path, age in ages.items() if age.isdigit()), key=lambda path: int(ages[path]))
 
 
 def _earlier_path(last: Path, age: int) -> Path:
-    """Where the state that was replaced `age` saves ago is kept."""
+    """The path of the version that was replaced `age` saves ago."""
     return last.with_name(f"{last.stem}-{age}{last.suffix}")
 
 
@@ -93,27 +98,17 @@ def _link(source: Path, path: Path) -> None:
     temporary = _temporary(path)
     temporary.unlink(missing_ok=True)
     try:
-        try:
-            os.link(source, temporary)
-        except OSError:
-            shutil.copyfile(source, temporary)
-            with temporary.open("rb+") as file:
-                os.fsync(file.fileno())
+        os.link(source, temporary)
+    except OSError:
+        with source.open("rb") as original, open_atomic(path, temporary) as copy:
+            shutil.copyfileobj(original, copy)
+        return
+    try:
         os.replace(temporary, path)
     finally:
-        temporary.unlink(missing_ok=True)  # os.replace does nothing if both names already are the same file
+        temporary.unlink(missing_ok=True)  # os.replace does nothing if both names are links to the same file
 
 
 def _temporary(path: Path) -> Path:
-    """The name of a file while it is written."""
+    """The path of the temporary file while `path` is written."""
     return path.with_name(f".{path.name}.part")
-
-
-def _sync(folder: Path) -> None:
-    """Make a rename survive a power failure, on systems where a folder can be opened."""
-    if os.name == "posix":
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
