@@ -20,7 +20,7 @@ SIGNALLED = 128
 """Exit code of a command that was ended by a signal, less the number of the signal."""
 INTERRUPTED = SIGNALLED + signal.SIGINT
 
-INTERRUPTED_MESSAGE = "Interrupted before the end; the same command starts again"
+INTERRUPTED_MESSAGE = "Interrupted before the end. Run the same command again to complete it"
 
 _interrupted = False
 _cleanups: list[Callable[[], object]] = []

@@ -1,4 +1,4 @@
-"""Train a network from checked settings: task, optimizer step, callbacks, resume, results."""
+"""Training: the task, the optimizer step, callbacks, resuming and the results of a run."""
 
 from upnet.training.runner import train
 

@@ -1,11 +1,11 @@
-"""history.jsonl: every scalar that a run logs, in one text file.
+"""The file history.jsonl, which contains every scalar that a run logs.
 
 One JSON object per line, in the order of logging:
 
     {"step": 50, "train/loss": 0.0312, "train/learning_rate": 0.002}
 
-`step` counts optimizer steps. NaN and infinity are the strings "nan", "inf" and "-inf". The file is independent of the
-setting `logger`, and a resumed run continues it: after a resume it equals the file of an undisturbed run, apart from
+`step` counts optimizer steps. NaN and infinity are the strings "nan", "inf" and "-inf". The file does not
+depend on the setting `logger`. A resumed run continues it: it then equals the file of an uninterrupted run, except for
 measured times.
 """
 
@@ -22,13 +22,14 @@ from pytorch_lightning.utilities import rank_zero_only
 from upnet.utils.atomic_io import atomic_write
 
 HISTORY = "history.jsonl"
+"""The name of the file in the folder of a run."""
 
 
 class HistoryLogger(Logger):
-    """A Lightning logger that appends to `folder`/history.jsonl.
+    """A Lightning logger that appends to history.jsonl in `folder`.
 
-    A line is written at once: a process that is killed leaves all lines but perhaps half of the last one, which
-    `read_history` skips. Final scores, whose names begin with `final/`, are in results.json and not here.
+    Each line is written immediately. A killed process may leave an incomplete last line, which read_history() skips.
+    Final scores, whose names begin with `final/`, are only in results.json.
 
     >>> import tempfile
     >>> folder = Path(tempfile.mkdtemp())
@@ -51,7 +52,7 @@ class HistoryLogger(Logger):
 
     @property
     def version(self) -> str:
-        """None: a run has one history."""
+        """Empty: a run has one history."""
         return ""
 
     @property
@@ -61,8 +62,8 @@ class HistoryLogger(Logger):
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Append a line."""
-        values = {name: _encoded(float(value)) for name, value in metrics.items() if not name.startswith("final/")}
+        """Append one line."""
+        values = {name: _encode(float(value)) for name, value in metrics.items() if not name.startswith("final/")}
         if not values:
             return
         line = json.dumps({"step": step, **values}, ensure_ascii=False)
@@ -70,18 +71,18 @@ class HistoryLogger(Logger):
             file.write(f"{line}\n")
 
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
-        """Nothing: they are in config.yaml."""
+        """Do nothing: hyperparameters are in config.yaml."""
 
     @rank_zero_only
     def save(self) -> None:
-        """Make the lines so far survive a power failure."""
+        """Flush the file to disk, so that its lines survive a power failure."""
         if self.path.is_file():
             with self.path.open("rb+") as file:
                 os.fsync(file.fileno())
 
     @rank_zero_only
     def truncate(self, step: int | None) -> None:
-        """Remove what was logged after a step, since a resumed run logs it again; None removes the file."""
+        """Remove the lines after a step, which a resumed run logs again. None removes the file."""
         if step is None:
             self.path.unlink(missing_ok=True)
         elif self.path.is_file():
@@ -98,7 +99,7 @@ def read_history(folder: Path) -> Iterator[tuple[int, dict[str, float]]]:
 
 
 def _lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every complete line, as text and as its content."""
+    """Each complete line: its text and its content."""
     with path.open(encoding="utf-8", errors="replace") as file:
         for line in file:
             try:
@@ -109,5 +110,5 @@ def _lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
                 yield line, content
 
 
-def _encoded(value: float) -> float | str:
+def _encode(value: float) -> float | str:
     return value if math.isfinite(value) else str(value)

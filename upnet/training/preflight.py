@@ -1,4 +1,4 @@
-"""Try the optimizer, the scheduler and the compiler on a few numbers before a training starts."""
+"""Test the optimizer, the scheduler and the compiler on small tensors before a training starts."""
 
 import inspect
 import io
@@ -19,12 +19,12 @@ _STEP_ERRORS = (RuntimeError, TypeError, ValueError)
 
 
 def try_optimizer(settings: TrainSettings) -> None:
-    """Make one step of the optimizer and of the scheduler on two small parameters, and save and load their states.
+    """Run one step of the optimizer and of the scheduler on two small parameters, then save and load their states.
 
-    Raises UserError for arguments that either rejects, when it is built or when it steps, and for a state that a
-    checkpoint cannot hold.
+    Raises UserError if either of them rejects its arguments or fails in its step, and for a state that cannot be saved
+    in a checkpoint.
     """
-    # In the shapes of networks; nn.Conv2d would draw random numbers.
+    # The shapes of a convolution. nn.Conv2d would use random numbers.
     layout = torch.channels_last if settings.channels_last else torch.contiguous_format
     tensors = [torch.zeros(2, 2, 3, 3).contiguous(memory_format=layout), torch.zeros(2)]
     parameters = [torch.nn.Parameter(tensor) for tensor in tensors]
@@ -37,7 +37,7 @@ def try_optimizer(settings: TrainSettings) -> None:
     _check_scheduler(scheduler, settings.steps)
     for group in optimizer.param_groups:
         if group.get("capturable"):
-            group["capturable"] = False  # only parameters on a GPU can be captured, and these are on the CPU
+            group["capturable"] = False  # only supported for parameters on a GPU; these are on the CPU
 
     def closure() -> Any:
         for parameter in parameters:
@@ -58,7 +58,7 @@ def _build_optimizer(settings: TrainSettings, parameters: list[torch.nn.Paramete
         optimizer = build_factory(settings.optimizer, "optimizer")(parameters)
     except (ConfigError, TypeError, RuntimeError) as error:
         problem = error.problem if isinstance(error, ConfigError) else str(error)
-        if "Invalid" in problem:  # as torch's optimizers begin
+        if "Invalid" in problem:  # the messages of torch's optimizers
             cure = "Learning rate, momentum, decay and eps must be 0 or larger, betas in [0, 1): see configs/optimizer"
         else:
             cure = "Choose another optimizer, such as optimizer=adamw"
@@ -70,7 +70,7 @@ def _build_optimizer(settings: TrainSettings, parameters: list[torch.nn.Paramete
 
 
 def _check_closure(optimizer: Optimizer, accumulate: int) -> None:
-    """Raise UserError for an optimizer that computes the loss several times in a step of several batches."""
+    """Raise UserError for gradient accumulation with an optimizer that computes the loss several times per step."""
     closure = inspect.signature(optimizer.step).parameters.get("closure")
     if closure is not None and closure.default is closure.empty and accumulate > 1:
         raise UserError(
@@ -102,18 +102,18 @@ def _check_scheduler(scheduler: object, steps: int) -> None:
 
 
 def check_compiler(device: torch.device) -> None:
-    """Compile one addition on the device of the training. Raises UserError if torch.compile fails."""
+    """Compile an addition on the device of the training. Raises UserError if torch.compile fails."""
 
     def double(x: Tensor) -> Tensor:
         return x + x
 
     try:
-        # Without the cache, which may hold what a compiler built that has been removed since.
+        # Without the cache, which may contain the result of a compiler that is no longer installed.
         torch.compile(double, options={"fx_graph_cache": False})(torch.zeros(8, device=device))
     except (RuntimeError, OSError, ImportError) as error:
         compiler = "Triton and a C compiler" if device.type == "cuda" else "a C++ compiler"
         raise UserError(
-            f"needs {compiler}, and torch finds none that works ({str(error).splitlines()[0]})",
+            f"needs {compiler}, but torch finds none that works ({str(error).splitlines()[0]})",
             setting="compile",
             value=True,
             cure="Install one, such as g++, name it by the environment variable CXX, or set compile=false",
@@ -132,13 +132,13 @@ def _try_step(name: str, step: Callable[[], object], alternative: str = "") -> N
 
 
 def _check_state(name: str, state: dict[str, Any]) -> None:
-    """Raise UserError for a state that cannot be loaded as plain data, as checkpoints are."""
+    """Raise UserError for a state that torch.load cannot load with weights_only=True."""
     content = io.BytesIO()
     try:
         torch.save(state, content)
         content.seek(0)
         torch.load(content, weights_only=True)
-    except Exception as error:  # whatever pickling the state of a user's class raises
+    except Exception as error:  # any exception of pickling the state of a user's class
         raise UserError(
             "its state cannot be saved in a checkpoint, and no run could be resumed",
             setting=name,

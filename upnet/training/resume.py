@@ -1,4 +1,4 @@
-"""Find the checkpoint from which a training continues, and check that it may."""
+"""Find the checkpoint from which a training resumes, and check that it belongs to the same training."""
 
 import copy
 import logging
@@ -18,10 +18,10 @@ from upnet.utils.errors import UserError
 from upnet.utils.run_dirs import LAST, resumable_checkpoint
 
 COMPARISON = "comparison.png"
-"""The file that a run writes last."""
+"""The comparison image, which is the last file that a run writes."""
 
 COMPARISON_ERROR = "comparison.txt"
-"""Why COMPARISON could not be drawn; it is written instead."""
+"""The file with the reason if COMPARISON cannot be drawn."""
 
 log = logging.getLogger(__name__)
 
@@ -30,8 +30,8 @@ log = logging.getLogger(__name__)
 class ResumePoint:
     """A checkpoint to resume from.
 
-    path:    of the file.
-    content: of the file, which a resume reads once. Tensors are mapped from the file.
+    path:    path of the file.
+    content: content of the file. Its tensors are memory-mapped.
     """
 
     path: Path
@@ -42,7 +42,7 @@ class ResumePoint:
         self.step = int(self.metadata["step"])
 
     def take(self) -> dict[str, Any]:
-        """The content in memory of its own; this object releases the file, which a mapping would keep open."""
+        """A copy of the content in memory. This object then releases the memory-mapped file."""
         content = copy.deepcopy(dict(self.content))
         self.content = {}
         return content
@@ -51,29 +51,29 @@ class ResumePoint:
 def find_checkpoint(
     ckpt: str | None, folder: Path, model: Mapping[str, Any], settings: Mapping[str, Any], steps: int
 ) -> ResumePoint | None:
-    """The checkpoint to resume from; if it is damaged, the newest intact one before it.
+    """The checkpoint to resume from, or None to start from the beginning.
 
-    ckpt:     its path, or `last` for the last one in the run's folder.
-    folder:   of the run.
-    model:    the config of the network.
-    settings: those of `training_settings`.
-    steps:    of the whole training, which may be more than before.
+    ckpt:     path of the checkpoint, or `last` for the last checkpoint in `folder`; None starts from the beginning.
+    folder:   folder of the run.
+    model:    config of the network.
+    settings: settings of the training, see training_settings().
+    steps:    optimizer steps of the whole training, which may be more than before.
 
-    None starts from the beginning: without ckpt, and for a run that ended with its first checkpoint but without
-    results.
+    If the checkpoint is damaged, the newest intact checkpoint before it is returned. The last steps of a run that was
+    killed before it wrote its results are repeated from an earlier checkpoint, or from the beginning.
 
-    Raises UserError if there is no such file, and if it holds another network, was trained with other settings, or is
-    finished.
+    Raises UserError if the file does not exist, contains another network, was trained with other settings, or belongs
+    to a finished run.
     """
     if ckpt is None:
         return None
     path = _checkpoint_path(ckpt, folder)
     if path.suffix == SUFFIX:
         raise UserError(
-            "holds a network without the state of its training",
+            "contains a network without the state of its training",
             setting="ckpt",
             value=path,
-            cure="Resume from a checkpoint of its run",
+            cure="Resume from a checkpoint in the folder of its run",
         )
     point = _newest_intact(path)
     _check_same_training(point, model, settings)
@@ -91,15 +91,15 @@ def find_checkpoint(
 
 
 def _check_same_training(point: ResumePoint, model: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
-    """Raise UserError if a checkpoint is of another network or of other settings. Only `steps` may differ."""
+    """Raise UserError if a checkpoint contains another network or other settings. Only `steps` may differ."""
     metadata, path = point.metadata, point.path
     if metadata["model"] != model:
         names = _differing(metadata["model"], model)
-        problem = f"holds another network than this config describes; they differ in {', '.join(names)}"
+        problem = f"contains another network than this config describes; they differ in {', '.join(names)}"
         raise UserError(problem, setting="ckpt", value=path, cure="Resume with the command that started it")
     if not metadata["settings"]:
         raise UserError(
-            "does not record the settings it was trained with, as in the first versions of upnet",
+            "is from an early version of upnet and does not contain the settings of its training",
             setting="ckpt",
             value=path,
             cure="It can be evaluated, but not resumed",
@@ -111,14 +111,14 @@ def _check_same_training(point: ResumePoint, model: Mapping[str, Any], settings:
         raise UserError(problem, setting="ckpt", value=path, cure="Resume with the command that started it")
 
 
-def _differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
-    return sorted(key for key in {*one, *other} if one.get(key) != other.get(key))
+def _differing(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
+    return sorted(key for key in {*first, *second} if first.get(key) != second.get(key))
 
 
 def check_resume(point: ResumePoint, task: Task, trainer: pl.Trainer) -> None:
-    """Log how the learning rate continues if the number of steps changes.
+    """Check that trainer.max_time is not used up, and log the new learning rate if the number of steps has changed.
 
-    Raises UserError if the earlier starts of the run have used up trainer.max_time: nothing would be trained.
+    Raises UserError if earlier parts of the run have used up trainer.max_time.
     """
     for timer in trainer.callbacks:  # pyright: ignore[reportAttributeAccessIssue]
         if isinstance(timer, Timer):
@@ -140,7 +140,7 @@ def check_resume(point: ResumePoint, task: Task, trainer: pl.Trainer) -> None:
 
 
 def _learning_rates(checkpoint: Mapping[str, Any], task: Task) -> tuple[float, float]:
-    """The learning rate in a checkpoint, and that of this task's schedule one step later."""
+    """The learning rate in a checkpoint, and the learning rate of the task's schedule one step later."""
     configured = task.configure_optimizers()
     optimizer, scheduler = configured["optimizer"], configured["lr_scheduler"]["scheduler"]
     for group, saved in zip(optimizer.param_groups, checkpoint["optimizer_states"][0]["param_groups"], strict=True):
@@ -157,19 +157,19 @@ def _checkpoint_path(ckpt: str, folder: Path) -> Path:
     path = folder / "checkpoints" / LAST
     if not path.is_file():
         raise UserError(
-            f"there is no checkpoints/{LAST} in the newest run below runs/, or in hydra.run.dir",
+            f"there is no checkpoints/{LAST} in the newest run in runs/, or in hydra.run.dir",
             setting="ckpt",
             value=ckpt,
-            cure="Give its path, or leave ckpt out to start a new run",
+            cure="Give the path of a checkpoint, or leave ckpt out to start a new run",
         )
     return path
 
 
 def _newest_intact(path: Path) -> ResumePoint:
-    """A checkpoint, or the newest intact one before it. Raises UserError if there is none."""
+    """The checkpoint at a path, or the newest intact one before it. Raises UserError if there is none."""
     try:
         return ResumePoint(path, read(path))
-    except ValueError as error:
+    except UserError as error:
         for earlier in _earlier(path):
             log.warning("%s. Resuming from the checkpoint before it, %s, step %d", error, earlier.path, earlier.step)
             return earlier
@@ -177,7 +177,7 @@ def _newest_intact(path: Path) -> ResumePoint:
 
 
 def _before_the_end(last: Path, steps: int) -> ResumePoint | None:
-    """Where to resume a run that stopped between its last checkpoint and its results."""
+    """The checkpoint to resume from if a run ended after its last checkpoint but before its results."""
     for earlier in _earlier(last):
         if earlier.step < steps:
             log.warning(
@@ -196,12 +196,12 @@ def _earlier(path: Path) -> Iterator[ResumePoint]:
     for earlier in earlier_checkpoints(path):
         try:
             yield ResumePoint(earlier, read(earlier))
-        except ValueError as error:
+        except UserError as error:
             log.warning("%s", error)
 
 
 def _is_finished(path: Path, steps: int) -> bool:
-    """Whether the run of a checkpoint has written all its results; also true for a file outside a run's folder."""
+    """Whether the run of a checkpoint has written all its results; True for a file outside of a run folder."""
     folder = path.parent.parent
     if path.parent.name != "checkpoints" or path.name != LAST:
         return True
@@ -209,5 +209,5 @@ def _is_finished(path: Path, steps: int) -> bool:
         return read_results(folder / "results.json").get("step") == steps and any(
             (folder / name).exists() for name in (COMPARISON, COMPARISON_ERROR)
         )
-    except ValueError:
+    except UserError:
         return False

@@ -1,4 +1,4 @@
-"""Protect the files of a run: one process at a time, nothing overwritten, disk errors explained."""
+"""Protect the files of a run: a lock on its folder, no overwriting of another run, explained disk errors."""
 
 import errno
 from collections.abc import Iterator
@@ -17,15 +17,15 @@ _DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACC
 
 
 class UnwritableRunError(RunError):
-    """A file of a run cannot be written, because the disk is full, for example.
+    """A file of a run cannot be written, for example because the disk is full.
 
-    The message says what is saved and how to continue.
+    The message says which checkpoint is saved and how to continue.
     """
 
 
 @contextmanager
 def explain_disk_errors(folder: Path) -> Iterator[None]:
-    """Raise UnwritableRunError for an OSError of writing to a run's folder. Everything saved before is intact."""
+    """Raise UnwritableRunError for an OSError while files of a run are written. Earlier files are intact."""
     try:
         yield
     except OSError as error:
@@ -42,9 +42,9 @@ def explain_disk_errors(folder: Path) -> Iterator[None]:
 
 
 def check_path(folder: Path) -> None:
-    """Raise UserError if the path has bytes that are not UTF-8, to which TensorBoard cannot write."""
+    """Raise UserError if the path has bytes that are not UTF-8: TensorBoard cannot write to such a path."""
     path = str(folder.absolute())
-    if any(0xD800 <= ord(letter) < 0xE000 for letter in path):
+    if any(0xD800 <= ord(letter) < 0xE000 for letter in path):  # surrogates stand for such bytes
         raise UserError(
             "the path has bytes that are not UTF-8, and TensorBoard cannot write there",
             setting="hydra.run.dir",
@@ -55,12 +55,11 @@ def check_path(folder: Path) -> None:
 
 @contextmanager
 def exclusive_run_dir(folder: Path, hold: bool = True) -> Iterator[None]:
-    """Create a run's folder and hold its lock in this context.
+    """Create the folder of a run and hold its lock in this context.
 
-    hold: false in all processes of a training but the first.
+    hold: False in all processes of a training except the first: the context then does nothing.
 
-    Raises UserError if another run holds it, since both would overwrite each other's files, and if the folder cannot be
-    written.
+    Raises UserError if another run holds the lock, and if the folder cannot be written.
     """
 
     def reject() -> None:
@@ -93,6 +92,6 @@ def refuse_overwrite(folder: Path) -> None:
 
 
 def remove_events(logger: TensorBoardLogger) -> None:
-    """Remove the event files of an earlier start that was killed before its first checkpoint."""
+    """Remove the event files of an earlier start of the run, which was killed before its first checkpoint."""
     for path in Path(logger.log_dir).glob("events.out.tfevents.*"):
         path.unlink()

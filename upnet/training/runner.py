@@ -43,17 +43,17 @@ log = logging.getLogger(__name__)
 def train(settings: TrainSettings) -> dict[str, Any]:
     """Train a network, evaluate it, and return the content of results.json.
 
-    settings: those that `upnet.config.check` returns.
+    settings: the result of `upnet.config.check`.
 
-    Raises UserError for everything that can be checked before training, also if another run writes to the same folder
-    or has left checkpoints there; InterruptedRunError after a signal; NonFiniteLossError; and UnwritableRunError, if
-    the disk is full, for example.
+    Raises UserError before the training if a setting is wrong, or if the folder belongs to another run;
+    InterruptedRunError after a signal; NonFiniteLossError for a NaN or infinite loss; UnwritableRunError if a file
+    cannot be written.
     """
     if settings.keep_memory:
         retain_malloc_blocks()
     limit_onednn_cache(TRAINING_KERNELS)
     if settings.compile:
-        # Each run of a multirun compiles its network; torch counts them as one that is compiled too often.
+        # Otherwise torch counts the networks of a multirun as recompilations of one network, and reaches its limit.
         torch.compiler.reset()
     folder = Path(settings.run_dir)
     check_path(folder)
@@ -75,7 +75,7 @@ def train(settings: TrainSettings) -> dict[str, Any]:
     if resume is None:
         task.net.load_pretrained()
     if not trainer.checkpoint_callback:
-        log.warning("callbacks.checkpoints is null: no checkpoint of this run will be saved")
+        log.warning("callbacks.checkpoints is null: this run saves no checkpoints")
     with exclusive_run_dir(folder, trainer.is_global_zero):
         if settings.ckpt is None and trainer.is_global_zero:
             refuse_overwrite(folder)
@@ -90,9 +90,9 @@ def train(settings: TrainSettings) -> dict[str, Any]:
 def _run(
     settings: TrainSettings, task: Task, trainer: pl.Trainer, data: SRData, resume: ResumePoint | None
 ) -> dict[str, Any]:
-    """Fit and evaluate; everything here writes to the run's folder."""
+    """Train and evaluate. Only this part of a training writes to the folder of the run."""
     checkpoints = next((each for each in trainer.callbacks if isinstance(each, Checkpoints)), None)  # pyright: ignore[reportAttributeAccessIssue]
-    # Lightning loads the content that was read to check the checkpoint, and does not read the file again.
+    # Lightning then uses the content that was read to check the checkpoint, and does not read the file again.
     trainer.strategy.checkpoint_io = AtomicCheckpointIO(checkpoints.keep if checkpoints else 0, resume)
     if resume is not None:
         check_resume(resume, task, trainer)
@@ -107,7 +107,7 @@ def _run(
     if signal and task.global_step < settings.steps:
         folder = Path(settings.run_dir)
         last = checkpoints.last if checkpoints else folder / "checkpoints" / LAST
-        if checkpoints is None:  # which would have saved it
+        if checkpoints is None:  # otherwise the callback has saved it
             trainer.save_checkpoint(last)
         raise InterruptedRunError(
             f"saved step {task.global_step} of {settings.steps}. Continue with the same command and "
@@ -119,7 +119,7 @@ def _run(
 
 
 def _prepare_logs(trainer: pl.Trainer, step: int | None) -> None:
-    """Remove from the logs of a run what was logged after `step`, or everything of an earlier start."""
+    """Remove from the logs of a run the entries after `step`; with None, those of an earlier start."""
     for logger in trainer.loggers:
         if isinstance(logger, HistoryLogger):
             logger.truncate(step)
@@ -128,7 +128,7 @@ def _prepare_logs(trainer: pl.Trainer, step: int | None) -> None:
 
 
 def write_config(settings: TrainSettings, trainer: pl.Trainer, step: int) -> None:
-    """Write the settings and the versions to the run's folder, and the settings as text to TensorBoard at a step."""
+    """Write config.yaml and versions.json, and log the config as text to TensorBoard at `step`."""
     folder = Path(settings.run_dir)
     folder.mkdir(parents=True, exist_ok=True)
     text = to_yaml(settings)

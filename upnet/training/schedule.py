@@ -1,4 +1,4 @@
-"""Build a learning rate scheduler from its config: upnet's, torch's or a user's."""
+"""Build a learning rate scheduler of upnet, torch or a user from its config."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,13 +11,13 @@ from upnet.config.signatures import signature
 
 
 def scheduler_factory(node: Any, path: str = "scheduler") -> Callable[[Optimizer, int], Any]:
-    """A function of the optimizer and the number of steps that builds the scheduler.
+    """A function that builds the scheduler from the optimizer and the number of steps.
 
-    node: the scheduler's config, with `_partial_: true`.
-    path: where the config has it, for errors.
+    node: the config of the scheduler, with `_partial_: true`.
+    path: the path of the node in the config, for errors.
 
-    A scheduler with an argument `steps` gets the number of steps, unless the config sets it. Schedulers inside others,
-    as in torch's SequentialLR and ChainedScheduler, are built for the same optimizer.
+    A scheduler with an argument `steps` gets the number of steps, unless the config sets it. Nested schedulers, as in
+    torch's SequentialLR and ChainedScheduler, are built for the same optimizer.
 
     >>> import torch
     >>> node = {"_target_": "torch.optim.lr_scheduler.StepLR", "_partial_": True, "step_size": 2}
@@ -45,7 +45,7 @@ def _build(factory: Factory, optimizer: Optimizer, steps: int) -> Any:
 
 
 def _nested(value: Any, optimizer: Optimizer, steps: int) -> Any:
-    """An argument of a scheduler, with the schedulers in it built; a function of the step is returned unchanged."""
+    """An argument of a scheduler, with nested schedulers built. Other functions are returned unchanged."""
     if isinstance(value, list):
         return [_nested(item, optimizer, steps) for item in value]
     is_scheduler = isinstance(value, Factory) and "optimizer" in _names(value)

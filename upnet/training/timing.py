@@ -16,12 +16,12 @@ from upnet.training.trainer import build_trainer, select_accelerator
 from upnet.utils.allocator import retain_malloc_blocks
 
 ON_CPU, ON_GPU = (3, 7), (8, 40)
-"""Warm-up steps and measured steps. A GPU's steps are short, and the first ones are captured as a CUDA graph."""
+"""Warm-up steps and measured steps. On a GPU, steps are short, and a CUDA graph is recorded in the first ones."""
 
 
 @dataclass(frozen=True)
 class TrainingTime:
-    """Seconds per optimizer step, per validation, and for everything before the first step."""
+    """Seconds per optimizer step, per validation, and before the first step."""
 
     step: float
     validation: float
@@ -54,10 +54,10 @@ class _Stopwatch(pl.Callback):
 
 
 def time_training(settings: TrainSettings) -> TrainingTime:
-    """Train a few steps and validate once. Nothing is written.
+    """Measure the time of a training by a few steps and one validation. No file is written.
 
-    The time per step is the median after the warm-up steps. Of each validation set one image is evaluated; its time is
-    scaled by the ratio of the pixels of the whole set to its own.
+    The time per step is the median after the warm-up steps. One image of each validation set is evaluated; its time is
+    multiplied by the ratio of the pixels of all images to the pixels of the evaluated ones.
     """
     started = time.perf_counter()
     if settings.keep_memory:

@@ -1,4 +1,4 @@
-"""Devices of a computation: CPU cores, GPUs, and the floating-point precisions that they have."""
+"""Select the device of a computation, and the floating-point precision that it supports."""
 
 import os
 from contextlib import AbstractContextManager
@@ -22,7 +22,7 @@ def auto_device() -> Literal["cuda", "mps", "cpu"]:
 
 
 def pick_device(name: str) -> torch.device:
-    """The device of that name; "auto" is the fastest one. Raises UserError if the device cannot be used here.
+    """The device with a name; "auto" is the fastest one. Raises UserError if the device is not available.
 
     >>> pick_device("cpu")
     device(type='cpu')
@@ -45,7 +45,7 @@ def _usable_devices() -> str:
 
 
 def float64_device(device: torch.device) -> torch.device:
-    """The device itself if it has float64, else the CPU: Apple's MPS has no float64.
+    """The device itself if it supports float64, else the CPU: Apple's MPS does not support float64.
 
     >>> float64_device(torch.device("mps"))
     device(type='cpu')
@@ -54,7 +54,7 @@ def float64_device(device: torch.device) -> torch.device:
 
 
 def device_name(device: torch.device) -> str:
-    """The name of a device in results: that of the GPU model, else the device type.
+    """The name of a device in results: the GPU model, or the type of any other device.
 
     >>> device_name(torch.device("cpu"))
     'cpu'
@@ -65,7 +65,7 @@ def device_name(device: torch.device) -> str:
 def lightning_precision(precision: Precision, accelerator: str) -> LightningPrecision:
     """Lightning's name of a precision. "auto" is bf16 if the hardware computes in it, else float32.
 
-    accelerator: of the trainer: cpu, gpu, cuda or mps.
+    accelerator: name of Lightning's accelerator: cpu, gpu, cuda or mps.
 
     Raises UserError for float16 without a CUDA GPU.
 
@@ -88,11 +88,11 @@ def lightning_precision(precision: Precision, accelerator: str) -> LightningPrec
             return "16-mixed"
         case "auto":
             return "bf16-mixed" if _has_bf16(accelerator) else "32-true"
-    raise UserError("is no precision", setting="precision", value=precision, allowed="auto, 32, bf16 or 16")
+    raise UserError("unknown precision", setting="precision", value=precision, allowed="auto, 32, bf16 or 16")
 
 
 def _has_bf16(accelerator: str) -> bool:
-    """Whether the hardware computes in bf16. Some of Apple's GPUs emulate it, therefore MPS counts as without."""
+    """Whether the hardware computes in bf16. False for MPS, since some of Apple's GPUs only emulate it."""
     if accelerator in _GPU:
         return gpu_has_bf16()
     return accelerator == "cpu" and cpu_has_bf16()
@@ -119,6 +119,6 @@ def available_cpus() -> int:
 
 
 def no_tf32() -> AbstractContextManager[None]:
-    """Context in which cuDNN convolves in full float32. By default GPUs since Ampere round inputs to 10 bits (TF32)."""
+    """Context in which cuDNN convolutions use float32. By default, GPUs since Ampere round inputs to 10 bits (TF32)."""
     cudnn = torch.backends.cudnn
     return cudnn.flags(enabled=True, benchmark=cudnn.benchmark, deterministic=cudnn.deterministic, allow_tf32=False)

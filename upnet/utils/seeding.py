@@ -1,7 +1,7 @@
 """Random number generators (RNGs) for initial weights, seeded by the global seed and the name of a module.
 
-The initial weights of a module then don't change when another module of the network is exchanged, which makes equal
-seeds comparable between the arms of a study.
+The initial weights of a module do not change if another module of the network is exchanged. Arms of a study with the
+same seed are therefore comparable.
 """
 
 import hashlib
@@ -18,9 +18,9 @@ _in_rng: ContextVar[bool] = ContextVar("inside fresh_rng() or named_rng()", defa
 def named_rng(name: str) -> Iterator[None]:
     """Initialise modules built in this context from an RNG seeded by (seed of the enclosing RNG, name).
 
-    It doesn't depend on how many numbers the enclosing RNG has generated, and leaves that RNG as it was. Contexts nest.
-    Outside of any such context, where a module is built alone, this is fresh_rng(): two modules built one after the
-    other have different weights.
+    The RNG does not depend on how many numbers the enclosing RNG has generated, and does not change the state of that
+    RNG. Contexts can be nested. Outside of any such context, this is fresh_rng(): two modules that are built one after
+    the other have different weights.
 
     >>> from torch import nn
     >>> with fresh_rng("network"):
@@ -37,9 +37,18 @@ def named_rng(name: str) -> Iterator[None]:
 
 @contextmanager
 def fresh_rng(name: str) -> Iterator[None]:
-    """As named_rng(), but also seeded by a number from the enclosing RNG: each call gives different weights."""
-    number = int(torch.randint(1 << 62, (), device="cpu"))
-    with _seeded_rng(f"{name} {number}"):
+    """As named_rng(), but also seeded by a random number of the enclosing RNG: each call gives different weights.
+
+    >>> from torch import nn
+    >>> with fresh_rng("layer"):
+    ...     first = nn.Linear(1, 1)
+    >>> with fresh_rng("layer"):
+    ...     second = nn.Linear(1, 1)
+    >>> torch.equal(first.weight, second.weight)
+    False
+    """
+    random_number = int(torch.randint(1 << 62, (), device="cpu"))
+    with _seeded_rng(f"{name} {random_number}"):
         yield
 
 
@@ -57,9 +66,9 @@ def _seeded_rng(name: str) -> Iterator[None]:
 
 
 def on_meta_device() -> bool:
-    """Whether modules are built on the device `meta`, without values, to load their weights from a file afterwards.
+    """Whether modules are built on the device `meta`, without values, since their weights are loaded from a file later.
 
-    Buffers that no file contains must then be created on the CPU, and code that reads values must be skipped.
+    Buffers that are not in the file must then be created on the CPU, and code that reads values must be skipped.
 
     >>> with torch.device("meta"):
     ...     on_meta_device()

@@ -1,5 +1,6 @@
 """Validation PSNR over the steps of training, averaged over the seeds of an arm."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +51,7 @@ def _tensorboard_scalars(folder: Path, name: str) -> list[tuple[int, float]]:
 
     if not any(folder.glob("events.out.tfevents.*")):
         return []
+    logging.getLogger("tensorboard").setLevel(logging.WARNING)  # the reader logs its progress at level INFO
     reader = EventAccumulator(str(folder), size_guidance={"scalars": 0, "images": 1, "tensors": 1}).Reload()
     scalars = reader.Scalars(name) if name in reader.Tags()["scalars"] else []
     return [(event.step, float(event.value)) for event in scalars]

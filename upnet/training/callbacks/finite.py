@@ -13,16 +13,22 @@ from upnet.utils.run_dirs import LAST
 
 
 class NonFiniteLossError(RunError):
-    """The loss or the weights became NaN or infinite; the message names the step, the images and what to try."""
+    """The loss or a weight is NaN or infinite; the message contains the step, its images, and what to try."""
 
 
 class StopAtNonFiniteLoss(pl.Callback):
-    """Raise NonFiniteLossError as soon as a loss is NaN or infinite, before anything of it is saved.
+    """Raise NonFiniteLossError if a loss or a weight is NaN or infinite, before it is saved.
 
-    On a GPU, reading every loss would make the device wait for Python at every batch. Therefore the losses of `every`
-    batches are copied to the host together, and checked when the next ones are copied. All losses are checked before
-    every validation and before anything is saved. The error names the first bad step in either case. The weights are
-    checked before a validation and before a checkpoint only: a gradient can overflow although its loss is finite.
+    every: on a GPU, number of batches whose losses are copied to the CPU together. They are checked when the next ones
+           are copied, since the GPU would otherwise wait for Python at every batch. On a CPU every loss is checked at
+           once.
+
+    All losses are checked before every validation and before every checkpoint. The error names the first step with a
+    non-finite loss. The weights are checked before a validation and before a checkpoint only: a gradient can overflow
+    although the loss is finite.
+
+    >>> StopAtNonFiniteLoss(every=20).every
+    20
     """
 
     def __init__(self, every: int = 20) -> None:
@@ -34,7 +40,7 @@ class StopAtNonFiniteLoss(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Store the loss of the batch, and check it on the CPU at once, on a GPU once per `every` batches."""
+        """Check the loss of the batch: on a CPU at once, on a GPU once per `every` batches."""
         loss = outputs["loss"].detach()
         self._batch = batch_idx
         if loss.device.type != "cuda":
@@ -52,13 +58,13 @@ class StopAtNonFiniteLoss(pl.Callback):
             self._copied = copy, event, batch_idx
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Check before weights are evaluated."""
+        """Check losses and weights before a validation."""
         self._check_all(trainer, pl_module)
 
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Check before weights are saved, so that non-finite ones never replace good ones."""
+        """Check losses and weights before they replace the last good checkpoint."""
         self._check_all(trainer, pl_module)
 
     def _check_all(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -69,7 +75,7 @@ class StopAtNonFiniteLoss(pl.Callback):
             self._stop(trainer, "the weights are", trainer.global_step * trainer.accumulate_grad_batches - 1)
 
     def _check_copied(self, trainer: pl.Trainer) -> None:
-        """Check the losses that were copied last. The GPU has already computed later ones."""
+        """Check the losses that were copied last. The GPU has computed later ones in the meantime."""
         if self._copied is not None:
             losses, event, newest = self._copied
             event.synchronize()
@@ -77,19 +83,19 @@ class StopAtNonFiniteLoss(pl.Callback):
             self._check(trainer, losses, newest)
 
     def _check(self, trainer: pl.Trainer, losses: Tensor, newest: int) -> None:
-        """Check the losses of the `every` batches up to number `newest`; batch b is at index b modulo `every`."""
+        """Check the losses of the last `every` batches up to batch `newest`. Batch b is at index b modulo `every`."""
         for batch in range(max(0, newest - self.every + 1), newest + 1):
             if not math.isfinite(losses[batch % self.every].item()):
                 self._stop(trainer, "the loss is", batch)
 
     @staticmethod
-    def _stop(trainer: pl.Trainer, what: str, batch: int) -> NoReturn:
+    def _stop(trainer: pl.Trainer, subject: str, batch: int) -> NoReturn:
         last = Path(str(getattr(trainer.checkpoint_callback, "dirpath", ""))) / LAST
         saved = last if last.is_file() else "none was saved yet"
         positions = trainer.datamodule.data.sampler().crop_positions(batch)  # pyright: ignore[reportAttributeAccessIssue]
         images = ", ".join(dict.fromkeys(name for name, *_ in positions))
         raise NonFiniteLossError(
-            f"{what} no longer finite at step {batch // trainer.accumulate_grad_batches + 1}, in a batch of "
+            f"{subject} no longer finite at step {batch // trainer.accumulate_grad_batches + 1}, in a batch of "
             f"{images}. The last good checkpoint: {saved}. Try a lower optimizer.lr, "
             "trainer.gradient_clip_val=1, or precision=32"
         )

@@ -1,4 +1,4 @@
-"""After Ctrl-C or a signal of a scheduler: finish the step, save, and end."""
+"""Finish the current step, save and stop after Ctrl-C or a signal of a job scheduler."""
 
 import os
 import signal
@@ -9,50 +9,54 @@ from typing import Any
 import pytorch_lightning as pl
 
 SYNC_EVERY = 10
-"""Batches between two exchanges of several processes about whether one was interrupted."""
+"""With several processes: batches between two checks whether one of them received a signal."""
 
-# Ctrl-C; what kill, containers and schedulers send; what SLURM's --signal=USR1@60 sends ahead of the time limit.
+# Ctrl-C; the signal of kill, containers and schedulers; the signal of SLURM's --signal=USR1@60 before the time limit.
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name)]
 
 
 class SaveAtInterrupt(pl.Callback):
-    """At SIGINT (Ctrl-C), SIGTERM or SIGUSR1, end training after the current step and save; a second one ends at once.
+    """Stop the training after the current step at SIGINT (Ctrl-C), SIGTERM or SIGUSR1; stop at once at a second one.
 
-    A KeyboardInterrupt may come in the middle of an optimizer step and would leave half of the weights updated.
-    `signal` is the number of the signal that was received, 0 if none was.
+    signal: the number of the signal that was received, 0 if none was.
+
+    A KeyboardInterrupt could occur within an optimizer step, after a part of the weights is updated.
+
+    >>> SaveAtInterrupt().interrupted
+    False
     """
 
     def __init__(self) -> None:
         self.signal = 0
-        self._before: dict[int, Any] = {}
-        self._process = os.getpid()
+        self._previous_handlers: dict[int, Any] = {}
+        self._pid = os.getpid()
 
     @property
     def interrupted(self) -> bool:
-        """Whether training was asked to end."""
+        """Whether a signal was received."""
         return self.signal != 0
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Store the signal handlers, before Lightning replaces some."""
-        self._before = {number: signal.getsignal(number) for number in SIGNALS}
+        """Store the signal handlers before Lightning replaces some of them."""
+        self._previous_handlers = {number: signal.getsignal(number) for number in SIGNALS}
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Install the handlers, after Lightning has stored those that it restores at the end."""
-        self.signal, self._process = 0, os.getpid()
+        """Install the handlers, after Lightning has stored the handlers that it restores at the end."""
+        self.signal, self._pid = 0, os.getpid()
         for number in SIGNALS:
             signal.signal(number, self._handle)
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Stop between two steps; several processes stop at the same one."""
+        """Stop between two steps. Several processes stop after the same step."""
         if trainer.world_size > 1:
             if batch_idx % SYNC_EVERY != 0 or not trainer.strategy.reduce_boolean_decision(self.interrupted, all=False):
                 return
             self.signal = self.signal or signal.SIGINT
         if self.interrupted and trainer.global_step < trainer.max_steps:
             if (batch_idx + 1) % int(trainer.val_check_batch or 1):
-                # Lightning would validate at a stop, also at a step at which the undisturbed run does not.
+                # Lightning validates at a stop, also at a step where the uninterrupted run would not.
                 trainer.limit_val_batches = 0
             trainer.should_stop = True
 
@@ -61,19 +65,19 @@ class SaveAtInterrupt(pl.Callback):
         self._restore()
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        """Restore the handlers here too: Lightning calls no teardown after an error."""
+        """Restore the handlers. Lightning does not call teardown after an error."""
         self._restore()
 
     def _restore(self) -> None:
-        # Lightning's own handler, left in place, would swallow every later SIGTERM and keep this training in memory.
-        for number, handler in self._before.items():
-            if handler is not None:  # one that wasn't set from Python can't be put back by it
+        # Otherwise Lightning's handler would ignore every later SIGTERM and keep this training in memory.
+        for number, handler in self._previous_handlers.items():
+            if handler is not None:  # None: it was not set by Python, which cannot restore it
                 signal.signal(number, handler)
-        self._before = {}
+        self._previous_handlers = {}
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if os.getpid() != self._process:
-            return  # a worker that was just forked and does not ignore signals yet; the run receives them too
+        if os.getpid() != self._pid:
+            return  # a data worker that does not ignore signals yet; the main process receives them, too
         if self.interrupted:
             raise KeyboardInterrupt
         self.signal = number
