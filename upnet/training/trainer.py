@@ -16,12 +16,12 @@ from pytorch_lightning.callbacks import Checkpoint, ProgressBar
 from pytorch_lightning.loggers import Logger, TensorBoardLogger
 from pytorch_lightning.strategies import DDPStrategy, SingleDeviceStrategy
 
-from upnet.config import build, build_factory
+from upnet.config import ConfigError, build, build_factory
 from upnet.config.schema import TrainSettings
 from upnet.config.signatures import locate
 from upnet.training.preflight import check_compiler
 from upnet.training.trainer_arguments import check_arguments, check_monitors, configure_profiler, rejected_argument
-from upnet.utils.device import auto_device, lightning_precision
+from upnet.utils.device import LightningPrecision, auto_device, lightning_precision
 from upnet.utils.errors import UserError
 
 
@@ -42,21 +42,16 @@ def build_trainer(settings: TrainSettings, resume_step: int | None = None) -> pl
     callbacks = [build(node, f"callbacks.{name}") for name, node in settings.callbacks.items() if node is not None]
     check_monitors(callbacks)
     accelerator = select_accelerator(settings)
-    precision = lightning_precision(str(settings.precision), accelerator)  # pyright: ignore[reportArgumentType]
-    if precision == "16-mixed" and arguments.get("gradient_clip_val") and settings.optimizer.get("fused"):
-        raise UserError(
-            "gradients of a fused optimizer cannot be clipped",
-            setting="precision",
-            value=settings.precision,
-            cure="Add optimizer.fused=false",
-        )
-    try:
+    precision = _select_precision(settings, accelerator)
+    loggers = build_loggers(settings, resume_step)
+    profiler = configure_profiler(arguments.get("profiler"), settings.run_dir)
+    with _explain_rejected_device(accelerator, arguments.get("devices", "auto")):
         trainer = make_trainer(
             accelerator=accelerator,
             precision=precision,
             callbacks=callbacks,
-            logger=build_loggers(settings, resume_step) or False,
-            profiler=configure_profiler(arguments.get("profiler"), settings.run_dir),
+            logger=loggers or False,
+            profiler=profiler,
             default_root_dir=settings.run_dir,
             val_check_interval=math.ceil(batches / settings.validations),
             check_val_every_n_epoch=None,
@@ -66,18 +61,40 @@ def build_trainer(settings: TrainSettings, resume_step: int | None = None) -> pl
             enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in callbacks),
             enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),
         )
-    except (MisconfigurationException, ValueError, TypeError) as error:  # Lightning raises these for a device
-        cause = error.__cause__ or error
-        raise UserError(
-            f"rejected with trainer.devices={arguments.get('devices', 'auto')}: {' '.join(str(cause).split())}",
-            setting="trainer.accelerator",
-            value=accelerator,
-            cure="Set trainer=cpu, trainer=gpu, or trainer=ddp for several devices",
-        ) from error
     check_processes(trainer)
     if settings.compile:
         check_compiler(trainer.strategy.root_device)
     return trainer
+
+
+@contextmanager
+def _explain_rejected_device(accelerator: str, devices: object) -> Iterator[None]:
+    """Raise UserError if Lightning rejects the accelerator or the devices."""
+    try:
+        yield
+    except (MisconfigurationException, ConfigError, TypeError) as error:
+        if isinstance(error, ConfigError) and error.__cause__ is None:
+            raise  # the config of the Trainer is wrong, and not the device
+        reason = error.__cause__ or error  # build_factory() wraps a ValueError of Lightning in a ConfigError
+        raise UserError(
+            f"rejected with trainer.devices={devices}: {' '.join(str(reason).split())}",
+            setting="trainer.accelerator",
+            value=accelerator,
+            cure="Set trainer=cpu, trainer=gpu, or trainer=ddp for several devices",
+        ) from error
+
+
+def _select_precision(settings: TrainSettings, accelerator: str) -> LightningPrecision:
+    """Lightning's name of the precision. Raises UserError if it cannot be combined with the other settings."""
+    precision = lightning_precision(str(settings.precision), accelerator)  # pyright: ignore[reportArgumentType]
+    if precision == "16-mixed" and settings.trainer.get("gradient_clip_val") and settings.optimizer.get("fused"):
+        raise UserError(
+            "gradients of a fused optimizer cannot be clipped",
+            setting="precision",
+            value=settings.precision,
+            cure="Add optimizer.fused=false",
+        )
+    return precision
 
 
 def select_accelerator(settings: TrainSettings) -> str:
