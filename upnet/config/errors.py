@@ -5,7 +5,7 @@ from difflib import get_close_matches
 
 from upnet.utils.errors import NOT_GIVEN, UserError, join_or
 
-RENAMED_SETTINGS = {"study.regime": "study.match"}
+RENAMED_SETTINGS = {"study.regime": "study.match", "callbacks.grid.pictures": "callbacks.grid.images"}
 """Old path of a setting -> its present one, for hints in errors."""
 
 _MAX_ERRORS = 30
