@@ -81,7 +81,7 @@ def exclusive_run_dir(folder: Path, hold: bool = True) -> Iterator[None]:
         yield
 
 
-def refuse_overwrite(folder: Path) -> None:
+def reject_overwrite(folder: Path) -> None:
     """Raise UserError if a new run would overwrite the checkpoints of an earlier one."""
     last = folder / "checkpoints" / LAST
     if last.is_file():

@@ -24,7 +24,7 @@ from upnet.training.run_files import (
     check_path,
     exclusive_run_dir,
     explain_disk_errors,
-    refuse_overwrite,
+    reject_overwrite,
     remove_events,
 )
 from upnet.training.run_summary import finalize
@@ -78,7 +78,7 @@ def train(settings: TrainSettings) -> dict[str, Any]:
         log.warning("callbacks.checkpoints is null: this run saves no checkpoints")
     with exclusive_run_dir(folder, trainer.is_global_zero):
         if settings.ckpt is None and trainer.is_global_zero:
-            refuse_overwrite(folder)
+            reject_overwrite(folder)
         try:
             with explain_disk_errors(folder):
                 return _run(settings, task, trainer, data, resume)

@@ -33,7 +33,7 @@ class Task(pl.LightningModule):
     scheduler:     builds the scheduler from the optimizer and the number of steps.
     steps:         optimizer steps of the whole training.
     protocol:      how validation images are evaluated.
-    ema:           decay of the moving average of the weights, which is evaluated and saved beside the raw weights.
+    ema:           decay of the moving average of the weights, which is evaluated and saved with the raw weights.
     channels_last: memory format of images and weights: torch.channels_last (True) or contiguous (False).
     compile:       whether the network is trained through torch.compile.
     graph:         whether optimizer steps are recorded as CUDA graphs, see StepRecorder.
