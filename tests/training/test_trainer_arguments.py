@@ -82,7 +82,7 @@ def test_an_argument_of_a_later_lightning_is_refused(monkeypatch: pytest.MonkeyP
     [
         ("+trainer.limit_val_batches=0", r"trainer\.limit_val_batches=0: not supported.*data\.val_root="),
         ("+trainer.overfit_batches=1", r"trainer\.overfit_batches=1: not supported.*data\.root="),
-        ("trainer.max_steps=2", r"trainer\.max_steps=2: differs from steps=6\. Set only steps="),
+        ("trainer.max_steps=2", r"trainer\.max_steps=2: differs from steps=6\. Set steps="),
         ("+trainer.max_time=soon", r"trainer\.max_time=soon: must be DD:HH:MM:SS"),
         ("+trainer.gradient_clip_algorithm=size", r"gradient_clip_algorithm=size: must be norm or value"),
         ("+trainer.profiler=fast", r"trainer\.profiler=fast: must be simple, advanced or pytorch"),

@@ -160,7 +160,7 @@ def _checkpoint_path(ckpt: str, folder: Path) -> Path:
             f"there is no checkpoints/{LAST} in the newest run in runs/, or in hydra.run.dir",
             setting="ckpt",
             value=ckpt,
-            cure="Give the path of a checkpoint, or leave ckpt out to start a new run",
+            cure="Give its path, or leave ckpt out to start a new run",
         )
     return path
 

@@ -95,7 +95,7 @@ def check_arguments(arguments: Mapping[str, Any], steps: int) -> None:
 
     >>> check_arguments({"max_steps": 50}, steps=100)
     Traceback (most recent call last):
-    upnet.utils.errors.UserError: trainer.max_steps=50: differs from steps=100. Set only steps=
+    upnet.utils.errors.UserError: trainer.max_steps=50: differs from steps=100. Set steps= alone
     """
     for name, value in arguments.items():
         rejection = REJECTED.get(name)
@@ -104,7 +104,7 @@ def check_arguments(arguments: Mapping[str, Any], steps: int) -> None:
         if rejection is None and name not in SUPPORTED and name in inspect.signature(pl.Trainer).parameters:
             raise rejected_argument(name, value, "not supported by this version of upnet", "Leave it out")
     if arguments.get("max_steps", steps) != steps:
-        raise rejected_argument("max_steps", arguments["max_steps"], f"differs from steps={steps}", "Set only steps=")
+        raise rejected_argument("max_steps", arguments["max_steps"], f"differs from steps={steps}", "Set steps= alone")
     for name, minimum in (("accumulate_grad_batches", 1), ("log_every_n_steps", 1), ("gradient_clip_val", 0)):
         value = arguments.get(name)
         if value is not None and value < minimum:

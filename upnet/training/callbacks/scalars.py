@@ -11,11 +11,11 @@ from torch.optim import Optimizer
 class Scalars(pl.Callback):
     """Log scalars every `log_every_n_steps` steps of the Trainer.
 
-    train/loss:              loss of the last batch of the step.
-    train/learning_rate:     learning rate of the first parameter group.
-    train/gradient_norm:     L2 norm of the gradient before clipping.
-    train/images_per_second: LR crops per second, summed over all processes, without the time of validations.
-    train/data_share:        fraction of that time in which the training waited for a batch, in [0, 1].
+    - `train/loss`: loss of the last batch of the step
+    - `train/learning_rate`: learning rate of the first parameter group
+    - `train/gradient_norm`: L2 norm of the gradient before clipping
+    - `train/images_per_second`: LR crops per second, summed over all processes, without the time of validations
+    - `train/data_share`: fraction of that time in which the training waited for a batch, in [0, 1]
 
     >>> Scalars().recordable
     True
