@@ -135,5 +135,5 @@ def read_best_psnr(best: Path, content: dict[str, Any] | None = None) -> float |
         content = read(best) if content is None else content
         return float(content["callbacks"][STATE_KEY]["best_model_score"])
     except (ValueError, KeyError, TypeError) as error:
-        log.warning("%s has no readable PSNR; the next validation replaces it: %s", best, error)
+        log.warning("%s has no readable PSNR, and the next validation replaces it: %s", best, error)
         return None
