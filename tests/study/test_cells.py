@@ -17,7 +17,7 @@ from support import ROOT, Compose, forked, same, score_by, state
 from upnet.checkpoint import load_network
 from upnet.study import runner as study_module
 from upnet.study.cells import claimed
-from upnet.study.run_table import read_study
+from upnet.study.finished_runs import read_study
 from upnet.study.runner import FailedCellsError, run_study
 from upnet.training.callbacks import SaveAtInterrupt, Scalars
 from upnet.utils.errors import InterruptedRunError

@@ -12,7 +12,8 @@ from support import Compose
 from upnet.config import build
 from upnet.models import EncoderDecoder
 from upnet.models.complexity import multiply_adds, parameters
-from upnet.study.matching import UnmatchedError, _bracket, match_variant, support_sizes, upsamplers_by_location
+from upnet.study.matching import UnmatchedError, match_variant, taps_by_location
+from upnet.study.matching.size import _bracket
 
 EDSR = ("model=edsr", "model.encoder.width=32", "model.block.blocks=4", "model.tail.project_in_upsampler=true")
 TAIL = ("model=edsr", "model.encoder.width=16", "model.block.blocks=2", "model.tail.project_in_upsampler=true")
@@ -37,7 +38,7 @@ def variant(compose: Compose):
 
 
 def support(net: EncoderDecoder) -> list[int | None]:
-    return [count for operators in upsamplers_by_location(net).values() for count in support_sizes(operators)]
+    return [count for taps in taps_by_location(net).values() for count in taps]
 
 
 @pytest.mark.parametrize(("mode", "count"), [("params", parameters), ("macs", multiply_adds)])

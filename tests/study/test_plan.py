@@ -34,7 +34,7 @@ def design(**other: Any) -> Design:
         ({"seeds": []}, r"study.seeds=\[\]"),
         ({"seeds": [1, 1]}, r"study.seeds=\[1, 1\].*each only once"),
         ({"factors": {"skip": {}}}, "study.factors.skip.* at least one level"),
-        ({"name": "a/b"}, "study.name=a/b: names a folder"),
+        ({"name": "a/b"}, "study.name=a/b: is not a valid name of a folder"),
     ],
 )
 def test_a_study_that_compares_nothing_is_refused(wrong: dict[str, Any], told: str) -> None:
@@ -56,7 +56,7 @@ def test_every_arm_meets_every_combination_of_levels_once() -> None:
     ("word", "told"), [("m=5", "study.arms.x"), ("s=1", "study.factors.skip"), ("seed=1", "study.seeds")]
 )
 def test_the_command_line_cannot_set_what_the_study_varies(word: str, told: str) -> None:
-    with pytest.raises(ValueError, match=f"{word}: would be the same in all cells, but {told} varies"):
+    with pytest.raises(ValueError, match=f"{word}: applies to all cells; {told} varies"):
         design(factors={"skip": {"with": ["s=1"]}}).check_overrides(["steps=3", word])
 
 

@@ -11,7 +11,8 @@ from support import Compose
 
 from upnet.checkpoint import describe
 from upnet.config import build
-from upnet.study.run_table import comparable_arms, print_study, read_study, rows, study_content
+from upnet.study.finished_runs import comparable_arms, read_study
+from upnet.study.run_table import print_study, rows, study_content
 
 
 @pytest.fixture
@@ -116,7 +117,7 @@ def test_mixed_numbers_are_arms_of_different_footings_and_marked(run, capsys: py
     run("a", seed=0, psnr=30.0)
     run("b", seed=1, psnr=31.0)
     study = run("c", seed=0, psnr=40.0, protocol="y-float")
-    arms, _ = read_study(study, mixed=True)
+    arms, _ = read_study(study, allow_mixed=True)
     assert [(arm.protocol_group, len(arm.runs)) for arm in arms] == [(0, 2), (1, 1)]
     assert comparable_arms(arms) == arms[:1]
     print_study(arms, [])

@@ -1,4 +1,4 @@
-"""The uses of `upnet evaluate` that read earlier results: tables of results.json files, and the report of a study."""
+"""The uses of `upnet evaluate` that read earlier results: a table of results.json files, and the report of a study."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,16 +11,16 @@ from upnet.data import Store, build_store, open_sources
 from upnet.evaluation.optional_output import optional_output
 from upnet.evaluation.results import read_results, write_json
 from upnet.evaluation.tables import print_comparison, print_results
-from upnet.study.detail_figure import draw_study
-from upnet.study.report import assemble_report, write_report
-from upnet.study.run_table import comparable_arms, print_study, read_study, study_content
+from upnet.study.finished_runs import comparable_arms, read_study
+from upnet.study.report import assemble_report, draw_details, write_report
+from upnet.study.run_table import print_study, study_content
 from upnet.utils.device import pick_device
 from upnet.utils.errors import UserError
 from upnet.utils.paths import as_list, display_path
 
 
 def compare_results(config: DictConfig) -> None:
-    """Print one table of several results.json files, or of a single one the table that its evaluation printed."""
+    """Print one table that compares several results.json files; for a single file, the table of its evaluation."""
     paths = [Path(path) for path in as_list(config.results)]
     paths = [path / "results.json" if path.is_dir() else path for path in paths]
     contents = [read_results(path) for path in paths]
@@ -31,7 +31,7 @@ def compare_results(config: DictConfig) -> None:
 
 
 def report_study(config: DictConfig) -> None:
-    """Print the table of a study, and write study.json, comparison.png and the report into its folder."""
+    """Print the table of a study, and write study.json, comparison.png and the report into the study's folder."""
     folder = Path(config.study)
     arms, unfinished = read_study(folder, as_list(config.trust), config.allow_mixed)
     write_json(study_content(arms), folder / "study.json")
@@ -41,13 +41,13 @@ def report_study(config: DictConfig) -> None:
     console.print()
     try:
         stores = _evaluated_stores(arms[0].runs[0].results, config.data, config.max_pixels)
-    except ValueError as error:
-        # The images may be missing: a study may be reported on another machine than the one it ran on.
+    except UserError as error:
+        # A study may be reported on a machine that does not have its images.
         console.print(f"The report has no images: {error}")
         stores = {}
     if stores:
         with optional_output("the comparison image"):
-            draw_study(comparable_arms(arms), stores, folder / "comparison.png")
+            draw_details(comparable_arms(arms), stores, folder / "comparison.png")
             console.print(f"Comparison image         {display_path(folder / 'comparison.png')}")
     write_report(assemble_report(folder, arms, unfinished, stores, pick_device(config.device)), folder)
     console.print(
@@ -57,7 +57,7 @@ def report_study(config: DictConfig) -> None:
 
 
 def distinct_endings(paths: Sequence[Path]) -> list[str]:
-    """The shortest endings of the folders' paths that are distinct.
+    """The shortest endings of the paths of the files' folders that are distinct, as headings of a table.
 
     >>> distinct_endings([Path("/runs/a/results.json"), Path("/runs/b/results.json")])
     ['a', 'b']
@@ -71,7 +71,7 @@ def distinct_endings(paths: Sequence[Path]) -> list[str]:
 
 
 def _evaluated_stores(results: Mapping[str, Any], data: DictConfig, max_pixels: int | None) -> dict[str, Store]:
-    """The images that a run was evaluated on, by data set. Raises ValueError if they are not on this machine."""
+    """The images that a run was evaluated on, by data set. Raises UserError if they are not on this machine."""
     if not {"scale", "val_root"} <= results.keys():
         raise UserError("the results do not state where the evaluated images are")
     scale = int(results["scale"])

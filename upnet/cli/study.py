@@ -1,4 +1,4 @@
-"""`upnet study`: what is known of upsampling operators without training, and diagnostics of trained networks."""
+"""`upnet study`: the optimum of linear upsampling, and diagnostics of trained networks."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from upnet.cli.oracle import add_parser as add_oracle
 def main(words: Sequence[str]) -> int:
     """Run a subcommand and return its exit code."""
     parser = command_parser(
-        "upnet study", "Compare upsampling operators. A study that trains: upnet train experiment=study/…"
+        "upnet study", "Compare upsampling operators. To train the arms of a study: upnet train experiment=study/NAME"
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     add_oracle(commands)

@@ -1,9 +1,11 @@
-"""The cells of a study on disk: the record of each cell's sessions, its failure, and the lock of the process at work.
+"""The cells of a study on disk: each is one training, with a record of its sessions and a lock.
+
+A session is the work of one process on a cell. A cell that is interrupted or fails has several.
 
 STUDY/cells/NAME-KEY/       the folder of a run, as any training writes it, and in addition
-    cell.json               what the cell trains, and every session of work on it; "finished" after the last one
+    cell.json               what the cell trains, and its sessions; "finished" after the last one
     failed.json             why the last session failed; removed when a later one succeeds
-    .cell.lock              held by the process at work; the operating system releases it when that process ends
+    .cell.lock              held by the process that trains the cell; the operating system releases it when that ends
 """
 
 import hashlib
@@ -20,12 +22,13 @@ from typing import Any
 
 from upnet.checkpoint.migration import RENAMED_SETTINGS, RENAMED_TARGETS, RENAMED_VALUES
 from upnet.evaluation.results import read_results, write_json
+from upnet.utils.errors import RunError, UserError
 from upnet.utils.lock import locked
 
 LOCK = ".cell.lock"
 
 
-class CellBusyError(Exception):
+class CellBusyError(RunError):
     """Another process is training the cell."""
 
 
@@ -66,7 +69,7 @@ class Cell:
             return None
         try:
             return read_results(self.folder / "results.json")
-        except ValueError:
+        except UserError:
             return None
 
     def code_version(self) -> dict[str, str]:
@@ -75,7 +78,7 @@ class Cell:
         return sessions[-1]["code"] if sessions else {}
 
     def minutes(self) -> float | None:
-        """The duration of all sessions, repeated steps counted once; None where the cell isn't finished."""
+        """The duration of all sessions, in which repeated steps count once; None where the cell isn't finished."""
         if self.results() is None:
             return None
         record = self.record()
@@ -83,7 +86,7 @@ class Cell:
         return (record["finished"] - last["time"]) / 60 + last["minutes_before"]
 
     def crashes(self) -> int:
-        """How many of the last sessions in a row ended with the death of their process and without progress."""
+        """The number of consecutive last sessions whose process died without reaching a later checkpoint."""
         count = 0
         sessions = self.record().get("sessions", [])
         for session in reversed(sessions):
@@ -95,10 +98,10 @@ class Cell:
 
 @contextmanager
 def claimed(cell: Cell) -> Iterator[None]:
-    """Hold the lock of a cell. Raises CellBusyError where another process holds it."""
+    """Hold the lock of a cell in this context. Raises CellBusyError where another process holds it."""
 
     def refuse() -> None:
-        raise CellBusyError
+        raise CellBusyError(f"another process is training {cell.name}")
 
     cell.folder.mkdir(parents=True, exist_ok=True)
     with locked(cell.folder / LOCK, refuse):
@@ -106,11 +109,14 @@ def claimed(cell: Cell) -> Iterator[None]:
 
 
 def begin_session(cell: Cell, code: Mapping[str, str], step: int) -> None:
-    """Record that work on a cell begins at a step, which is 0 for a training from scratch."""
+    """Record that a session begins at a step, which is 0 for a training from scratch.
+
+    code: the versions of the code, see `upnet.study.code_version`.
+    """
     earlier = cell.record().get("sessions", [])
     minutes = 0.0
     if step and earlier:
-        # The steps after the checkpoint that is resumed are repeated, and count in the new session.
+        # The steps after the resumed checkpoint are repeated; they count in the new session only.
         saved = max(path.stat().st_mtime for path in (cell.folder / "checkpoints").glob("last*.ckpt"))
         minutes = earlier[-1]["minutes_before"] + max(0.0, saved - earlier[-1]["time"]) / 60
     session = {
@@ -140,9 +146,9 @@ def end_session(cell: Cell, outcome: str) -> None:
 
 
 def record_failure(cell: Cell, error: BaseException) -> str:
-    """Write failed.json, end the session, and return the reason in one line."""
+    """Write failed.json, end the session as failed, and return the reason on one line."""
     reason = " ".join(str(error).split()) or type(error).__name__
-    if not isinstance(error, ValueError):
+    if not isinstance(error, UserError):
         reason = f"{type(error).__name__}: {reason}"
     failure = {
         "reason": reason,
@@ -156,7 +162,7 @@ def record_failure(cell: Cell, error: BaseException) -> str:
 
 
 def short_hash(content: Mapping[str, Any]) -> str:
-    """Ten hexadecimal digits that identify plain data; the order of keys makes no difference.
+    """A hash of plain data, of ten hexadecimal digits; the order of keys makes no difference.
 
     >>> short_hash({"a": 1, "b": 2}) == short_hash({"b": 2, "a": 1})
     True
@@ -166,10 +172,13 @@ def short_hash(content: Mapping[str, Any]) -> str:
 
 
 def earlier_names(config: Any, path: str = "") -> Any:
-    """A copy of a config, given as plain data, with the names that its components and settings had before format 3.
+    """A copy of a config in which components and settings have the names of checkpoint format 2.
 
-    It is the inverse of upnet.checkpoint.migration.rename_config(), so that cells of earlier studies are found again.
-    path: that of the config, "model" or "settings" for these parts.
+    config: plain data. It is not changed.
+    path:   of the config: "model" or "settings" for these parts.
+
+    The inverse of `upnet.checkpoint.migration.rename_config`. Keys of cells are hashes of configs, so that the cells of
+    earlier studies are found by their former keys.
 
     >>> earlier_names({"_target_": "upnet.encoders.MaxPoolEncoder", "width": 16})
     {'_target_': 'upnet.encoders.Plain', 'width': 16}
@@ -181,10 +190,10 @@ def earlier_names(config: Any, path: str = "") -> Any:
     owner = str(config.get("_target_", path))
     earlier: dict[Any, Any] = {}
     for key, value in config.items():
-        name = next((old for (of, old), new in RENAMED_SETTINGS.items() if (of, new) == (owner, key)), key)
+        names = {new: old for (component, old), new in RENAMED_SETTINGS.items() if component == owner}
         values = RENAMED_TARGETS if key == "_target_" else RENAMED_VALUES.get((owner, key), {})
         value = next((old for old, new in values.items() if new == value), value)
-        earlier[name] = earlier_names(value, f"{path}.{key}" if path else str(key))
+        earlier[names.get(key, key)] = earlier_names(value, f"{path}.{key}" if path else str(key))
     return earlier
 
 

@@ -1,4 +1,4 @@
-"""The versions of the code that produced a cell, so that one study doesn't mix two of them unnoticed."""
+"""The version of the code that trains a cell, so that a study reports where cells have different versions."""
 
 import functools
 import hashlib
@@ -17,10 +17,11 @@ PACKAGE = Path(__file__).resolve().parent.parent
 def code_version(targets: Iterable[str] = ()) -> dict[str, str]:
     """The versions of upnet and torch, and hashes of the source of upnet and of the user's own modules.
 
-    targets: the dotted names that the config instantiates. Those outside of installed packages are the user's own.
+    targets: the dotted names that the config instantiates. Modules outside upnet and outside installed packages are the
+             user's own.
 
-    The source is identified by a hash of its files rather than by a commit: a commit that changes other files keeps it,
-    and an edit without a commit changes it.
+    The source is identified by a hash of its files and not by a commit: a commit that changes other files keeps the
+    hash, and an edit without a commit changes it.
 
     >>> list(code_version(["torch.optim.AdamW"]))
     ['upnet', 'source', 'torch']
@@ -30,21 +31,25 @@ def code_version(targets: Iterable[str] = ()) -> dict[str, str]:
     return versions | {name: _hash_files([path]) for name, path in filter(None, modules)}
 
 
-def describe_differences(then: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+def describe_differences(recorded: Mapping[str, str], current: Mapping[str, str]) -> list[str]:
     """The entries in which two code versions differ.
 
     >>> describe_differences({"source": "3fa9c2", "torch": "2.9"}, {"source": "91b0d4", "torch": "2.9"})
     ['source 3fa9c2 and 91b0d4']
     """
     return [
-        f"{name} {then.get(name, 'unknown')} and {now.get(name, 'unknown')}"
-        for name in sorted({*then, *now})
-        if then.get(name) != now.get(name)
+        f"{name} {recorded.get(name, 'unknown')} and {current.get(name, 'unknown')}"
+        for name in sorted({*recorded, *current})
+        if recorded.get(name) != current.get(name)
     ]
 
 
 def config_targets(node: Any) -> Iterable[str]:
-    """Every `_target_` in a config of plain data."""
+    """Every `_target_` in a config of plain data.
+
+    >>> list(config_targets({"loss": {"_target_": "torch.nn.L1Loss"}, "steps": 4}))
+    ['torch.nn.L1Loss']
+    """
     if isinstance(node, Mapping):
         if "_target_" in node:
             yield str(node["_target_"])
@@ -57,12 +62,12 @@ def config_targets(node: Any) -> Iterable[str]:
 
 @functools.cache
 def _upnet_source() -> str:
-    """The hash of upnet's source at the first call: files that change later are not what this process runs."""
+    """The hash of upnet's source, computed once: this process doesn't run what is edited later."""
     return _hash_files(PACKAGE.rglob("*.py"))
 
 
 def _user_module(module: str) -> tuple[str, Path] | None:
-    """The name and the file of a module that is neither upnet's nor installed; None for others."""
+    """The name and the file of a module that is the user's own; None for modules of upnet and installed ones."""
     if module.partition(".")[0] in ("", "upnet"):
         return None
     try:

@@ -16,7 +16,7 @@ MATCH_MODES: dict[str, str] = {
     "macs": "equal multiply-adds; the width of each arm is solved for",
     "support": "equal support: kernel sizes chosen for the same number of LR taps per output phase",
 }
-"""What is held equal between the arms, by the value of `study.match`."""
+"""Value of `study.match` -> what is equal in all arms."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Design:
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[\w.+-]+", self.name):
             raise UserError(
-                "names a folder",
+                "is not a valid name of a folder",
                 setting="study.name",
                 value=self.name,
                 allowed="letters, digits and the characters . _ + -",
@@ -134,16 +134,22 @@ class Design:
         return variants
 
     def check_overrides(self, overrides: Sequence[str]) -> None:
-        """Raise UserError where the command line sets what an arm, a level or the seeds of this study set."""
-        set_by = {_path(override): f"study.arms.{arm}" for arm, words in self.arms.items() for override in words}
+        """Raise UserError where an override of the command line sets what varies between cells.
+
+        >>> Design("demo", {"a": ["model/upsampler=nearest"]}, "a", [0]).check_overrides(["seed=3"])
+        Traceback (most recent call last):
+        upnet.utils.errors.UserError: seed=3: applies to all cells; study.seeds varies it. Change study.seeds instead
+        """
+        set_by = {_path(override): f"study.arms.{arm}" for arm, defining in self.arms.items() for override in defining}
         for factor, levels in self.factors.items():
-            set_by |= {_path(override): f"study.factors.{factor}" for words in levels.values() for override in words}
+            defining = [override for overrides in levels.values() for override in overrides]
+            set_by |= {_path(override): f"study.factors.{factor}" for override in defining}
         set_by["seed"] = "study.seeds"
         for override in overrides:
             path = _path(override)
             if path in set_by:
                 raise UserError(
-                    f"would be the same in all cells, but {set_by[path]} varies {path}",
+                    f"applies to all cells; {set_by[path]} varies it",
                     setting=path,
                     value=override.partition("=")[2],
                     cure=f"Change {set_by[path]} instead",

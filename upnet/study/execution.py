@@ -1,4 +1,4 @@
-"""Training one cell of a study: started or resumed, and its outcome recorded."""
+"""Training one cell of a study: from the start or from its last checkpoint, with a record of the outcome."""
 
 import gc
 import shutil
@@ -17,7 +17,7 @@ from upnet.study.progress import minutes_left, write_progress
 from upnet.training.callbacks import earlier_checkpoints
 from upnet.training.factory import training_settings
 from upnet.training.runner import train
-from upnet.utils.errors import InterruptedRunError
+from upnet.utils.errors import InterruptedRunError, UserError
 from upnet.utils.paths import display_path
 
 KEPT = {"cell.json", "failed.json", "output.txt", LOCK, ".lock"}
@@ -43,7 +43,7 @@ def run_cell(settings: TrainSettings, plan: Plan, cell: Cell) -> None:
     except (InterruptedRunError, KeyboardInterrupt, SystemExit):
         end_session(cell, "interrupted")
         raise
-    except Exception as error:  # any error concerns this cell alone: it is recorded, and the study exits with 1
+    except Exception as error:  # any error concerns this cell alone: it is recorded, and the study exits with code 1
         print_now(f"  failed: {record_failure(cell, error)}; see {display_path(cell.folder / 'failed.json')}")
     else:
         end_session(cell, "finished")
@@ -64,16 +64,16 @@ def _time_left(plan: Plan) -> str:
 def _resumable_checkpoint(folder: Path, settings: TrainSettings) -> tuple[Path | None, int]:
     """The newest valid checkpoint of a cell before its last step, and its step; None and 0 where there is none.
 
-    A cell whose process died between the last checkpoint and results.json resumes from the checkpoint before. A
-    checkpoint of other settings, for example after images were moved, is not resumed: a training from scratch gives the
-    same result.
+    A cell whose process died after the checkpoint of the last step and before results.json resumes from the checkpoint
+    before. A checkpoint with other settings, for example after images were moved, is not resumed: a training from
+    scratch gives the same result.
     """
     recorded = training_settings(settings)
     last = folder / "checkpoints" / "last.ckpt"
     for path in (last, *earlier_checkpoints(last)):
         try:
             metadata = read(path)["upnet"]
-        except ValueError:
+        except UserError:
             continue  # missing or damaged
         if (
             metadata["model"] == settings.model

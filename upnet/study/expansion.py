@@ -1,4 +1,4 @@
-"""From the design of a study to its plan: variants are composed, matched and measured, cells get their keys."""
+"""Expansion of the design of a study into its plan: variants are composed and matched, and cells get their keys."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ from upnet.models.complexity import multiply_adds, parameters
 from upnet.study.cells import Cell, earlier_names, short_hash
 from upnet.study.code_version import code_version, config_targets
 from upnet.study.design import Design, Variant
-from upnet.study.matching import match_variant, support_sizes, upsamplers_by_location
+from upnet.study.matching import match_variant, taps_by_location
 from upnet.study.plan import Plan, PlannedVariant
 from upnet.training.factory import build_task, training_settings
 from upnet.utils.errors import UserError
@@ -25,8 +25,16 @@ from upnet.utils.errors import UserError
 class Planner:
     """Composes the configs of one study and plans its cells.
 
-    overrides: those of the command line, the choice of the study among them. They hold for all cells.
+    overrides: those of the command line, the choice of the study among them. They apply to all cells.
     folder:    of the study.
+
+    Example:
+
+        arms = {"nearest": ["model/upsampler=nearest"], "bilinear": ["model/upsampler=bilinear"]}
+        design = Design("demo", arms, reference="nearest", seeds=[0, 1, 2])
+        plan = Planner(design, ["data.root=photos"], Path("runs/studies/demo")).plan()
+        plan.rejections()  # why arms can't be trained or compared; [] here
+        len(plan.cells)    # 6
     """
 
     def __init__(self, design: Design, overrides: Sequence[str], folder: Path) -> None:
@@ -42,16 +50,8 @@ class Planner:
         budgets, two equal variants. A variant that can't be built or matched is planned with its rejection.
         """
         self.design.check_overrides(self.overrides)
-        planned: list[PlannedVariant] = []
-        references: dict[str, EncoderDecoder | str] = {}
         variants = self.design.variants()
-        for variant in sorted(variants, key=lambda variant: variant.arm != self.design.reference):
-            config = self._compose(variant)
-            levels = json.dumps(dict(variant.levels))
-            entry, net = self._match(variant, config, references.get(levels))
-            references.setdefault(levels, f"the reference: {entry.rejection}" if net is None else net)
-            planned.append(entry)
-        planned.sort(key=lambda entry: variants.index(entry.variant))
+        planned = self._match_variants(variants)
         steps, validations = self._shared_setting("steps"), self._shared_setting("validations")
         targets = {target for config in self.configs.values() for target in config_targets(plain_mapping(config))}
         code, cells = code_version(targets), self._cells(planned)
@@ -76,40 +76,53 @@ class Planner:
                 )
         return int(config[name])
 
+    def _match_variants(self, variants: Sequence[Variant]) -> list[PlannedVariant]:
+        """Every variant, composed and matched to the reference arm at the same levels of all factors."""
+        planned: dict[str, PlannedVariant] = {}
+        references: dict[str, tuple[PlannedVariant, EncoderDecoder | None]] = {}
+        for variant in sorted(variants, key=lambda variant: variant.arm != self.design.reference):
+            config = self._compose(variant)
+            levels = json.dumps(dict(variant.levels))
+            reference, reference_net = references.get(levels, (None, None))
+            if reference is not None and reference.rejection is not None:
+                planned[variant.label] = PlannedVariant(variant, rejection=f"the reference: {reference.rejection}")
+                continue
+            planned[variant.label], net = self._match(variant, config, reference_net)
+            references.setdefault(levels, (planned[variant.label], net))
+        return [planned[variant.label] for variant in variants]
+
     def _compose(self, variant: Variant) -> Config:
+        """The config of a variant before matching. Raises UserError with its label where it is invalid."""
         try:
             config = compose_training([*self.overrides, *variant.overrides])
             self.configs[variant.label] = with_values(config, {"run_dir": str(self.folder)})
             self.settings(PlannedVariant(variant), self.design.seeds[0], self.folder)
         except ConfigError as error:
-            raise UserError(f"study: {variant.label}: {error}") from error
+            raise UserError(f"{variant.label}: {error}", setting="study") from error
         return self.configs[variant.label]
 
     def _match(
-        self, variant: Variant, config: Config, reference: EncoderDecoder | str | None
+        self, variant: Variant, config: Config, reference: EncoderDecoder | None
     ) -> tuple[PlannedVariant, EncoderDecoder | None]:
-        """A variant matched to the reference, and its network.
+        """A variant matched to the reference, and its network; a rejection and None where that isn't possible.
 
-        reference: the network of the reference at the same levels, or why there is none; None for the reference itself.
+        reference: the network of the reference at the same levels; None for the reference itself.
         """
-        if isinstance(reference, str):
-            return PlannedVariant(variant, rejection=reference), None
+
+        def make(changes: Mapping[str, Any]) -> EncoderDecoder:
+            return build(with_values(config, changes).model)
+
         try:
             model = plain_mapping(config.model)
-
-            def make(changes: Mapping[str, Any]) -> EncoderDecoder:
-                return build(with_values(config, changes).model)
-
             changes = {} if reference is None else match_variant(self.design.match, make, model, reference)
-            cell = self.settings(PlannedVariant(variant, changes=changes), self.design.seeds[0], self.folder)
-            net = build_task(cell).net
-        except ValueError as error:
+            settings = self.settings(PlannedVariant(variant, changes=changes), self.design.seeds[0], self.folder)
+            net = build_task(settings).net
+        except UserError as error:
             return PlannedVariant(variant, rejection=str(error)), None
-        taps = {location: support_sizes(operators) for location, operators in upsamplers_by_location(net).items()}
-        return PlannedVariant(variant, parameters(net), multiply_adds(net), taps, changes), net
+        return PlannedVariant(variant, parameters(net), multiply_adds(net), taps_by_location(net), changes), net
 
     def _cells(self, variants: Sequence[PlannedVariant]) -> list[Cell]:
-        """Every variant that wasn't rejected, with every seed. Raises UserError where two cells are the same."""
+        """Every variant that isn't rejected, with every seed. Raises UserError for two equal trainings."""
         cells: list[Cell] = []
         for seed in self.design.seeds:
             for planned in variants:
@@ -121,38 +134,40 @@ class Planner:
                 twin = next((cell for cell in cells if cell.key == key), None)
                 if twin is not None:
                     raise UserError(
-                        f"study: {variant.label} and {twin.label} are the same training", cure="Remove one of them"
+                        f"{variant.label} and {twin.label} are the same training",
+                        setting="study.arms",
+                        cure="Remove one of them",
                     )
                 cells.append(Cell(len(cells) + 1, variant.arm, variant.levels, variant.label, seed, key, folder))
         return cells
 
     def _key_and_folder(self, stem: str, content: Mapping[str, Any]) -> tuple[str, Path]:
-        """The key of a cell and its folder, which may exist from before components or settings were renamed."""
+        """The key of a cell and its folder: a folder from before a renaming of components or settings is kept."""
         keys = [short_hash(content), short_hash(earlier_names(content))]
         folders = [self.folder / "cells" / f"{stem}-{key}" for key in keys]
         chosen = 1 if folders[1].is_dir() and not folders[0].is_dir() else 0
         return keys[chosen], folders[chosen]
 
-    def _key_content(self, cell: TrainSettings) -> dict[str, Any]:
-        """What the result of a cell depends on. Images count by their pixels, so a moved folder changes nothing."""
-        settings = training_settings(cell)
-        settings["data"]["train"] = self._image_digests(cell)
+    def _key_content(self, settings: TrainSettings) -> dict[str, Any]:
+        """What the result of a cell depends on. Images are identified by their pixels, and not by their paths."""
+        recorded = training_settings(settings)
+        recorded["data"]["train"] = self._image_digests(settings)
         return {
-            "model": cell.model,
-            "settings": settings,
-            "protocol": asdict(cell.protocol),
-            "validations": cell.validations,
-            "channels_last": cell.channels_last,
-            "compile": cell.compile,
-            "deterministic": cell.trainer.get("deterministic", False),
+            "model": settings.model,
+            "settings": recorded,
+            "protocol": asdict(settings.protocol),
+            "validations": settings.validations,
+            "channels_last": settings.channels_last,
+            "compile": settings.compile,
+            "deterministic": settings.trainer.get("deterministic", False),
         }
 
-    def _image_digests(self, cell: TrainSettings) -> dict[str, str]:
-        """A hash of the pixels of every data set, which is decoded if it wasn't yet."""
-        settings = {name: value for name, value in cell.data.items() if name != "seed"}
-        key = json.dumps(settings, sort_keys=True)
+    def _image_digests(self, settings: TrainSettings) -> dict[str, str]:
+        """A hash of the pixels of every data set, by its use. Data sets that are not in the cache are decoded."""
+        without_seed = {name: value for name, value in settings.data.items() if name != "seed"}
+        key = json.dumps(without_seed, sort_keys=True)
         if key not in self._digests:
-            data = build(cell.data, "data")
+            data = build(settings.data, "data")
             assert isinstance(data, SRData)
             data.prepare()
             warn_of_leakage(data.train_store(), data.val_sets(), data.copy_check)

@@ -1,4 +1,4 @@
-"""The plan of a study for its reader: a summary, a table on the terminal, and plan.md beside plan.json."""
+"""The plan of a study as text: a summary and a table, on the terminal and in plan.md beside plan.json."""
 
 from collections.abc import Sequence
 
@@ -11,10 +11,10 @@ from upnet.study.plan import PLAN, Plan, PlannedVariant
 from upnet.utils.atomic_io import atomic_write
 from upnet.utils.lock import locked
 
-HEADINGS = ("variant", "parameters", "mult-adds", "taps", "changed to match", "per cell")
-FOOTNOTE = "mult-adds: for an output of 1280×720 pixels; taps: LR pixels per output phase at each location"
+HEADINGS = ("variant", "parameters", "mult-adds", "taps", "changed by matching", "time per cell")
+FOOTNOTE = "mult-adds: for an output of 1280×720 pixels; taps: LR pixels per output phase, at each location"
 WIDTH = 140
-"""Columns of a table that isn't printed to a terminal."""
+"""Columns of a table that is not printed to a terminal."""
 
 
 def write_plan(plan: Plan) -> None:
@@ -31,7 +31,7 @@ def print_plan(plan: Plan) -> None:
     console.print(summary(plan))
     table = Table(caption=FOOTNOTE, caption_justify="left")
     for heading in HEADINGS:
-        left = heading in ("variant", "changed to match")
+        left = heading in ("variant", "changed by matching")
         table.add_column(heading, justify="left" if left else "right", overflow="fold")
     for row in rows(plan):
         table.add_row(*row)
@@ -63,7 +63,7 @@ def summary(plan: Plan) -> str:
 
 
 def rows(plan: Plan) -> list[list[str]]:
-    """The cells of the table, a row per variant, see HEADINGS."""
+    """One row per variant, under HEADINGS."""
     return [_row(planned, planned.minutes(plan.steps, plan.validations)) for planned in plan.variants]
 
 

@@ -1,4 +1,4 @@
-"""The plan of a study: its variants with their cost and what matching changed, its cells, and plan.json.
+"""The plan of a study: variants with their cost and the settings that matching changed, and cells; plan.json.
 
 plan.json, schema 2:
 
@@ -7,10 +7,10 @@ plan.json, schema 2:
      "overrides": [those of the command line],
      "code": see upnet.study.code_version,
      "variants": [{"arm": …, "levels": {FACTOR: LEVEL}, "parameters": …, "multiply_adds": for 1280 × 720 output pixels,
-                   "taps": {LOCATION: [LR taps per output phase of each operator, null for unknown or all]},
+                   "taps": {LOCATION: [LR taps per output phase of each operator, null if unknown or all LR pixels]},
                    "changes": {PATH: VALUE}, the settings changed by matching,
                    "refused": null, or why the variant can't be trained or compared,
-                   "seconds": null, or {"step": …, "validation": …, "beside": the rest of a cell}, as measured}],
+                   "seconds": null, or as measured {"step": …, "validation": …, "beside": for the rest of a cell}}],
      "cells": [{"number": …, "key": …, "folder": relative to the study's, "arm": …, "levels": {…}, "seed": …}]}
 
 Schema 1 had "regime" instead of "match": N (none), P (params), F (macs) or S (support). read_plan() converts it.
@@ -47,8 +47,8 @@ class CellTiming:
 class PlannedVariant:
     """A variant after matching.
 
-    parameters, multiply_adds: None where the network can't be built.
-    taps:      location -> LR taps per output phase of each operator there; None for unknown or all.
+    parameters, multiply_adds: None where the variant is rejected.
+    taps:      location -> LR taps per output phase of each operator there; None if unknown or all LR pixels.
     changes:   path in the config -> the value that matching gave the setting.
     rejection: why the variant can't be trained or compared; None where it can.
     timing:    None where nothing was measured.
@@ -87,9 +87,9 @@ class PlannedVariant:
 class Plan:
     """A study that is ready to run.
 
-    folder:      of the study.
-    overrides:   those of the command line.
-    code:        the versions of the code, see upnet.study.code_version.
+    folder:    of the study.
+    overrides: those of the command line.
+    code:      the versions of the code, see `upnet.study.code_version`.
     """
 
     folder: Path

@@ -1,4 +1,4 @@
-"""The progress of a study: cells.json and the time that is left.
+"""The progress of a study: cells.json, and the expected duration of the unfinished cells.
 
 cells.json, schema 1, written after every cell:
 
@@ -18,7 +18,7 @@ from upnet.utils.lock import locked
 
 
 def write_progress(plan: Plan) -> None:
-    """Write cells.json, atomically, from the folders of the cells."""
+    """Write cells.json atomically, from the records in the folders of the cells."""
     with locked(plan.folder / ".gather.lock", lambda: None):
         cells = [_cell_content(cell, plan.folder) for cell in plan.cells]
         count = {state: sum(cell["state"] == state for cell in cells) for state in ("finished", "failed")}
@@ -28,8 +28,8 @@ def write_progress(plan: Plan) -> None:
 def minutes_left(plan: Plan) -> float | None:
     """The expected duration of all unfinished cells.
 
-    A cell takes as long as the finished cells of its variant; otherwise as measured by a dry run; otherwise as the
-    average finished cell. None where none of these is known.
+    A cell is expected to take the mean duration of the finished cells of its variant; without these, the duration that
+    a dry run measured; without that, the mean duration of all finished cells. None where none of these is known.
     """
     finished: dict[str, list[float]] = {}
     unfinished: list[Cell] = []
@@ -39,7 +39,7 @@ def minutes_left(plan: Plan) -> float | None:
             unfinished.append(cell)
         else:
             finished.setdefault(cell.label, []).append(minutes)
-    all_minutes = [minutes for durations in finished.values() for minutes in durations]
+    all_finished = [minutes for durations in finished.values() for minutes in durations]
     total = 0.0
     for cell in unfinished:
         measured = plan.variant_of(cell).minutes(plan.steps, plan.validations)
@@ -47,8 +47,8 @@ def minutes_left(plan: Plan) -> float | None:
             total += statistics.fmean(finished[cell.label])
         elif measured is not None:
             total += measured
-        elif all_minutes:
-            total += statistics.fmean(all_minutes)
+        elif all_finished:
+            total += statistics.fmean(all_finished)
         else:
             return None
     return total

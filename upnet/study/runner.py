@@ -1,4 +1,4 @@
-"""Running a study: its cells one after the other, resumable, and shared with other processes."""
+"""Running a study: cells are trained one after the other; several processes may share them, and each run resumes."""
 
 import os
 import signal
@@ -15,7 +15,7 @@ from upnet.study.design import Design
 from upnet.study.execution import print_now, run_cell
 from upnet.study.expansion import Planner
 from upnet.study.overview import print_plan, write_plan
-from upnet.study.plan import CellTiming, Plan, PlannedVariant, read_plan
+from upnet.study.plan import CellTiming, Plan, read_plan
 from upnet.study.progress import write_progress
 from upnet.training.timing import time_training
 from upnet.utils.errors import InterruptedRunError, RunError, UserError
@@ -33,8 +33,14 @@ def run_study(config: Config, overrides: Sequence[str] | None = None, folder: Pa
     overrides: those that hold for all cells; by default those on the command line.
     folder:    of the study; by default the one that Hydra was given.
 
-    Raises UserError for what is wrong before training, also where cells were trained by other code; InterruptedRunError
-    after Ctrl-C; FailedCellsError where cells failed, after the other cells.
+    Raises UserError for invalid settings or images, for rejected variants, and for cells that another version of the
+    code trained, all before training; InterruptedRunError after Ctrl-C; FailedCellsError where cells failed, after all
+    other cells are trained.
+
+    On the command line:
+
+        upnet train experiment=study/smoke study.dry_run=true    # print the plan and the expected duration
+        upnet train experiment=study/smoke                       # train; the same command resumes
     """
     overrides = job_overrides() if overrides is None else overrides
     folder = job_folder(config) if folder is None else folder
@@ -45,18 +51,9 @@ def run_study(config: Config, overrides: Sequence[str] | None = None, folder: Pa
         plan = planner.plan()
         _restore_timings(plan)
         if settings["dry_run"]:
-            for planned in plan.variants:
-                if planned.rejection is None:
-                    planned.timing = _measure(planner, planned)
+            _measure_timings(planner, plan)
         print_plan(plan)
-        if plan.rejections():
-            raise UserError(
-                f"{len(plan.rejections())} of {len(plan.variants)} variants are rejected: "
-                f"{'; '.join(plan.rejections())}",
-                setting="study.match",
-                value=plan.design.match,
-                cure="Remove these arms by ~study.arms.NAME, or choose another study.match",
-            )
+        _check_rejections(plan)
         if settings["dry_run"]:
             if not _has_cells_of_another_plan(plan):
                 write_plan(plan)
@@ -85,18 +82,29 @@ def _check_settings(config: Config) -> None:
         )
 
 
+def _check_rejections(plan: Plan) -> None:
+    rejections = plan.rejections()
+    if rejections:
+        raise UserError(
+            f"{len(rejections)} of {len(plan.variants)} variants are rejected: {'; '.join(rejections)}",
+            setting="study.match",
+            value=plan.design.match,
+            cure="Remove these arms by ~study.arms.NAME, or choose another study.match",
+        )
+
+
 def _train_cells(planner: Planner, plan: Plan) -> None:
     """Train cells until none is left for this process."""
     failures_at_start = {cell.key: cell.failure() for cell in plan.cells}
-    # A cell that repeatedly killed its process without progress waits until the others are finished.
+    # A cell whose training repeatedly killed its process comes last.
     order = sorted(plan.cells, key=lambda cell: (cell.crashes() > 1, cell.number))
     worked = True
-    while worked:  # again, because another process may have died on a cell that was skipped
+    while worked:  # again, because the process that trained a skipped cell may have died
         worked = False
         for cell in order:
             try:
                 with claimed(cell):
-                    # A failed cell is tried once per start of the study, not once by every process.
+                    # A failed cell is tried once per start of the study, and not by every process again.
                     if cell.results() is None and cell.failure() == failures_at_start[cell.key]:
                         worked = True
                         run_cell(planner.settings(plan.variant_of(cell), cell.seed, cell.folder), plan, cell)
@@ -104,15 +112,19 @@ def _train_cells(planner: Planner, plan: Plan) -> None:
                 continue
 
 
-def _measure(planner: Planner, planned: PlannedVariant) -> CellTiming:
-    print_now(f"timing a few steps of {planned.variant.label}")
-    with open(os.devnull, "w", encoding="utf-8") as devnull, redirect_stdout(devnull):
-        measured = time_training(planner.settings(planned, planner.design.seeds[0], planner.folder))
-    return CellTiming(measured.step, measured.validation, measured.setup)
+def _measure_timings(planner: Planner, plan: Plan) -> None:
+    """Time a few training steps of every variant that isn't rejected."""
+    for planned in plan.variants:
+        if planned.rejection is not None:
+            continue
+        print_now(f"timing a few steps of {planned.variant.label}")
+        with open(os.devnull, "w", encoding="utf-8") as devnull, redirect_stdout(devnull):
+            measured = time_training(planner.settings(planned, plan.design.seeds[0], plan.folder))
+        planned.timing = CellTiming(measured.step, measured.validation, measured.setup)
 
 
 def _restore_timings(plan: Plan) -> None:
-    """Take over the timings of an earlier dry run for variants that have not changed."""
+    """Copy the timings of an earlier dry run to variants that have not changed."""
     earlier = {
         (entry["arm"], str(entry["levels"]), str(entry["changes"])): entry["seconds"]
         for entry in _plan_in_folder(plan)["variants"]
@@ -134,14 +146,14 @@ def _plan_in_folder(plan: Plan) -> Mapping[str, Any]:
     """The content of the folder's plan.json; an empty plan where it can't be read."""
     try:
         return read_plan(plan.folder)
-    except ValueError:
+    except UserError:
         return {"variants": [], "cells": []}
 
 
 def _check_code(plan: Plan, accept: bool) -> None:
     """Raise UserError where cells were trained by other code than this, unless that is accepted.
 
-    A failed cell does not count: it starts from scratch, since the change may be the correction of its fault.
+    Failed cells are exempt: they start from scratch, since the change of the code may be the correction.
     """
     versions = [(cell, cell.code_version()) for cell in plan.cells if not cell.failure()]
     others = [(cell, version) for cell, version in versions if version not in ({}, plan.code)]
@@ -150,18 +162,19 @@ def _check_code(plan: Plan, accept: bool) -> None:
     cell, version = others[0]
     problem = (
         f"{len(others)} of {len(plan.cells)} cells of this study, such as {cell.name}, were trained by another version "
-        f"of the code; then and now: {'; '.join(describe_differences(version, plan.code))}"
+        f"of the code (recorded and current: {'; '.join(describe_differences(version, plan.code))})"
     )
     if not accept:
         raise UserError(
             problem,
             cure="Restore that version, start a new study with hydra.run.dir=FOLDER, or add "
-            "study.accept_other_code=true to keep these cells and train the others by the present code",
+            "study.accept_other_code=true to keep these cells and train the others with the current code",
         )
     print_now(f"{problem}; accepted because of study.accept_other_code=true")
 
 
 def _report_outcome(plan: Plan) -> None:
+    """Print where the results are. Raises FailedCellsError if there are failed cells."""
     write_progress(plan)
     failed = [cell for cell in plan.cells if cell.results() is None and cell.failure()]
     waiting = [cell for cell in plan.cells if cell.results() is None and not cell.failure()]
@@ -174,7 +187,7 @@ def _report_outcome(plan: Plan) -> None:
     if waiting:
         print_now(f"\n{len(waiting)} of {len(plan.cells)} cells are being trained by other processes; nothing to do")
         return
-    print_now(f"\nAll {len(plan.cells)} cells are finished. Compare the arms by\n")
+    print_now(f"\nAll {len(plan.cells)} cells are finished. To compare the arms, run\n")
     print_now(f"{upnet_command('evaluate')} {format_override('study', display_path(plan.folder))}")
 
 

@@ -18,9 +18,9 @@ from support import Compose
 from upnet.checkpoint import describe, loading
 from upnet.config import build
 from upnet.data import Folder, build_store
-from upnet.study.detail_figure import draw_study
+from upnet.study.finished_runs import read_study
 from upnet.study.report import assemble as assemble_module
-from upnet.study.report import assemble_report, svg, write_report
+from upnet.study.report import assemble_report, draw_details, svg, write_report
 from upnet.study.report.arms import reported_study
 from upnet.study.report.commentary import untrained_arms
 from upnet.study.report.comparisons import compare_with_reference, image_differences
@@ -28,7 +28,7 @@ from upnet.study.report.curves import Curve
 from upnet.study.report.plots import cost_scatter, learning_curves, strip_plot
 from upnet.study.report.sections import dataset_section
 from upnet.study.report.tables import Cell, Table, to_csv, to_latex, to_markdown
-from upnet.study.run_table import read_study, study_content
+from upnet.study.run_table import study_content
 
 NASTY = "<b>50% & $x_1$</b>"
 
@@ -320,7 +320,7 @@ def test_names_of_pictures_are_text_in_every_form(request: pytest.FixtureRequest
     arms, unfinished = read_study(folder)
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message=".*(Glyph|glyph|findfont).*")
-        draw_study(arms, stores, folder / "comparison.png")
+        draw_details(arms, stores, folder / "comparison.png")
         write_report(assemble_report(folder, arms, unfinished, stores), folder)
     assert (folder / "comparison.png").stat().st_size > 0
     with (folder / "report/pictures-pictures.csv").open(encoding="utf-8") as file:
@@ -397,7 +397,7 @@ def test_a_report_reads_every_checkpoint_once(study: tuple[Path, dict], monkeypa
 
     monkeypatch.setattr(loading, "read_torch_file", counted)
     arms, unfinished = read_study(folder)
-    draw_study(arms, stores, folder / "comparison.png")
+    draw_details(arms, stores, folder / "comparison.png")
     write_report(assemble_report(folder, arms, unfinished, stores), folder)
     assert sorted(reads) == sorted(arm.runs[0].checkpoint for arm in arms)
 

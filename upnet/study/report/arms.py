@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from upnet.study.design import MATCH_MODES
+from upnet.study.arm_names import operator_names
+from upnet.study.design import MATCH_MODES, Variant
+from upnet.study.finished_runs import Arm, comparable_arms
 from upnet.study.plan import PLAN, read_plan
-from upnet.study.run_table import Arm
 from upnet.utils.errors import UserError
 
 
@@ -36,8 +37,8 @@ class ReportedStudy:
     entries:   the arms in the order of display.
     reference: the name of the reference arm, without factor levels.
     match:     the quantity that is equal in all arms, see `upnet.study.design.MATCH_MODES`.
-    missing:   one sentence, without full stop, for everything that was planned or started and has no results.
-    content:   of plan.json; empty for a multirun.
+    missing:   one sentence, without full stop, on each variant or run that was planned or started and has no results.
+    plan:      the content of plan.json; empty for a multirun.
     """
 
     name: str
@@ -45,24 +46,26 @@ class ReportedStudy:
     reference: str
     match: str
     missing: Sequence[str] = ()
-    content: Mapping[str, Any] = field(default_factory=dict)
+    plan: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def match_label(self) -> str:
-        """How the arms are matched, and what it means: `none (every arm as configured)`."""
+        """The match mode with its description: `none (every arm as configured)`."""
         description = MATCH_MODES.get(self.match)
         return self.match if description is None else f"{self.match} ({description})"
 
 
 def reported_study(folder: Path, arms: Sequence[Arm], unfinished: Sequence[Path]) -> ReportedStudy:
-    """The study in a folder, made by a plan or by a multirun.
+    """The study in a folder, with a plan or from a multirun.
+
+    arms, unfinished: as `read_study` returned them.
 
     The reference of a multirun is the transposed convolution if it is one of the arms, else the first arm. Arms of
     another protocol group than the first are left out and listed as missing, because their numbers are not comparable.
 
     Raises UserError if no cell of a plan is finished.
     """
-    shown = [arm for arm in arms if arm.protocol_group == arms[0].protocol_group]
+    shown = comparable_arms(arms)
     missing = [
         f"{arm.name} was evaluated by another protocol or on other images and is left out"
         for arm in arms
@@ -71,7 +74,7 @@ def reported_study(folder: Path, arms: Sequence[Arm], unfinished: Sequence[Path]
     if (folder / PLAN).is_file():
         return _planned_study(folder, read_plan(folder), shown, missing)
     missing += [f"{path.name} is not finished" for path in unfinished]
-    reference = next((arm for arm in shown if _operators(arm) == {"Transposed"}), shown[0])
+    reference = next((arm for arm in shown if _is_transposed(arm)), shown[0])
     entries = [ArmEntry(arm.name, arm, is_reference=arm is reference) for arm in shown]
     return ReportedStudy(folder.resolve().name, entries, reference.name, "none", missing)
 
@@ -106,7 +109,7 @@ def _planned_study(folder: Path, plan: dict[str, Any], arms: Sequence[Arm], miss
 
 
 def _unfinished_cells(cells: Mapping[Path, Mapping[str, Any]]) -> list[str]:
-    """One sentence for the seeds of a variant that have the same state."""
+    """One sentence per variant and state, with the seeds of its cells."""
     seeds: dict[tuple[str, str], list[str]] = {}
     for path, cell in cells.items():
         seeds.setdefault((_label(cell), _state(path)), []).append(str(cell["seed"]))
@@ -117,6 +120,7 @@ def _unfinished_cells(cells: Mapping[Path, Mapping[str, Any]]) -> list[str]:
 
 
 def _state(folder: Path) -> str:
+    """`not finished`, or `failed: REASON`."""
     path = folder / "failed.json"
     if not path.is_file():
         return "not finished"
@@ -126,15 +130,15 @@ def _state(folder: Path) -> str:
         return "failed"
 
 
-def _label(cell: Mapping[str, Any]) -> str:
-    return ", ".join([str(cell["arm"]), *(f"{factor}={level}" for factor, level in cell["levels"].items())])
+def _label(entry: Mapping[str, Any]) -> str:
+    """The label of a cell or variant of plan.json."""
+    return Variant(entry["arm"], entry["levels"]).label
 
 
-def _key(cell: Mapping[str, Any]) -> str:
-    return json.dumps([cell["arm"], cell["levels"]], sort_keys=True)
+def _key(entry: Mapping[str, Any]) -> str:
+    """Identifies the variant of a cell or variant of plan.json."""
+    return json.dumps([entry["arm"], entry["levels"]], sort_keys=True)
 
 
-def _operators(arm: Arm) -> set[str]:
-    node = arm.runs[0].results["model"].get("upsampler")
-    nodes = node if isinstance(node, list) else [node]
-    return {"none" if operator is None else str(operator["_target_"]).rsplit(".", 1)[-1] for operator in nodes}
+def _is_transposed(arm: Arm) -> bool:
+    return set(operator_names(arm.runs[0].results["model"])) == {"Transposed"}

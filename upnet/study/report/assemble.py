@@ -1,4 +1,4 @@
-"""Assemble the report of a study from its runs, networks and images."""
+"""Assembly of the report of a study from its runs, networks and images."""
 
 import statistics
 import time
@@ -13,7 +13,8 @@ from upnet.evaluation.optional_output import optional_output
 from upnet.inference.tensor import upscale_tensor
 from upnet.metrics import EvaluationProtocol
 from upnet.models import EncoderDecoder
-from upnet.study.matching import support_sizes, upsamplers_by_location
+from upnet.study.finished_runs import Arm
+from upnet.study.matching import taps_by_location
 from upnet.study.report.arms import ReportedStudy, reported_study
 from upnet.study.report.commentary import study_limitations
 from upnet.study.report.content import Report
@@ -21,7 +22,6 @@ from upnet.study.report.details import detail_views
 from upnet.study.report.diagnostics_section import DiagnosticsSection, diagnostics_section
 from upnet.study.report.sections import dataset_section
 from upnet.study.report.summary import plan_table, settings_table, study_facts
-from upnet.study.run_table import Arm
 
 LATENCY_INPUT = (120, 160)
 """Height and width of the LR image on which latency is measured, in pixels."""
@@ -37,16 +37,21 @@ def assemble_report(
     stores: Mapping[str, Store],
     device: torch.device | None = None,
 ) -> Report:
-    """The report of a study as `read_study` returned it. No checkpoint is read: arms hold their networks.
+    """The report of a study. No checkpoint is read: arms hold their networks.
 
-    stores: the evaluated images by data set. Without them the report has no images and no spectra, and states so.
-    device: where latency and diagnostics are measured, by default the CPU. The networks are moved there.
+    folder:           of the study.
+    arms, unfinished: as `read_study` returned them.
+    stores:           the evaluated images by data set. Without them the report has no images and no spectra, and states
+                      so.
+    device:           where latency and diagnostics are measured, by default the CPU. The networks are moved there.
+
+    Raises UserError as `reported_study` does.
     """
     device = device or torch.device("cpu")
     study = reported_study(folder, arms, unfinished)
     networks = [entry.arm.network.to(device).to(memory_format=torch.channels_last) for entry in study.entries]
     names = [entry.name for entry in study.entries]
-    taps = dict(zip(names, map(tap_counts_label, networks), strict=True))
+    taps = dict(zip(names, map(taps_label, networks), strict=True))
     latencies = dict(zip(names, measure_latencies(networks), strict=True))
     results = study.entries[0].arm.runs[0].results
     shown_sets = {name: store for name, store in stores.items() if _is_evaluated(results, name, store)}
@@ -81,16 +86,21 @@ def measure_latencies(networks: Sequence[EncoderDecoder]) -> list[float]:
     The networks alternate, so that other load on the machine slows all of them alike.
     """
     times: list[list[float]] = [[] for _ in networks]
-    for turn in range(WARM_UP + PASSES):
+    for number in range(WARM_UP + PASSES):
         for network, seconds in zip(networks, times, strict=True):
             elapsed = _forward_seconds(network)
-            if turn >= WARM_UP:
+            if number >= WARM_UP:
                 seconds.append(elapsed)
     return [1000 * statistics.median(seconds) for seconds in times]
 
 
 def latency_conditions(device: torch.device) -> str:
-    """The conditions under which latency is measured."""
+    """The conditions under which latency is measured, as the report states them.
+
+    >>> torch.set_num_threads(1)
+    >>> latency_conditions(torch.device("cpu"))
+    'median of 7 forward passes on one 120×160 LR image, float32, CPU, 1 thread'
+    """
     height, width = LATENCY_INPUT
     threads = torch.get_num_threads()
     processor = (
@@ -101,10 +111,14 @@ def latency_conditions(device: torch.device) -> str:
     return f"median of {PASSES} forward passes on one {height}×{width} LR image, float32, {processor}"
 
 
-def tap_counts_label(network: EncoderDecoder) -> str:
-    """The number of LR taps per output phase: "9", or "4, 9" if it differs between places; "–" if it is not fixed."""
-    counts = [count for operators in upsamplers_by_location(network).values() for count in support_sizes(operators)]
-    labels = ["–" if count is None else str(count) for count in counts]
+def taps_label(network: EncoderDecoder) -> str:
+    """The LR taps per output phase: "9"; "4, 9" if they differ between locations; "–" if their number is not fixed.
+
+    >>> import upnet
+    >>> taps_label(upnet.create_model("espcn", scale=2, upsampler="bilinear"))
+    '16'
+    """
+    labels = ["–" if count is None else str(count) for counts in taps_by_location(network).values() for count in counts]
     return labels[0] if len(set(labels)) == 1 else ", ".join(labels) or "–"
 
 
@@ -121,6 +135,7 @@ def _forward_seconds(network: EncoderDecoder) -> float:
 
 
 def _lead(study: ReportedStudy) -> str:
+    """The size of the study, the matching and the reference in one line."""
     runs = sum(len(entry.arm.runs) for entry in study.entries)
     seeds = sorted({len(entry.arm.runs) for entry in study.entries})
     per_arm = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
@@ -136,7 +151,10 @@ def _protocol(results: Mapping[str, Any]) -> EvaluationProtocol:
 
 
 def _is_evaluated(results: Mapping[str, Any], name: str, store: Store) -> bool:
-    """Whether a store holds the evaluated images; for y-float, whose hash is of HR alone, names are compared."""
+    """Whether a store holds the evaluated images.
+
+    The hash of y-float results covers the HR images alone, and a store's covers HR and LR: there names are compared.
+    """
     scores = results["datasets"].get(name)
     if scores is None or set(scores["images"]) != set(store.names):
         return False

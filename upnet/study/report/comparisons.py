@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from upnet.metrics import cap_psnr
+from upnet.study.finished_runs import Arm
 from upnet.study.report.arms import ArmEntry, ReportedStudy
-from upnet.study.run_table import Arm
 from upnet.study.statistics import Comparison, compare
+from upnet.utils.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class DatasetComparisons:
 
 
 def compare_with_reference(study: ReportedStudy, dataset: str) -> DatasetComparisons:
-    """Compare every arm with the reference of its group, on the seeds that both have."""
+    """Compare every arm with the reference at the same factor levels, on the seeds that both have."""
     by_arm: dict[str, Comparison] = {}
     families: list[list[Comparison]] = []
     remarks: list[str] = []
@@ -45,7 +46,7 @@ def compare_with_reference(study: ReportedStudy, dataset: str) -> DatasetCompari
         ]
         try:
             family = compare({entry.name: psnr_by_seed(entry.arm, dataset) for entry in comparable}, reference.name)
-        except ValueError as error:
+        except UserError as error:
             remarks.append(f"No arm is compared on {dataset}{where}: {error}.")
             continue
         families.append(family)
@@ -55,7 +56,7 @@ def compare_with_reference(study: ReportedStudy, dataset: str) -> DatasetCompari
 
 def psnr_by_seed(arm: Arm, dataset: str) -> dict[int, dict[str, float]]:
     """PSNR in dB by seed and image, capped as in means, for the images that the means include."""
-    scores = {int(run.results["seed"]): run.results["datasets"][dataset] for run in arm.runs}
+    scores = {run.seed: run.results["datasets"][dataset] for run in arm.runs}
     return {
         seed: {
             name: cap_psnr(image["psnr"]) for name, image in values["images"].items() if name not in values["left_out"]
@@ -68,20 +69,20 @@ def image_differences(study: ReportedStudy, dataset: str) -> dict[str, dict[str,
     """By arm and image, PSNR of the arm − PSNR of the reference in dB: the mean over their common seeds."""
     differences: dict[str, dict[str, float]] = {}
     for entry in study.entries:
-        reference = next((one for one in study.entries if one.is_reference and one.group == entry.group), None)
+        reference = next((other for other in study.entries if other.is_reference and other.group == entry.group), None)
         if reference is None or entry is reference:
             continue
-        of_arm, of_reference = psnr_by_seed(entry.arm, dataset), psnr_by_seed(reference.arm, dataset)
-        seeds = sorted(set(of_arm) & set(of_reference))
+        psnrs, reference_psnrs = psnr_by_seed(entry.arm, dataset), psnr_by_seed(reference.arm, dataset)
+        seeds = sorted(set(psnrs) & set(reference_psnrs))
         if not seeds:
             continue
-        tables = [table[seed] for seed in seeds for table in (of_arm, of_reference)]
-        common = [name for name in of_arm[seeds[0]] if all(name in table for table in tables)]
+        by_image = [table[seed] for seed in seeds for table in (psnrs, reference_psnrs)]
+        images = [name for name in psnrs[seeds[0]] if all(name in table for table in by_image)]
         differences[entry.name] = {
-            name: float(np.mean([of_arm[seed][name] - of_reference[seed][name] for seed in seeds])) for name in common
+            name: float(np.mean([psnrs[seed][name] - reference_psnrs[seed][name] for seed in seeds])) for name in images
         }
     return differences
 
 
 def _seeds(entry: ArmEntry) -> set[int]:
-    return {int(run.results["seed"]) for run in entry.arm.runs}
+    return {run.seed for run in entry.arm.runs}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from upnet.study.run_table import Arm
+from upnet.study.finished_runs import Arm
 from upnet.training.history import HISTORY, read_history
 
 
@@ -22,13 +22,13 @@ class Curve:
     seeds: int
 
 
-def curve(arm: Arm, dataset: str) -> Curve | None:
-    """The curve of an arm at the steps at which all of its runs were validated; None if there are none."""
-    curves = [curve for run in arm.runs if (curve := validation_psnr(run.folder, dataset))]
+def mean_curve(arm: Arm, dataset: str) -> Curve | None:
+    """The curve of an arm at the steps at which all of its runs were validated; None if there is no such step."""
+    curves = [psnr_by_step for run in arm.runs if (psnr_by_step := validation_psnr(run.folder, dataset))]
     steps = sorted(set(curves[0]).intersection(*curves[1:])) if curves else []
     if not steps:
         return None
-    values = np.array([[curve[step] for step in steps] for curve in curves])
+    values = np.array([[psnr_by_step[step] for step in steps] for psnr_by_step in curves])
     return Curve(np.array(steps), values.mean(0), values.min(0), values.max(0), len(curves))
 
 
@@ -46,7 +46,7 @@ def validation_psnr(run: Path, dataset: str) -> Mapping[int, float]:
 
 
 def _tensorboard_scalars(folder: Path, name: str) -> list[tuple[int, float]]:
-    """Step and value of a scalar, as TensorBoard shows it; where a run was resumed, the later file counts."""
+    """The step and value of every point of a scalar; where a run was resumed, the later file counts."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     if not any(folder.glob("events.out.tfevents.*")):

@@ -1,4 +1,4 @@
-"""The section of a report on diagnostics beyond PSNR and SSIM: table, spectra, responses to impulse and constant."""
+"""The section of a report on diagnostics beyond PSNR and SSIM: table, spectra, impulse and constant responses."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -48,7 +48,7 @@ class NetworkDiagnostics:
 
     scalars:  value by name of the diagnostic.
     impulse:  the kernel of each output phase, (s, s, D, D).
-    constant: one period of the output for a constant input less its mean, (P, P), in units of 1/255.
+    constant: one period of the output for a constant input, minus its mean, (P, P), in units of 1/255.
     spectrum: None without images.
     """
 
@@ -79,7 +79,7 @@ def diagnostics_section(
     by_arm = {name: diagnose_network(net, store, protocol) for name, net in zip(names, networks, strict=True)}
     bicubic = diagnose_bicubic(networks[0].scale, store)
     rows = by_arm | ({} if bicubic is None else {"bicubic, no network": bicubic})
-    spectra = {name: one.spectrum for name, one in rows.items() if one.spectrum is not None}
+    spectra = {name: values.spectrum for name, values in rows.items() if values.spectrum is not None}
     plots = []
     if spectra:
         with optional_output("the report's plot of spectra"):
@@ -95,7 +95,7 @@ def diagnostics_section(
 def diagnose_network(net: EncoderDecoder, store: Store | None, protocol: EvaluationProtocol) -> NetworkDiagnostics:
     """All diagnostics of a network except its costs; without a store, those that need no images."""
     pairs = first_pairs(store)
-    names = [one.name for one in diagnostics().values() if not isinstance(one, CostDiagnostic)]
+    names = [name for name, diagnostic in diagnostics().items() if not isinstance(diagnostic, CostDiagnostic)]
     if not pairs:
         names = [name for name in names if not diagnostics()[name].per_image]
     values = measure(net, pairs, protocol, only=names)
@@ -155,7 +155,7 @@ def _table(rows: Mapping[str, NetworkDiagnostics], store: Store | None) -> Table
     for name in names:
         unit = "" if texts[name]["unit"] == "1" else f" in {texts[name]['unit']}"
         headings.append(f"{texts[name]['heading']}{unit}{_ARROWS[texts[name]['better']]}")
-    cells = [[Cell(arm), *(_scalar(one.scalars.get(name)) for name in names)] for arm, one in rows.items()]
+    cells = [[Cell(arm), *(_scalar(values.scalars.get(name)) for name in names)] for arm, values in rows.items()]
     notes = ["↑: higher is better. ↓: lower is better. One trained network per arm; intervals are not available."]
     if store is not None:
         notes.append(f"Diagnostics on images are means over {', '.join(store.names[:MAX_IMAGES])} of {store.name}.")
@@ -168,7 +168,7 @@ def _scalar(value: float | None) -> Cell:
 
 
 def _impulse_gallery(by_arm: Mapping[str, NetworkDiagnostics]) -> Gallery:
-    kernels = {name: one.impulse for name, one in by_arm.items() if one.impulse is not None}
+    kernels = {name: values.impulse for name, values in by_arm.items() if values.impulse is not None}
     largest = max((float(np.abs(kernel).max()) for kernel in kernels.values()), default=0.0)
     tiles = [Tile(name, data_uri(transparent_gaps(tile_kernels(kernel), largest))) for name, kernel in kernels.items()]
     return Gallery("Impulse responses", IMPULSES.format(largest=largest), tiles)
@@ -176,25 +176,26 @@ def _impulse_gallery(by_arm: Mapping[str, NetworkDiagnostics]) -> Gallery:
 
 def _constant_gallery(by_arm: Mapping[str, NetworkDiagnostics]) -> Gallery:
     tiles = []
-    for name, one in by_arm.items():
-        if one.constant is not None:
-            repeats = max(1, 32 // len(one.constant))
-            pixels = diverging_colours(np.tile(one.constant, (repeats, repeats)), MAX_DEVIATION)
-            label = f"{name}: at most {np.abs(one.constant).max():.2g}/255"
+    for name, values in by_arm.items():
+        if values.constant is not None:
+            repeats = max(1, 32 // len(values.constant))
+            pixels = diverging_colours(np.tile(values.constant, (repeats, repeats)), MAX_DEVIATION)
+            label = f"{name}: at most {np.abs(values.constant).max():.2g}/255"
             tiles.append(Tile(label, data_uri(pixels)))
     return Gallery("Responses to a constant input", CONSTANTS.format(largest=MAX_DEVIATION), tiles)
 
 
 SPECTRA = (
-    "Radial power spectrum of Y relative to HR. At 0 dB the output has the power of HR at this frequency; the spectrum "
-    "does not show whether the detail is correct. Frequencies right of the dashed line are not contained in LR."
+    "Radial power spectrum of luma (Y) relative to HR. At 0 dB the output has the power of HR at this frequency; the "
+    "spectrum does not show whether the detail is correct. LR contains no frequencies above its Nyquist frequency "
+    "(dashed line)."
 )
 IMPULSES = (
-    "Change of the output for one brighter LR pixel: one block per output phase, one square per LR pixel, 9 × 9 LR "
-    "pixels. Red: positive, blue: negative, white: zero; the strongest colour is ±{largest:.2g}. Networks are "
-    "nonlinear: the response depends on the surrounding pixels."
+    "Change of the output when one LR pixel becomes brighter. There is one block per output phase; each block shows "
+    "9 × 9 LR pixels, one square per pixel. Red: positive, blue: negative, white: zero; the strongest colour is "
+    "±{largest:.2g}. Networks are nonlinear: the response depends on the surrounding pixels."
 )
 CONSTANTS = (
-    "Output for a constant grey input, less its mean. Every visible pattern is an artefact of the network. Red: "
+    "Output for a constant grey input, minus its mean. Every visible pattern is an artefact of the network. Red: "
     "brighter, blue: darker; the strongest colour is a deviation of {largest:g}/255 or more."
 )

@@ -27,11 +27,11 @@ def report_html(report: Report) -> str:
 
     package = files("upnet.study.report")
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    drawn = {plot.name: Markup(prefix_ids(plot.svg, f"p{number}")) for number, plot in enumerate(report.plots())}
+    svg_by_plot = {plot.name: Markup(prefix_ids(plot.svg, f"p{number}")) for number, plot in enumerate(report.plots())}
     template = environment.from_string((package / "page.html.jinja").read_text(encoding="utf-8"))
     return template.render(
         report=report,
-        drawn=drawn,
+        svg_by_plot=svg_by_plot,
         style=Markup((package / "page.css").read_text(encoding="utf-8")),
         linked=lambda text: Markup(_LINK.sub(r'<a href="\1">\1</a>', str(Markup.escape(text)))),
     )
@@ -41,15 +41,14 @@ def standalone_svg(svg: str) -> str:
     """A plot as a separate SVG file, which includes the colours of the page."""
     css = (files("upnet.study.report") / "page.css").read_text(encoding="utf-8")
     colours = "\n".join(re.findall(r"/\* colours \*/(.*?)/\* end of colours \*/", css, flags=re.DOTALL))
-    head = '<svg xmlns="http://www.w3.org/2000/svg"'
-    return svg.replace("<svg", head, 1).replace("<defs>", f"<style>{colours}</style>\n <defs>", 1)
+    svg = svg.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1)
+    return svg.replace("<defs>", f"<style>{colours}</style>\n <defs>", 1)
 
 
 _LINK = re.compile(r"(https://[^\s;,&]+[^\s;,.&])")
 
-
-LONGEST = 50
-"""Longest stem of a file name in characters; a character may take four of the 255 bytes that file systems allow."""
+MAX_STEM = 50
+"""The longest stem of a file name in characters; a character has up to 4 of the 255 bytes that file systems allow."""
 
 TEX = r"% Requires \usepackage{booktabs,graphicx}, and a font with all characters of the arms' names."
 
@@ -81,7 +80,7 @@ def report_markdown(report: Report) -> str:
     parts += ["## Limitations"]
     for section in report.sections:
         parts += [f"### {escape_markdown(section.dataset)}", _bullets(section.limits)] if section.limits else []
-    parts += ["### The study as a whole", _bullets(report.limits)]
+    parts += ["### All data sets", _bullets(report.limits)]
     if report.missing:
         parts += ["## Missing results", _bullets([f"{sentence}." for sentence in report.missing])]
     parts += ["## Experimental setup", _bullets([f"{label}: {value}" for label, value in report.facts])]
@@ -102,6 +101,10 @@ def _bullets(sentences: Iterable[str]) -> str:
 
 
 def _stem(name: str) -> str:
-    """A name as the stem of a file; long names are cut and get a hash."""
+    """A name as the stem of a file; long names are cut and get a hash.
+
+    >>> _stem("main-Set 5")
+    'main-Set_5'
+    """
     stem = re.sub(r"[^\w.+-]+", "_", name)
-    return stem if len(stem) <= LONGEST else f"{stem[:LONGEST]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    return stem if len(stem) <= MAX_STEM else f"{stem[:MAX_STEM]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"

@@ -12,7 +12,7 @@ from upnet.study.report.arms import ReportedStudy
 from upnet.study.report.commentary import comparison_sentences, comparison_summary, untrained_arms
 from upnet.study.report.comparisons import DatasetComparisons, compare_with_reference, image_differences
 from upnet.study.report.content import Plot, Section
-from upnet.study.report.curves import Curve, curve
+from upnet.study.report.curves import Curve, mean_curve
 from upnet.study.report.plots import cost_scatter, forest_plot, learning_curves, strip_plot
 from upnet.study.report.tables import Cell, Table, thousands
 from upnet.study.run_table import remarks, rows
@@ -21,13 +21,14 @@ from upnet.study.statistics.verdicts import format_difference, format_signed, li
 
 HEADINGS = ("arm", "match", "parameters", "multiply-adds", "taps", "seeds", "PSNR in dB", "± sd", "SSIM", "± sd")
 COLUMN_NOTES = (
-    "Multiply-adds: for an output of 1280×720 pixels. Taps: LR pixels that contribute to one output phase of the "
-    "operator, per place; – if their number is not fixed. sd: standard deviation over seeds. Δ: PSNR of the arm − PSNR "
-    "of the reference. Verdicts are corrected for the number of arms by Holm's method; intervals are not corrected."
+    "PSNR and SSIM: mean over images and seeds. sd: standard deviation over seeds. Multiply-adds: for an output of "
+    "1280×720 pixels. Taps: LR pixels that contribute to one output phase of the operator, per location; – if their "
+    "number is not fixed. Δ: PSNR of the arm − PSNR of the reference. CI: confidence interval. Verdicts are corrected "
+    "for the number of arms by Holm's method; intervals are not corrected."
 )
 
 Rows = Mapping[str, Mapping[str, Any]]
-"""Name of an arm -> its means, as `upnet.study.run_table.rows` returns them."""
+"""Name of an arm -> its costs and means, as `upnet.study.run_table.rows` returns them."""
 
 
 def dataset_section(
@@ -35,25 +36,26 @@ def dataset_section(
 ) -> Section:
     """The section on a data set.
 
-    taps, latency: number of taps, and latency in ms, by arm.
-    conditions:    under which latency was measured.
+    taps, latency: name of an arm -> LR taps per output phase, and latency in ms.
+    conditions:    under which latency was measured, in words.
     """
     arms = [entry.arm for entry in study.entries]
     by_name = dict(zip([entry.name for entry in study.entries], rows(arms, dataset), strict=True))
-    data = _Data(study, dataset, compare_with_reference(study, dataset), by_name, image_differences(study, dataset))
-    families = data.comparisons.families
+    comparisons = compare_with_reference(study, dataset)
+    data = _SectionData(study, dataset, comparisons, by_name, image_differences(study, dataset))
+    families = comparisons.families
     means = {name: float(row["psnr"]) for name, row in by_name.items()}
     results = arms[0].runs[0].results
     return Section(
         dataset=dataset,
         protocol=f"{protocol_label(results)}; {footnote(results, dataset)}",
         findings=[
-            *comparison_summary(dataset, data.comparisons.by_arm, means),
+            *comparison_summary(dataset, comparisons.by_arm, means, results["datasets"][dataset]["baseline"]),
             *untrained_arms(study, dataset),
             *(sentence for family in families for sentence in comparison_sentences(family)),
         ],
         limits=[
-            *data.comparisons.remarks,
+            *comparisons.remarks,
             *remarks(arms, dataset),
             *dict.fromkeys(limit for family in families for limit in limitations(family)),
         ],
@@ -64,8 +66,12 @@ def dataset_section(
 
 
 @dataclass(frozen=True)
-class _Data:
-    """The numbers of a section. differences: by arm and image, in dB against the reference."""
+class _SectionData:
+    """The numbers of a section.
+
+    rows:        by name of an arm.
+    differences: PSNR of an arm − PSNR of the reference in dB, by arm and image.
+    """
 
     study: ReportedStudy
     dataset: str
@@ -74,12 +80,12 @@ class _Data:
     differences: Mapping[str, Mapping[str, float]]
 
 
-def _arm_table(data: _Data, taps: Mapping[str, str], latency: Mapping[str, float], conditions: str) -> Table:
+def _arm_table(data: _SectionData, taps: Mapping[str, str], latency: Mapping[str, float], conditions: str) -> Table:
     study, dataset, by_arm = data.study, data.dataset, data.comparisons.by_arm
     level = next((f"{comparison.level:.0%}" for comparison in by_arm.values()), "95%")
     cells: list[list[Cell]] = []
     for entry in study.entries:
-        row, several = data.rows[entry.name], len(entry.arm.runs) > 1
+        row, has_spread = data.rows[entry.name], len(entry.arm.runs) > 1
         difference, verdict = _difference_and_verdict(by_arm.get(entry.name), entry.is_reference)
         cells.append(
             [
@@ -90,9 +96,9 @@ def _arm_table(data: _Data, taps: Mapping[str, str], latency: Mapping[str, float
                 Cell(taps[entry.name]),
                 Cell(str(row["seeds"]), int(row["seeds"])),
                 Cell(f"{row['psnr']:.3f}", row["psnr"]),
-                Cell(f"{row['psnr_sd']:.3f}", row["psnr_sd"]) if several else Cell("–"),
+                Cell(f"{row['psnr_sd']:.3f}", row["psnr_sd"]) if has_spread else Cell("–"),
                 Cell(f"{row['ssim']:.4f}", row["ssim"]),
-                Cell(f"{row['ssim_sd']:.4f}", row["ssim_sd"]) if several else Cell("–"),
+                Cell(f"{row['ssim_sd']:.4f}", row["ssim_sd"]) if has_spread else Cell("–"),
                 Cell(difference),
                 Cell(verdict),
                 Cell(f"{latency[entry.name]:.1f}", latency[entry.name]),
@@ -102,8 +108,8 @@ def _arm_table(data: _Data, taps: Mapping[str, str], latency: Mapping[str, float
     results = arms[0].runs[0].results
     return Table(
         name=f"main-{dataset}",
-        title=f"{dataset}: results of the arms of {study.name}",
-        headings=[*HEADINGS, f"Δ in dB [{level} interval]", "verdict", "latency in ms"],
+        title=f"Results of {study.name} on {dataset}",
+        headings=[*HEADINGS, f"Δ PSNR in dB [{level} CI]", "verdict", "latency in ms"],
         rows=cells,
         numbers=frozenset({2, 3, 4, 5, 6, 7, 8, 9, 10, 12}),
         notes=[
@@ -124,14 +130,14 @@ def _difference_and_verdict(comparison: Comparison | None, is_reference: bool) -
     return format_difference(comparison).replace(" dB", ""), comparison.verdict
 
 
-def _image_table(data: _Data) -> Table:
+def _image_table(data: _SectionData) -> Table:
     differences = data.differences
     names = list(dict.fromkeys(name for values in differences.values() for name in values))
     cells = [[Cell(name), *(_difference(values.get(name)) for values in differences.values())] for name in names]
     cells.append([Cell("mean"), *(_difference(statistics.fmean(values.values())) for values in differences.values())])
     return Table(
         name=f"pictures-{data.dataset}",
-        title=f"{data.dataset}: Δ PSNR against {data.study.reference} per image in dB, mean over seeds",
+        title=f"Δ PSNR against {data.study.reference} per image of {data.dataset} in dB, mean over seeds",
         headings=["image", *differences],
         rows=cells,
         numbers=frozenset(range(1, len(differences) + 1)),
@@ -143,7 +149,7 @@ def _difference(value: float | None) -> Cell:
     return Cell("–") if value is None else Cell(format_signed(value, 3), value)
 
 
-def _plots(data: _Data, latency: Mapping[str, float]) -> Sequence[Plot]:
+def _plots(data: _SectionData, latency: Mapping[str, float]) -> Sequence[Plot]:
     study, dataset = data.study, data.dataset
     order, reference = [entry.name for entry in study.entries], study.reference
     plots: list[Plot] = []
@@ -160,8 +166,9 @@ def _plots(data: _Data, latency: Mapping[str, float]) -> Sequence[Plot]:
         add("pictures", "Difference per image", STRIP, partial(strip_plot, data.differences, order, reference))
     curves: dict[str, Curve] = {}
     with optional_output(f"the report's learning curves on {dataset}"):
-        curves = {entry.name: one for entry in study.entries if (one := curve(entry.arm, dataset)) is not None}
-    if any(len(one.steps) > 1 for one in curves.values()):
+        arm_curves = {entry.name: mean_curve(entry.arm, dataset) for entry in study.entries}
+        curves = {name: curve for name, curve in arm_curves.items() if curve is not None}
+    if any(len(curve.steps) > 1 for curve in curves.values()):
         add("learning", "Learning curves", LEARNING, partial(learning_curves, curves, order, dataset))
     points = [
         {
@@ -179,12 +186,13 @@ def _plots(data: _Data, latency: Mapping[str, float]) -> Sequence[Plot]:
 
 
 FOREST = (
-    "Mean difference in PSNR with its interval. Filled: better or worse than the reference after Holm's correction. "
-    "Hollow and grey: tie or not decided. Dotted: the interval includes the variance of images only, or of seeds only."
+    "Difference in mean PSNR from the reference, with its confidence interval. Filled: significantly better or worse "
+    "after Holm's correction. Hollow and grey: tie or not decided. Dotted: the interval includes only the variance "
+    "between images, or only the variance between seeds."
 )
-STRIP = "Each marker is one image, as a mean over seeds. The vertical line is the mean over images."
+STRIP = "Each marker is one image: the mean over seeds. The short vertical line is the mean over images."
 LEARNING = (
-    "Validation PSNR during training: mean over seeds; the band spans the lowest and the highest seed. The first third "
-    "of the validations may lie below the plotted range."
+    "Validation PSNR during training. Line: mean over seeds. Band: lowest to highest seed. The first third of the "
+    "validations may lie below the plotted range."
 )
-SCATTER = "Mean over seeds. Error bars: one standard deviation over seeds."
+SCATTER = "Markers: mean over seeds. Error bars: one standard deviation over seeds."

@@ -1,10 +1,10 @@
-"""Design, training and evaluation of a study: the facts and tables that precede its results."""
+"""The experimental setup of a study: facts and tables on its design, training and evaluation."""
 
 import statistics
 from collections.abc import Mapping
-from typing import Any
 
 from upnet.evaluation.compatibility import protocol_label
+from upnet.study.arm_names import flatten
 from upnet.study.report.arms import ReportedStudy
 from upnet.study.report.tables import Cell, Table, thousands
 from upnet.utils.overrides import quote_for_shell
@@ -14,19 +14,20 @@ def study_facts(study: ReportedStudy, latency_conditions: str) -> list[tuple[str
     """(label, value) pairs that describe the study; pairs without a value are left out."""
     runs = [run for entry in study.entries for run in entry.arm.runs]
     results = runs[0].results
-    seeds = sorted({int(run.results["seed"]) for run in runs})
+    seeds = sorted({run.seed for run in runs})
     minutes = sum(float(run.results.get("minutes", 0)) for run in runs)
     sets = ", ".join(f"{name} ({_images(len(scores['images']))})" for name, scores in results["datasets"].items())
+    weights = "raw" if results.get("weights") == "raw" else "EMA"
     software = [name for name in ("upnet", "revision", "torch") if results["versions"].get(name)]
-    command = " ".join(quote_for_shell(word) for word in study.content.get("overrides", []))
+    command = " ".join(quote_for_shell(word) for word in study.plan.get("overrides", []))
     facts = {
-        "Command": f"python train.py {command}" if command else "",
+        "Command": f"upnet train {command}" if command else "",
         "Matching": study.match_label,
         "Reference arm": study.reference,
         "Seeds": ", ".join(map(str, seeds)),
         "Test images": f"{sets}, {protocol_label(results)}",
         "Training length": f"{_range([int(run.results.get('step', 0)) for run in runs])} steps",
-        "Weights": f"{results.get('weights', 'ema')}, after the last step; no step was selected by its score",
+        "Weights": f"{weights} weights after the last step; no checkpoint was selected by its PSNR",
         "Training time": f"{minutes:.0f} minutes in total, {minutes / len(runs):.1f} minutes per run",
         "Latency": latency_conditions,
         "Software": ", ".join(f"{name} {str(results['versions'][name])[:12]}" for name in software),
@@ -35,10 +36,13 @@ def study_facts(study: ReportedStudy, latency_conditions: str) -> list[tuple[str
 
 
 def plan_table(study: ReportedStudy, taps: Mapping[str, str]) -> Table:
-    """Size, seeds and training time of every arm. taps: number of taps by arm."""
+    """Size, seeds and training time of every arm.
+
+    taps: name of an arm -> its LR taps per output phase.
+    """
     cells = []
     for entry in study.entries:
-        seeds = ", ".join(str(seed) for seed in sorted(int(run.results["seed"]) for run in entry.arm.runs))
+        seeds = ", ".join(map(str, sorted(run.seed for run in entry.arm.runs)))
         minutes = statistics.fmean(float(run.results.get("minutes", 0)) for run in entry.arm.runs)
         cells.append(
             [
@@ -51,26 +55,22 @@ def plan_table(study: ReportedStudy, taps: Mapping[str, str]) -> Table:
                 Cell(f"{minutes:.1f}", minutes),
             ]
         )
-    headings = ["arm", "parameters", "multiply-adds", "taps", "seeds", "changed to match", "minutes per run"]
+    headings = ["arm", "parameters", "multiply-adds", "taps", "seeds", "changed by matching", "minutes per run"]
     return Table("plan", f"Arms of {study.name}", headings, cells, frozenset({1, 2, 3, 6}))
 
 
 def settings_table(study: ReportedStudy) -> Table:
     """The settings that all arms have in common."""
-    settings = [_flatten(run.settings) for entry in study.entries for run in entry.arm.runs]
-    common = {key: value for key, value in settings[0].items() if all(one.get(key, ...) == value for one in settings)}
+    settings = [flatten(run.settings) for entry in study.entries for run in entry.arm.runs]
+    common = {
+        key: value for key, value in settings[0].items() if all(values.get(key, ...) == value for values in settings)
+    }
     cells = [[Cell(key), Cell("none" if value is None else str(value))] for key, value in sorted(common.items())]
     return Table("settings", "Settings common to all arms", ["setting", "value"], cells)
 
 
-def _flatten(node: Any, path: str = "") -> dict[str, Any]:
-    """Dotted path -> plain value."""
-    if not isinstance(node, Mapping):
-        return {path: node}
-    return {k: v for key, value in node.items() for k, v in _flatten(value, f"{path}.{key}" if path else key).items()}
-
-
 def _range(values: list[int]) -> str:
+    """`300`, or `300 to 400` where the values differ."""
     low, high = min(values), max(values)
     return str(low) if low == high else f"{low} to {high}"
 
