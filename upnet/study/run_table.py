@@ -30,9 +30,7 @@ MAX_UNFINISHED = 5
 WIDTH = 110
 """Columns of a table that is not printed to a terminal."""
 
-CAPTION = (
-    "mult-adds: for an output of 1280×720 pixels; sd: standard deviation over seeds; over bicubic: gain in PSNR in dB"
-)
+CAPTION = "mult-adds: for an output of 1280×720 pixels; sd: over seeds; over bicubic: gain in dB"
 
 
 def rows(arms: Sequence[Arm], dataset: str) -> list[dict[str, str | float | int]]:

@@ -27,7 +27,7 @@ def study_facts(study: ReportedStudy, latency_conditions: str) -> list[tuple[str
         "Seeds": ", ".join(map(str, seeds)),
         "Test images": f"{sets}, {protocol_label(results)}",
         "Training length": f"{_range([int(run.results.get('step', 0)) for run in runs])} steps",
-        "Weights": f"{weights} weights after the last step; no checkpoint was selected by its PSNR",
+        "Weights": f"{weights}, after the last step; no checkpoint was selected by its PSNR",
         "Training time": f"{minutes:.0f} minutes in total, {minutes / len(runs):.1f} minutes per run",
         "Latency": latency_conditions,
         "Software": ", ".join(f"{name} {str(results['versions'][name])[:12]}" for name in software),
