@@ -11,7 +11,7 @@ from upnet.study.plan import PLAN, Plan, PlannedVariant
 from upnet.utils.atomic_io import atomic_write
 from upnet.utils.lock import locked
 
-HEADINGS = ("variant", "parameters", "mult-adds", "taps", "changed by matching", "time per cell")
+HEADINGS = ("variant", "parameters", "mult-adds", "taps", "changed to match", "time per cell")
 FOOTNOTE = "mult-adds: for an output of 1280×720 pixels; taps: LR pixels per output phase, at each location"
 WIDTH = 140
 """Columns of a table that is not printed to a terminal."""
@@ -31,7 +31,7 @@ def print_plan(plan: Plan) -> None:
     console.print(summary(plan))
     table = Table(caption=FOOTNOTE, caption_justify="left")
     for heading in HEADINGS:
-        left = heading in ("variant", "changed by matching")
+        left = heading in ("variant", "changed to match")
         table.add_column(heading, justify="left" if left else "right", overflow="fold")
     for row in rows(plan):
         table.add_row(*row)

@@ -23,8 +23,8 @@ HEADINGS = ("arm", "match", "parameters", "multiply-adds", "taps", "seeds", "PSN
 COLUMN_NOTES = (
     "PSNR and SSIM: mean over images and seeds. sd: standard deviation over seeds. Multiply-adds: for an output of "
     "1280×720 pixels. Taps: LR pixels that contribute to one output phase of the operator, per location; – if their "
-    "number is not fixed. Δ: PSNR of the arm − PSNR of the reference. CI: confidence interval. Verdicts are corrected "
-    "for the number of arms by Holm's method; intervals are not corrected."
+    "number is not fixed. Δ: PSNR of the arm − PSNR of the reference, with its confidence interval. Verdicts are "
+    "corrected for the number of arms by Holm's method; intervals are not corrected."
 )
 
 Rows = Mapping[str, Mapping[str, Any]]
@@ -109,7 +109,7 @@ def _arm_table(data: _SectionData, taps: Mapping[str, str], latency: Mapping[str
     return Table(
         name=f"main-{dataset}",
         title=f"Results of {study.name} on {dataset}",
-        headings=[*HEADINGS, f"Δ PSNR in dB [{level} CI]", "verdict", "latency in ms"],
+        headings=[*HEADINGS, f"Δ in dB [{level} interval]", "verdict", "latency in ms"],
         rows=cells,
         numbers=frozenset({2, 3, 4, 5, 6, 7, 8, 9, 10, 12}),
         notes=[

@@ -55,7 +55,7 @@ def plan_table(study: ReportedStudy, taps: Mapping[str, str]) -> Table:
                 Cell(f"{minutes:.1f}", minutes),
             ]
         )
-    headings = ["arm", "parameters", "multiply-adds", "taps", "seeds", "changed by matching", "minutes per run"]
+    headings = ["arm", "parameters", "multiply-adds", "taps", "seeds", "changed to match", "minutes per run"]
     return Table("plan", f"Arms of {study.name}", headings, cells, frozenset({1, 2, 3, 6}))
 
 
