@@ -150,7 +150,7 @@ def test_the_first_of_several_pages_is_taken_and_told(tmp_path: Path) -> None:
     first.save(tmp_path / "a.tif", save_all=True, append_images=[second])
     picture = read_image(tmp_path / "a.tif")
     assert np.array_equal(picture.samples, np.asarray(first))
-    assert picture.remarks == ("has 2 frames, of which the first was taken",)
+    assert picture.remarks == ("has 2 frames, of which only the first is used",)
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
@@ -162,7 +162,7 @@ def test_a_decompression_bomb_is_refused_before_it_is_unpacked(tmp_path: Path, s
         tifffile.imwrite(path, shape=(2, 100_000, 1000), dtype=np.uint16, photometric="minisblack")  # not a bomb
         path.unlink()
         Image.new("1", (20_000, 10_000)).save(path, compression="group4")
-    with pytest.raises(BrokenImageError, match=r"a\.\w+ .*max_pixels=178956970 allows no more"):
+    with pytest.raises(BrokenImageError, match=r"a\.\w+ .*more than max_pixels=178956970"):
         read_image(path)
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from upnet.data import Folder, build_store
 from upnet.data.sources.files import find_images
-from upnet.imaging.listing import CYCLE, DANGLING, OTHER, list_images
+from upnet.imaging.listing import BROKEN_LINK, LISTED_BEFORE, UNSUPPORTED, list_images
 from upnet.imaging.reading import SUFFIXES, read_image, read_rgb
 from upnet.inference.output_names import plan_outputs
 
@@ -36,7 +36,7 @@ def test_links_in_a_circle_end_and_a_folder_is_listed_once(hr_folder: Path) -> N
     listing = list_images(hr_folder)
     assert [path.name for path in listing.images] == ["a.png", "b.png", "c.png", "d.png"]
     assert {reason: [path.name for path in paths] for reason, paths in listing.skipped.items()} == {
-        CYCLE: ["a_link", "circle", "up"]
+        LISTED_BEFORE: ["a_link", "circle", "up"]
     }
 
 
@@ -47,7 +47,7 @@ def test_what_is_left_out_is_named(hr_folder: Path, tmp_path: Path, caplog: pyte
     with caplog.at_level(logging.INFO, "upnet.data"):
         build_store(Folder(str(hr_folder)), 2, tmp_path / "c")
         build_store(Folder(str(hr_folder)), 2, tmp_path / "c")
-    told = f"skipped: gone.png ({DANGLING}); no_ending, notes.txt, photo.heic and 1 more ({OTHER})"
+    told = f"skipped: gone.png ({BROKEN_LINK}); no_ending, notes.txt, photo.heic and 1 more ({UNSUPPORTED})"
     assert caplog.text.count(told) == 1
     assert "pictures: 4 images, LR made from HR" in caplog.text
 
@@ -58,7 +58,7 @@ def test_upscaling_names_what_is_left_out(tmp_path: Path, caplog: pytest.LogCapt
     (tmp_path / "in/b.heic").write_text("")
     (tmp_path / "in/c.png").symlink_to(tmp_path / "nowhere")
     assert len(plan_outputs(tmp_path / "in", None, 2).jobs) == 1
-    assert f"skipped: c.png ({DANGLING}); b.heic ({OTHER})" in caplog.text
+    assert f"skipped: c.png ({BROKEN_LINK}); b.heic ({UNSUPPORTED})" in caplog.text
 
 
 def test_a_folder_of_nothing_but_broken_links_says_so(tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_of_an_animated_gif_the_first_frame_is_read(tmp_path: Path) -> None:
     frames = [Image.new("RGB", (8, 8), colour) for colour in ((200, 0, 0), (0, 200, 0))]
     frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
     assert read_rgb(tmp_path / "a.gif")[0, 0].tolist() == [200, 0, 0]
-    assert read_image(tmp_path / "a.gif").remarks == ("has 2 frames, of which the first was taken",)
+    assert read_image(tmp_path / "a.gif").remarks == ("has 2 frames, of which only the first is used",)
 
 
 def test_sixteen_bits_of_a_pgm_become_eight(tmp_path: Path) -> None:

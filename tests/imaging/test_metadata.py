@@ -15,9 +15,10 @@ from PIL import Image, ImageCms
 
 from upnet.imaging.formats import FORMATS
 from upnet.imaging.image import Metadata, RasterImage
+from upnet.imaging.pillow import from_pillow, to_pillow
 from upnet.imaging.png_chunks import MAX_BYTES, find_chunks
 from upnet.imaging.png_metadata import comment_chunk
-from upnet.imaging.reading import BrokenImageError, from_pillow, read_image, read_rgb, to_pillow
+from upnet.imaging.reading import BrokenImageError, read_image, read_rgb
 from upnet.imaging.writing import write_image
 from upnet.inference.files import upscale_file
 from upnet.inference.upscaler import Upscaler
@@ -162,12 +163,10 @@ def test_every_pair_keeps_what_the_target_holds_and_says_what_it_cannot(
         lost = HOLDS[source] - HOLDS[target]
     assert found(tmp_path / f"b{target}") == kept
     depth = (
-        [f"has 16 bits per channel, of which a {target} keeps 8"]
-        if deep and target in (".jpg", ".webp", ".bmp")
-        else []
+        [f"has 16 bits per channel, of which {target} keeps 8"] if deep and target in (".jpg", ".webp", ".bmp") else []
     )
     names = ", ".join(NAMES[name] for name in NAMES if name in lost)
-    assert list(remarks) == depth + ([f"lost its {names}, which a {target} can't hold"] if lost else [])
+    assert list(remarks) == depth + ([f"lost its {names}, which {target} doesn't support"] if lost else [])
     with Image.open(tmp_path / f"b{target}") as image:
         assert image.size == (12, 8)
 
@@ -362,7 +361,7 @@ def test_what_is_too_large_for_a_jpeg_is_said_with_the_limit(tmp_path: Path) -> 
     picture = RasterImage(noise(4, 6, 3), large)
     told = FORMATS[".jpg"].adapt(picture, 2, tmp_path / "a.jpg")
     limits = "colour profile of more than 16707345 bytes, XMP of more than 65502 bytes, resolution"
-    assert told.remarks == (f'lost its {limits}, text "Comment", which a .jpg can\'t hold',)
+    assert told.remarks == (f'lost its {limits}, text "Comment", which .jpg doesn\'t support',)
     assert told.metadata == Metadata()
     fitting = Metadata(xmp=b"x" * 65502, density=(65535, 1), text=(comment_chunk(b"x" * 65533),))
     accepted = FORMATS[".jpg"].adapt(RasterImage(noise(4, 6, 3), fitting), 2, tmp_path / "a.jpg")
@@ -374,7 +373,7 @@ def test_what_is_too_large_for_a_jpeg_is_said_with_the_limit(tmp_path: Path) -> 
 def test_many_texts_are_counted_and_not_listed(tmp_path: Path) -> None:
     texts = tuple((b"tEXt", b"key %d\0text" % number) for number in range(9))
     told = FORMATS[".webp"].adapt(RasterImage(noise(4, 6, 3), Metadata(text=texts)), 2, tmp_path / "a.webp").remarks
-    assert told == ('lost its text "key 0", text "key 1", text "key 2", 6 further texts, which a .webp can\'t hold',)
+    assert told == ('lost its text "key 0", text "key 1", text "key 2", 6 more texts, which .webp doesn\'t support',)
 
 
 def test_the_profile_in_a_bmp_is_kept(tmp_path: Path) -> None:

@@ -19,10 +19,10 @@ from upnet.imaging.image import Metadata, RasterImage
 from upnet.imaging.reading import read_image
 from upnet.imaging.writing import write_image
 from upnet.inference import files as upscaling
-from upnet.inference.files import UpscalingError, upscale_file, upscale_files
+from upnet.inference.files import upscale_file, upscale_files
 from upnet.inference.upscaler import Upscaler
 from upnet.utils.allocator import INFERENCE_KERNELS
-from upnet.utils.errors import InterruptedRunError
+from upnet.utils.errors import InterruptedRunError, RunError, UserError
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +105,7 @@ def test_sixteen_bits_go_in_and_out(
 def test_sixteen_bits_into_eight_are_told(upscaler: Upscaler, tmp_path: Path, suffix: str) -> None:
     write_image(RasterImage(random(8, 9, 3, dtype=np.uint16)), tmp_path / "a.png")
     remarks = upscale_file(upscaler, tmp_path / "a.png", tmp_path / f"b{suffix}")
-    assert remarks == (f"has 16 bits per channel, of which a {suffix} keeps 8",)
+    assert remarks == (f"has 16 bits per channel, of which {suffix} keeps 8",)
     if suffix == ".bmp":
         exact = upscaler.upscale(read_image(tmp_path / "a.png").samples) / 257
         assert np.array_equal(np.asarray(Image.open(tmp_path / "b.bmp")), np.rint(exact))
@@ -114,7 +114,7 @@ def test_sixteen_bits_into_eight_are_told(upscaler: Upscaler, tmp_path: Path, su
 @pytest.mark.parametrize("suffix", [".jpg", ".bmp"])
 def test_transparency_is_refused_where_it_would_be_lost(upscaler: Upscaler, tmp_path: Path, suffix: str) -> None:
     saved(tmp_path / "a.png", 6, 5, 4)
-    with pytest.raises(ValueError, match=r"holds no transparency, which the image has. Write a \.png"):
+    with pytest.raises(ValueError, match=r"doesn't support transparency, and the image is transparent. Write a \.png"):
         upscale_files(upscaler, tmp_path / "a.png", tmp_path / f"new/b{suffix}")
     assert not (tmp_path / "new").exists()
     opaque = random(6, 5, 4)
@@ -243,7 +243,10 @@ def test_a_full_disk_ends_it_with_what_is_done(
     upscale_files(upscaler, tmp_path / "in", tmp_path / "out", outcome=outcome)
     assert ([path.name for path in outcome.written], len(outcome.failed), outcome.remaining) == (["a.png"], 1, 1)
     assert "No space left" in outcome.failed[0]
+    assert outcome.run_failed
     assert left(tmp_path / "out") == ["a.png"]
+    with pytest.raises(RunError, match=r"b\.png cannot be written: No space left on device"):
+        upscale_files(upscaler, tmp_path / "in/b.png", tmp_path / "b.png")
 
 
 @pytest.fixture
@@ -281,7 +284,7 @@ def test_the_command_ends_with_the_list_of_what_failed(
     Image.new("CMYK", (4, 4)).save(tmp_path / "in/inks.jpg")
     for name in ("bad.png", "worse.jpg"):
         (tmp_path / "in" / name).write_bytes(b"no picture")
-    with pytest.raises(UpscalingError, match=r"2 could not be upscaled:\n.*bad\.png.*\n.*worse\.jpg"):
+    with pytest.raises(UserError, match=r"2 images could not be upscaled:\n.*bad\.png.*\n.*worse\.jpg"):
         command(f"input={tmp_path}/in", f"output={tmp_path}/out")
     told = capsys.readouterr()
     assert "2 images, ×2" in told.out
@@ -335,7 +338,7 @@ def test_what_cannot_be_upscaled_is_refused(
 
 def test_a_bomb_is_refused_and_the_limit_can_be_raised(upscaler: Upscaler, tmp_path: Path) -> None:
     source = saved(tmp_path / "a.png", 20, 30, 3)
-    with pytest.raises(ValueError, match=r"max_pixels=599 allows no more. Raise max_pixels"):
+    with pytest.raises(ValueError, match=r"more than max_pixels=599. Raise max_pixels"):
         upscale_files(upscaler, source, tmp_path / "b.png", max_pixels=599)
     upscale_files(upscaler, source, tmp_path / "b.png", max_pixels=600)
     assert Image.open(tmp_path / "b.png").size == (60, 40)

@@ -17,6 +17,7 @@ from upnet.inference.tensor import upscale_tensor
 from upnet.inference.tiling import ImageTooLargeError
 from upnet.models import EncoderDecoder
 from upnet.upsample import Bilinear
+from upnet.utils import free_memory
 
 
 def whole(net: EncoderDecoder, lr: torch.Tensor) -> torch.Tensor:
@@ -80,7 +81,7 @@ def test_tiles_that_were_computed_before_memory_ran_out_are_kept(
     counted: Counted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     picture = torch.rand(3, 90, 70)
-    monkeypatch.setattr(memory, "available_bytes", lambda: None)
+    monkeypatch.setattr(free_memory, "available_bytes", lambda: None)
     expected = upscale_tensor(counted, picture, tile="none")
     # The whole is refused, and of the four tiles the third; the two that are left become four each.
     counted.calls, counted.limits = [], [0, math.inf, math.inf, 0]
@@ -105,30 +106,30 @@ def test_other_errors_are_not_taken_for_a_lack_of_memory(counted: Counted) -> No
 
 def test_an_explicit_tile_that_does_not_fit_says_so_itself(counted: Counted) -> None:
     counted.most = 100
-    with pytest.raises(torch.OutOfMemoryError):
+    with pytest.raises(ImageTooLargeError, match=r"tile=30: an image of 60×60 .*, nor in tiles of this size"):
         upscale_tensor(counted, torch.rand(3, 60, 60), tile=30)
 
 
 def test_on_a_cpu_the_picture_is_cut_before_memory_runs_out(counted: Counted, monkeypatch: pytest.MonkeyPatch) -> None:
     picture = torch.rand(3, 120, 100)
     expected = upscale_tensor(counted, picture, tile="none")
-    need = memory.peak(counted, (1, 3, 120, 100))
+    need = memory.peak_bytes(counted, (1, 3, 120, 100))
     assert need is not None
-    monkeypatch.setattr(memory, "available_bytes", lambda: need // 2)
+    monkeypatch.setattr(free_memory, "available_bytes", lambda: need // 2)
     counted.calls = []
     same(upscale_tensor(counted, picture), expected)
     assert max(counted.calls) < 120 * 100
-    monkeypatch.setattr(memory, "available_bytes", lambda: 2 * need)
+    monkeypatch.setattr(free_memory, "available_bytes", lambda: 2 * need)
     counted.calls = []
     assert torch.equal(upscale_tensor(counted, picture), expected)
     assert counted.calls == [120 * 100]
-    monkeypatch.setattr(memory, "available_bytes", lambda: 1000)
+    monkeypatch.setattr(free_memory, "available_bytes", lambda: 1000)
     with pytest.raises(ImageTooLargeError, match="100×120"):
         upscale_tensor(counted, picture)
 
 
 def test_what_a_network_takes_grows_with_the_picture_and_counts_its_widest_place(counted: Counted) -> None:
-    peaks = [memory.peak(counted, (1, 3, side, 64)) for side in (64, 128, 256)]
+    peaks = [memory.peak_bytes(counted, (1, 3, side, 64)) for side in (64, 128, 256)]
     small, middle, large = (peak for peak in peaks if peak is not None)
     assert middle / small == pytest.approx(2, rel=0.1)
     assert large / middle == pytest.approx(2, rel=0.1)
@@ -140,7 +141,7 @@ def test_following_shapes_leaves_the_network_as_it_was(counted: Counted) -> None
     lr = torch.rand(1, 3, 20, 24)
     before = whole(counted, lr)
     state = {name: value.clone() for name, value in counted.state_dict().items()}
-    memory.peak(counted, (1, 3, 20, 24))
+    memory.peak_bytes(counted, (1, 3, 20, 24))
     assert torch.equal(whole(counted, lr), before)
     assert all(torch.equal(state[name], value) for name, value in counted.state_dict().items())
 
@@ -154,6 +155,7 @@ from upnet.models import EncoderDecoder
 from upnet.inference.tensor import upscale_tensor
 from upnet.inference import memory
 from upnet.upsample import Bilinear
+from upnet.utils import free_memory
 
 torch.set_num_threads(1)
 torch.manual_seed(0)
@@ -162,12 +164,12 @@ sizes = []
 net.encoder.register_forward_pre_hook(lambda module, inputs: sizes.append(inputs[0].shape[-2:].numel() // 4))
 picture = torch.rand(3, 500, 400)
 expected = upscale_tensor(net, picture, tile="none")
-need = memory.peak(net, (1, 3, 500, 400))
+need = memory.peak_bytes(net, (1, 3, 500, 400))
 ctypes.CDLL(None).malloc_trim(0)
 used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + need // 2, used + need // 2))
-for asked in (memory.available_bytes, lambda: None):
-    memory.available_bytes = asked
+for asked in (free_memory.available_bytes, lambda: None):
+    free_memory.available_bytes = asked
     sizes.clear()
     made = upscale_tensor(net, picture)
     refused = sum(size == 500 * 400 for size in sizes)

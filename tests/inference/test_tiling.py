@@ -13,12 +13,13 @@ from support import CONFIGS
 from upnet.blocks import Block, ConvBlock
 from upnet.config import build
 from upnet.encoders import Encoder, MaxPoolEncoder
-from upnet.inference import memory
 from upnet.inference.tensor import upscale_tensor
-from upnet.inference.tiling import round_up, upscale_in_tiles
+from upnet.inference.tile_grid import round_up
+from upnet.inference.tiling import upscale_in_tiles
 from upnet.models import EncoderDecoder
 from upnet.site import Site
 from upnet.upsample import Nearest, Upsampler
+from upnet.utils import free_memory
 
 PRESETS = sorted(path.stem for path in (CONFIGS / "model").glob("*.yaml"))
 OPERATORS = sorted(path.stem for path in (CONFIGS / "model/upsampler").glob("*.yaml"))
@@ -136,7 +137,7 @@ def test_any_tile_equals_the_whole_at_any_size(size: tuple[int, int], tile: int)
 def test_tiles_equal_the_whole_where_memory_does_not_hold_the_interpolated_picture(
     scale: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(memory, "available_bytes", lambda: 0)
+    monkeypatch.setattr(free_memory, "available_bytes", lambda: 0)
     net = built("unet", scale, "model.encoder.depth=2")
     lr = torch.rand(1, 3, 57, 41)
     same(in_tiles(net, lr, 12), whole(net, lr))
@@ -194,7 +195,7 @@ def test_a_tile_looks_as_far_as_its_margin_and_no_farther(preset: str, overrides
 
 @pytest.mark.parametrize("tile", [0, -4, True, 2.5, "some", None])
 def test_other_tiles_are_refused_with_what_is_allowed(tile: Any) -> None:
-    with pytest.raises(ValueError, match=r"tile=.*: is no tile size\. Allowed: auto, none, or the side of a tile"):
+    with pytest.raises(ValueError, match=r"tile=.*: is not a tile size\. Allowed: auto, none, or the side of a tile"):
         upscale_tensor(built("espcn", 2), torch.rand(1, 8, 8), tile)
 
 

@@ -131,7 +131,7 @@ def test_a_path_of_16_bits_gives_16_bits_where_pillow_has_them(upscaler: Upscale
     write_image(RasterImage(random(6, 7).astype(np.uint16) * 257), tmp_path / "grey.png")
     assert upscaler.upscale(tmp_path / "grey.png").mode == "I;16"
     write_image(RasterImage(random(6, 7, 3).astype(np.uint16) * 257), tmp_path / "colour.png")
-    with pytest.raises(ValueError, match=r"neither 16-bit colour .*Pass an array .*evaluate\.py"):
+    with pytest.raises(ValueError, match=r"neither 16-bit colour .*Pass an array .*upnet evaluate"):
         upscaler.upscale(tmp_path / "colour.png")
 
 

@@ -13,6 +13,7 @@ from support import Compose, code, command
 from upnet.config import build
 from upnet.inference import memory
 from upnet.training.task import Task
+from upnet.utils import free_memory
 
 WIDTH, HEIGHT = 640, 560
 """Of the HR picture."""
@@ -60,12 +61,12 @@ def test_a_picture_that_torch_refuses_memory_for_is_scored_in_tiles_and_that_is_
     Image.open(scene).resize((WIDTH, HEIGHT)).save(validation / "scene.png")
     words = [*SETTINGS, "data=folder", f"data.root={pictures}", f"data.val_root={validation}"]
     net = build(compose(*words).model)
-    need = memory.peak(net, (1, 3, HEIGHT // 2, WIDTH // 2))
+    need = memory.peak_bytes(net, (1, 3, HEIGHT // 2, WIDTH // 2))
     assert need is not None
 
     def refused() -> None:
         bound(int(0.75 * need))
-        memory.available_bytes = lambda: None  # so that nothing foresees it
+        free_memory.available_bytes = lambda: None  # so that nothing foresees it
 
     told, scores = tmp_path / "told.txt", []
     for run, before in (("free", lambda: None), ("foreseen", lambda: bound(int(0.75 * need))), ("refused", refused)):

@@ -1,4 +1,4 @@
-"""The use of `upnet evaluate` that upscales an image, or the images of a folder, by a checkpoint."""
+"""`upnet evaluate checkpoint=PATH input=PATH`: upscale an image, or the images of a folder."""
 
 import signal
 import sys
@@ -6,25 +6,25 @@ import sys
 from omegaconf import DictConfig
 
 from upnet.cli.app import refuse_other_scale
-from upnet.inference.files import Outcome, UpscalingError, upscale_files
+from upnet.inference.files import Outcome, upscale_files
 from upnet.inference.upscaler import load
 from upnet.utils.allocator import INFERENCE_KERNELS, limit_onednn_cache
 from upnet.utils.device import pick_device
-from upnet.utils.errors import InterruptedRunError, UserError
+from upnet.utils.errors import InterruptedRunError, RunError, UserError
 from upnet.utils.paths import as_list, expand_user
 from upnet.utils.printable import escape_unprintable
 
 
 def upscale_images(config: DictConfig) -> None:
-    """Upscale an image, or the images of a folder, by one checkpoint, and print where the outputs are.
+    """Upscale an image, or the images of a folder, with one checkpoint, and print where the outputs are.
 
-    Raises UserError for settings that don't fit, UpscalingError if some images failed, and InterruptedRunError after
-    Ctrl-C; the images written by then are kept.
+    Raises UserError for settings that don't fit and for images that cannot be upscaled, RunError if the disk or the
+    memory is exhausted, and InterruptedRunError after Ctrl-C. The images written before are kept.
     """
     limit_onednn_cache(INFERENCE_KERNELS)
     checkpoints = as_list(config.checkpoint)
     if len(checkpoints) != 1:
-        raise UserError(f"images are upscaled by one checkpoint; got {len(checkpoints)}", setting="checkpoint")
+        raise UserError(f"images are upscaled with one checkpoint; got {len(checkpoints)}", setting="checkpoint")
     device, trust = pick_device(config.device), as_list(config.trust)
     upscaler = load(checkpoints[0], config.weights, trust, "cpu", config.tile, config.ensemble, config.alpha).to(device)
     refuse_other_scale(config, upscaler.scale, checkpoints[0])
@@ -33,17 +33,19 @@ def upscale_images(config: DictConfig) -> None:
     try:
         upscale_files(upscaler, expand_user(config.input), output, config.max_pixels, outcome)
     except KeyboardInterrupt:
-        message = f"Interrupted: {outcome.remaining} images were not upscaled. Those that are written are complete"
+        message = f"Interrupted: {outcome.remaining} images were not upscaled. The written images are complete"
         raise InterruptedRunError(message, signal.SIGINT) from None
     finally:
         _print_outcome(outcome, upscaler.scale)
     if outcome.failed:
-        remaining = f"\n{outcome.remaining} more were not tried" if outcome.remaining else ""
-        raise UpscalingError(f"{len(outcome.failed)} could not be upscaled:\n" + "\n".join(outcome.failed) + remaining)
+        count = len(outcome.failed)
+        lines = [f"{count} image{'s' * (count > 1)} could not be upscaled:", *outcome.failed]
+        lines += [f"{outcome.remaining} more were not processed"] if outcome.remaining else []
+        raise RunError("\n".join(lines)) if outcome.run_failed else UserError("\n".join(lines))
 
 
 def _print_outcome(outcome: Outcome, scale: int) -> None:
-    """Print the written files to stdout, and what the output formats do not keep to stderr."""
+    """Print the written files to stdout, and the remarks on them to stderr."""
     for remark, images in outcome.remarks.items():
         more = f" and {len(images) - 1} more, each" if len(images) > 1 else ""
         print(f"{escape_unprintable(str(images[0]))}{more} {remark}", file=sys.stderr)

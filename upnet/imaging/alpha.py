@@ -1,7 +1,7 @@
-"""Upscaling with an alpha channel: fill the colours of transparent pixels, and upscale alpha itself.
+"""Upscale images with transparency: fill the colours of transparent pixels, and upscale the alpha channel.
 
-A network reads the colours around a pixel, whatever their alpha. Most files store black in transparent pixels, and that
-black would bleed into the edges of opaque objects.
+A network reads the colours around a pixel and ignores their alpha. Most files store black in transparent pixels; this
+black would darken the edges of opaque objects.
 """
 
 from collections.abc import Callable
@@ -10,10 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-_TRUSTED = 16 / 255
-"""Alpha from which the colour of a pixel has full weight; below it, colours that were divided by alpha are inexact."""
+_FULL_WEIGHT_ALPHA = 16 / 255
+"""From this alpha on, the colour of a pixel has full weight. Below it, rounding makes stored colours inexact."""
 _NEIGHBOUR = 1 / 16
-"""Weight of a diagonal neighbour in _blur(): one coloured neighbour is enough to fill a pixel."""
+"""Weight of a diagonal neighbour in _blur(): one visible neighbour is enough to fill a pixel."""
 _DISTANCES = (1, 2, 4, 8, 16, 32)
 """Distances in pixels of the passes in fill_transparent(); their sum exceeds the receptive radius of networks."""
 _BICUBIC_SUPPORT = 5
@@ -34,7 +34,7 @@ def fill_transparent(colour: Tensor, alpha: Tensor) -> Tensor:
     >>> fill_transparent(torch.tensor([[[0.0, 1.0]]]), torch.tensor([[[0.0, 1.0]]]))
     tensor([[[1., 1.]]])
     """
-    weight = (alpha / _TRUSTED).clamp(max=1).pow(4)
+    weight = (alpha / _FULL_WEIGHT_ALPHA).clamp(max=1).pow(4)
     if weight.min() == 1 or weight.max() == 0:
         return colour
     filled = colour * weight
@@ -42,25 +42,29 @@ def fill_transparent(colour: Tensor, alpha: Tensor) -> Tensor:
     for distance in _DISTANCES:
         if weight.min() > 1 - 1e-6:
             return filled
-        around = _blur(weight, distance)
-        gain = (around / _NEIGHBOUR).clamp_(max=1).mul_(1 - weight)
-        share = gain / around.clamp_(min=1e-12)
+        blurred = _blur(weight, distance)
+        gain = (blurred / _NEIGHBOUR).clamp_(max=1).mul_(1 - weight)
+        factor = gain / blurred.clamp_(min=1e-12)
         for plane in filled.split(1):  # one at a time: images are large
-            plane.addcmul_(_blur(plane, distance), share)
+            plane.addcmul_(_blur(plane, distance), factor)
         weight = weight + gain
     return filled.addcmul_(torch.where(alpha > 0, colour, mean), 1 - weight)
 
 
 def upscale_alpha(alpha: Tensor, scale: int, upscale: Callable[[Tensor], Tensor]) -> Tensor:
-    """Upscale alpha by a network, except where it is constant 0 or 1 in the neighbourhood; there it stays exact.
+    """Upscale an alpha channel with a network. Where alpha is 0 or 1 in the whole neighbourhood, it is copied exactly.
 
     alpha:   (1, h, w) in [0, 1].
     upscale: the network on one channel, (1, h, w) -> (1, scale·h, scale·w).
 
     Returns (1, scale·h, scale·w).
+
+    >>> opaque = torch.ones(1, 2, 3)
+    >>> upscale_alpha(opaque, 2, upscale=lambda alpha: alpha).shape  # without a call of `upscale`
+    torch.Size([1, 4, 6])
     """
-    low, high = -_local_max(-alpha), _local_max(alpha)
-    flat = (low == 1) | (high == 0)
+    lowest, highest = -_local_max(-alpha), _local_max(alpha)
+    flat = (lowest == 1) | (highest == 0)
     if flat.all():
         return _repeat(alpha, scale)
     return torch.where(_repeat(flat, scale), _repeat(alpha, scale), upscale(alpha).to(alpha))

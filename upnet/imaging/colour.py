@@ -1,4 +1,4 @@
-"""RGB and YCbCr (ITU-R BT.601, studio range), converted as MATLAB's `rgb2ycbcr` and `ycbcr2rgb`.
+"""Convert between RGB and YCbCr (ITU-R BT.601, studio range) as MATLAB's `rgb2ycbcr` and `ycbcr2rgb` do.
 
 Y is in [16/255, 235/255]; Cb and Cr are in [16/255, 240/255], with 128/255 for grey.
 ITU-R BT.601, "Studio encoding parameters of digital television": https://www.itu.int/rec/R-REC-BT.601
@@ -34,7 +34,7 @@ def luma(rgb: Tensor, white: float = 1.0) -> Tensor:
 
 
 def rounded_luma(rgb: Tensor) -> Tensor:
-    """Luma Y of a uint8 image, rounded as MATLAB's `rgb2ycbcr` rounds it: halves go up.
+    """Luma Y of a uint8 image, rounded as MATLAB's `rgb2ycbcr` does: ties are rounded up.
 
     rgb: (..., 3, H, W) uint8.
 
@@ -47,7 +47,7 @@ def rounded_luma(rgb: Tensor) -> Tensor:
     if rgb.dtype != torch.uint8 or rgb.ndim < 3 or rgb.shape[-3] != 3:
         raise ValueError(f"rounded_luma: the image must be (..., 3, H, W) uint8; got {tuple(rgb.shape)} {rgb.dtype}")
     red, green, blue = (plane.to(torch.float64) for plane in rgb.split(1, dim=-3))
-    # Integers of thousandths, so that float errors cannot turn an exact half.
+    # In integers, thousandths of Y, so that floating-point errors cannot change how a tie is rounded.
     thousandths = (
         (red * round(1000 * _Y[0])).add_(green, alpha=round(1000 * _Y[1])).add_(blue, alpha=round(1000 * _Y[2]))
     )
@@ -65,7 +65,7 @@ def rgb_to_ycbcr(rgb: Tensor) -> Tensor:
     [235.0, 128.0, 128.0]
     """
     _check(rgb, "rgb_to_ycbcr")
-    return _mix(rgb, _forward()) + _offset(rgb)
+    return _mix(rgb, _rgb_to_ycbcr_matrix()) + _offset(rgb)
 
 
 def ycbcr_to_rgb(ycbcr: Tensor) -> Tensor:
@@ -74,12 +74,16 @@ def ycbcr_to_rgb(ycbcr: Tensor) -> Tensor:
     ycbcr: (..., 3, H, W) floating point.
 
     Returns the same shape and dtype. Raises ValueError for integers and for other than 3 channels.
+
+    >>> rgb = torch.rand(3, 4, 5, dtype=torch.float64)
+    >>> torch.allclose(ycbcr_to_rgb(rgb_to_ycbcr(rgb)), rgb)
+    True
     """
     _check(ycbcr, "ycbcr_to_rgb")
-    return _mix(ycbcr - _offset(ycbcr), torch.linalg.inv(_forward()))
+    return _mix(ycbcr - _offset(ycbcr), torch.linalg.inv(_rgb_to_ycbcr_matrix()))
 
 
-def _forward() -> Tensor:
+def _rgb_to_ycbcr_matrix() -> Tensor:
     return torch.tensor((_Y, _CB, _CR), dtype=torch.float64) / 255
 
 
@@ -89,7 +93,7 @@ def _offset(image: Tensor) -> Tensor:
 
 def _mix(image: Tensor, matrix: Tensor) -> Tensor:
     """Multiply the (3, 3) matrix with the channels of each pixel."""
-    # Written as sums, because torch may be set to compute matrix products in less than float32.
+    # Written as sums, because settings of torch may reduce the precision of matrix products (TF32).
     channels = image.split(1, dim=-3)
     rows = [[float(weight) for weight in row] for row in matrix]
     return torch.cat([a * channels[0] + b * channels[1] + c * channels[2] for a, b, c in rows], dim=-3)

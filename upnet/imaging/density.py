@@ -1,4 +1,4 @@
-"""The resolution of an image in pixels per inch: validation, unit conversion, and the tags that hold it."""
+"""The resolution of an image in pixels per inch: validation, unit conversion, and its TIFF and EXIF tags."""
 
 import io
 import math
@@ -25,7 +25,9 @@ def valid_density(horizontal: float, vertical: float) -> Density | None:
 
 
 def per_metre_to_inch(pixels: float) -> float:
-    """Pixels per metre -> pixels per inch; the integer that the argument is the rounded conversion of, if any.
+    """Convert pixels per metre to pixels per inch.
+
+    Files store whole pixels per metre. Where an integer resolution in dpi rounds to `pixels`, that integer is returned.
 
     >>> per_metre_to_inch(11811)
     300.0
@@ -35,14 +37,22 @@ def per_metre_to_inch(pixels: float) -> float:
 
 
 def equal_density(first: Density | None, second: Density | None) -> bool:
-    """Whether two resolutions are equal up to the rounding of file formats (0.1 %), or both None."""
+    """Whether two resolutions are equal up to the rounding of file formats (0.1 %), or both None.
+
+    >>> equal_density((300, 300), (300.1, 300)), equal_density(None, (300, 300))
+    (True, False)
+    """
     if first is None or second is None:
         return first is second
     return all(math.isclose(a, b, rel_tol=1e-3) for a, b in zip(first, second, strict=True))
 
 
 def density_of_tags(tags: Tags) -> Density | None:
-    """The resolution in the tags of a TIFF or of EXIF; None without one."""
+    """The resolution in the tags of a TIFF or of EXIF; None without one.
+
+    >>> density_of_tags(density_tags((300, 150)))
+    (300.0, 150.0)
+    """
     factor = {None: 1.0, _INCH: 1.0, _CENTIMETRE: 2.54}.get(tags.integer(RESOLUTION_UNIT))
     horizontal, vertical = (tags.ratio(tag) for tag in RESOLUTION)
     if factor is None or horizontal is None or vertical is None:
@@ -51,7 +61,11 @@ def density_of_tags(tags: Tags) -> Density | None:
 
 
 def density_of_exif(exif: bytes | None) -> Density | None:
-    """The resolution in an EXIF block; None without one, and for a damaged block."""
+    """The resolution in an EXIF block; None without one, and for a damaged block.
+
+    >>> density_of_exif(None) is None
+    True
+    """
     if exif is None:
         return None
     try:
@@ -61,7 +75,11 @@ def density_of_exif(exif: bytes | None) -> Density | None:
 
 
 def density_tags(density: Density) -> Tags:
-    """Tags that hold the resolution and nothing else."""
+    """Tags that hold the resolution and nothing else.
+
+    >>> sorted(density_tags((300, 300)).values)
+    [282, 283, 296]
+    """
     tags = Tags("<")
     for tag, pixels in zip(RESOLUTION, density, strict=True):
         ratio = Fraction(pixels).limit_denominator(max(1, min(10_000, int(2**32 / pixels) - 1)))

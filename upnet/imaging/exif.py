@@ -1,4 +1,4 @@
-"""EXIF and XMP of an image that was turned upright and upscaled: orientation and size are corrected, the rest is kept.
+"""Update EXIF and XMP of an image that was rotated upright and upscaled: new orientation and size, the rest is kept.
 
 CIPA DC-008, "Exchangeable image file format for digital still cameras: Exif Version 2.32", 2019,
 https://www.cipa.jp/std/documents/e/DC-X008-Translation-2019-E.pdf
@@ -30,7 +30,7 @@ _SIZE, _EXIF_SIZE = (0x0100, 0x0101), (0xA002, 0xA003)  # width, height
 _XMP_ORIENTATION = (rb"tiff:Orientation",)
 _XMP_SIZE = ((rb"tiff:ImageWidth", rb"exif:PixelXDimension"), (rb"tiff:ImageLength", rb"exif:PixelYDimension"))
 
-# How a TIFF stores its pixels, which is false for another file, and metadata that contains offsets into its own file.
+# Tags that describe how the TIFF stores its pixels, and metadata that contains offsets into its own file.
 _STORAGE_TAGS = frozenset(
     {254, 255, 256, 257, 258, 259, 262, 263, 264, 265, 266, 273, 277, 278, 279, 280, 281, 284, 288, 289, 290, 291}
     | {292, 293, 301, 317, 320, 321, 322, 323, 324, 325, 330, 332, 333, 334, 336, 337, 338, 339, 340, 341}
@@ -39,24 +39,42 @@ _STORAGE_TAGS = frozenset(
 
 
 def strip_prefix(block: bytes | None) -> bytes | None:
-    """An EXIF block without the `Exif` prefix; None for an empty one."""
+    """An EXIF block without the `Exif` prefix; None for an empty one.
+
+    >>> strip_prefix(b"Exif\\0\\0II*"), strip_prefix(b"")
+    (b'II*', None)
+    """
     while block and block.startswith(EXIF_PREFIX):
         block = block.removeprefix(EXIF_PREFIX)
     return block or None
 
 
 def tags_to_exif(tags: Tags) -> bytes:
-    """An EXIF block as JPEG, PNG and WebP hold it: a TIFF header, then the tags."""
+    """An EXIF block as JPEG, PNG and WebP store it: a TIFF header, then the tags.
+
+    >>> read_tags(io.BytesIO(tags_to_exif(Tags("<")))).values
+    {}
+    """
     return tiff_header(tags.order, 8) + tags.to_bytes(8)
 
 
 def tiff_header(order: str, first_directory: int) -> bytes:
-    """The first 8 bytes of a TIFF file or an EXIF block."""
+    """The first 8 bytes of a TIFF file or an EXIF block.
+
+    order: "<" little-endian, ">" big-endian. first_directory: offset of the first directory.
+
+    >>> tiff_header("<", 8)
+    b'II*\\x00\\x08\\x00\\x00\\x00'
+    """
     return (b"II" if order == "<" else b"MM") + struct.pack(order + "HI", 42, first_directory)
 
 
 def tiff_to_exif(tags: Tags) -> bytes | None:
-    """The tags of a TIFF that describe the image, without those on storage, as an EXIF block; None without any."""
+    """The tags of a TIFF that describe the image, without those on storage, as an EXIF block; None without any.
+
+    >>> tiff_to_exif(Tags("<")) is None
+    True
+    """
     values = {tag: value for tag, value in tags.values.items() if tag not in _STORAGE_TAGS}
     if tags.integer(RESOLUTION_UNIT) == _NO_UNIT:  # TIFF requires these tags even where the resolution is unknown
         values = {tag: value for tag, value in values.items() if tag not in (*RESOLUTION, RESOLUTION_UNIT)}
@@ -66,7 +84,11 @@ def tiff_to_exif(tags: Tags) -> bytes | None:
 
 
 def exif_to_tiff(exif: bytes) -> Tags:
-    """The tags of an EXIF block that may stand in a TIFF. Raises DamagedTagsError for a damaged block."""
+    """The tags of an EXIF block that a TIFF may contain. Raises DamagedTagsError for a damaged block.
+
+    >>> exif_to_tiff(tags_to_exif(Tags(">"))).order
+    '>'
+    """
     tags = read_tags(io.BytesIO(exif))
     tags.values = {tag: value for tag, value in tags.values.items() if tag not in _STORAGE_TAGS}
     return tags
@@ -77,8 +99,13 @@ def upscaled_exif(exif: bytes, before: tuple[int, int], after: tuple[int, int]) 
 
     before, after: width and height of the upright image in pixels.
 
-    Values are overwritten in place, so that offsets in makers' notes stay right. Where the orientation changes, the
-    thumbnail is unlinked, because it isn't upright. Raises DamagedTagsError for a damaged block.
+    Values are overwritten in place, so that offsets inside maker notes stay valid. If the orientation changes, the
+    thumbnail is removed from the directory, because it isn't upright. Raises DamagedTagsError for a damaged block.
+
+    >>> tags = Tags("<")
+    >>> tags.set(ORIENTATION, SHORT, 6)
+    >>> read_tags(io.BytesIO(upscaled_exif(tags_to_exif(tags), (4, 6), (8, 12)))).integer(ORIENTATION)
+    1
     """
     tags = read_tags(io.BytesIO(exif))
     content = bytearray(exif)
@@ -97,7 +124,11 @@ def upscaled_exif(exif: bytes, before: tuple[int, int], after: tuple[int, int]) 
 
 
 def swap_resolution(exif: bytes) -> bytes:
-    """The EXIF block with horizontal and vertical resolution exchanged; a damaged block is returned unchanged."""
+    """The EXIF block with horizontal and vertical resolution exchanged; a damaged block is returned unchanged.
+
+    >>> swap_resolution(b"damaged")
+    b'damaged'
+    """
     try:
         tags = read_tags(io.BytesIO(exif))
     except DamagedTagsError:

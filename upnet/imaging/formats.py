@@ -1,4 +1,4 @@
-"""What each file format can hold: transparency, 16 bits, size, metadata; known before an image is upscaled."""
+"""What each output format supports (transparency, 16 bits, size, metadata), checked before an image is upscaled."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,42 +17,45 @@ from upnet.utils.errors import UserError
 _UNLIMITED = 2**31 - 1
 _COLOUR_NAMES = {b"gAMA": "gamma", b"cHRM": "chromaticities", b"sRGB": "sRGB intent", b"cICP": "cICP chunk"}
 _NAMED_TEXTS = 3
-"""Lost texts that a remark names; further ones are counted."""
+"""A remark names this many lost texts and counts the others."""
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """One file format.
+    """A file format and what it supports.
 
-    name:        Pillow's name of it.
-    alpha:       whether it holds transparency.
-    deep:        whether it holds 16 bits per channel.
-    grey:        whether it holds images of one channel.
+    name:        its name in Pillow.
+    alpha:       whether it supports transparency.
+    bits16:      whether it supports 16 bits per channel.
+    grey:        whether it supports images of one channel.
     max_profile: largest ICC profile in bytes.
     max_exif:    largest EXIF block in bytes.
-    max_side:    largest width or height in pixels; None where no image reaches the limit.
+    max_side:    largest width or height in pixels; None where images don't reach the limit.
     max_xmp:     largest XMP packet in bytes.
-    density:     smallest and largest resolution in pixels per inch; None where only EXIF holds it.
-    colour:      whether it holds PNG's colour chunks: gAMA, cHRM, sRGB, cICP.
-    text:        whether it holds texts with keywords, one comment, or none.
+    density:     smallest and largest resolution in pixels per inch; None where only EXIF stores it.
+    colour:      whether it stores PNG's colour chunks: gAMA, cHRM, sRGB, cICP.
+    text:        what texts it stores: any number with keywords, one comment, or none.
     max_comment: largest comment in bytes.
+
+    >>> FORMATS[".jpg"].reduce_depth(np.array([[65535]], np.uint16))
+    array([[255]], dtype=uint8)
     """
 
     name: str
     alpha: bool = False
-    deep: bool = False
+    bits16: bool = False
     grey: bool = True
     max_profile: int = _UNLIMITED
     max_exif: int = _UNLIMITED
     max_side: int | None = None
     max_xmp: int = _UNLIMITED
-    density: Density | None = (0.0127, 5e7)  # integers of pixels per metre
+    density: Density | None = (0.0127, 5e7)  # stored as whole pixels per metre, 32 bits
     colour: bool = False
     text: Literal["keywords", "comment", "none"] = "none"
     max_comment: int = 0
 
     def adapt(self, image: RasterImage, scale: int, target: Path) -> RasterImage:
-        """The image as this format can hold it, with a remark on everything else.
+        """Remove from the image what this format doesn't support, with a remark on each loss.
 
         image:  the image before upscaling by `scale`.
         target: the file that the upscaled image is written to.
@@ -63,31 +66,31 @@ class Format:
         side = scale * max(image.size)
         if self.max_side is not None and side > self.max_side:
             raise UserError(
-                f"{target} cannot be written: a {suffix} holds at most {self.max_side} pixels a side, and this image "
-                f"would have {side}",
+                f"{target} cannot be written: a {suffix} file has at most {self.max_side} pixels per side, and "
+                f"this image would have {side}",
                 cure="Write a .png",
             )
         remarks, samples = list(image.remarks), image.samples
         if alpha is not None and not self.alpha:
             if not np.all(alpha == np.iinfo(alpha.dtype).max):
                 raise UserError(
-                    f"{target} cannot be written: a {suffix} holds no transparency, which the image has",
+                    f"{target} cannot be written: {suffix} doesn't support transparency, and the image is transparent",
                     cure="Write a .png",
                 )
             samples = samples[..., :-1] if samples.shape[2] == 4 else samples[..., 0]
-        if samples.dtype == np.uint16 and not self.deep:
-            remarks.append(f"has 16 bits per channel, of which a {suffix} keeps 8")
+        if samples.dtype == np.uint16 and not self.bits16:
+            remarks.append(f"has 16 bits per channel, of which {suffix} keeps 8")
         metadata, lost = self._adapt_metadata(image.metadata)
         if lost:
-            remarks.append(f"lost its {', '.join(lost)}, which a {suffix} can't hold")
+            remarks.append(f"lost its {', '.join(lost)}, which {suffix} doesn't support")
         return RasterImage(samples, metadata, tuple(remarks))
 
     def reduce_depth(self, samples: np.ndarray) -> np.ndarray:
-        """uint16 as uint8 where the format holds no 16 bits; other samples unchanged."""
-        return to_8bit(samples) if samples.dtype == np.uint16 and not self.deep else samples
+        """Convert uint16 to uint8 if the format doesn't support 16 bits; other samples are returned unchanged."""
+        return to_8bit(samples) if samples.dtype == np.uint16 and not self.bits16 else samples
 
     def _adapt_metadata(self, metadata: Metadata) -> tuple[Metadata, list[str]]:
-        """The metadata that the format holds, and the names of the rest."""
+        """The metadata that the format stores, and the names of the rest."""
         lost: list[str] = []
         icc, exif, xmp, density = metadata.icc, metadata.exif, metadata.xmp, metadata.density
         if icc and (len(icc) > self.max_profile or (not self.grey and icc[16:20] == b"GRAY")):
@@ -126,7 +129,7 @@ def _limit(max_bytes: int) -> str:
 def _text_names(chunks: list[Chunk]) -> list[str]:
     names = [f'text "{keyword(content).decode("latin-1")}"' for _, content in chunks]
     further = len(names) - _NAMED_TEXTS
-    return [*names[:_NAMED_TEXTS], f"{further} further texts"] if further > 0 else names
+    return [*names[:_NAMED_TEXTS], f"{further} more texts"] if further > 0 else names
 
 
 _JPEG = Format(
@@ -139,9 +142,9 @@ _JPEG = Format(
     text="comment",
     max_comment=65533,
 )
-_TIFF = Format("TIFF", alpha=True, deep=True)
+_TIFF = Format("TIFF", alpha=True, bits16=True)
 FORMATS = {
-    ".png": Format("PNG", alpha=True, deep=True, colour=True, text="keywords"),
+    ".png": Format("PNG", alpha=True, bits16=True, colour=True, text="keywords"),
     ".jpg": _JPEG,
     ".jpeg": _JPEG,
     ".bmp": Format("BMP", max_profile=0, max_exif=0, max_xmp=0),
@@ -149,4 +152,4 @@ FORMATS = {
     ".tiff": _TIFF,
     ".webp": Format("WEBP", alpha=True, grey=False, max_side=16383, density=None),
 }
-"""Suffix in lower case -> format, of the files that upnet writes."""
+"""Suffix in lower case -> format of the files that upnet writes."""

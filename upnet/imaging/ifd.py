@@ -1,8 +1,8 @@
-"""Image file directories (IFD), the tag lists of TIFF and EXIF: read, modified and written without decoding values.
+"""Read, change and write image file directories (IFD), the tag lists of TIFF and EXIF, without decoding values.
 
 A directory is a list of entries (tag, type, count, value). Some values point to further directories: EXIF, GPS and
-interoperability. Values stay raw bytes, because Pillow and tifffile re-encode them, which loses text that isn't ASCII
-and the offsets inside makers' notes.
+interoperability. Values stay raw bytes. Pillow and tifffile would encode them again and lose text that isn't ASCII
+and the offsets inside maker notes.
 
 Adobe, "TIFF, Revision 6.0", 1992, https://www.itu.int/itudoc/itu-t/com16/tiff-fx/docs/tiff6.pdf
 """
@@ -18,7 +18,7 @@ _LAST_CLASSIC_TYPE = 13
 EXIF_IFD, GPS_IFD, INTEROPERABILITY_IFD = 0x8769, 0x8825, 0xA005
 ORIENTATION, RESOLUTION, RESOLUTION_UNIT = 0x0112, (282, 283), 296
 _MAX_BYTES = 2**26
-"""Limit for the values of one directory; a larger one is damaged, or an attack on memory."""
+"""Limit for the values of one directory: a larger one is damaged, or made to exhaust memory."""
 
 
 class DamagedTagsError(ValueError):
@@ -27,11 +27,11 @@ class DamagedTagsError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """The value of one tag.
+    """The value of one tag, undecoded.
 
     kind:    type number of TIFF.
     content: raw bytes, in the byte order of the directory.
-    offset:  where these bytes were in the file.
+    offset:  offset of these bytes in the file.
     """
 
     kind: int
@@ -46,7 +46,12 @@ class Tags:
     order:       "<" little-endian, ">" big-endian.
     values:      tag -> value.
     children:    tag -> the directory that it points to.
-    next_offset: where the offset of the next directory (the thumbnail, in EXIF) was in the file.
+    next_offset: where the file stores the offset of the next directory (in EXIF: the thumbnail).
+
+    >>> tags = Tags("<")
+    >>> tags.set(RESOLUTION_UNIT, SHORT, 2)
+    >>> tags.integer(RESOLUTION_UNIT)
+    2
     """
 
     order: str
@@ -55,13 +60,13 @@ class Tags:
     next_offset: int = 0
 
     def integer(self, tag: int) -> int | None:
-        """The first integer of a SHORT or LONG tag; None without one."""
+        """The first number of a SHORT or LONG tag; None without one."""
         value = self.values.get(tag)
         code = {SHORT: "H", LONG: "I"}.get(value.kind) if value else None
         return struct.unpack_from(self.order + code, value.content)[0] if value and code and value.content else None
 
     def ratio(self, tag: int) -> float | None:
-        """The first value of a RATIONAL tag; None without one, or where its denominator is 0."""
+        """The first number of a RATIONAL tag; None without one, or where its denominator is 0."""
         value = self.values.get(tag)
         if value is None or value.kind != RATIONAL or len(value.content) < 8:
             return None
@@ -69,12 +74,12 @@ class Tags:
         return numerator / denominator if denominator else None
 
     def set(self, tag: int, kind: int, *numbers: int) -> None:
-        """Set a SHORT, LONG or RATIONAL tag (numerator, denominator)."""
+        """Set a SHORT, LONG or RATIONAL tag. A RATIONAL has two numbers: numerator and denominator."""
         code = "H" if kind == SHORT else "I"
         self.values[tag] = Value(kind, struct.pack(f"{self.order}{len(numbers)}{code}", *numbers))
 
     def to_bytes(self, start: int) -> bytes:
-        """The directory with its children and values, as they stand at offset `start` of a file."""
+        """The directory with its children and values, encoded for offset `start` of a file."""
         tags = sorted({*self.values, *self.children})
         entries, payload = b"", b""
         payload_start = start + 2 + 12 * len(tags) + 4
@@ -97,11 +102,17 @@ def read_tags(file: BinaryIO) -> Tags:
 
     Values of unknown types, and values outside the file, are omitted. Raises DamagedTagsError where there is no
     directory.
+
+    >>> import io
+    >>> tags = Tags(">")
+    >>> tags.set(RESOLUTION_UNIT, SHORT, 2)
+    >>> read_tags(io.BytesIO(b"MM\\0*\\0\\0\\0\\x08" + tags.to_bytes(8))).integer(RESOLUTION_UNIT)
+    2
     """
     file.seek(0)
     order = {b"II": "<", b"MM": ">"}.get(file.read(2))
     if order is None:
-        raise DamagedTagsError("it has no byte order")
+        raise DamagedTagsError("it doesn't begin with a byte order")
     (version,) = _unpack(file, order + "H")
     if version not in (42, 43):
         raise DamagedTagsError(f"its version is {version} instead of 42 or 43")
@@ -118,8 +129,8 @@ def _directory(file: BinaryIO, order: str, bigtiff: bool, start: int, depth: int
     tags = Tags(order)
     entry_size, inline_size = (20, 8) if bigtiff else (12, 4)
     first, total = file.tell(), 0
-    for entry in range(first, first + length * entry_size, entry_size):
-        file.seek(entry)
+    for entry_offset in range(first, first + length * entry_size, entry_size):
+        file.seek(entry_offset)
         tag, kind, count = _unpack(file, order + ("HHQ" if bigtiff else "HHI"))
         size = _ITEM_SIZES.get(kind, 0) * count
         offset = file.tell()

@@ -1,4 +1,4 @@
-"""RasterImage: the pixels of one image with its metadata, whatever the file format."""
+"""`RasterImage`: the pixels of one image with its metadata, independent of the file format."""
 
 from dataclasses import dataclass, field, replace
 
@@ -9,7 +9,7 @@ from upnet.imaging.exif import upscaled_exif, upscaled_xmp
 from upnet.imaging.ifd import DamagedTagsError
 
 Chunk = tuple[bytes, bytes]
-"""A PNG chunk: its name of four letters, and its content."""
+"""A PNG chunk: its name (four letters) and its content."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,9 @@ class Metadata:
     colour:  PNG chunks on colour other than the profile: gAMA, cHRM, sRGB, cICP.
     text:    PNG text chunks: tEXt, zTXt, iTXt; the comment of other formats is one of them.
     lost:    names of the metadata that the source has and that isn't kept, such as "IPTC".
+
+    >>> Metadata(density=(300, 300)).density
+    (300, 300)
     """
 
     icc: bytes | None = None
@@ -38,9 +41,11 @@ class Metadata:
 class RasterImage:
     """Pixels of one upright image, with metadata.
 
-    samples:  (H, W) grey, (H, W, 2) grey and alpha, (H, W, 3) RGB or (H, W, 4) RGB and alpha; uint8 or uint16.
+    samples:  (H, W) grey, (H, W, 2) grey and alpha, (H, W, 3) RGB or (H, W, 4) RGB and alpha; uint8 or uint16. Colours
+              are not premultiplied by alpha.
     metadata: see `Metadata`.
-    remarks:  what was changed or not kept, each as the predicate of a sentence about the image.
+    remarks:  what was changed or not kept, each as the predicate of a sentence about the image, such as "was converted
+              from CMYK to sRGB".
 
     >>> image = RasterImage(np.zeros((2, 3, 4), np.uint8))
     >>> image.size, image.alpha.shape
@@ -62,7 +67,13 @@ class RasterImage:
         return self.samples[..., -1] if self.samples.ndim == 3 and self.samples.shape[2] in (2, 4) else None
 
     def with_samples(self, samples: np.ndarray) -> "RasterImage":
-        """The image with upscaled pixels: EXIF and XMP state the new size, and orientation 1."""
+        """The image with upscaled pixels; EXIF and XMP get the new size and orientation 1. Damaged EXIF is removed.
+
+        >>> xmp = b'<a tiff:ImageWidth="3" tiff:ImageLength="2"/>'
+        >>> image = RasterImage(np.zeros((2, 3), np.uint8), Metadata(xmp=xmp))
+        >>> image.with_samples(np.zeros((4, 6), np.uint8)).metadata.xmp
+        b'<a tiff:ImageWidth="6" tiff:ImageLength="4"/>'
+        """
         before, after = self.size, (samples.shape[1], samples.shape[0])
         metadata, remarks = self.metadata, self.remarks
         if metadata.xmp:

@@ -1,4 +1,4 @@
-"""Bicubic resizing as MATLAB's `imresize` does it, to the last bit.
+"""Bicubic resizing, bit-exact to MATLAB's `imresize`.
 
 The kernel is Keys' cubic convolution with a = -0.5. For downscaling it is widened by 1/scale (antialiasing). Weights
 are divided by their sum. Rows are resized first, then columns.
@@ -29,10 +29,10 @@ from upnet.utils.interpolation_kernels import border_indices, keys_polynomials
 __all__ = ["Border", "imresize", "resized_length"]
 
 Border = Literal["symmetric", "replicate"]
-"""Of `upnet.utils.interpolation_kernels.Border`, those that versions of MATLAB use."""
+"""The borders of `upnet.utils.interpolation_kernels.Border` that MATLAB uses, depending on its release."""
 
 _LARGEST_SCALE = 1024
-# A float within this relative distance of a fraction with a small denominator means that fraction: 1/3, 0.7, 1 - 2/3.
+# A float within this relative distance of a fraction with a small denominator stands for it: 1/3, 0.7, 1 - 2/3.
 _TOLERANCE, _SMALL_DENOMINATOR = 1e-12, 10_000
 # Integers below 2**53 are exact in float64. With |weights| times 1024 below it, so are the sums over pixels up to 255,
 # half a denominator added to them, and the floor of their quotient.
@@ -53,7 +53,7 @@ def imresize(image: np.ndarray | Tensor, scale: float | Fraction, border: Border
             Floating point of any range returns the same dtype, neither rounded nor clamped, computed in float64.
             Floating-point tensors propagate gradients.
     scale:  from 1/1024 to 1024: 2 doubles the size, Fraction(1, 2) or 0.5 halves it. A float close to a simple fraction
-            means that fraction: 1/3 is exactly a third. The result has size (ceil(scale * H), ceil(scale * W)).
+            is replaced by it: 1/3 is exactly a third. The result has size (ceil(scale * H), ceil(scale * W)).
     border: values outside the image: "symmetric" mirrors it (current MATLAB releases, DIV2K), "replicate" repeats its
             outermost pixels (older releases, and the published LR images of Set5, Set14, BSD100 and Urban100).
 
@@ -81,7 +81,7 @@ def resized_length(length: int, scale: float | Fraction) -> int:
 
 
 def _resize_tensor(image: Tensor, scale: Fraction, border: Border) -> Tensor:
-    """(..., H, W)."""
+    """`imresize` of a tensor (..., H, W)."""
     _check(image.shape, str(image.dtype), image.dtype == torch.uint8 or image.is_floating_point())
     rows = _resize_rows(image.reshape(-1, *image.shape[-2:]), scale, border)
     columns = _resize_rows(rows.transpose(1, 2).contiguous(), scale, border)
@@ -90,7 +90,10 @@ def _resize_tensor(image: Tensor, scale: Fraction, border: Border) -> Tensor:
 
 
 def _resize_array(image: np.ndarray, scale: Fraction, border: Border) -> np.ndarray:
-    """(H, W) or (H, W, C). Channels stay interleaved: both passes treat them as more values across the axis."""
+    """`imresize` of an array (H, W) or (H, W, C).
+
+    Channels stay interleaved: both passes treat them as more values across the axis.
+    """
     if not isinstance(image, np.ndarray):
         raise ValueError(f"imresize: image must be a NumPy array or a torch tensor; got {type(image).__name__}")
     native = image.astype(image.dtype.newbyteorder("="), copy=False)
@@ -131,7 +134,7 @@ def _fraction(scale: float | Fraction) -> Fraction:
 
 
 def _resize_rows(x: Tensor, scale: Fraction, border: Border) -> Tensor:
-    """One pass: (N, L, M) -> (N, ceil(scale * L), M). uint8 stays uint8; anything else becomes float64.
+    """Resize one axis: (N, L, M) -> (N, ceil(scale * L), M). uint8 stays uint8; other dtypes become float64.
 
     Neighbouring output rows share most of their input rows, so a block of them is one small matrix product.
     """
@@ -150,9 +153,9 @@ def _resize_rows(x: Tensor, scale: Fraction, border: Border) -> Tensor:
             source = x[:, border_indices(torch.arange(start, stop, device=x.device), length, border)]
         values = weights[block] @ source.to(torch.float64)
         if quantised:
-            # floor(v + 1/2) rounds half away from zero wherever the clamp leaves anything to round.
-            whole = denominators[block]
-            values = values.add_(whole / 2).div_(whole).clamp_(0, 255).to(torch.uint8)
+            # floor(v + 1/2) rounds half away from zero for v >= 0; negative values are clamped to 0.
+            denominator = denominators[block]
+            values = values.add_(denominator / 2).div_(denominator).clamp_(0, 255).to(torch.uint8)
         blocks.append(values)
     return torch.cat(blocks, dim=1)[:, : resized_length(length, scale)]
 
@@ -161,7 +164,7 @@ def _resize_rows(x: Tensor, scale: Fraction, border: Border) -> Tensor:
 class _Plan:
     """The banded matrix that resizes an axis of a given length, split into blocks of R output rows and V input rows.
 
-    starts:       the first input row of each block; it and the last one may be outside the image.
+    starts:       the first input row of each block. Input rows may be outside the image.
     numerators:   (blocks, R, V) float64: integers wherever sums over uint8 pixels stay exact.
     denominators: (blocks, R, 1) float64: the sum of the numerators of each row.
     """
@@ -197,7 +200,7 @@ def _taps(outputs: int, scale: Fraction) -> tuple[np.ndarray, np.ndarray, np.nda
     """
     p, q = scale.numerator, scale.denominator
     d = 2 * max(p, q)
-    # Python's own integers, which have no largest: a float scale of no small fraction has a denominator of up to 2**62.
+    # Python's integers, which don't overflow: a float scale that is no simple fraction has a denominator up to 2**62.
     centre = np.array([(2 * o + 1) * q - p for o in range(outputs)], dtype=object)
     first = (centre - 2 * d) // (2 * p) + 1
     taps = np.array(range(-(-2 * d // p)), dtype=object)

@@ -15,9 +15,9 @@ log = logging.getLogger(__name__)
 _SYSTEM_FILES = {"thumbs.db", "desktop.ini"}
 _MAX_NAMES = 3
 
-DANGLING = "a broken link"
-CYCLE = "a link to a folder that is already listed"
-OTHER = "not a supported format"
+BROKEN_LINK = "a broken link"
+LISTED_BEFORE = "a link to a folder that is already listed"
+UNSUPPORTED = "not a supported format"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Listing:
     skipped: dict[str, list[Path]]
 
     def summary(self) -> str | None:
-        """A sentence that names what is skipped, for a log; None where nothing is."""
+        """A log message that names the skipped files; None if there are none."""
         if not self.skipped:
             return None
         parts = []
@@ -46,7 +46,16 @@ class Listing:
 
 
 def list_images(folder: Path) -> Listing:
-    """List a folder and its subfolders. Links are followed; a folder is listed once, however many links lead to it."""
+    """List a folder and its subfolders. Links are followed; a folder is listed once, however many links lead to it.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for name in ("b.png", "a.jpg", "notes.txt"):
+    ...         Path(folder, name).touch()
+    ...     listing = list_images(Path(folder))
+    >>> [path.name for path in listing.images], list(listing.skipped)
+    (['a.jpg', 'b.png'], ['not a supported format'])
+    """
     images: list[Path] = []
     skipped: dict[str, list[Path]] = {}
     seen = {_identity(path) for path in folder.resolve().parents}
@@ -58,13 +67,13 @@ def list_images(folder: Path) -> Listing:
         try:
             identity = _identity(current)
             if identity in seen:
-                skipped.setdefault(CYCLE, []).append(current)
+                skipped.setdefault(LISTED_BEFORE, []).append(current)
                 continue
             seen.add(identity)
             with os.scandir(current) as entries:
                 children = sorted(entries, key=lambda entry: entry.name)
         except OSError as error:
-            skipped.setdefault(f"it can't be read: {error.strerror or error}", []).append(current)
+            skipped.setdefault(f"cannot be read: {error.strerror or error}", []).append(current)
             continue
         for entry in children:
             path = current / entry.name
@@ -73,18 +82,18 @@ def list_images(folder: Path) -> Listing:
             if entry.is_dir():
                 (links if entry.is_symlink() else folders).append(path)
             elif not entry.is_file():
-                skipped.setdefault(DANGLING if entry.is_symlink() else OTHER, []).append(path)
+                skipped.setdefault(BROKEN_LINK if entry.is_symlink() else UNSUPPORTED, []).append(path)
             elif is_image_file(path):
                 images.append(path)
             elif entry.name.lower() not in _SYSTEM_FILES:
-                skipped.setdefault(OTHER, []).append(path)
+                skipped.setdefault(UNSUPPORTED, []).append(path)
     return Listing(folder, sorted(images), {reason: sorted(paths) for reason, paths in sorted(skipped.items())})
 
 
 @lru_cache(maxsize=1024)
-def warn_once(sentence: str) -> None:
-    """Log a warning once per process; a start lists the same folder several times."""
-    log.warning("%s", sentence)
+def warn_once(message: str) -> None:
+    """Log a warning once per process, since a command lists the same folder several times."""
+    log.warning("%s", message)
 
 
 def _identity(folder: Path) -> tuple[int, int]:

@@ -1,36 +1,19 @@
-"""Metadata of an image that Pillow has opened, and the same as Pillow's `info` holds it."""
+"""Read the metadata of an image that Pillow has opened, and of TIFF and BMP files."""
 
 import struct
-import zlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
 
+from upnet.imaging.decoding import DECODER_ERRORS
 from upnet.imaging.density import Density, density_of_exif, density_of_tags, per_metre_to_inch, valid_density
 from upnet.imaging.exif import EXIF_PREFIX, strip_prefix, swap_resolution, tiff_to_exif, xmp_orientation
 from upnet.imaging.ifd import ORIENTATION, DamagedTagsError, read_tags
 from upnet.imaging.image import Chunk, Metadata
-from upnet.imaging.png_chunks import MAX_BYTES, RAW_EXIF, XMP, keyword
-from upnet.imaging.png_metadata import COMMENT, comment_chunk, decode_text, read_png_metadata, text_chunk
-
-# What Pillow's plugins raise on damaged data beside OSError: they parse before they check.
-DECODER_ERRORS = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    TypeError,
-    LookupError,
-    ArithmeticError,
-    EOFError,
-    NotImplementedError,
-    RuntimeError,
-    SystemError,
-    struct.error,
-    zlib.error,
-)
+from upnet.imaging.png_chunks import MAX_BYTES, RAW_EXIF, XMP
+from upnet.imaging.png_metadata import comment_chunk, read_png_metadata, text_chunk
 
 _JPEG_SEGMENTS = (
     ("APP0", b"JFIF\0", None),
@@ -45,19 +28,22 @@ _JPEG_SEGMENTS = (
     ("APP14", b"Adobe", None),
     ("COM", b"", None),
 )
-"""JPEG segments: marker, first bytes, and the name of what is lost with it; None for what is kept or not needed."""
+"""JPEG segments: marker, first bytes, and the name of the metadata that is lost; None if it is kept or not needed."""
 
 _TIFF_XMP, _TIFF_ICC = 700, 34675
 _LOST_TIFF_TAGS = {301: "transfer function", 33723: "IPTC", 34377: "Photoshop data"}
-_RESERVED = frozenset({b"chromaticity", b"dpi", b"exif", b"gamma", b"icc_profile", b"srgb", b"transparency", b"xmp"})
-"""Keys of Pillow's `info` that are no texts."""
 
 
 def read_metadata(image: Image.Image, path: Path | None, orientation: int) -> Metadata:
     """Metadata of an image that Pillow has loaded, in the upright orientation.
 
-    path:        the file it comes from, or None: PNG, TIFF and BMP files hold more than Pillow reads.
+    path:        the file it comes from, or None. PNG, TIFF and BMP files contain more than Pillow reads.
     orientation: the EXIF orientation (1..8) of the pixels that Pillow returned.
+
+    >>> image = Image.new("L", (3, 2))
+    >>> image.info["comment"] = b"a photo"
+    >>> read_metadata(image, None, orientation=1).text
+    ((b'iTXt', b'Comment\\x00\\x00\\x00\\x00\\x00a photo'),)
     """
     if path is not None and image.format == "PNG":
         return _upright(read_png_metadata(path), orientation)
@@ -95,29 +81,6 @@ def read_tiff_metadata(path: Path) -> Metadata:
     return _upright(metadata, tags.integer(ORIENTATION) or xmp_orientation(metadata.xmp or b"") or 1)
 
 
-def pillow_info(metadata: Metadata) -> dict[str, Any]:
-    """Metadata under the keys that Pillow uses in `Image.info`.
-
-    >>> pillow_info(Metadata(density=(300, 300)))
-    {'dpi': (300, 300)}
-    """
-    info: dict[str, Any] = {}
-    for key, text in ((keyword(chunk[1]), decode_text(chunk)) for chunk in metadata.text):
-        if text is not None and key not in _RESERVED:
-            info[key.decode("latin-1")] = text
-            info |= {"comment": text.encode()} if key == COMMENT else {}
-    colour = dict(metadata.colour)
-    if gamma := colour.get(b"gAMA"):
-        info["gamma"] = struct.unpack(">I", gamma)[0] / 100000
-    if chromaticities := colour.get(b"cHRM"):
-        info["chromaticity"] = tuple(value / 100000 for value in struct.unpack(">8I", chromaticities))
-    if intent := colour.get(b"sRGB"):
-        info["srgb"] = intent[0]
-    exif = metadata.exif and EXIF_PREFIX + metadata.exif
-    binary = {"icc_profile": metadata.icc, "exif": exif, "xmp": metadata.xmp, "dpi": metadata.density}
-    return info | {name: value for name, value in binary.items() if value}
-
-
 def _upright(metadata: Metadata, orientation: int) -> Metadata:
     """Exchange horizontal and vertical resolution where the orientation exchanges rows and columns."""
     if orientation not in (5, 6, 7, 8):
@@ -153,7 +116,7 @@ def _format_density(image: Image.Image) -> Density | None:
 
 
 def _exif(image: Image.Image) -> bytes | None:
-    """The EXIF block as the file holds it; of a PNG that wraps it in text, as Pillow decodes it."""
+    """The EXIF block as the file stores it. A PNG may store it as hexadecimal text, which Pillow decodes."""
     raw = _info_bytes(image, "exif")
     if not raw and RAW_EXIF.decode() in image.info:
         try:
@@ -164,7 +127,7 @@ def _exif(image: Image.Image) -> bytes | None:
 
 
 def _lost_segments(image: Image.Image) -> tuple[str, ...]:
-    """Names of the metadata of a JPEG that isn't kept."""
+    """Names of the metadata of a JPEG that is lost."""
     names: list[str] = []
     for marker, content in getattr(image, "applist", []):
         matches = (lost for name, start, lost in _JPEG_SEGMENTS if marker == name and content.startswith(start))
@@ -174,7 +137,7 @@ def _lost_segments(image: Image.Image) -> tuple[str, ...]:
 
 
 def _png_colour(image: Image.Image) -> tuple[Chunk, ...]:
-    """Colour chunks of a PNG that is no longer a file, from Pillow's `info`."""
+    """Colour chunks of a PNG image in memory, from Pillow's `info`."""
     if image.format != "PNG":
         return ()
     chunks: list[Chunk] = []

@@ -1,8 +1,8 @@
-"""The chunks of a PNG file: where they are, what they contain, and a view of the file without its metadata.
+"""Find, read and write the chunks of a PNG file, and open the file without its metadata chunks.
 
-Pillow refuses an image because of one text chunk that is damaged or that decompresses to more than 1 MB. Therefore
-Pillow gets only the chunks that pixels depend on; metadata is read here, with a limit on memory, and never refuses the
-image.
+Pillow rejects an image because of one text chunk that is damaged or that decompresses to more than 1 MB. Therefore
+Pillow gets only the chunks that pixels depend on. Metadata is read here, with a limit on memory; damaged metadata is
+skipped, and the image is still read.
 
 W3C, "Portable Network Graphics (PNG) Specification (Third Edition)", 2025, https://www.w3.org/TR/png-3/
 """
@@ -19,23 +19,26 @@ from typing import Any, BinaryIO
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 MAX_BYTES = 2**26
-"""Limit for one piece of metadata, also decompressed; a larger one is damaged, or an attack on memory."""
+"""Limit for one chunk, also decompressed: a larger one is damaged, or made to exhaust memory."""
 TEXT = frozenset({b"tEXt", b"zTXt", b"iTXt"})
 XMP, RAW_EXIF = b"XML:com.adobe.xmp", b"Raw profile type exif"
 """Keywords of texts that hold other metadata: XMP, and EXIF as hexadecimal digits (older ImageMagick)."""
 _MAX_CHUNKS = 2**18
 """Limit for the chunks of a file; libpng writes one per 8 KB of compressed pixels."""
 _PIXEL_CHUNKS = frozenset({b"tRNS", b"acTL", b"fcTL", b"fdAT"})
-"""Chunks that are ancillary by their name and that pixels depend on: transparency, animation frames."""
+"""Chunks whose names mark them as ancillary, although pixels depend on them: transparency, animation frames."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChunkLocation:
-    """A chunk in a file.
+    """The position of a chunk in a file.
 
     name:   four letters.
     start:  offset of its content.
     length: bytes of its content, as the file states it.
+
+    >>> ChunkLocation(b"tEXt", start=41, length=7).is_metadata
+    True
     """
 
     name: bytes
@@ -44,12 +47,19 @@ class ChunkLocation:
 
     @property
     def is_metadata(self) -> bool:
-        """Whether pixels don't depend on it."""
+        """Whether the pixels don't depend on the chunk."""
         return self.name[:1].islower() and self.name not in _PIXEL_CHUNKS
 
 
 def find_chunks(file: BinaryIO) -> list[ChunkLocation]:
-    """The chunks of a PNG up to its end or to the first bytes that are no chunk; [] for other files."""
+    """The chunks of a PNG up to its end or to the first bytes that are not a chunk; [] for other files.
+
+    >>> file = io.BytesIO(SIGNATURE)
+    >>> _ = file.seek(0, io.SEEK_END)
+    >>> write_chunk(file, b"IEND", b"")
+    >>> find_chunks(file)
+    [ChunkLocation(name=b'IEND', start=16, length=0)]
+    """
     file.seek(0)
     if file.read(len(SIGNATURE)) != SIGNATURE:
         return []
@@ -64,7 +74,13 @@ def find_chunks(file: BinaryIO) -> list[ChunkLocation]:
 
 
 def read_chunk(file: BinaryIO, chunk: ChunkLocation) -> bytes | None:
-    """The content of a chunk; None where its checksum is wrong or it has more than MAX_BYTES bytes."""
+    """The content of a chunk; None where its checksum is wrong or it has more than MAX_BYTES bytes.
+
+    >>> file = io.BytesIO()
+    >>> write_chunk(file, b"tEXt", b"Title\\0A")
+    >>> read_chunk(file, ChunkLocation(b"tEXt", start=8, length=7))
+    b'Title\\x00A'
+    """
     if chunk.length > MAX_BYTES:
         return None
     file.seek(chunk.start)
@@ -73,7 +89,13 @@ def read_chunk(file: BinaryIO, chunk: ChunkLocation) -> bytes | None:
 
 
 def write_chunk(file: BinaryIO, name: bytes, content: bytes) -> None:
-    """Append a chunk: length, name, content, checksum."""
+    """Append a chunk: length, name, content, checksum.
+
+    >>> file = io.BytesIO()
+    >>> write_chunk(file, b"IEND", b"")
+    >>> file.getvalue()
+    b'\\x00\\x00\\x00\\x00IEND\\xaeB`\\x82'
+    """
     file.write(struct.pack(">I", len(content)) + name)
     file.write(content)
     file.write(struct.pack(">I", zlib.crc32(content, zlib.crc32(name))))
@@ -92,6 +114,9 @@ def text_value(name: bytes, content: bytes) -> bytes | None:
     """The text of a tEXt or zTXt chunk (Latin-1) or an iTXt chunk (UTF-8).
 
     None where it is damaged or decompresses to more than MAX_BYTES bytes.
+
+    >>> text_value(b"tEXt", b"Title\\0A photo")
+    b'A photo'
     """
     _, _, rest = content.partition(b"\0")
     if name == b"tEXt":
@@ -105,7 +130,11 @@ def text_value(name: bytes, content: bytes) -> bytes | None:
 
 
 def decompress(content: bytes) -> bytes | None:
-    """Decompress a zlib stream; None where it is damaged or has more than MAX_BYTES bytes."""
+    """Decompress a zlib stream; None where it is damaged or has more than MAX_BYTES bytes.
+
+    >>> decompress(zlib.compress(b"text")), decompress(b"damaged")
+    (b'text', None)
+    """
     stream = zlib.decompressobj()
     try:
         decompressed = stream.decompress(content, MAX_BYTES)
@@ -116,7 +145,7 @@ def decompress(content: bytes) -> bytes | None:
 
 @contextmanager
 def without_metadata(path: Path) -> Iterator[Path | BinaryIO]:
-    """What Pillow should open: a PNG file without its metadata chunks; the path itself for any other file."""
+    """What Pillow should open: a PNG file without its metadata chunks; for any other file its path."""
     with path.open("rb") as file:
         hidden = [chunk for chunk in find_chunks(file) if chunk.is_metadata]
         if not hidden:
@@ -131,7 +160,7 @@ def without_metadata(path: Path) -> Iterator[Path | BinaryIO]:
 
 
 def orientation_info(path: Path) -> dict[str, Any]:
-    """The metadata of a PNG in which `PIL.Image.Image.getexif` looks for an orientation, under Pillow's keys."""
+    """The metadata of a PNG file from which `PIL.Image.Image.getexif` reads the orientation, under Pillow's keys."""
     info: dict[str, Any] = {}
     with path.open("rb") as file:
         for chunk in find_chunks(file):
@@ -148,7 +177,7 @@ def orientation_info(path: Path) -> dict[str, Any]:
 
 
 class _FileSpans(io.RawIOBase):
-    """Several spans of a file, readable as one file."""
+    """Spans of a file that are read as one file."""
 
     def __init__(self, file: BinaryIO, spans: Sequence[tuple[int, int]]) -> None:
         """spans: (start, stop) offsets, in order."""

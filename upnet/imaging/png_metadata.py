@@ -1,4 +1,4 @@
-"""Metadata as PNG chunks: read from a file with limits on memory, and converted to chunks.
+"""Read the metadata of a PNG file, with a limit on memory, and convert metadata to PNG chunks.
 
 W3C, "Portable Network Graphics (PNG) Specification (Third Edition)", 2025, https://www.w3.org/TR/png-3/
 """
@@ -30,14 +30,14 @@ COMMENT = b"Comment"
 _COLOUR = frozenset({b"gAMA", b"cHRM", b"sRGB", b"cICP"})
 _LENGTHS = {b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"cICP": 4, b"pHYs": 9}
 _MAX_COMPRESSED = 2**20
-"""Texts of more decompressed bytes are stored uncompressed: Pillow refuses files with a larger compressed text."""
-# True of the source's pixels only: significant bits, histogram, time of the last change, storage of the pixels.
+"""Larger texts are stored uncompressed, because Pillow rejects files in which they are compressed."""
+# They describe the pixels of the source file only: significant bits, histogram, time of the last change, storage.
 _OUTDATED = frozenset({b"sBIT", b"hIST", b"tIME", b"iDOT"})
 
 
 def read_png_metadata(path: Path) -> Metadata:
-    """Metadata of a PNG file, as stored. What is damaged or too large is named in `lost`."""
-    reader = _Reader()
+    """Metadata of a PNG file, not rotated. Chunks that are damaged or too large are named in `lost`."""
+    reader = _MetadataReader()
     with path.open("rb") as file:
         for chunk in find_chunks(file):
             if chunk.is_metadata and chunk.name not in _OUTDATED:
@@ -50,7 +50,11 @@ def read_png_metadata(path: Path) -> Metadata:
 
 
 def metadata_chunks(metadata: Metadata) -> list[Chunk]:
-    """All metadata as chunks that stand before the pixels, in an order that PNG allows."""
+    """All metadata as chunks, in an order that PNG allows; they precede the pixels.
+
+    >>> metadata_chunks(Metadata(colour=((b"sRGB", b"\\0"),), exif=b"II"))
+    [(b'sRGB', b'\\x00'), (b'eXIf', b'II')]
+    """
     chunks = list(metadata.colour)
     if metadata.icc:
         chunks.append((b"iCCP", b"ICC profile\0\0" + zlib.compress(metadata.icc)))
@@ -62,7 +66,11 @@ def metadata_chunks(metadata: Metadata) -> list[Chunk]:
 
 
 def text_chunks(metadata: Metadata) -> list[Chunk]:
-    """XMP and texts as chunks."""
+    """XMP and texts as chunks.
+
+    >>> text_chunks(Metadata(text=((b"tEXt", b"Title\\0A"),)))
+    [(b'tEXt', b'Title\\x00A')]
+    """
     xmp = [(b"iTXt", XMP + bytes(5) + metadata.xmp)] if metadata.xmp else []
     return [*xmp, *metadata.text]
 
@@ -77,7 +85,11 @@ def text_chunk(key: str, text: str) -> Chunk:
 
 
 def comment_chunk(comment: bytes) -> Chunk:
-    """The comment of a JPEG or GIF as a text chunk. These files don't state its encoding: UTF-8, else Latin-1."""
+    """The comment of a JPEG or GIF as a text chunk, decoded as UTF-8 or else Latin-1: the encoding is not stored.
+
+    >>> comment_chunk(b"a photo")
+    (b'iTXt', b'Comment\\x00\\x00\\x00\\x00\\x00a photo')
+    """
     comment = comment.rstrip(b"\0")
     try:
         return text_chunk(COMMENT.decode(), comment.decode("utf-8"))
@@ -86,14 +98,18 @@ def comment_chunk(comment: bytes) -> Chunk:
 
 
 def decode_text(chunk: Chunk) -> str | None:
-    """The text of a text chunk; None where it is damaged or too large."""
+    """The text of a text chunk; None where it is damaged or too large.
+
+    >>> decode_text((b"tEXt", b"Title\\0A photo"))
+    'A photo'
+    """
     value = text_value(*chunk)
     return None if value is None else value.decode("utf-8" if chunk[0] == b"iTXt" else "latin-1", "replace")
 
 
 @dataclass(slots=True)
-class _Reader:
-    """Collects metadata chunk by chunk.
+class _MetadataReader:
+    """Collect metadata chunk by chunk.
 
     total: decompressed bytes of the chunks collected so far; at most MAX_BYTES.
     """
@@ -105,7 +121,7 @@ class _Reader:
         """Keep the content of a chunk, or name it in `lost`."""
         content, name = read_chunk(file, chunk), chunk.name.decode()
         if content is None or not self._fits(content) or len(content) != _LENGTHS.get(chunk.name, len(content)):
-            self._lose(f"{name} chunk, which is damaged or too large")
+            self._add_lost(f"{name} chunk, which is damaged or too large")
         elif chunk.name in TEXT:
             self._add_text((chunk.name, content))
         elif chunk.name == b"iCCP":
@@ -115,18 +131,18 @@ class _Reader:
         elif chunk.name == b"pHYs":
             self._add_density(content)
         elif chunk.name not in _COLOUR:
-            self._lose(f"{name} chunk")
+            self._add_lost(f"{name} chunk")
         elif chunk.name not in dict(self.metadata.colour):
             self.metadata = replace(self.metadata, colour=(*self.metadata.colour, (chunk.name, content)))
 
     def _add_text(self, chunk: Chunk) -> None:
         key, value = keyword(chunk[1]), text_value(*chunk)
         if value is None or not self._fits(value):
-            self._lose(f'text "{key.decode("latin-1")}", which is damaged or too large')
+            self._add_lost(f'text "{key.decode("latin-1")}", which is damaged or too large')
         elif key == XMP:
             self.metadata = replace(self.metadata, xmp=value or None)
         elif key == RAW_EXIF:
-            self.metadata = replace(self.metadata, exif=self.metadata.exif or _exif_of_digits(value))
+            self.metadata = replace(self.metadata, exif=self.metadata.exif or _parse_hexadecimal_exif(value))
         else:
             chunk = _uncompressed(chunk, value) if len(value) > _MAX_COMPRESSED else chunk
             self.metadata = replace(self.metadata, text=(*self.metadata.text, chunk))
@@ -136,7 +152,7 @@ class _Reader:
         if icc and self._fits(icc):
             self.metadata = replace(self.metadata, icc=icc)
         else:
-            self._lose("colour profile, which is damaged or too large")
+            self._add_lost("colour profile, which is damaged or too large")
 
     def _add_density(self, content: bytes) -> None:
         horizontal, vertical, unit = struct.unpack(">IIB", content)
@@ -144,7 +160,7 @@ class _Reader:
             density = valid_density(per_metre_to_inch(horizontal), per_metre_to_inch(vertical))
             self.metadata = replace(self.metadata, density=density)
         elif horizontal != vertical:
-            self._lose("aspect ratio of pixels")
+            self._add_lost("aspect ratio of pixels")
 
     def _fits(self, content: bytes) -> bool:
         """Add to the total, unless that exceeds MAX_BYTES."""
@@ -152,8 +168,8 @@ class _Reader:
         self.total += len(content) if fits else 0
         return fits
 
-    def _lose(self, what: str) -> None:
-        self.metadata = replace(self.metadata, lost=(*self.metadata.lost, what))
+    def _add_lost(self, name: str) -> None:
+        self.metadata = replace(self.metadata, lost=(*self.metadata.lost, name))
 
 
 def _uncompressed(chunk: Chunk, value: bytes) -> Chunk:
@@ -166,8 +182,8 @@ def _uncompressed(chunk: Chunk, value: bytes) -> Chunk:
     return b"iTXt", key + bytes(3) + language + b"\0" + translated + b"\0" + value
 
 
-def _exif_of_digits(profile: bytes) -> bytes | None:
-    """EXIF from ImageMagick's text: a name, a length, then hexadecimal digits, each on lines of its own."""
+def _parse_hexadecimal_exif(profile: bytes) -> bytes | None:
+    """EXIF from the text that ImageMagick writes: lines with a name, a length, and then hexadecimal digits."""
     try:
         exif = bytes.fromhex("".join(profile.decode("latin-1").split("\n")[3:]))
     except ValueError:

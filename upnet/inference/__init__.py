@@ -1,1 +1,1 @@
-"""Upscaling images with a trained network, whole or tile by tile."""
+"""Upscale images with a trained network, as a whole or in tiles."""

@@ -1,4 +1,4 @@
-"""Checks of the arrays and tensors that `Upscaler.upscale` accepts: types, shapes and ranges."""
+"""Check the arrays and tensors that `Upscaler.upscale` accepts: dtype, shape and range."""
 
 import numpy as np
 import torch
@@ -6,12 +6,12 @@ from torch import Tensor
 
 from upnet.utils.errors import UserError
 
-_ROUNDING = 1e-3
-"""How far floats may lie outside [0, 1]: a rounding error in half precision."""
+_TOLERANCE = 1e-3
+"""Floats may be outside [0, 1] by the rounding error of half precision."""
 
 
 def check_array(image: np.ndarray) -> None:
-    """Raise UserError for arrays that are no image.
+    """Raise UserError for an array that is not an image (H, W) or (H, W, C) with C = 1 to 4.
 
     >>> check_array(np.zeros((4, 5, 3), np.uint8))
     """
@@ -20,19 +20,19 @@ def check_array(image: np.ndarray) -> None:
     if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] not in (1, 2, 3, 4)):
         allowed = "(H, W), (H, W, 1), (H, W, 2), (H, W, 3), (H, W, 4)"
         raise UserError(
-            "is the shape of no image",
+            "is not the shape of an image",
             setting="image.shape",
             value=image.shape,
             allowed=allowed,
             cure=_array_cure(image.shape),
         )
     if 0 in image.shape:
-        raise UserError("an image has at least one pixel", setting="image.shape", value=image.shape)
+        raise UserError("has no pixels", setting="image.shape", value=image.shape)
     if image.dtype.newbyteorder("=") in (np.uint8, np.uint16):
         return
     if image.dtype.kind != "f":
         raise UserError(
-            "is the dtype of no image",
+            "is not a dtype of images",
             setting="image.dtype",
             value=str(image.dtype),
             allowed="uint8, uint16, floating point in [0, 1]",
@@ -42,7 +42,7 @@ def check_array(image: np.ndarray) -> None:
 
 
 def check_tensor(image: Tensor) -> None:
-    """Raise UserError for tensors that are no image and no batch of images.
+    """Raise UserError for a tensor that is not an image (C, H, W) or a batch (N, C, H, W) with C = 1, 3 or 4.
 
     >>> check_tensor(torch.zeros(1, 3, 4, 5))
     """
@@ -52,14 +52,14 @@ def check_tensor(image: Tensor) -> None:
         cure = "Move the channels to the front by image.movedim(-1, -3)" if channels_last else ""
         cure = "Add the channel by image[None]" if image.ndim == 2 else cure
         allowed = "(1, H, W), (3, H, W), (4, H, W), or a batch of them"
-        raise UserError("is the shape of no image", setting="image.shape", value=shape, allowed=allowed, cure=cure)
+        raise UserError("is not the shape of an image", setting="image.shape", value=shape, allowed=allowed, cure=cure)
     if 0 in shape:
-        raise UserError("an image has at least one pixel, and a batch one image", setting="image.shape", value=shape)
+        raise UserError("has no pixels", setting="image.shape", value=shape)
     if image.dtype in (torch.uint8, torch.uint16):
         return
     if not image.is_floating_point():
         raise UserError(
-            "is the dtype of no image",
+            "is not a dtype of images",
             setting="image.dtype",
             value=str(image.dtype),
             allowed="uint8, uint16, floating point in [0, 1]",
@@ -70,18 +70,21 @@ def check_tensor(image: Tensor) -> None:
 
 
 def check_range(low: float, high: float) -> None:
-    """Raise UserError if floating-point pixels from `low` to `high` are outside [0, 1], NaN or infinite."""
+    """Raise UserError if floating-point pixels from `low` to `high` are outside [0, 1], NaN or infinite.
+
+    >>> check_range(0.0, 1.0)
+    """
     if not (np.isfinite(low) and np.isfinite(high)):
         raise UserError(
             "the image contains NaN or infinity",
             cure="Replace them first: np.nan_to_num(image), or torch.nan_to_num(image)",
         )
-    if low >= -_ROUNDING and high <= 1 + _ROUNDING:
+    if low >= -_TOLERANCE and high <= 1 + _TOLERANCE:
         return
-    if low < -_ROUNDING:
+    if low < -_TOLERANCE:
         cure = "Shift and scale values in [-1, 1] by (image + 1) / 2" if low >= -1 and high <= 1 else ""
     else:
-        largest = next((most for most in (255, 65535) if 2 < high <= most), None)
+        largest = next((maximum for maximum in (255, 65535) if 2 < high <= maximum), None)
         cure = f"Divide them by {largest}" if largest else ""
     raise UserError(
         f"floating-point pixels must be in [0, 1], and these are in [{low:g}, {high:g}]",

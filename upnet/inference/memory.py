@@ -1,14 +1,11 @@
-"""The memory that a network needs for an image, and the memory that is free.
+"""The memory that a network needs for an image.
 
-A CPU process that takes too much memory may be killed instead of getting an error, so the need is computed beforehand.
+The operating system may kill a process that allocates too much memory. Therefore the need is computed beforehand.
 """
 
 import copy
 import math
-import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -18,62 +15,50 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakIdKeyDictionary
 
-from upnet.utils.allocator import malloc_trim
+from upnet.utils import free_memory
 
-SHARE = 0.8
-"""The share of the free memory that an image may take: other processes need some, and allocators round up."""
-BLOCK = 16
+ONEDNN_BLOCK = 16
 """oneDNN stores channels in blocks of this many."""
-PROBE = 32
-"""The side in LR pixels of the image whose memory is measured by computing it."""
-
-_OOM_MESSAGES = ("out of memory", "allocate memory", "not enough memory", "bad_alloc", "ALLOC_FAILED")
-"""Phrases in the errors of CUDA, of torch's CPU allocator and of libraries."""
+PROBE_SIDE = 32
+"""Side in LR pixels of the square image that is computed to measure its memory."""
 
 _probed: WeakKeyDictionary[nn.Module, int] = WeakKeyDictionary()
 
 
 def fits(net: nn.Module, shape: Sequence[int], extra: int) -> bool:
-    """Whether the CPU's free memory holds what a network needs for a float32 input, and `extra` bytes more.
+    """Whether a network's output for a float32 input, and `extra` bytes more, fit into the free memory of the CPU.
 
     shape: of the input, (N, C, h, w).
 
-    True if the free memory or the need is unknown.
+    Returns True if the free memory or the need is unknown.
+
+    >>> fits(nn.Conv2d(3, 8, 3), (1, 3, 16, 16), extra=0)
+    True
     """
-    if available_bytes() is None:
+    if free_memory.available_bytes() is None:
         return True
     # Memory grows at most with the square of the longer side, which is enough to decide in most cases.
-    squares = math.ceil(max(shape[2:]) / PROBE) ** 2
+    squares = math.ceil(max(shape[2:]) / PROBE_SIDE) ** 2
     try:
-        return has_free(squares * _peak_of_probe(net, shape[1]) + extra) or has_free((peak(net, shape) or 0) + extra)
+        return free_memory.has_free(squares * _peak_of_probe(net, shape[1]) + extra) or free_memory.has_free(
+            (peak_bytes(net, shape) or 0) + extra
+        )
     except (MemoryError, RuntimeError) as error:
-        if not is_oom(error):
+        if not free_memory.is_oom(error):
             raise
         return False
 
 
-def has_free(needed: int) -> bool:
-    """Whether that many bytes are free on the CPU, or the free memory is unknown."""
-    free = available_bytes()
-    if free is not None and needed > SHARE * free:
-        malloc_trim()
-        free = available_bytes()
-    return free is None or needed <= SHARE * free
+def peak_bytes(net: nn.Module, shape: Sequence[int]) -> int | None:
+    """Peak size in bytes of the tensors that a network creates on the CPU for a float32 input, without its weights.
 
+    shape: of the input, (N, C, h, w).
 
-def is_oom(error: Exception) -> bool:
-    """Whether an error says that memory was exhausted, on a CPU or a GPU.
+    Shapes are propagated and nothing is computed. Returns None if a shape depends on values,
+    or if torch cannot propagate it.
 
-    >>> is_oom(RuntimeError("CUDA out of memory. Tried to allocate 2 GiB")), is_oom(RuntimeError("shape mismatch"))
-    (True, False)
-    """
-    return isinstance(error, MemoryError) or any(message in str(error) for message in _OOM_MESSAGES)
-
-
-def peak(net: nn.Module, shape: Sequence[int]) -> int | None:
-    """The peak number of bytes of the tensors that a network makes on the CPU for a float32 input, without its weights.
-
-    Shapes are propagated and nothing is computed. None if a shape depends on values, or if torch cannot propagate it.
+    >>> peak_bytes(nn.ReLU(), (1, 3, 16, 16)) == 2 * 4 * 3 * 16 * 16
+    True
     """
     from torch._subclasses.fake_tensor import (
         DataDependentOutputException,
@@ -90,24 +75,18 @@ def peak(net: nn.Module, shape: Sequence[int]) -> int | None:
         return None
 
 
-def available_bytes() -> int | None:
-    """The bytes that this process may still allocate on the CPU; None if the system doesn't say."""
-    limits = [limit() for limit in (_free_in_machine, _free_in_cgroup, _free_addresses)]
-    return min((free for free in limits if free is not None), default=None)
-
-
 def _peak_of_probe(net: nn.Module, channels: int) -> int:
-    """The peak for a square of PROBE pixels. It is computed, which is faster than propagating shapes, once per net."""
+    """`peak_bytes` for a square of PROBE_SIDE pixels, computed once per network: faster than propagating shapes."""
     if net not in _probed:
-        _probed[net] = _measure(_copy_without_hooks(net), (1, channels, PROBE, PROBE))
+        _probed[net] = _measure(_copy_without_hooks(net), (1, channels, PROBE_SIDE, PROBE_SIDE))
     return _probed[net]
 
 
 def _copy_without_hooks(net: nn.Module) -> nn.Module:
-    """A copy on the CPU, since modules may cache constants per size, and normalisation may count its inputs."""
+    """Copy a network to the CPU. The original stays unchanged: modules may cache constants, or update statistics."""
     copied = copy.deepcopy(net).cpu()
     for module in copied.modules():
-        # Hooks of a user are meant for images.
+        # A user's hooks must not see the probe.
         module._forward_pre_hooks.clear()
         module._forward_hooks.clear()
     return copied
@@ -121,7 +100,13 @@ def _measure(net: nn.Module, shape: Sequence[int]) -> int:
 
 
 class LiveBytes(TorchDispatchMode):
-    """Count the bytes of the tensors that are created in this context and still alive; `peak` is the maximum."""
+    """Count the bytes of the tensors that are created in this context and still alive; `peak` is the maximum.
+
+    >>> with LiveBytes() as live:
+    ...     _ = torch.zeros(10) + 1
+    >>> live.peak
+    80
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -142,61 +127,15 @@ class LiveBytes(TorchDispatchMode):
 
 
 def _workspace(args: tuple[Any, ...], result: Tensor) -> int:
-    """The bytes that a convolution needs beside its operands; args are those of aten::convolution."""
+    """The bytes that a convolution needs in addition to its operands.
+
+    args, result: the arguments and the result of aten::convolution.
+    """
     x, weight, transposed = args[0], args[1], args[6]
     if not torch.backends.mkldnn.is_available():
-        # im2col: a column of inputs, or of outputs, for every pixel of the coarser grid.
+        # im2col: a column of inputs, or of outputs if transposed, for every pixel of the coarser grid.
         coarse = x if transposed else result
         return weight[0].numel() * coarse[:, 0].numel() * x.element_size()
     operands = (x, result, *([result] if transposed else []))
-    blocks = [-(-operand.shape[1] // BLOCK) * operand[:, 0].numel() for operand in operands]
-    return sum(blocks) * BLOCK * x.element_size()
-
-
-def _free_in_machine() -> int | None:
-    with suppress(OSError):
-        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    if not hasattr(os, "sysconf") or "SC_AVPHYS_PAGES" not in os.sysconf_names:
-        return None
-    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-
-
-def _free_in_cgroup() -> int | None:
-    """What the control groups of a container leave, of version 2 or version 1."""
-    free: list[int] = []
-    for folder, limit_file, used_file, cache_key in _cgroups():
-        with suppress(OSError, ValueError):  # there is no such group, or it has no limit: "max"
-            limit, used = int((folder / limit_file).read_text()), int((folder / used_file).read_text())
-            statistics = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
-            free.append(max(0, limit - used + int(statistics.get(cache_key, 0))))
-    return min(free, default=None)
-
-
-def _cgroups() -> Iterator[tuple[Path, str, str, str]]:
-    """Folder, file of the limit, file of the usage, and key of the reclaimable cache in memory.stat."""
-    root = Path("/sys/fs/cgroup")
-    yield root / "memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"
-    with suppress(OSError):
-        for line in Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines():
-            if line.startswith("0::"):
-                group = root / line[3:].lstrip("/")
-                for folder in (group, *group.parents):
-                    if folder.is_relative_to(root):
-                        yield folder, "memory.max", "memory.current", "inactive_file"
-
-
-def _free_addresses() -> int | None:
-    """What the limit on the address space, `ulimit -v`, leaves."""
-    try:
-        import resource
-    except ImportError:  # Windows has no such limits
-        return None
-    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
-    if soft == resource.RLIM_INFINITY:
-        return None
-    with suppress(OSError):
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
-        return max(0, soft - pages * resource.getpagesize())
-    return None
+    blocks = [-(-operand.shape[1] // ONEDNN_BLOCK) * operand[:, 0].numel() for operand in operands]
+    return sum(blocks) * ONEDNN_BLOCK * x.element_size()

@@ -1,4 +1,4 @@
-"""Upsampling of an image tensor by a network: colour handling and self-ensemble."""
+"""Upscale an image tensor with a network: colour handling and self-ensemble."""
 
 from collections.abc import Callable
 
@@ -14,18 +14,17 @@ from upnet.utils.device import no_tf32
 
 @torch.no_grad()
 def upscale_tensor(net: EncoderDecoder, image: Tensor, tile: Tiling = "auto") -> Tensor:
-    """(3, h, w) in [0, 1] -> (3, scale·h, scale·w) about [0, 1], float32, on the network's device.
+    """Upscale an RGB image: (3, h, w) in [0, 1] -> (3, scale·h, scale·w) float32, not clamped, on the network's device.
 
-    A network with one channel upsamples the luma, and the two chroma channels are interpolated (bicubic). It also
+    A network with one channel upscales the luma, and bicubic interpolation the two chroma channels. Such a network also
     accepts luma alone: (1, h, w) -> (1, scale·h, scale·w).
 
-    tile: the side, in LR pixels, of the tiles that the image is processed in, with the context that their pixels depend
-          on, so that the output equals that of the whole image; `none`: the whole image; `auto`: the whole image if it
-          fits into memory, else tiles whose side is halved until they fit.
+    tile: the side of the tiles in LR pixels. A tile is computed with the context that its pixels depend on, so that the
+          output equals that of the whole image. `none`: the whole image; `auto`: the whole image if it fits into
+          memory, else tiles whose side is halved until they fit.
 
     Raises UserError for other values of `tile`, UnknownReceptiveFieldError if tiles are requested and a module of the
-    network doesn't declare its receptive field, and ImageTooLargeError if with `auto` the smallest tile doesn't fit
-    into memory.
+    network doesn't declare its receptive field, and ImageTooLargeError if the memory is too small.
 
     >>> from functools import partial
     >>> from upnet.encoders import ConvStack
@@ -46,12 +45,12 @@ def upscale_tensor(net: EncoderDecoder, image: Tensor, tile: Tiling = "auto") ->
 
 @torch.no_grad()
 def self_ensemble(upscale: Callable[[Tensor], Tensor], image: Tensor) -> Tensor:
-    """The mean of the outputs for the eight rotations and reflections of the image, each transformed back, in float32.
+    """Average the outputs for the eight rotations and reflections of the image, each transformed back, in float32.
 
     upscale: (C, h, w) -> (C, s·h, s·w), for any h and w; it is called eight times.
     image:   (C, h, w).
 
-    The result is equivariant: it rotates as the image does.
+    The result is equivariant to these rotations and reflections.
 
     Sources: "enhanced prediction" in Timofte, Rothe, Van Gool, "Seven ways to improve example-based single image super
     resolution", 2016, https://arxiv.org/abs/1511.02228; "geometric self-ensemble" in Lim et al., "Enhanced Deep
@@ -63,9 +62,9 @@ def self_ensemble(upscale: Callable[[Tensor], Tensor], image: Tensor) -> Tensor:
     """
     total: Tensor | None = None
     for mirrored in (False, True):
-        for quarters in range(4):
-            transformed = torch.rot90(image.flip(2) if mirrored else image, quarters, (1, 2))
-            output = torch.rot90(upscale(transformed.contiguous()).to(torch.float32), -quarters, (1, 2))
+        for quarter_turns in range(4):
+            transformed = torch.rot90(image.flip(2) if mirrored else image, quarter_turns, (1, 2))
+            output = torch.rot90(upscale(transformed.contiguous()).to(torch.float32), -quarter_turns, (1, 2))
             output = output.flip(2) if mirrored else output
             # A running sum, so that at most two of the eight outputs are in memory.
             total = output.clone() if total is None else total.add_(output)

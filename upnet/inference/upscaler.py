@@ -1,4 +1,4 @@
-"""Upscaling of images in memory by a trained network."""
+"""Upscale images in memory with a trained network."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,13 +28,14 @@ Alpha = Literal["bicubic", "network"]
 
 
 class Upscaler:
-    """Upscale images by a network.
+    """Upscale images with a network.
 
-    tile:     the side, in LR pixels, of the tiles that an image is processed in; "auto": tiles only if the whole image
-              doesn't fit into memory; "none": no tiles.
+    net:      the network; it is set to evaluation mode.
+    tile:     side of the tiles in LR pixels; "auto": tiles only if the whole image doesn't fit into memory; "none": no
+              tiles.
     ensemble: "x8" averages the outputs for the eight rotations and reflections of an image, in eight times the time;
               see `upnet.inference.tensor.self_ensemble`.
-    alpha:    how an alpha channel is upscaled: by "bicubic" interpolation, or by the "network", as a grey image.
+    alpha:    how an alpha channel is upscaled: by "bicubic" interpolation, or as a grey image by the "network".
 
     Raises UserError for another ensemble or alpha.
 
@@ -77,10 +78,11 @@ class Upscaler:
                (H, W, 3) or (H, W, 4), uint8, uint16, or floating point in [0, 1]; or a tensor (3, H, W), (1, H, W),
                (4, H, W) or a batch of them, uint8, uint16, or floating point in [0, 1], on any device.
 
-        Integers are rounded and clamped, floating point is clamped to [0, 1]. The network gets a grey image as RGB, and
-        the result is grey. Transparent pixels get the colours of their neighbours before the network, so that edges
-        have no fringes; alpha is upscaled according to `alpha`. A PIL image is rotated upright according to its EXIF
-        orientation and keeps its metadata in `info`; palettes and CMYK become RGB, and transparency becomes alpha.
+        Integers are rounded and clamped, floating point is clamped to [0, 1]. A grey image is passed to the network as
+        RGB, and the mean of the output channels is returned. The colours of transparent pixels are replaced by those of
+        the nearest visible pixels before the network, to avoid fringes at edges; alpha is upscaled according to
+        `alpha`. A PIL image is rotated upright by its EXIF orientation and keeps its metadata in `info`; palettes and
+        CMYK become RGB, and transparency becomes alpha.
 
         Raises UserError for other types, shapes and ranges, for files that cannot be read, and if the output of the
         network contains NaN or infinity.
@@ -91,26 +93,27 @@ class Upscaler:
             return self._array(image)
         from PIL import Image as Pillow
 
-        from upnet.imaging.reading import from_pillow, read_image
+        from upnet.imaging.pillow import from_pillow
+        from upnet.imaging.reading import read_image
 
         if isinstance(image, (str, Path)):
             return self._pil(read_image(image))
         if isinstance(image, Pillow.Image):
             return self._pil(from_pillow(image))
         raise UserError(
-            "is the type of no image",
+            "is not a type of images",
             setting="type(image)",
             value=type(image).__name__,
             allowed="a path, a PIL image, a NumPy array, a tensor",
         )
 
     def _pil(self, image: "RasterImage") -> "Image":
-        from upnet.imaging.reading import to_pillow
+        from upnet.imaging.pillow import to_pillow
 
         if image.samples.dtype == np.uint16 and image.samples.ndim == 3:
             raise UserError(
-                "PIL supports neither 16-bit colour nor 16-bit transparency",
-                cure="Pass an array (H, W, C) of uint16, or run python evaluate.py checkpoint=PATH input=FILE",
+                "Pillow supports neither 16-bit colour nor 16-bit transparency",
+                cure="Pass an array (H, W, C) of uint16, or run upnet evaluate checkpoint=PATH input=FILE",
             )
         return to_pillow(image.with_samples(self._array(image.samples)))
 
@@ -171,11 +174,15 @@ def load(
     ensemble: Ensemble = "none",
     alpha: Alpha = "bicubic",
 ) -> Upscaler:
-    """The network of a checkpoint as an Upscaler; see `upnet.checkpoint.load_network` and `Upscaler`.
+    """Load the network of a checkpoint as an `Upscaler`.
 
-    It changes neither environment variables nor global settings of torch. On a CPU, torch caches computation kernels
-    per image size: before upscaling many images of different sizes, `upnet.utils.allocator.limit_onednn_cache(64)`
-    bounds that memory.
+    path, weights, trust:  see `upnet.checkpoint.load_network`.
+    device:                of the network, such as "cpu" or "cuda".
+    tile, ensemble, alpha: see `Upscaler`.
+
+    The call changes neither environment variables nor global settings of torch. On a CPU, torch caches
+    kernels per image size; `upnet.utils.allocator.limit_onednn_cache(64)`, called before upscaling many images of
+    different sizes, limits that memory.
     """
     loaded = load_network(path, weights, trust)
     return Upscaler(loaded.net, tile, ensemble, alpha).to(device)

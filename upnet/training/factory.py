@@ -11,12 +11,12 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from upnet.config import build
 from upnet.config.schema import TrainSettings
-from upnet.inference.memory import available_bytes, is_oom
 from upnet.metrics import EvaluationProtocol
 from upnet.training.preflight import try_optimizer
 from upnet.training.schedule import scheduler_factory
 from upnet.training.task import Task
 from upnet.utils.errors import UserError
+from upnet.utils.free_memory import available_bytes, is_oom
 
 WEIGHT_COPIES = 5
 """Copies of every weight in a training: the weight, its moving average, its gradient, and the two moments of Adam."""

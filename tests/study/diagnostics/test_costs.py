@@ -100,7 +100,7 @@ def test_what_cannot_be_followed_is_not_a_number(network: Network, monkeypatch: 
     def unknown(net: nn.Module, shape: Any) -> None:
         return None
 
-    monkeypatch.setattr("upnet.study.diagnostics.memory.peak", unknown)
+    monkeypatch.setattr("upnet.study.diagnostics.memory.peak_bytes", unknown)
     assert math.isnan(PeakMemory().compute_for_network(network(*EDSR), SIZE))
 
 

@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from upnet.inference.memory import peak
+from upnet.inference.memory import peak_bytes
 from upnet.inference.tensor import upscale_tensor
 from upnet.models import EncoderDecoder
 from upnet.models.complexity import OUTPUT
@@ -31,7 +31,7 @@ class PeakMemory(CostDiagnostic):
         device = next(net.parameters()).device
         shape = (net.channels, output[0] // net.scale, output[1] // net.scale)
         if device.type != "cuda":
-            estimate = peak(net, (1, *shape))
+            estimate = peak_bytes(net, (1, *shape))
             return math.nan if estimate is None else estimate / 2**20
         upscale_tensor(net, torch.zeros(shape, device=device), tile="none")  # operators cache matrices for each size
         before = torch.cuda.memory_allocated(device)
