@@ -1,4 +1,4 @@
-"""upnet: train image super-resolution networks with any upsampling operator in any place.
+"""upnet: train image super-resolution networks with any upsampling operator at any level.
 
 >>> net = create_model("unet", scale=2, upsampler="carafe")  # a plain torch module
 >>> "edsr" in list_models(), "pixel_shuffle" in list_upsamplers()

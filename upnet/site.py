@@ -7,10 +7,10 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """One upsampling location: its exact output size and what the matching encoder level left there.
+    """One upsampling location: its exact output size and the state of the encoder level of the same size.
 
     size:    (H, W) in pixels.
-    indices: (N, C, h, w) int64, positions of the pooled maxima in the flattened H·W plane; None without max-pooling.
+    indices: (N, C, h, w) int64, positions of the pooled maxima in the flattened (H, W) plane; None without max-pooling.
     skip:    (N, C, H, W), encoder features before pooling; None where skips are off.
 
     >>> Site(size=(9, 7)).skip is None

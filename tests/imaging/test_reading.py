@@ -196,7 +196,7 @@ def test_sixteen_bits_that_nobody_can_unpack_are_refused_rather_than_cut_to_eigh
 
 def test_more_pixels_than_allowed_are_refused_with_the_cure(tmp_path: Path, noise: Noise) -> None:
     Image.fromarray(noise(20, 30)).save(tmp_path / "a.png")
-    with pytest.raises(BrokenImageError, match=r"30×20 = 600 pixels, and max_pixels=599 .*Raise max_pixels"):
+    with pytest.raises(BrokenImageError, match=r"30×20 = 600 pixels, more than max_pixels=599\. Raise max_pixels"):
         read_rgb(tmp_path / "a.png", max_pixels=599)
     assert read_rgb(tmp_path / "a.png", max_pixels=600).shape == (20, 30, 3)
 
@@ -205,7 +205,7 @@ def test_more_pixels_than_allowed_are_refused_also_where_pillow_does_not_know_th
     tifffile = pytest.importorskip("tifffile")
     samples = np.zeros((20, 30, 2), np.uint16)
     tifffile.imwrite(tmp_path / "a.tif", samples, photometric="minisblack", extrasamples=["unassalpha"])
-    with pytest.raises(BrokenImageError, match=r"30×20 = 600 pixels, and max_pixels=599 .*Raise max_pixels"):
+    with pytest.raises(BrokenImageError, match=r"30×20 = 600 pixels, more than max_pixels=599\. Raise max_pixels"):
         read_rgb(tmp_path / "a.tif", max_pixels=599)
     assert read_rgb(tmp_path / "a.tif", max_pixels=600).shape == (20, 30, 3)
 

@@ -129,7 +129,7 @@ def test_a_side_that_the_format_cannot_hold_is_refused_at_once(
     upscaler: Upscaler, tmp_path: Path, suffix: str, limit: int
 ) -> None:
     Image.new("L", (limit // 2 + 1, 1)).save(tmp_path / "a.png")
-    with pytest.raises(ValueError, match=rf"at most {limit} pixels a side, and this image would have {limit + 1}"):
+    with pytest.raises(ValueError, match=rf"at most {limit} pixels per side, and this image would have {limit + 1}"):
         upscale_files(upscaler, tmp_path / "a.png", tmp_path / f"b{suffix}")
 
 
@@ -319,7 +319,7 @@ def test_an_interruption_is_told_and_leaves_whole_pictures(
         ("empty", "out", "contains no image"),
         ("full", "in.png", "is a file"),
         ("full", "in.png/out", "cannot be written to"),
-        ("full", "full", "is the input folder itself"),
+        ("full", "full", "is the input folder"),
         ("broken.png", "out.png", "broken.png cannot be read as an image"),
     ],
 )

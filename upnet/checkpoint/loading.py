@@ -18,7 +18,7 @@ from upnet.checkpoint.torch_file import read_torch_file
 from upnet.checkpoint.weights import Loaded, Weights, load_weights, select_weights
 from upnet.config import Component, ConfigError, build, check, check_targets
 from upnet.models import EncoderDecoder
-from upnet.utils.paths import expand_user, require_file
+from upnet.utils.paths import expand_user, require_checkpoint
 
 SPARE_PARAMETERS, SPARE_NUMBERS = 256, 1 << 26
 """What a network may have beyond the file while it is built: a backbone whose last stages are removed, for example."""
@@ -91,7 +91,7 @@ def read(path: Path) -> dict[str, Any]:
     Raises UserError if the file is missing, DamagedCheckpointError if it is incomplete, and CheckpointError if it is no
     checkpoint of a known format.
     """
-    require_file(path)
+    require_checkpoint(path)
     content = read_safetensors(path) if path.suffix == SUFFIX else read_torch_file(path)
     return parse_content(content, path)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from upnet.cli.startup import ctrl_c_raises
 from upnet.utils.errors import UserError
-from upnet.utils.paths import as_list, require_file
+from upnet.utils.paths import as_list, require_checkpoint
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -84,7 +84,8 @@ def requested_use(config: Mapping[str, Any], uses: Collection[str], given: Colle
             raise UserError(f"has no effect without {needed}=", setting=name, value=config[name], cure=cure)
     if "scale" in given and use not in ("checkpoint", "baseline"):
         raise UserError(f"has no effect on {use}=", setting="scale", value=config["scale"], cure="Leave scale out")
-    if use == "checkpoint":
-        for path in as_list(config["checkpoint"]):
-            require_file(Path(path))
+    checkpoint = config["checkpoint"]
+    if use == "checkpoint" and isinstance(checkpoint, str | Sequence):  # the check of the config rejects other types
+        for path in as_list(checkpoint):
+            require_checkpoint(Path(path))
     return use

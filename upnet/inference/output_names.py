@@ -1,4 +1,4 @@
-"""Names of output images: unique, different from the inputs, and inside the output folder."""
+"""Choose the names of output images: unique, different from the inputs, and inside the output folder."""
 
 import os
 import unicodedata
@@ -15,10 +15,13 @@ from upnet.utils.errors import UserError
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The images to upscale.
+    """The images to upscale, and where their outputs are written.
 
-    folder: the output folder; all outputs are inside it.
+    folder: the output folder; it contains all outputs.
     jobs:   pairs of input and output file, in the order of the inputs' names.
+
+    >>> Plan(Path("large"), ((Path("a.png"), Path("large/a.png")),)).folder.name
+    'large'
     """
 
     folder: Path
@@ -26,14 +29,21 @@ class Plan:
 
 
 def plan_outputs(source: Path, target: Path | None, scale: int) -> Plan:
-    """The output file of each input image.
+    """Choose the output file of each input image.
 
     source: an image file, or a folder: all images in it and its subfolders that are not hidden.
-    target: a file for a file, a folder for either; None for NAME_x2.png, or a folder NAME_x2, beside the source. The
-            outputs of a folder are PNG.
+    target: a file for a file, a folder for either; None for NAME_x2.png, or a folder NAME_x2, beside the source.
+            Images of a folder are written as PNG.
 
     Raises UserError if there is no image, if an output would overwrite an input, and if the target's suffix is not
     supported.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     photo = Path(folder, "photo.jpg")
+    ...     photo.touch()
+    ...     [output.name for _, output in plan_outputs(photo, target=None, scale=2).jobs]
+    ['photo_x2.png']
     """
     if not source.exists():
         raise UserError("doesn't exist", setting="input", value=str(source), allowed="an image or a folder of images")
@@ -42,13 +52,20 @@ def plan_outputs(source: Path, target: Path | None, scale: int) -> Plan:
     for _, output in plan.jobs:
         if os.path.realpath(output) in inputs:
             raise UserError(
-                f"would overwrite the input {output}", setting="output", value=str(target), cure="Set another output"
+                f"would overwrite the input {output}", setting="output", value=target, cure="Set another output"
             )
     return plan
 
 
 def make_output_folder(folder: Path) -> None:
-    """Create the output folder. Raises UserError if it cannot be created or written to."""
+    """Create the output folder. Raises UserError if it cannot be created or written to.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     make_output_folder(Path(folder, "new"))
+    ...     Path(folder, "new").is_dir()
+    True
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / f".upnet-{os.getpid()}.part"
@@ -64,11 +81,17 @@ def make_output_folder(folder: Path) -> None:
 
 
 def make_subfolder(folder: Path, output: Path) -> None:
-    """Create the folder of an output file.
+    """Create the folder of an output file inside the output folder.
 
     Raises UserError if a link leads out of the output folder, and if the folder cannot be created or written to.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     make_subfolder(Path(folder), Path(folder, "deep", "a.png"))
+    ...     Path(folder, "deep").is_dir()
+    True
     """
-    if not folder.exists():  # it contains no link
+    if not folder.exists():  # a new folder contains no link
         make_output_folder(folder)
     resolved, parent = folder.resolve(), output.parent
     while not parent.exists():
@@ -104,22 +127,27 @@ def _plan_folder(source: Path, target: Path | None, scale: int) -> Plan:
         )
     output_folder = target.resolve()
     if output_folder == source.resolve():
-        raise UserError("is the input folder itself", setting="output", value=str(target), cure="Set another folder")
+        raise UserError("is the input folder", setting="output", value=str(target), cure="Set another folder")
     listing = list_images(source)
-    if (remark := listing.summary()) is not None:
-        warn_once(remark)
+    if (skipped := listing.summary()) is not None:
+        warn_once(skipped)
     images = listing.images
-    if output_folder.is_relative_to(source.resolve()):  # earlier outputs are no inputs
+    if output_folder.is_relative_to(source.resolve()):  # outputs of an earlier command are not inputs
         images = [path for path in images if not path.parent.resolve().is_relative_to(output_folder)]
     if not images:
         suffixes = ", ".join(sorted(SUFFIXES))
-        raise UserError("contains no image", setting="input", value=str(source), allowed=f"images named {suffixes}")
+        raise UserError(
+            "contains no image",
+            setting="input",
+            value=str(source),
+            allowed=f"images with one of the suffixes {suffixes}",
+        )
     names = _unique_names([path.relative_to(source) for path in images])
     return Plan(target, tuple((path, target / name) for path, name in zip(images, names, strict=True)))
 
 
 def _unique_names(paths: Sequence[Path]) -> list[Path]:
-    """A PNG name for each path: its stem, or for a.jpg and a.png in one folder a.jpg.png and a.png.png."""
+    """A distinct PNG name for each path: a.jpg becomes a.png, or a.jpg.png if its folder also has a.png."""
     stems = [path.with_suffix(".png") for path in paths]
     counts = Counter(_normalised(stem) for stem in stems)
     taken = {_normalised(stem) for stem in stems if counts[_normalised(stem)] == 1}
@@ -137,5 +165,5 @@ def _unique_names(paths: Sequence[Path]) -> list[Path]:
 
 
 def _normalised(path: Path) -> str:
-    """A form that is equal for two names that some file systems treat as one."""
+    """A normal form that is equal for names that some file systems don't distinguish."""
     return unicodedata.normalize("NFC", path.as_posix()).casefold()

@@ -58,6 +58,7 @@ def with_context(kept: range, length: int, field: PeriodicReceptiveField) -> ran
 def view(image: Tensor, tile: Tile, scale: int) -> Tensor:
     """The pixels of a tile in an image (..., scale·h, scale·w), without a copy.
 
+    >>> import torch
     >>> view(torch.zeros(3, 8, 8), Tile(range(1, 3), range(4)), scale=2).shape
     torch.Size([3, 4, 8])
     """
@@ -77,6 +78,7 @@ def relative_to(inner: range, outer: range) -> range:
 def full_tile(lr: Tensor) -> Tile:
     """The tile of all pixels of an image (..., h, w).
 
+    >>> import torch
     >>> full_tile(torch.zeros(3, 2, 4))
     Tile(rows=range(0, 2), cols=range(0, 4))
     """
@@ -86,6 +88,7 @@ def full_tile(lr: Tensor) -> Tile:
 def largest_with_context(tiles: Sequence[Tile], field: PeriodicReceptiveField, lr: Tensor) -> tuple[int, int]:
     """The largest number of rows, and of columns, of the tiles of an image (..., h, w) with their context.
 
+    >>> import torch
     >>> field = PeriodicReceptiveField(period=4, before=3, after=3)
     >>> largest_with_context([Tile(range(0, 4), range(4, 8))], field, torch.zeros(3, 16, 16))
     (8, 12)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from upnet.utils.errors import UserError, did_you_mean, join_or
+from upnet.utils.paths import as_list
 
 MatchMode = Literal["none", "params", "macs", "support"]
 
@@ -114,11 +115,11 @@ class Design:
         """The design in the config's `study`, given as plain data. Raises UserError as the class does."""
         return cls(
             name=str(settings["name"]),
-            arms={str(name): _as_list(overrides) for name, overrides in settings["arms"].items()},
+            arms={str(name): as_list(overrides) for name, overrides in settings["arms"].items()},
             reference=str(settings["reference"]),
             seeds=list(settings["seeds"]),
             factors={
-                str(factor): {str(level): _as_list(overrides) for level, overrides in levels.items()}
+                str(factor): {str(level): as_list(overrides) for level, overrides in levels.items()}
                 for factor, levels in settings["factors"].items()
             },
             match=settings["match"],
@@ -154,10 +155,6 @@ class Design:
                     value=override.partition("=")[2],
                     cure=f"Change {set_by[path]} instead",
                 )
-
-
-def _as_list(value: str | Sequence[str]) -> list[str]:
-    return [value] if isinstance(value, str) else [str(item) for item in value]
 
 
 def _path(override: str) -> str:

@@ -1,4 +1,4 @@
-"""Settings of the CPU memory allocators: the C library's malloc, and the kernel cache of oneDNN."""
+"""Settings for memory on the CPU: the C library's malloc, and the kernel cache of oneDNN."""
 
 import ctypes
 import os
@@ -16,12 +16,12 @@ _DESCRIPTOR_CAPACITY = 16
 
 
 def retain_malloc_blocks() -> bool:
-    """Make malloc keep large freed blocks instead of returning them to the kernel; return whether it does.
+    """Make malloc keep large freed blocks instead of returning them to the operating system.
 
-    By default glibc returns every large block, and each training step pays for page faults on new pages. With retained
-    blocks, memory-bound operators are faster on a CPU. The process keeps its peak memory until `malloc_trim`.
+    By default glibc returns every large block, and each training step causes page faults on new pages, which slow down
+    memory-bound operators. With this setting the process keeps its peak memory until `malloc_trim`.
 
-    Only glibc has this setting; with any other C library nothing happens. GPU memory is not affected.
+    Returns whether the setting is in effect: only glibc has it. GPU memory is not affected.
 
     Source: man page of mallopt, https://man7.org/linux/man-pages/man3/mallopt.3.html
     """
@@ -32,9 +32,9 @@ def retain_malloc_blocks() -> bool:
 
 
 def malloc_trim() -> bool:
-    """Return free malloc memory to the kernel; return whether there was any. Does nothing without glibc.
+    """Return free malloc memory to the operating system. Does nothing without glibc.
 
-    Useful after a training in a process that continues, such as a notebook or the next cell of a study.
+    Returns whether any memory was returned. Useful after a training in a process that continues, such as a notebook or the next cell of a study.
 
     Source: man page of malloc_trim, https://man7.org/linux/man-pages/man3/malloc_trim.3.html
     """
@@ -45,8 +45,8 @@ def malloc_trim() -> bool:
 def limit_onednn_cache(capacity: int) -> None:
     """Limit the number of kernels that oneDNN, the CPU backend of torch's convolutions, keeps in its cache.
 
-    oneDNN creates one kernel per layer and input size and caches 1024 by default. A cached kernel holds memory in
-    proportion to the image size: images of many sizes would fill gigabytes. The descriptor cache between torch and
+    oneDNN creates one kernel per layer and input size and caches 1024 by default. The memory of a cached kernel grows
+    with the image size, so that images of many sizes would fill gigabytes. The descriptor cache between torch and
     oneDNN is limited as well.
 
     Existing values of the environment variables ONEDNN_PRIMITIVE_CACHE_CAPACITY and LRU_CACHE_CAPACITY have priority.
@@ -54,13 +54,15 @@ def limit_onednn_cache(capacity: int) -> None:
 
     Source: https://uxlfoundation.github.io/oneDNN/dev_guide_primitive_cache.html, and computation_cache of
     https://github.com/intel/ideep
+
+    >>> limit_onednn_cache(INFERENCE_KERNELS)
     """
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(capacity))
     os.environ.setdefault("LRU_CACHE_CAPACITY", str(_DESCRIPTOR_CAPACITY))
 
 
 def _c_library(function: str) -> Any:
-    """The C library if it is known to have the function, else None."""
+    """The C library if it has the function, else None."""
     if not sys.platform.startswith("linux"):
         return None
     try:

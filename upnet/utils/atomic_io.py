@@ -55,13 +55,22 @@ def atomic_write(content: str | bytes, path: Path) -> None:
     """Write a file atomically, see `open_atomic`. Text is written as UTF-8, with surrogates as backslash escapes.
 
     Raises OSError if the file cannot be written.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "note.txt"
+    >>> atomic_write("done", path)
+    >>> path.read_text()
+    'done'
     """
     with open_atomic(path) as file:
         file.write(content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content)
 
 
 def sync_folder(folder: Path) -> None:
-    """Make a renaming in the folder durable. No effect where folders cannot be synced, as on Windows."""
+    """Make renames in a folder survive a power failure. No effect where folders cannot be synced, as on Windows.
+
+    >>> sync_folder(Path())
+    """
     if os.name != "posix":
         return
     with suppress(OSError):  # some network file systems reject it

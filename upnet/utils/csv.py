@@ -1,4 +1,4 @@
-"""Comma-separated values that spreadsheets open without running formulas."""
+"""CSV files that spreadsheets open without running formulas."""
 
 import csv
 import io
@@ -11,8 +11,8 @@ def format_csv(rows: Iterable[Iterable[object]]) -> str:
     r"""Format a table as CSV, one line per row.
 
     Text that a spreadsheet would run as a formula gets an apostrophe in front; numbers do not. Names of images, arms
-    and checkpoints may come from an untrusted source. Lines end with CR LF: Python quotes a line feed inside a cell
-    only if it is part of the line ending.
+    and checkpoints may come from an untrusted source. Lines end with CR LF, because Python quotes
+    a line feed inside a cell only if it is part of the line ending.
 
     Source: OWASP, "CSV Injection", https://owasp.org/www-community/attacks/CSV_Injection
 

@@ -1,4 +1,4 @@
-"""Errors of users and of runs, and the phrases that messages are made of."""
+"""The errors that the command line prints as one line, and helpers for their messages."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -11,20 +11,20 @@ class _NotGiven(Enum):  # an enum member stays itself when it is pickled
 
 
 NOT_GIVEN = _NotGiven.NOT_GIVEN
-"""The value of an error that is not about a value."""
+"""Marks an error without a value, because None is a value."""
 
 
 class UserError(ValueError):
-    """A setting, an argument or a file that the user can correct.
+    """The error of a setting, an argument or a file, which the user can correct.
 
-    The command line prints it as one line without a traceback and exits with code 2. Any other exception is a bug or
-    a failed run: it shows its traceback and exits with code 1.
+    The command line prints it as one line without a traceback and exits with code 2. `RunError` is for failed runs.
+    Any other exception is a bug, and its traceback is shown.
 
-    problem: what is wrong: a clause or a sentence without a full stop at its end.
-    setting: the dotted name of the setting or argument, or "" where the error is about none.
-    value:   the value that was given; left out where there is none to show.
-    allowed: the values that are allowed, or "" where `problem` says so.
-    cure:    what to do, or "" where `allowed` says so.
+    problem: what is wrong, without a full stop at its end; behind a setting a predicate, such as "must be an integer".
+    setting: the dotted name of the setting or argument, or "" if the error is about none.
+    value:   the given value; left out if there is none to show.
+    allowed: the values that are allowed, or "" if `problem` names them.
+    cure:    what to do, or "" if `allowed` is enough.
 
     >>> str(UserError("must be an integer", setting="scale", value=1.5, allowed="2, 3, 4, …", cure="Set scale=2"))
     'scale=1.5: must be an integer. Allowed: 2, 3, 4, …. Set scale=2'
@@ -39,14 +39,14 @@ class UserError(ValueError):
         super().__init__(problem, setting, value, allowed, cure)
 
     def __str__(self) -> str:
-        # A message may contain more than one sentence: parts are separated by full stops, one line in all.
-        given = "" if self.value is NOT_GIVEN else f"={format_value(self.value)}"
-        subject = f"{self.setting}{given}: " if self.setting else ""
+        # One line: the parts are sentences, separated by full stops.
+        value = "" if self.value is NOT_GIVEN else f"={format_value(self.value)}"
+        subject = f"{self.setting}{value}: " if self.setting else ""
         allowed = f"Allowed: {self.allowed}" if self.allowed else ""
         return ". ".join(part.rstrip(".") for part in (f"{subject}{self.problem}", allowed, self.cure) if part)
 
     def __reduce__(self) -> tuple[object, ...]:
-        # Keyword arguments are not in `args` order for pickle, which worker processes use to send errors back.
+        # Worker processes send errors by pickle, which passes `args` by position; the arguments are keyword-only.
         return _rebuild, (type(self), self.problem, self.setting, self.value, self.allowed, self.cure)
 
 
@@ -57,13 +57,20 @@ def _rebuild(kind: type[UserError], problem: str, setting: str, value: object, a
 
 
 class RunError(Exception):
-    """A run failed for a reason that its message explains; the command line prints it and exits with code 1."""
+    """A run failed, although no setting is wrong: a full disk, for example. Exit code 1; only the message is printed.
+
+    >>> str(RunError("runs/a/last.ckpt cannot be written: No space left on device"))
+    'runs/a/last.ckpt cannot be written: No space left on device'
+    """
 
 
 class InterruptedRunError(Exception):
-    """A signal ended a run, which saved its state; the message says how to continue.
+    """A signal ended a run. The message says what is saved and how to continue.
 
-    signal: its number, which the exit code tells: 130 after Ctrl-C, 143 after SIGTERM, 138 after SIGUSR1.
+    signal: number of the signal. The exit code is 128 + signal: 130 for Ctrl-C, 143 for SIGTERM, 138 for SIGUSR1.
+
+    >>> InterruptedRunError("interrupted at step 5", signal=2).signal
+    2
     """
 
     def __init__(self, message: str, signal: int) -> None:
@@ -72,9 +79,7 @@ class InterruptedRunError(Exception):
 
 
 def format_value(value: object, longest: int = 120) -> str:
-    """A value on one line of at most `longest` characters, as a yaml file writes it: text, true, null, 3.
-
-    A path is never cut.
+    """A value on one line of at most `longest` characters, as in a yaml file: text, true, null, 3. Paths are not cut.
 
     >>> format_value(None), format_value("two words"), format_value("two\\nlines")
     ('null', 'two words', "'two\\\\nlines'")
@@ -91,7 +96,7 @@ def format_value(value: object, longest: int = 120) -> str:
 
 
 def join_or(words: Iterable[str]) -> str:
-    """The words as an enumeration, each once.
+    """Join words to an enumeration without duplicates.
 
     >>> join_or(["a", "b", "c"])
     'a, b or c'
@@ -101,7 +106,7 @@ def join_or(words: Iterable[str]) -> str:
 
 
 def did_you_mean(word: str, names: Iterable[str]) -> str:
-    """`Did you mean NAME?` for the name that is nearest to the word, or "" where none is near.
+    """`Did you mean NAME?` for the name most similar to the word, or "" if none is similar.
 
     >>> did_you_mean("nearset", ["nearest", "bilinear"])
     'Did you mean nearest?'

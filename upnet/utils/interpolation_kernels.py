@@ -1,15 +1,15 @@
-"""Interpolation kernels (tent, Keys, Lagrange, Lanczos) and the weights they give along one axis.
+"""Interpolation kernels (tent, Keys, Lagrange, Lanczos) and interpolation weights along one axis.
 
 Image resizing (`upnet.imaging`), the baselines (`upnet.metrics`) and the operators (`upnet.upsample`) share them. All
 use the half-pixel grid: output pixel o lies at u = (o + ½)/scale − ½ in input pixels, as with `align_corners=False`.
 
-They differ only in what stands for the pixels beyond the border, which `Border` names:
+They differ only in the values beyond the border, which `Border` names:
 
-| border | beyond the border | used by |
+| border | values beyond the border | used by |
 |---|---|---|
 | `replicate` | the outermost pixel, repeated | PyTorch's `interpolate`; the operators; the bilinear baseline |
 | `symmetric` | the mirrored image | MATLAB's `imresize`, and so the bicubic baseline |
-| `renormalize` | nothing; the other weights are divided by their sum | Pillow's `resize`, and so the Lanczos baseline |
+| `renormalize` | none; the weights inside are divided by their sum | Pillow's `resize`, and so the Lanczos baseline |
 """
 
 from collections.abc import Callable
@@ -53,7 +53,7 @@ def keys(distance: Tensor, a: float = -0.5) -> Tensor:
 def keys_polynomials(n: Any, d: Any, numerator: float, denominator: int) -> tuple[Any, Any]:
     """The two cubics of Keys' kernel, for |t| < 1 and 1 <= |t| < 2, at t = n/d and a = numerator/denominator.
 
-    Both are multiplied by denominator · d³, so that integers (Python's or an object array of them) give exact integers.
+    Both are multiplied by denominator · d³, so that integers (Python's, or an object array of them) stay integers.
 
     >>> keys_polynomials(1, 2, -1, 2)  # 2 · 2³ times the inner cubic at t = ½, which is 0.5625
     (9, 9)
@@ -64,7 +64,9 @@ def keys_polynomials(n: Any, d: Any, numerator: float, denominator: int) -> tupl
 
 
 def lagrange(distance: Tensor) -> Tensor:
-    """Kernel of the cubic polynomial through the 4 nearest pixels, zero from ±2 on; its slope is not continuous.
+    """Kernel of cubic Lagrange interpolation, the polynomial through the 4 nearest pixels; zero from ±2 on.
+
+    Its derivative is not continuous. `distance` t in input pixels, any shape.
 
     >>> lagrange(torch.tensor([0.0, 0.5, 1.0, 1.5])).tolist()
     [1.0, 0.5625, 0.0, -0.0625]
@@ -90,9 +92,13 @@ def lanczos(distance: Tensor, lobes: int = 3) -> Tensor:
 
 
 def border_indices(indices: Tensor, length: int, border: Border) -> Tensor:
-    """Index of the pixel that stands for each index of an axis of `length` pixels; inside, the index itself.
+    """Map indices, which may lie beyond the border, to the pixels of an axis that supply their values.
 
-    indices: int64, any shape. Under `renormalize` an outside pixel has weight zero; its index is the outermost pixel's.
+    indices: int64, any shape.
+    length:  pixels of the axis.
+
+    Returns indices in 0..length - 1 of the same shape. With `renormalize` pixels beyond the border have weight zero, and
+    their index is that of the outermost pixel.
 
     >>> border_indices(torch.arange(-2, 5), 3, "symmetric").tolist()
     [1, 0, 0, 1, 2, 2, 1]
@@ -114,10 +120,10 @@ def interpolation_weights(
     border: Border = "replicate",
     device: torch.device | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """The interpolation of one axis of `length` pixels to `outputs` pixels.
+    """The weights that interpolate an axis of `length` pixels to `outputs` pixels.
 
-    kernel:  weight of a pixel at a distance in input pixels, elementwise.
-    support: half the number of input pixels of an output pixel; the kernel is zero from ±support on.
+    kernel:  elementwise function from the distance in input pixels to the weight; zero from ±support on.
+    support: half the number of input pixels per output pixel.
 
     Returns indices, (outputs, 2·support) int64, and weights, (outputs, 2·support) float64.
 

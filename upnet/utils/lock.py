@@ -1,4 +1,4 @@
-"""A lock between processes. The operating system frees it when its holder dies."""
+"""A file lock between processes, which the operating system releases when the process that holds it dies."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -6,26 +6,26 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-_PATIENCE = 0.1
-"""Seconds of one attempt; an attempt may fail because a former holder is just removing the file."""
+_ATTEMPT_SECONDS = 0.1
+"""Duration of one attempt; an attempt may fail because the last holder is removing the file."""
 
 
 @contextmanager
 def locked(path: Path, on_wait: Callable[[], None]) -> Iterator[None]:
     """Hold an exclusive lock on a file, and wait for it while another process holds it.
 
-    path:    of the lock file. The file and its folder are created if they are missing. The file stays behind on POSIX
-             systems; its holder may remove it.
+    path:    of the lock file. The file and its folder are created if they are missing. On POSIX systems the file
+             is not removed after use; its holder may remove it.
     on_wait: called once if another process holds the lock. An exception from it ends the wait.
 
-    The lock belongs to the open file: a killed process leaves no lock behind, and neither do its forked children.
+    The lock is bound to the open file: after a process is killed, neither it nor its forked children hold the lock.
 
     >>> import tempfile
     >>> with locked(Path(tempfile.mkdtemp()) / "lock", on_wait=lambda: print("waiting")):
     ...     print("held")
     held
     """
-    # Without flock, filelock would fall back to a lock that outlives its holder.
+    # Where flock is missing, filelock's fallback is a lock that remains when its holder dies.
     lock = FileLock(path, fallback_to_soft=False)
     _acquire(lock, path, on_wait)
     try:
@@ -37,9 +37,9 @@ def locked(path: Path, on_wait: Callable[[], None]) -> Iterator[None]:
 def _acquire(lock: FileLock, path: Path, on_wait: Callable[[], None]) -> None:
     waiting = False
     while True:
-        path.parent.mkdir(parents=True, exist_ok=True)  # the former holder may have removed the folder, too
+        path.parent.mkdir(parents=True, exist_ok=True)  # the last holder may have removed the folder, too
         try:
-            lock.acquire(timeout=_PATIENCE)
+            lock.acquire(timeout=_ATTEMPT_SECONDS)
         except FileNotFoundError:
             continue
         except Timeout:

@@ -1,4 +1,4 @@
-"""Hydra overrides: quoting file names on the command line, and printing commands that can be pasted into a shell.
+"""Quote file names in Hydra overrides, and print commands that can be pasted into a shell.
 
 Hydra parses `NAME=VALUE` by its own grammar. It rejects `café.png`, `R&B.png` and `it's.png`, and reads `2024` as a
 number. quote_path_overrides() quotes the values of the settings in PATH_SETTINGS before Hydra parses them;
@@ -23,7 +23,7 @@ PATH_SETTINGS: dict[str, bool] = {
     **dict.fromkeys(_SINGLE_PATHS.split(), False),
     **dict.fromkeys(_PATH_LISTS.split(), True),
 }
-"""Every setting that is a path -> whether it may also be a list of paths."""
+"""Every setting that is a path -> whether it may be a list of paths."""
 
 # Parts of Hydra's grammar, https://hydra.cc/docs/advanced/override_grammar/basic/
 _OVERRIDE = re.compile(r"(\+{0,2}([\w.]+)=)(.+)", re.DOTALL)
@@ -36,10 +36,13 @@ _KEYWORD = re.compile(r"null|true|false", re.IGNORECASE)
 
 
 def upnet_command(name: str) -> str:
-    """The shell command that runs `upnet NAME`, spelled in the way this process was started.
+    """The shell command that runs `upnet NAME`, in the form in which this process was started.
 
-    `python evaluate.py` from a checkout, with the path as seen from the current folder; `python -m upnet evaluate` and
-    `upnet evaluate` where these were used or where there is no checkout.
+    `python evaluate.py` in a checkout, with its path relative to the current folder; `python -m upnet evaluate` or
+    `upnet evaluate` if this process was started so, or if there is no checkout.
+
+    >>> upnet_command("evaluate").split()[-1].removesuffix(".py").endswith("evaluate")
+    True
     """
     program = Path(sys.argv[0])
     script = Path(__file__).resolve().parents[2] / f"{name}.py"
@@ -96,7 +99,7 @@ def quote_for_shell(text: str | Path) -> str:
 
 
 _WINDOWS_WORD = re.compile(r"[\w./\\:=+@-]+")
-"""Words without a character that has a meaning in cmd.exe or PowerShell."""
+"""Words without a special character of cmd.exe or PowerShell."""
 
 
 def _terminal_shows(text: str) -> bool:

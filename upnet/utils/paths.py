@@ -1,15 +1,14 @@
-"""Paths that users give: expansion of `~`, and names that must stay inside a folder."""
+"""Paths: the folder of the configs, expansion of `~`, names that must stay inside a folder, and settings with paths."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from upnet.utils.errors import UserError
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 CONFIGS = _PACKAGE / "configs" if (_PACKAGE / "configs").is_dir() else _PACKAGE.parent / "configs"
-"""The folder of the configs: in a wheel it is part of the package, in a checkout it is beside it."""
+"""The folder of the configs: inside the package in a wheel, beside the package in a checkout."""
 
 
 def expand_user(path: str | Path) -> Path:
@@ -33,24 +32,31 @@ def resolve_inside(folder: Path, name: str) -> Path:
     return path
 
 
-def as_list(value: Any) -> list[str]:
-    """A setting that is one name, a list of names or null, as a list; the check of the config rejects anything else.
+def as_list(value: str | Sequence[str] | None) -> list[str]:
+    """A setting that is a name, a list of names or null, as a list of names.
 
     >>> as_list("a.ckpt"), as_list(["a.ckpt", "b.ckpt"]), as_list(None)
     (['a.ckpt'], ['a.ckpt', 'b.ckpt'], [])
     """
-    if value is None or isinstance(value, Mapping):
+    if value is None:
         return []
-    return [str(item) for item in value] if isinstance(value, Sequence) and not isinstance(value, str) else [str(value)]
+    return [value] if isinstance(value, str) else [str(item) for item in value]
 
 
-def require_file(checkpoint: Path) -> None:
-    """Raise UserError if there is no checkpoint at the path."""
-    if not checkpoint.is_file():
+def require_checkpoint(path: Path) -> None:
+    """Raise UserError if there is no checkpoint at the path.
+
+    >>> require_checkpoint(Path(__file__))
+    """
+    if not path.is_file():
         cure = "A run writes checkpoints/last.ckpt and checkpoints/best.ckpt"
-        raise UserError(f"there is no checkpoint at {checkpoint}", cure=cure)
+        raise UserError(f"there is no checkpoint at {path}", cure=cure)
 
 
 def display_path(path: Path) -> Path:
-    """The path relative to the current folder where it is inside it, else the path itself."""
+    """The path relative to the current folder if it is inside it, else the path itself.
+
+    >>> display_path(Path.cwd() / "runs/a").as_posix()
+    'runs/a'
+    """
     return path.relative_to(Path.cwd()) if path.is_absolute() and path.is_relative_to(Path.cwd()) else path

@@ -1,4 +1,4 @@
-"""Names and messages as text that files, figures and terminals of any encoding accept."""
+"""Escape names and messages so that files, figures and terminals of any encoding accept them."""
 
 import os
 import sys
@@ -15,14 +15,18 @@ def escape_unprintable(text: str) -> str:
     >>> print(escape_unprintable("caf\udce9 a\nb"))
     caf\xe9 a\nb
     """
-    with suppress(UnicodeEncodeError):  # raised by surrogates that represent no byte, which JSON may contain
-        # In a locale that is not UTF-8, a UTF-8 name arrives as single bytes.
+    with suppress(UnicodeEncodeError):  # raised by surrogates that don't represent a byte, which JSON may contain
+        # In a locale that is not UTF-8, Python decodes a UTF-8 name to surrogates.
         text = text.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
     return "".join(character if character.isprintable() else _escape(character) for character in text)
 
 
 def printable_name(name: str) -> str:
-    """The name of a file or folder as printable text. Backslashes are doubled to keep different names different."""
+    """The name of a file or folder as printable text. Backslashes are doubled, so that different names stay different.
+
+    >>> print(printable_name("new\\nline"))
+    new\\nline
+    """
     return escape_unprintable(name if os.sep == "\\" else name.replace("\\", "\\\\"))
 
 

@@ -9,11 +9,11 @@ from typing import Any
 VERSION = "0.1.0"
 
 PACKAGES = ("torch", "torchvision", "pytorch-lightning", "hydra-core", "tensorboard", "numpy", "pillow", "scikit-image")
-"""Distributions whose versions are recorded."""
+"""The packages whose versions are recorded."""
 
 
 def versions() -> dict[str, Any]:
-    """Versions of upnet, its git revision, Python, the machine and packages, as plain data.
+    """The versions of upnet, Python and packages, the git commit and the kind of machine, as plain data.
 
     >>> versions()["upnet"] == VERSION
     True
@@ -28,7 +28,12 @@ def versions() -> dict[str, Any]:
 
 
 def git_revision() -> str | None:
-    """The git commit of this code, with a `+` if files are modified; None outside a checkout."""
+    """The git commit of this code, with a `+` if files are modified; None outside a checkout.
+
+    >>> revision = git_revision()
+    >>> revision is None or len(revision.rstrip("+")) == 40
+    True
+    """
     folder = Path(__file__).parent
     try:
         commit = _git(folder, "rev-parse", "HEAD")

@@ -1,4 +1,4 @@
-"""Receptive fields along one axis: intervals of pixels followed from the output of a network back to its input."""
+"""Receptive fields along one axis, computed from the output of a network back to its input."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -9,14 +9,14 @@ from upnet.utils.errors import UserError
 
 
 class UnknownReceptiveFieldError(UserError):
-    """A module doesn't declare its receptive field, which tiles need."""
+    """A module doesn't declare its receptive field, without which images cannot be split into tiles."""
 
     def __init__(self, module: nn.Module, attribute: str) -> None:
         name = type(module).__name__
         super().__init__(
-            f"{name} declares no receptive field, which tiles need",
-            cure=f"Declare {name}.{attribute} if the receptive field is bounded. Otherwise set tile=none, or "
-            "tile=auto, which then doesn't split images",
+            f"{name} doesn't declare its receptive field, which tiles need",
+            cure=f"Declare {name}.{attribute} if the receptive field is bounded. Otherwise set tile=none or "
+            "tile=auto; images are then not split",
         )
 
 
@@ -57,12 +57,12 @@ class Span(NamedTuple):
         return Span(self.first // scale - radius, self.last // scale + radius)
 
     def to_output(self, scale: int) -> "Span":
-        """The same area on a grid `scale` times as fine."""
+        """The same area on a grid with `scale` times as many pixels per axis."""
         return Span(self.first * scale, self.last * scale + scale - 1)
 
 
 def hull(spans: Iterable[Span]) -> Span:
-    """The shortest span that contains all of the spans, of which there is at least one.
+    """The shortest span that contains all spans; at least one is given.
 
     >>> hull([Span(0, 3), Span(2, 9)])
     Span(first=0, last=9)
@@ -86,16 +86,16 @@ class ReceptiveField(NamedTuple):
 
     @classmethod
     def of_radius(cls, radius: int) -> "ReceptiveField":
-        """Of a feature map on the grid of its input that depends on `radius` pixels on either side."""
+        """Of a layer without stride whose pixels depend on `radius` pixels on either side."""
         return cls(1, radius, radius)
 
     @classmethod
     def of_kernel(cls, kernel: int, stride: int, padding: int) -> "ReceptiveField":
-        """Of a convolution or a pooling."""
+        """Of a convolution or pooling with this kernel size."""
         return cls(stride, padding, kernel - 1 - padding)
 
     def compose(self, following: "ReceptiveField") -> "ReceptiveField":
-        """The receptive field, in this map's input, of a layer that follows on this map."""
+        """The receptive field, in the input of this feature map, of a layer that follows it."""
         return ReceptiveField(
             self.stride * following.stride,
             self.stride * following.before + self.before,
@@ -112,6 +112,9 @@ class PeriodicReceptiveField(NamedTuple):
 
     For every k, the output of the input pixels k·period … (k+1)·period − 1 depends on the input pixels
     k·period − before … (k+1)·period − 1 + after.
+
+    >>> PeriodicReceptiveField(period=4, before=3, after=3).period
+    4
     """
 
     period: int

@@ -1,4 +1,4 @@
-"""Folders of runs: a new folder, or that of the run that is resumed. The configs use these functions as resolvers."""
+"""Choose the folder of a run: a new one, or that of the resumed run. The configs call these functions as resolvers."""
 
 import os
 import re
@@ -14,16 +14,19 @@ LAST = "last.ckpt"
 BEST = "best.ckpt"
 
 _WAIT_SECONDS = 60.0
-"""Time limit for the first process of a launch to create the folder."""
-_MAX_NOTE_AGE = 600.0
-"""Age in seconds from which a note belongs to an earlier launch."""
+"""Time limit for the first process of a launch to name the folder."""
+_MAX_LAUNCH_FILE_AGE = 600.0
+"""An older launch file, in seconds, belongs to an earlier launch."""
 
 
 def resolve_run_dir(ckpt: str | None, new: str, mode: Enum | None = None) -> str:
     """The folder of a run: that of the checkpoint if `ckpt` is a last.ckpt of a run, else `new`.
 
     ckpt: path of a checkpoint, "last" for that of the newest run, or None.
-    mode: see create_run_dir.
+    mode: see `create_run_dir`.
+
+    >>> resolve_run_dir(None, "runs/new")
+    'runs/new'
     """
     if ckpt is None:
         return create_run_dir(new, mode)
@@ -38,33 +41,41 @@ def create_run_dir(name: str, mode: Enum | None, creating_mode: str = "RUN") -> 
     mode:          Hydra's RunMode; None while a config is only shown.
     creating_mode: name of the mode that creates the folder. In any other mode nothing is created.
 
-    All processes of one launch get the folder of their first process, even if they start seconds apart.
+    All processes of a launch (torchrun, srun) return the folder of the first process, even if they start seconds apart:
+    the first process writes its name to a launch file, and the others wait for that file.
+
+    >>> create_run_dir("runs/new", mode=None)
+    'runs/new'
     """
     if mode is None or mode.name != creating_mode:
         return name
     launch = current_launch()
     if launch is None:
         return _create_unused(name)
-    note, rank = Path("runs") / f".launch-{launch[0]}", launch[1]
+    launch_file, rank = Path("runs") / f".launch-{launch[0]}", launch[1]
     if rank > 0:
-        return _wait_for_first_process(note) or _create_unused(name)
+        return _wait_for_first_process(launch_file) or _create_unused(name)
     folder = _create_unused(name)
     with suppress(OSError):  # if runs/ is not writable, the other processes create their own folders
-        note.parent.mkdir(parents=True, exist_ok=True)
-        atomic_write(folder, note)
+        launch_file.parent.mkdir(parents=True, exist_ok=True)
+        atomic_write(folder, launch_file)
     return folder
 
 
 def create_sweep_dir(name: str, mode: Enum | None) -> str:
-    """Create the folder of a multirun, see create_run_dir."""
+    """Create the folder of a multirun, see `create_run_dir`.
+
+    >>> create_sweep_dir("multirun/new", mode=None)
+    'multirun/new'
+    """
     return create_run_dir(name, mode, "MULTIRUN")
 
 
 def current_launch() -> tuple[str, int] | None:
-    """Identifier of this launch of several processes, and the rank of this process; None for a single process.
+    """Identifier of the launch that this process belongs to, and its rank; None for a single process.
 
-    Read from the environment variables of torchrun or srun, or from MASTER_ADDR and NODE_RANK, which a user sets who
-    starts one process per machine.
+    They are read from the environment variables of torchrun or srun, or from MASTER_ADDR and NODE_RANK, which users set
+    who start one process per machine.
     """
     env = os.environ
     if "TORCHELASTIC_RUN_ID" in env and int(env.get("WORLD_SIZE", "1")) > 1:
@@ -80,7 +91,11 @@ def current_launch() -> tuple[str, int] | None:
 
 
 def resumable_checkpoint(path: Path) -> Path | None:
-    """The path of a last.ckpt (or last-1.ckpt, …) in the folder of its run, links resolved; None for other files."""
+    """The path of a last.ckpt (or last-1.ckpt, …) in the folder of its run, links resolved; None for other files.
+
+    >>> resumable_checkpoint(Path("weights.ckpt")) is None
+    True
+    """
     for candidate in (path, Path(os.path.realpath(path))):
         is_last = re.fullmatch(r"last(-\d+)?\.ckpt", candidate.name)
         if candidate.is_file() and candidate.parent.name == "checkpoints" and is_last:
@@ -89,12 +104,20 @@ def resumable_checkpoint(path: Path) -> Path | None:
 
 
 def config_subdir(run: str) -> str | None:
-    """Subfolder of a run where Hydra saves the command: None, that is nowhere, if an earlier start has saved it."""
+    """Subfolder of a run in which Hydra saves the config; None, which saves nothing, if an earlier start has saved it.
+
+    >>> config_subdir("runs/new")
+    'config'
+    """
     return None if (Path(run) / "config" / "hydra.yaml").exists() else "config"
 
 
 def newest_checkpoint(folder: Path) -> Path | None:
-    """The most recently written last.ckpt below a folder; None if there is none."""
+    """The most recently written last.ckpt below a folder; None if there is none.
+
+    >>> newest_checkpoint(Path("no-such-folder")) is None
+    True
+    """
     return max(folder.glob(f"**/checkpoints/{LAST}"), key=lambda path: path.stat().st_mtime, default=None)
 
 
@@ -113,12 +136,12 @@ def _create_unused(name: str) -> str:
             return folder
 
 
-def _wait_for_first_process(note: Path) -> str | None:
-    """The folder that the first process of this launch has noted; None if there is no note within _WAIT_SECONDS."""
+def _wait_for_first_process(launch_file: Path) -> str | None:
+    """The folder that the first process of this launch wrote to the file; None if there is none after _WAIT_SECONDS."""
     end = time.monotonic() + _WAIT_SECONDS
     while time.monotonic() < end:
         with suppress(FileNotFoundError):
-            if time.time() - note.stat().st_mtime < _MAX_NOTE_AGE:
-                return note.read_text(encoding="utf-8")
+            if time.time() - launch_file.stat().st_mtime < _MAX_LAUNCH_FILE_AGE:
+                return launch_file.read_text(encoding="utf-8")
         time.sleep(0.1)
     return None
