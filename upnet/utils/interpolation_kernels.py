@@ -97,8 +97,8 @@ def border_indices(indices: Tensor, length: int, border: Border) -> Tensor:
     indices: int64, any shape.
     length:  pixels of the axis.
 
-    Returns indices in 0..length - 1 of the same shape. With `renormalize` pixels beyond the border have weight zero, and
-    their index is that of the outermost pixel.
+    Returns indices in 0..length - 1 of the same shape. With `renormalize` pixels beyond the border have weight zero and
+    the index of the outermost pixel.
 
     >>> border_indices(torch.arange(-2, 5), 3, "symmetric").tolist()
     [1, 0, 0, 1, 2, 2, 1]
