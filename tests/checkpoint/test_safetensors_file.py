@@ -105,11 +105,11 @@ def test_an_export_is_written_whole_and_under_a_name_that_tells(
         ({"told": {"model": {"_target_": "upnet.models.Tail", "a": "${oc.env:HOME}"}}}, "interpolations are not"),
         ({"told": {"step": 1.5}}, "its step must be"),
         ({"told": {"extra": 1}}, "metadata field extra"),
-        ({"metadata": {"upnet": ...}}, "is no export of upnet: its metadata don't describe"),
-        ({"metadata": {"weights": "best"}}, "is no export of upnet: its metadata don't describe"),
+        ({"metadata": {"upnet": ...}}, "is not an export of upnet: its metadata don't describe"),
+        ({"metadata": {"weights": "best"}}, "is not an export of upnet: its metadata don't describe"),
         ({"metadata": {"upnet": "{"}}, "its metadata cannot be parsed"),
         ({"metadata": {"upnet": "[" * 100_000}}, "its metadata cannot be parsed"),
-        ({"metadata": {"upnet": "[]"}}, "is no checkpoint of upnet"),
+        ({"metadata": {"upnet": "[]"}}, "is not a checkpoint of upnet"),
         ({"metadata": {"upnet": f'{{"format": {"9" * 5000}}}'}}, "its metadata cannot be parsed"),
         ({"metadata": {"sha256": "0" * 64}}, "the checksum of its weights is wrong"),
         ({"metadata": {"sha256": ...}}, "the checksum of its weights is wrong"),
@@ -151,7 +151,7 @@ def test_a_header_that_claims_a_huge_tensor_is_refused(tmp_path: Path) -> None:
 
 def test_an_export_of_somebody_else_is_none(tmp_path: Path) -> None:
     save_file({"a": torch.zeros(1)}, tmp_path / "a.safetensors")
-    with pytest.raises(ValueError, match=r"is no export of upnet.*evaluate\.py checkpoint=PATH export=NAME"):
+    with pytest.raises(ValueError, match=r"is not an export of upnet.*upnet evaluate checkpoint=PATH export=NAME"):
         load_network(tmp_path / "a.safetensors")
 
 

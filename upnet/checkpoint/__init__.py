@@ -1,6 +1,6 @@
-"""Checkpoints: from a file to a network, without running code that the file brings.
+"""Checkpoints: load a network from a file without running code from the file.
 
-A file may come from a stranger. It is checked in this order, and the first fault is reported:
+A file may come from an untrusted source. It is checked in this order, and the first error is reported:
 
     torch_file, safetensors_file   the file itself; then plain data and tensors only
     migration                      its format, and the migration to the current one

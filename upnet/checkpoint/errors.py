@@ -6,7 +6,7 @@ _LONGEST = 200
 
 
 class CheckpointError(UserError):
-    """A file that is no valid checkpoint. The message starts with the path."""
+    """A file that is not a valid checkpoint. The message starts with the path."""
 
 
 class DamagedCheckpointError(CheckpointError):

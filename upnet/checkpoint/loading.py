@@ -1,4 +1,4 @@
-"""From a checkpoint file to a network."""
+"""Load a network from a checkpoint file."""
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,15 +21,16 @@ from upnet.models import EncoderDecoder
 from upnet.utils.paths import expand_user, require_checkpoint
 
 SPARE_PARAMETERS, SPARE_NUMBERS = 256, 1 << 26
-"""What a network may have beyond the file while it is built: a backbone whose last stages are removed, for example."""
+"""Parameter tensors, and numbers in them, that a network may have beyond the file while it is built: for example those
+of the last stages of a backbone, which its constructor removes."""
 
 
 @contextmanager
 def parameter_budget(state: Mapping[str, Tensor], on: str) -> Iterator[None]:
     """Build on a device, and stop as soon as a network has many more parameters than the weights of the file.
 
-    A config of a few bytes can describe a billion layers, or one layer that fills the memory. On the device `meta` the
-    latter needs no memory, and the former stops soon after it exceeds the file.
+    A config of a few bytes can describe a billion layers, or one layer that fills the memory. On the device `meta` a
+    large layer needs no memory, and construction of many layers stops soon after they exceed the file.
 
     Raises CheckpointError from within the constructor that exceeds the budget.
     """
@@ -63,11 +64,11 @@ class _Described:
 def load_network(path: str | Path, weights: Weights = "ema", trust: Sequence[str] = ()) -> Loaded:
     """The network of a checkpoint file or of a .safetensors export, on the CPU, in evaluation mode.
 
-    weights: `ema`, the averaged weights, or `raw`, those that they are the average of.
-    trust:   modules beside upnet whose classes the checkpoint may build.
+    weights: `ema`, the averaged weights, or `raw`, the weights of the last step.
+    trust:   modules outside upnet whose classes the checkpoint may build.
 
     No code in the file is run. Its config may build upnet's own components only, which is checked before anything is
-    imported. Raises UserError if the file is missing, CheckpointError if it is no checkpoint of upnet, has a newer
+    imported. Raises UserError if the file is missing, CheckpointError if it is not a checkpoint of upnet, has a newer
     format, requires other code, describes a network larger than itself, or contains weights that don't fit it.
 
     >>> loaded = load_network("runs/first/checkpoints/last.ckpt")  # doctest: +SKIP
@@ -88,8 +89,8 @@ def load_network(path: str | Path, weights: Weights = "ema", trust: Sequence[str
 def read(path: Path) -> dict[str, Any]:
     """The checked content of a checkpoint file: `upnet`, its metadata, and `state_dict`, its weights.
 
-    Raises UserError if the file is missing, DamagedCheckpointError if it is incomplete, and CheckpointError if it is no
-    checkpoint of a known format.
+    Raises UserError if the file is missing, DamagedCheckpointError if it is incomplete, and CheckpointError if it is
+    not a checkpoint of a known format.
     """
     require_checkpoint(path)
     content = read_safetensors(path) if path.suffix == SUFFIX else read_torch_file(path)
@@ -107,7 +108,7 @@ def _build(model: dict[str, Any], state: Mapping[str, Tensor], path: Path, trust
             net = build(model, path="model")
     except ConfigError as error:
         first, *others = str(error).splitlines()
-        raise CheckpointError(f"{path}: {first}" + f" (and {len(others)} more faults)" * bool(others)) from error
+        raise CheckpointError(f"{path}: {first}" + f" (and {len(others)} more errors)" * bool(others)) from error
     except (AttributeError, LookupError, NameError, AssertionError, ValueError) as error:
         raise CheckpointError(f"{path} describes a network that cannot be built: {reason(error)}") from error
     if not isinstance(net, EncoderDecoder):

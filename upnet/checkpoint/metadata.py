@@ -1,4 +1,4 @@
-"""The metadata of a checkpoint: what they contain, and the checks of those of a file."""
+"""The metadata of a checkpoint: their fields, and the validation of the metadata of a file."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -44,7 +44,9 @@ def parse_content(content: object, path: object) -> dict[str, Any]:
     metadata = content.get("upnet") if isinstance(content, dict) else None
     state = content.get("state_dict") if isinstance(content, dict) else None
     if not isinstance(content, dict) or not isinstance(metadata, dict) or not isinstance(state, dict):
-        raise CheckpointError(f"{path} is no checkpoint of upnet: it contains no metadata of a network and its weights")
+        raise CheckpointError(
+            f"{path} is not a checkpoint of upnet: it contains no metadata of a network and its weights"
+        )
     try:
         metadata, state = migrate(metadata, state)
         _check_metadata(metadata)

@@ -10,8 +10,8 @@
 `ckpt=` resumes from a checkpoint through Lightning, which reads the file itself: `Task.on_load_checkpoint` migrates the
 weights there. Optimizer states are stored by the order of the parameters, which no step may change.
 
-A new format needs a step here and, in `tests/checkpoint/stored`, a checkpoint written by `train.py`, with an input and
-the network's output for it.
+A new format needs a step here and, in `tests/checkpoint/stored`, a checkpoint written by `upnet train`, with an input
+and the network's output for it.
 """
 
 import re
@@ -65,7 +65,7 @@ def rename_config(config: Any, path: str = "") -> Any:
 def _rename(node: Any, path: str, depth: int, copies: dict[int, Any]) -> Any:
     if not isinstance(node, dict | list) or depth > _DEEPEST:
         return node
-    # A file from a stranger may contain one node many times, or a node inside itself.
+    # A malicious file may contain one node many times, or a node inside itself.
     if id(node) in copies:
         return copies[id(node)]
     if isinstance(node, list):

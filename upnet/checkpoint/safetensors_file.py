@@ -37,7 +37,7 @@ def export(loaded: Loaded, path: Path) -> None:
 
     if path.suffix != SUFFIX:
         raise UserError(
-            "must be recognisable as a safetensors file", setting="export", value=str(path), allowed=f"NAME{SUFFIX}"
+            f"must be a file name that ends in {SUFFIX}", setting="export", value=str(path), allowed=f"NAME{SUFFIX}"
         )
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in loaded.net.state_dict().items()}
     metadata = {
@@ -66,7 +66,7 @@ def read_safetensors(path: Path) -> object:
             tensors = {name: file.get_tensor(name) for name in sorted(file.keys())}
     except (SafetensorError, OSError, ValueError, RuntimeError, AttributeError, KeyError, TypeError) as error:
         raise DamagedCheckpointError(
-            f"{path} is damaged, or no safetensors file: {reason(error)}", cure=_EXPORT_AGAIN
+            f"{path} is damaged, or not a safetensors file: {reason(error)}", cure=_EXPORT_AGAIN
         ) from error
     metadata = _parse_metadata(path, file_metadata)
     if file_metadata.get("sha256") != _digest(tensors):
@@ -78,14 +78,14 @@ def read_safetensors(path: Path) -> object:
 def _parse_metadata(path: Path, file_metadata: Mapping[str, str]) -> Any:
     if "upnet" not in file_metadata or file_metadata.get("weights") not in PREFIX:
         raise CheckpointError(
-            f"{path} is no export of upnet: its metadata don't describe a network",
-            cure="python evaluate.py checkpoint=PATH export=NAME.safetensors writes one",
+            f"{path} is not an export of upnet: its metadata don't describe a network",
+            cure="upnet evaluate checkpoint=PATH export=NAME.safetensors writes one",
         )
     try:
         return json.loads(file_metadata["upnet"])
     except (ValueError, RecursionError) as error:
         raise CheckpointError(
-            f"{path} is no export of upnet: its metadata cannot be parsed: {reason(error)}"
+            f"{path} is not an export of upnet: its metadata cannot be parsed: {reason(error)}"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""A checkpoint as training writes it: torch's zip archive, read as plain data and tensors only."""
+"""Read a checkpoint that training wrote: torch's zip archive, as plain data and tensors only."""
 
 import pickletools
 import re
@@ -34,7 +34,7 @@ def read_torch_file(path: Path) -> object:
         reject_unsafe_pickle(path)
         # Memory-mapped, a tensor is never larger than its part of the file, whatever size the file claims.
         return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except Exception as error:  # a pickle from a stranger can make torch's reader raise any exception
+    except Exception as error:  # a malicious pickle can make torch's reader raise any exception
         raise CheckpointError(
             f"{path} cannot be read as a checkpoint: {_rejected(error)}. It contains more than plain data and tensors, "
             "which upnet never runs"
@@ -48,23 +48,23 @@ def reject_unsafe_pickle(path: Path) -> None:
     torch 2.9 lets a pickle set items in the memory of a tensor in spite of `weights_only` (CVE-2026-24747), which later
     versions don't; 2.12 doesn't check the bounds of quantised tensors, and 2.13 those of sparse ones.
 
-    A pickle from a stranger may make Python raise other exceptions here.
+    A malicious pickle may make Python raise other exceptions here.
 
     Source: https://github.com/pytorch/pytorch/security/advisories/GHSA-63cw-57p8-fm3p
     """
     # torch's own reader, since two readers of an archive may find different parts for one name.
     pickled = torch._C.PyTorchFileReader(str(path)).get_record("data.pkl")
-    stack, marks, memory = list[str](), list[int](), dict[object, str]()
+    stack, marks, memo = list[str](), list[int](), dict[object, str]()
     for opcode, argument, _ in pickletools.genops(pickled):
         if opcode.name == "MARK":
             marks.append(len(stack))
         elif opcode.name in ("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"):
-            memory[len(memory) if argument is None else argument] = stack[-1]
+            memo[len(memo) if argument is None else argument] = stack[-1]
         else:
             operands = _pop_operands(opcode, stack, marks)
             if opcode.name in ("SETITEM", "SETITEMS") and operands[0] != "dict":
-                raise ValueError("it sets items of an object that is no dictionary")
-            stack += _results(opcode, argument, operands, memory)
+                raise ValueError("it sets items of an object that is not a dictionary")
+            stack += _results(opcode, argument, operands, memo)
 
 
 def _pop_operands(opcode: pickletools.OpcodeInfo, stack: list[str], marks: list[int]) -> list[str]:
@@ -80,7 +80,7 @@ def _pop_operands(opcode: pickletools.OpcodeInfo, stack: list[str], marks: list[
 
 
 def _results(
-    opcode: pickletools.OpcodeInfo, argument: object, operands: list[str], memory: dict[object, str]
+    opcode: pickletools.OpcodeInfo, argument: object, operands: list[str], memo: dict[object, str]
 ) -> list[str]:
     """What an opcode pushes: `dict`, `class` for a dictionary class, or `else` for anything else."""
     if opcode.name in _IN_PLACE:
@@ -88,7 +88,7 @@ def _results(
     if opcode.name == "DUP":
         return operands * 2
     if opcode.name in ("GET", "BINGET", "LONG_BINGET"):
-        return [memory[argument]]
+        return [memo[argument]]
     if opcode.name == "REDUCE":
         return ["dict" if operands[0] == "class" else "else"]
     if opcode.name == "GLOBAL":
@@ -122,7 +122,7 @@ def _check_archive(path: Path) -> None:
             suspicious = compressed or claimed > path.stat().st_size
             damaged_part = None if suspicious else archive.testzip()
     except _DAMAGE as error:
-        raise _damage(path, f", or no checkpoint: {reason(error)}") from error
+        raise _damage(path, f", or not a checkpoint: {reason(error)}") from error
     if suspicious:
         raise _damage(path, ", or not written by torch: its parts are compressed, or claim more than the file contains")
     if damaged_part is not None:
@@ -131,5 +131,5 @@ def _check_archive(path: Path) -> None:
 
 def _damage(path: Path, fault: str) -> DamagedCheckpointError:
     return DamagedCheckpointError(
-        f"{path} is damaged{fault}", cure="A run keeps its earlier state beside it, as last-1.ckpt"
+        f"{path} is damaged{fault}", cure="If a run wrote it, its earlier state is beside it: last-1.ckpt"
     )

@@ -1,4 +1,4 @@
-"""The weights of a checkpoint: their selection, their checks, and how they get into a network."""
+"""The weights of a checkpoint: select the averaged or raw ones, check them, load them into a network."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from upnet.models import EncoderDecoder
 from upnet.utils.errors import UserError, format_value
 
 Weights = Literal["ema", "raw"]
-"""The averaged weights, or the raw ones that they are the average of."""
+"""`ema`: the averaged weights; `raw`: the weights of the last step."""
 
 PREFIX: dict[Weights, str] = {"ema": "ema.net.", "raw": "net."}
 """Prefixes of their names in the file."""
@@ -53,7 +53,7 @@ def select_weights(state: Mapping[str, Tensor], weights: Weights, path: Path, si
     path: of the file, for errors.
     size: of the file in bytes. Tensors that share memory could claim more.
 
-    Raises UserError if the file doesn't contain these weights, and CheckpointError if one is no plain tensor.
+    Raises UserError if the file doesn't contain these weights, and CheckpointError if one is not a plain tensor.
     """
     prefix = PREFIX[weights]
     selected = {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}

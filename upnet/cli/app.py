@@ -34,45 +34,45 @@ from upnet.utils.run_dirs import config_subdir, create_run_dir, create_sweep_dir
 Job = Callable[[DictConfig], object]
 
 
-def run_app(config_name: str, job: Job, words: Sequence[str]) -> int:
+def run_app(config_name: str, job: Job, argv: Sequence[str]) -> int:
     """Compose the config, call the job with it, and return the exit code.
 
-    config_name: the stem of a yaml in configs/, which is the name of the command as well.
-    words:       the command line: Hydra's overrides and options.
+    config_name: the stem of a yaml in configs/, which is also the name of the command.
+    argv:        the arguments after the name of the command: Hydra's overrides and options.
 
     A UserError is printed as one line and gives 2, a failed run 1; any other exception shows its traceback and gives 1.
     In a multirun a failed run is reported at once, the other runs follow, and the exit code is that of the first
     failure.
     """
-    # Hydra raises the errors of a job instead of exiting with code 1 whatever they are.
+    # With this setting Hydra raises the error of a job. Without it, Hydra exits with code 1 after any error.
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
     escape_unencodable_output()
     _register_resolvers()
-    typed = sys.argv
+    original_argv = sys.argv
     try:
-        with _reported_errors(config_name, words, in_job=False):
-            words = [_none_for_null(word) for word in words]
-            reject_unknown_options(words, config_name)
-            multirun = not {"-m", "--multirun", "hydra.mode=MULTIRUN"}.isdisjoint(words)
-            # Hydra reads sys.argv. Lightning starts the processes of a ddp training by it, so the job has it as it was.
-            sys.argv = [typed[0], *quote_path_overrides(words, multirun)]
-            program = _hydra_program(config_name, job, words, typed)
+        with _reported_errors(config_name, argv, in_job=False):
+            argv = [_none_for_null(argument) for argument in argv]
+            reject_unknown_options(argv, config_name)
+            multirun = not {"-m", "--multirun", "hydra.mode=MULTIRUN"}.isdisjoint(argv)
+            # Hydra reads sys.argv. Lightning starts the processes of a ddp training with it, so the job restores it.
+            sys.argv = [original_argv[0], *quote_path_overrides(argv, multirun)]
+            program = _hydra_program(config_name, job, argv, original_argv)
             program()
     except SystemExit as exit:
         if is_interrupt(exit):
             raise
         return exit.code if isinstance(exit.code, int) else OK if exit.code is None else FAILED
     finally:
-        sys.argv = typed
+        sys.argv = original_argv
     return OK
 
 
-def _hydra_program(config_name: str, job: Job, words: Sequence[str], typed: list[str]) -> Callable[[], None]:
+def _hydra_program(config_name: str, job: Job, argv: Sequence[str], original_argv: list[str]) -> Callable[[], None]:
     @functools.wraps(job)
     def run(config: DictConfig) -> object:
-        sys.argv = typed
-        with _reported_errors(config_name, words, in_job=True):
-            if not in_multirun() and not _folder_is_of_earlier_start():
+        sys.argv = original_argv
+        with _reported_errors(config_name, argv, in_job=True):
+            if not in_multirun() and not _run_dir_existed():
                 at_early_exit(lambda: remove_unused_folder(Path(HydraConfig.get().runtime.output_dir)))
             expand_home(config)
             reject_nested_launches(config)
@@ -89,10 +89,10 @@ def _register_resolvers() -> None:
         OmegaConf.register_new_resolver(resolver.__name__, resolver, use_cache=True, replace=True)
 
 
-def _none_for_null(word: str) -> str:
+def _none_for_null(argument: str) -> str:
     """`logger=none` for `logger=null`, which Hydra rejects; the same for each group that has the choice `none`."""
-    group, _, value = word.partition("=")
-    return f"{group}=none" if value == "null" and (CONFIGS / group / "none.yaml").is_file() else word
+    group, _, value = argument.partition("=")
+    return f"{group}=none" if value == "null" and (CONFIGS / group / "none.yaml").is_file() else argument
 
 
 def expand_home(config: DictConfig) -> None:
@@ -114,9 +114,9 @@ def _expanded(path: str) -> str:
 
 
 def given_settings() -> set[str]:
-    """The names of the settings that the command line gives, even if only their defaults."""
-    words = HydraConfig.get().overrides.task if HydraConfig.initialized() else []
-    return {word.lstrip("+").partition("=")[0] for word in words}
+    """The names of the settings given on the command line."""
+    overrides = HydraConfig.get().overrides.task if HydraConfig.initialized() else []
+    return {override.lstrip("+").partition("=")[0] for override in overrides}
 
 
 def refuse_other_scale(config: DictConfig, scale: int, checkpoint: str | Path) -> None:
@@ -133,12 +133,12 @@ def refuse_other_scale(config: DictConfig, scale: int, checkpoint: str | Path) -
 
 
 @contextmanager
-def _reported_errors(config_name: str, words: Sequence[str], in_job: bool) -> Iterator[None]:
+def _reported_errors(config_name: str, argv: Sequence[str], in_job: bool) -> Iterator[None]:
     """Print an error that the user can act on as one line and exit with its code; let any other exception through.
 
     in_job: whether Hydra has composed the config and entered the job.
     """
-    debug = "debug=true" in words
+    debug = "debug=true" in argv
     try:
         yield
     except (Exception, KeyboardInterrupt, SystemExit) as raised:
@@ -149,15 +149,15 @@ def _reported_errors(config_name: str, words: Sequence[str], in_job: bool) -> It
         if interrupted:
             error = InterruptedRunError(INTERRUPTED_MESSAGE, signal.SIGINT)
         elif isinstance(raised, Exception):
-            error = as_user_error(raised, config_name, words, in_job) or raised
+            error = as_user_error(raised, config_name, argv, in_job) or raised
         code = _exit_code(error)
         if in_job and in_multirun() and not isinstance(error, InterruptedRunError):
             # Hydra reports only the first failure, and only when all runs have ended.
             message = error if code is not None and not debug else traceback.format_exc()
             print(f"\nrun {HydraConfig.get().job.id} failed: {message}", file=sys.stderr, flush=True)
             raise
-        rejected = code == USER_ERROR or isinstance(error, InterruptedRunError)
-        if rejected and in_job and not in_multirun() and not _folder_is_of_earlier_start():
+        not_started = code == USER_ERROR or isinstance(error, InterruptedRunError)
+        if not_started and in_job and not in_multirun() and not _run_dir_existed():
             remove_unused_folder(Path(HydraConfig.get().runtime.output_dir))
         if code is None or (debug and not interrupted):
             raise
@@ -174,8 +174,8 @@ def _exit_code(error: BaseException) -> int | None:
     return FAILED if isinstance(error, RunError) else None
 
 
-def _folder_is_of_earlier_start() -> bool:
-    """Whether the folder of the run existed before: Hydra writes no config where an earlier start has written one."""
+def _run_dir_existed() -> bool:
+    """Whether an earlier start created the folder of the run: Hydra then writes no config into it."""
     hydra_config = HydraConfig.get()
     folder = Path(hydra_config.runtime.output_dir)
     return hydra_config.output_subdir is None and (folder / "config/hydra.yaml").exists()
@@ -186,15 +186,17 @@ def remove_unused_folder(folder: Path) -> None:
 
     A folder that contains anything else stays as it is.
     """
-    written = [folder / f"config/{name}.yaml" for name in ("config", "hydra", "overrides")] + list(folder.glob("*.log"))
-    if set(folder.rglob("*")) - {*written, folder / "config", folder / ".lock"}:
+    hydra_files = [folder / f"config/{name}.yaml" for name in ("config", "hydra", "overrides")] + list(
+        folder.glob("*.log")
+    )
+    if set(folder.rglob("*")) - {*hydra_files, folder / "config", folder / ".lock"}:
         return
     with suppress(OSError):
-        for path in (*written, folder / ".lock"):
+        for path in (*hydra_files, folder / ".lock"):
             path.unlink(missing_ok=True)
-        for empty in (folder / "config", folder, *folder.parents[:2]):
-            if empty.is_dir():
-                empty.rmdir()
+        for directory in (folder / "config", folder, *folder.parents[:2]):
+            if directory.is_dir():
+                directory.rmdir()  # fails if it is not empty
 
 
 def in_multirun() -> bool:

@@ -1,6 +1,6 @@
-"""`upnet evaluate`: decide which of its uses is requested, check the config, then call it.
+"""`upnet evaluate`: select one of its uses from the settings, check the config, and call that use.
 
-A slip on the command line is reported before torch is imported.
+Mistakes on the command line are reported before torch is imported, which takes seconds.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -15,21 +15,21 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 USES = ("checkpoint", "study", "results", "baseline")
-"""The settings of which exactly one is given."""
+"""The settings that select a use; exactly one is given."""
 
 _REQUIRED = {"output": "input", "weights": "checkpoint", "ensemble": "checkpoint", "tile": "checkpoint"}
 """Settings of evaluate -> the setting without which they have no effect."""
 
 
-def main(words: Sequence[str]) -> int:
-    """Run the command and return its exit code. words: the overrides and options behind `upnet evaluate`."""
+def main(argv: Sequence[str]) -> int:
+    """Run the command and return its exit code. argv: the overrides and options after `upnet evaluate`."""
     from upnet.cli.app import run_app
 
-    return run_app("evaluate", evaluate, words)
+    return run_app("evaluate", evaluate, argv)
 
 
 def evaluate(config: "DictConfig") -> None:
-    """Check a composed config and call the use that it requests."""
+    """Check a composed config and call the use that it selects."""
     from upnet.cli.app import given_settings
 
     use = requested_use(config, USES, given_settings())
@@ -57,11 +57,11 @@ def evaluate(config: "DictConfig") -> None:
 
 
 def requested_use(config: Mapping[str, Any], uses: Collection[str], given: Collection[str] = ()) -> str:
-    """The one of the uses that is set in the config.
+    """The one setting of `uses` that is not null.
 
     given: the names of the settings on the command line.
 
-    Raises UserError if no use is set, or several; if a checkpoint doesn't exist; and for a given setting that has no
+    Raises UserError if none or several are set, if a checkpoint doesn't exist, and for a given setting that has no
     effect on the use.
     """
     requested = [use for use in uses if config[use] is not None]

@@ -1,4 +1,4 @@
-"""The uses of `upnet evaluate` that compute: evaluate checkpoints or interpolations, and export a network."""
+"""`upnet evaluate` with checkpoint= or baseline=: evaluate on test sets, and export a network."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -118,7 +118,7 @@ def build_test_sets(config: DictConfig, scale: int) -> dict[str, Store]:
 
 @dataclass(frozen=True)
 class _Setup:
-    """What all evaluations of a command share."""
+    """Protocol, device and perceptual metrics, which all evaluations of a command share."""
 
     protocol: EvaluationProtocol
     device: torch.device
@@ -127,17 +127,17 @@ class _Setup:
     @classmethod
     def from_config(cls, config: DictConfig) -> "_Setup":
         """Raises UserError, before anything is evaluated, for a protocol, device or metric that cannot be used."""
-        # Images of many sizes follow one another: without these, memory is mapped and kernels are built for each.
+        # Images have many sizes. Without these calls, memory would be mapped and kernels built for each size.
         retain_malloc_blocks()
         limit_onednn_cache(INFERENCE_KERNELS)
         protocol, device = EvaluationProtocol(**config.protocol), pick_device(config.device)
         names = as_list(config.perceptual)
         if names and protocol.name == "y-float":
             raise UserError(
-                "perceptual metrics need colour images, and protocol=y-float has the Y plane only",
+                "perceptual metrics need colour images, and protocol=y-float evaluates the Y plane only",
                 setting="perceptual",
                 value=",".join(names),
-                cure="Take protocol=rgb8",
+                cure="Set protocol=rgb8",
             )
         return cls(protocol, device, load_perceptual_metrics(names, device))
 

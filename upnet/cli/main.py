@@ -1,4 +1,4 @@
-"""The command `upnet`: it finds the subcommand, which is imported only when it is called."""
+"""The command `upnet`: its help, and the call of a subcommand, whose module is imported only then."""
 
 import sys
 from collections.abc import Sequence
@@ -10,12 +10,12 @@ from upnet.utils.provenance import VERSION
 
 COMMANDS = {
     "train": ("upnet.cli.train", "train a network from a config, or run a study across operators"),
-    "evaluate": ("upnet.cli.dispatch", "score checkpoints, upscale images, export weights, report on a study"),
+    "evaluate": ("upnet.cli.dispatch", "evaluate checkpoints, upscale images, export weights, report on a study"),
     "study": ("upnet.cli.study", "the optimum of linear upsampling, and diagnostics of a checkpoint"),
     "data": ("upnet.cli.data", "list, download and audit data sets"),
     "operators": ("upnet.cli.operators", "show what each upsampling operator does to a few numbers or a photograph"),
 }
-"""Subcommand -> its module, whose `main(words)` returns the exit code, and its line in the help."""
+"""Subcommand -> its module, whose `main(argv)` returns the exit code, and its line in the help."""
 
 _HELP = f"""\
 upnet {VERSION}: train image super-resolution networks with any upsampling operator, and compare the operators.
@@ -24,32 +24,32 @@ usage: upnet COMMAND …
 
 {{commands}}
 
-  upnet train                            the default: a U-Net, ×2, trained and scored in minutes without a download
+  upnet train                            the default: a U-Net, ×2; minutes on two CPU cores, no download
   upnet train model/upsampler=carafe     another operator
   upnet evaluate checkpoint=PATH         PSNR and SSIM of a checkpoint
   upnet COMMAND --help                   the options and settings of a command
 """
 
 
-def main(words: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Run a subcommand and return its exit code.
 
-    words: the command line behind the program's name; None reads `sys.argv`.
+    argv: the arguments after the program's name; None reads `sys.argv`.
 
     Exit codes: 0 success; 1 a run failed; 2 a setting or a file is wrong; 130, 143 and 138 after Ctrl-C, SIGTERM and
     SIGUSR1.
     """
-    words = list(sys.argv[1:] if words is None else words)
-    return run_command(lambda: _run(words))
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    return run_command(lambda: _run(arguments))
 
 
-def _run(words: list[str]) -> int:
-    name, rest = (words[0], words[1:]) if words else ("--help", [])
+def _run(argv: list[str]) -> int:
+    name, *rest = argv or ["--help"]
     if name in ("-h", "--help", "help"):
         width = max(map(len, COMMANDS))
         print(_HELP.format(commands="\n".join(f"  {key:{width}}  {line}" for key, (_, line) in COMMANDS.items())))
         return OK
-    if "--version" in words[:2]:
+    if "--version" in argv[:2]:
         print(f"upnet {VERSION}")
         return OK
     if name not in COMMANDS:

@@ -17,7 +17,7 @@ from typing import Any, TextIO
 OK, FAILED, USER_ERROR = 0, 1, 2
 """Exit codes: success; a run failed; a setting or a file of the user is wrong."""
 SIGNALLED = 128
-"""Exit code of a command that was ended by a signal, less the number of the signal."""
+"""The exit code of a command that a signal ended is this plus the number of the signal."""
 INTERRUPTED = SIGNALLED + signal.SIGINT
 
 INTERRUPTED_MESSAGE = "Interrupted before the end. Run the same command again to complete it"
@@ -42,8 +42,8 @@ def run_command(run: Callable[[], int]) -> int:
 def ctrl_c_exits() -> Iterator[None]:
     """Ctrl-C ends the process at once with one line, until ctrl_c_raises() is called.
 
-    Imports and the composition of a config leave nothing half done, so no exception has to pass through them. A process
-    that ignores SIGINT, such as a background job of a shell, goes on ignoring it.
+    Imports and the composition of a config leave nothing incomplete, so they need no exception to clean up. A process
+    that ignores SIGINT, such as a background job of a shell, still ignores it.
     """
     global _interrupted
     before = signal.getsignal(signal.SIGINT)
@@ -106,14 +106,14 @@ class _Pipe(io.FileIO):
         try:
             return super().write(data)  # pyright: ignore[reportArgumentType]
         except BrokenPipeError:
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, self.fileno())
-            os.close(nowhere)
+            devnull = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(devnull, self.fileno())
+            os.close(devnull)
             return super().write(data)  # pyright: ignore[reportArgumentType]
 
 
 def _keep_running_without_reader() -> None:
-    """`upnet train | head` does not end a training: its output is discarded and it goes on."""
+    """Let a training continue when the reader of its output ends, as in `upnet train | head`: discard the output."""
     sys.stdout, sys.stderr = _discarding(sys.stdout), _discarding(sys.stderr)
 
 

@@ -39,7 +39,7 @@ class Factory(functools.partial[Any]):
 class _Located:
     """Raise a ConfigError with the component's path for a ValueError of its constructor.
 
-    Other exceptions pass, and so does a ConfigError, which a nested component raised with a path of its own.
+    Other exceptions pass, and so does a ConfigError of a nested component, which already has a path.
     """
 
     def __init__(self, path: str, target: Any) -> None:
@@ -52,12 +52,10 @@ class _Located:
             return
         if not isinstance(error, UserError):
             raise invalid(str(error), setting=self.path) from error
-        names = getattr(signature(self.target), "names", ())
-        own = error.setting in names or not error.setting
-        setting = join_path(self.path, error.setting) if error.setting in names else self.path
+        is_argument = error.setting in getattr(signature(self.target), "names", ())
         raise invalid(
             error.problem,
-            setting=setting if own else error.setting,
+            setting=join_path(self.path, error.setting) if is_argument else error.setting or self.path,
             value=error.value,
             allowed=error.allowed,
             cure=error.cure,
@@ -85,8 +83,8 @@ def build(node: Any, path: str = "") -> Any:
           built item by item.
     path: where the node is in the config, for errors; a node of a composed config knows its path itself.
 
-    The difference to `hydra.utils.instantiate` is that errors name the path of the component, also those that a factory
-    raises later. Mappings and lists are passed as plain dict and list.
+    In contrast to `hydra.utils.instantiate`, errors name the path of the component, also those that a factory raises
+    later. Mappings and lists are passed as plain dict and list.
 
     Raises ConfigError if a constructor raises ValueError, and for a target that does not exist.
 

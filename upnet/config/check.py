@@ -13,6 +13,7 @@ from upnet.config.resolve import MISSING, aliases, has_missing, resolve
 from upnet.config.signatures import Signature, locate, signature
 from upnet.config.types import accepts_none, value_errors
 from upnet.utils.errors import UserError
+from upnet.utils.paths import CONFIGS
 
 Schema = TypeVar("Schema")
 
@@ -155,9 +156,15 @@ def _argument_errors(path: str, name: str, value: Any, target: Signature) -> Ite
 
 
 def _value_errors(path: str, value: Any, hint: Any) -> Iterator[UserError]:
-    """The errors of a plain value. NaN and infinity are never allowed, although they are floats."""
-    not_finite = list(_not_finite(path, value))
-    yield from not_finite or value_errors(path, value, hint)
+    """The errors of a plain value. NaN and infinity are never allowed, although they are floats.
+
+    A name where a component belongs is probably the choice of a config group.
+    """
+    group = path.replace(".", "/")
+    for error in list(_not_finite(path, value)) or value_errors(path, value, hint):
+        if isinstance(value, str) and (CONFIGS / group).is_dir():
+            error = UserError(error.problem, setting=path, value=value, cure=f"Write {group}={value or 'NAME'}")
+        yield error
 
 
 def _not_finite(path: str, value: Any) -> Iterator[UserError]:

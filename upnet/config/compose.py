@@ -27,7 +27,7 @@ Config = DictConfig
 
 
 def compose_training(overrides: Sequence[str]) -> Config:
-    """The config of `train.py OVERRIDES`, as the command line composes it.
+    """The config of `upnet train OVERRIDES`.
 
     Raises ConfigError for overrides that Hydra rejects.
 

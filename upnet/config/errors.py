@@ -86,8 +86,8 @@ def unknown_setting(
     suggestions = [renamed] if renamed else [join_path(path, name) for name in get_close_matches(key, names, n=1)]
     elsewhere = known.get(key, ())
     if not suggestions and not elsewhere:
-        elsewhere = [place for name in get_close_matches(key, known, n=1, cutoff=0.75) for place in known[name]]
-    nearest = sorted((place for place in elsewhere if place != setting), key=lambda place: _distance(setting, place))
+        elsewhere = [other for name in get_close_matches(key, known, n=1, cutoff=0.75) for other in known[name]]
+    nearest = sorted((other for other in elsewhere if other != setting), key=lambda other: _distance(setting, other))
     suggestions += nearest[:2]
     return UserError(
         f"unknown setting of {owner}" if owner else "unknown setting",

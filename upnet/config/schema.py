@@ -1,4 +1,4 @@
-"""The settings at the root of a config, which belong to no component."""
+"""Dataclasses of the settings of `upnet train` and `upnet evaluate` that belong to no component."""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal

@@ -58,13 +58,14 @@ def locate(target: str, path: str) -> Callable[..., Any]:
             owner = getattr(owner, name)
         except AttributeError as error:
             public = _public_names(owner)
-            suggestion = did_you_mean(name, public)
-            classes = ", ".join([word for word in public if word[:1].isupper()][:_MAX_NAMES])
+            classes = [word for word in public if word[:1].isupper()]
+            same_letters = [word for word in classes if word.lower() == name.lower()]
+            suggestion = did_you_mean(name, public) if not same_letters else f"Did you mean {same_letters[0]}?"
             raise invalid(
                 f"{owner_name} has no {name}",
                 setting=path,
                 value=target,
-                allowed="" if suggestion else classes,
+                allowed="" if suggestion else ", ".join(classes[:_MAX_NAMES]),
                 cure=suggestion,
             ) from error
         owner_name = f"{owner_name}.{name}"
@@ -134,7 +135,8 @@ def _module(target: str, path: str) -> tuple[Any, Sequence[str]]:
                 problem = f"{name} needs the module {error.name}, which is not installed"
                 raise invalid(problem, setting=path, value=target) from error
     known = [name for name in sys.modules if not name.startswith("_") and "." not in name]
-    raise invalid(f"there is no module {parts[0]}", setting=path, value=target, cure=did_you_mean(parts[0], known))
+    cure = did_you_mean(parts[0], known) or "If the module is your own, add its folder to PYTHONPATH"
+    raise invalid(f"there is no module {parts[0]}", setting=path, value=target, cure=cure)
 
 
 def _public_names(owner: Any) -> list[str]:
