@@ -175,7 +175,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a plain value for a component": (
         config(model="unet"),
-        "model=unet: must be a component (with _target_). Write model=unet",
+        "model=unet: must be a component (with _target_)",
     ),
     "null for a component": (
         config(model=None),
@@ -187,7 +187,8 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a plain value for a factory": (
         model(upsampler="nearest"),
-        "model.upsampler=nearest: must be a component (with _target_), a valid list or null. Write model/upsampler=nearest",
+        "model.upsampler=nearest: must be a component (with _target_), a valid list or null. "
+        "Write model/upsampler=nearest",
     ),
     "a plain value for a group": (config(average=0.9), "average=0.9: must be a mapping"),
     "missing in a component": (

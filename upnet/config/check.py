@@ -162,7 +162,7 @@ def _value_errors(path: str, value: Any, hint: Any) -> Iterator[UserError]:
     """
     group = path.replace(".", "/")
     for error in list(_not_finite(path, value)) or value_errors(path, value, hint):
-        if isinstance(value, str) and (CONFIGS / group).is_dir():
+        if isinstance(value, str) and "/" in group and (CONFIGS / group).is_dir():
             error = UserError(error.problem, setting=path, value=value, cure=f"Write {group}={value or 'NAME'}")
         yield error
 
