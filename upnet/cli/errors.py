@@ -10,7 +10,8 @@ from hydra._internal.utils import get_args_parser
 from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 
-from upnet.config.errors import RENAMED_SETTINGS, join_path
+from upnet.config.errors import RENAMED_SETTINGS, ConfigError, join_path
+from upnet.config.signatures import locate, signature
 from upnet.utils.errors import UserError, did_you_mean, join_or
 from upnet.utils.paths import CONFIGS
 
@@ -124,8 +125,8 @@ def _unknown_setting(key: str, config_name: str, argv: Sequence[str]) -> UserErr
     if last in names:
         null = key.rpartition(".")[0] if OmegaConf.select(root, key) is not None else f"{parent}.{last}".lstrip(".")
         return UserError(f"{null} is null and has no settings", setting=key, cure=f"Set {null}, or leave {key} out")
-    if parent and any(argument.startswith(f"{parent}._target_=") for argument in argv):
-        return UserError(f"the configs have no such setting of {parent}", setting=key, cure=f"Write +{key}=…")
+    if parent and (any(arg.startswith(f"{parent}._target_=") for arg in argv) or _is_argument(last, owner)):
+        return UserError(f"the configs have no such setting of {parent}", setting=key, cure=f"Add it by +{key}=…")
     if not names:
         return UserError(f"{parent or 'the root'} has no settings yet", setting=key, cure=f"Add one by +{key}=…")
     renamed = RENAMED_SETTINGS.get(key)
@@ -134,6 +135,15 @@ def _unknown_setting(key: str, config_name: str, argv: Sequence[str]) -> UserErr
     return UserError(
         f"unknown setting of {parent}" if parent else "unknown setting", setting=key, allowed=allowed, cure=hint
     )
+
+
+def _is_argument(name: str, owner: DictConfig) -> bool:
+    """Whether the class or function of a component has an argument of this name, which its yaml does not list."""
+    try:
+        target = signature(locate(str(owner.get("_target_")), ""))
+    except ConfigError:
+        return False
+    return target is not None and name in target.names
 
 
 def _did_you_mean_elsewhere(name: str, root: DictConfig) -> str:
