@@ -16,6 +16,7 @@ SETTINGS = [
     ("train", "--data.root train", "--data.root is not an option of train", "Did you mean data.root=train?"),
     ("train", "--fast", "--fast is not an option of train", "NAME=VALUE"),
     ("evaluate", "--input x", "--input is not an option of evaluate", "Did you mean input=x?"),
+    ("evaluate", "model=edsr", "model: unknown setting", "model is a setting of upnet train"),
     ("evaluate", "-i x", "-i is not an option of evaluate", "Did you mean input=x?"),
     ("train", "stpes=3", "stpes", "Did you mean steps?"),
     ("train", "+stpes=3", "stpes", "Did you mean steps?"),

@@ -112,11 +112,7 @@ def _unknown_choice(group: str, name: str, argv: Sequence[str]) -> UserError:
 
 def _unknown_setting(key: str, config_name: str, argv: Sequence[str]) -> UserError:
     """The error of a key that Hydra rejects before upnet's own check sees it, with the key that may have been meant."""
-    groups = [
-        argument for argument in argv if _is_group(argument.partition("=")[0]) and not re.search("[,(]", argument)
-    ]
-    with hydra.initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        root = hydra.compose(config_name, overrides=groups)
+    root = _compose_groups(config_name, argv)
     parent, _, last = key.rpartition(".")
     while parent and not isinstance(OmegaConf.select(root, parent), DictConfig):
         parent, _, last = parent.rpartition(".")
@@ -131,10 +127,23 @@ def _unknown_setting(key: str, config_name: str, argv: Sequence[str]) -> UserErr
         return UserError(f"{parent or 'the root'} has no settings yet", setting=key, cure=f"Add one by +{key}=…")
     renamed = RENAMED_SETTINGS.get(key)
     hint = f"Did you mean {renamed}?" if renamed else did_you_mean(last, names) or _did_you_mean_elsewhere(last, root)
+    hint = hint or _other_command(key, config_name)
     allowed = ", ".join(names) if len(names) <= _MAX_NAMES or not hint else ""
     return UserError(
         f"unknown setting of {parent}" if parent else "unknown setting", setting=key, allowed=allowed, cure=hint
     )
+
+
+def _compose_groups(config_name: str, argv: Sequence[str]) -> DictConfig:
+    """The config with the choices of groups on the command line; the defaults if the command has no such group."""
+    groups = [
+        argument for argument in argv if _is_group(argument.partition("=")[0]) and not re.search("[,(]", argument)
+    ]
+    with hydra.initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        try:
+            return hydra.compose(config_name, overrides=groups)
+        except HydraException:
+            return hydra.compose(config_name)
 
 
 def _is_argument(name: str, owner: DictConfig) -> bool:
@@ -151,6 +160,15 @@ def _did_you_mean_elsewhere(name: str, root: DictConfig) -> str:
     paths = [path for path in _paths(root, "") if path.rpartition(".")[2] == name]
     choices = [path.replace(".", "/") if _is_group(path.replace(".", "/")) else path for path in paths]
     return f"Did you mean {join_or(choices[:_MAX_PATHS])}?" if choices else ""
+
+
+def _other_command(key: str, config_name: str) -> str:
+    """A sentence that names the command which has this setting, or "" if no other command has it."""
+    first = re.split("[./]", key)[0]
+    if config_name == "train":
+        return f"{first} is a setting of upnet evaluate" if first in OmegaConf.load(CONFIGS / "evaluate.yaml") else ""
+    is_of_train = _is_group(first) or first in OmegaConf.load(CONFIGS / "train.yaml")
+    return f"{first} is a setting of upnet train; a checkpoint contains its own" if is_of_train else ""
 
 
 def _paths(node: DictConfig, path: str) -> Iterator[str]:
