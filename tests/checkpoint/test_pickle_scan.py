@@ -38,9 +38,9 @@ def test_items_in_anything_but_a_dictionary_are_refused(
     written: Callable[..., Path], repacked: Callable[..., Path], into: bytes, items: bytes
 ) -> None:
     path = repacked(written(), {"data.pkl": lambda _: b"\x80\x02" + into + items + b"."})
-    with pytest.raises(ValueError, match="items of an object that is no dictionary"):
+    with pytest.raises(ValueError, match="items of an object that is not a dictionary"):
         reject_unsafe_pickle(path)
-    told = "cannot be read as a checkpoint: it sets items of an object that is no dictionary. It contains more than"
+    told = "cannot be read as a checkpoint: it sets items of an object that is not a dictionary. It contains more than"
     with pytest.raises(ValueError, match=re.escape(told)):
         load_network(path)
 

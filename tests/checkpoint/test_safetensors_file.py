@@ -80,7 +80,7 @@ def test_an_export_is_written_whole_and_under_a_name_that_tells(
     written: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loaded = load_network(written())
-    with pytest.raises(ValueError, match=r"b\.pt: must be recognisable .*NAME\.safetensors"):
+    with pytest.raises(ValueError, match=r"b\.pt: must be a file name that ends in .*NAME\.safetensors"):
         export(loaded, tmp_path / "b.pt")
     victim, target = tmp_path / "victim", tmp_path / "new/b.safetensors"
     victim.write_text("precious")

@@ -71,7 +71,7 @@ def test_damaged_and_missing_files_are_named(written: Callable[..., Path]) -> No
 def test_what_is_no_checkpoint_is_told_to_be_none(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "a.ckpt"
     path.write_bytes(content)
-    with pytest.raises(DamagedCheckpointError, match=r"a\.ckpt is damaged, or no checkpoint"):
+    with pytest.raises(DamagedCheckpointError, match=r"a\.ckpt is damaged, or not a checkpoint"):
         load_network(path)
 
 

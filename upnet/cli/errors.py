@@ -166,9 +166,9 @@ def _other_command(key: str, config_name: str) -> str:
     """A sentence that names the command which has this setting, or "" if no other command has it."""
     first = re.split("[./]", key)[0]
     if config_name == "train":
-        return f"{first} is a setting of upnet evaluate" if first in OmegaConf.load(CONFIGS / "evaluate.yaml") else ""
+        return "It is a setting of upnet evaluate" if first in OmegaConf.load(CONFIGS / "evaluate.yaml") else ""
     is_of_train = _is_group(first) or first in OmegaConf.load(CONFIGS / "train.yaml")
-    return f"{first} is a setting of upnet train; a checkpoint contains its own" if is_of_train else ""
+    return "It is a setting of upnet train; a checkpoint contains its own" if is_of_train else ""
 
 
 def _paths(node: DictConfig, path: str) -> Iterator[str]:
