@@ -94,7 +94,7 @@ def test_a_list_of_operators_from_a_yaml_trains(tiny, compose: Compose) -> None:
     from support import CONFIGS, ROOT
 
     page = (ROOT / "docs/howto/own_network.md").read_text(encoding="utf-8")
-    yaml = re.search(r"```yaml\n# mine/experiment/mixed.yaml\n(# @package _global_\n.*?)```", page, re.DOTALL)
+    yaml = re.search(r"```yaml\n(# @package _global_\n.*?)```", page, re.DOTALL)
     assert yaml is not None
     path = CONFIGS / "experiment/_readme_example.yaml"
     path.write_text(yaml[1])
