@@ -109,9 +109,10 @@ def _row(name: str, operator: type[Upsampler], summary: str) -> str:
     built = operator(channels=64, scale=2)
     weights = sum(parameter.numel() for parameter in built.parameters())
     support = built.support_size
+    output = (summary.partition(": ")[2] or summary).rstrip(".")
     reads = ", ".join(sorted(operator.requires)) or "–"
     return (
-        f"| [{name}]({name}.md) | {summary.partition(': ')[2] or summary} | {f'{weights:,}'.replace(',', ' ')} | "
+        f"| [{name}]({name}.md) | {output[0].upper()}{output[1:]} | {f'{weights:,}'.replace(',', ' ')} | "
         f"{'all' if support is None else support} | {'any' if operator.fractional else 'integer'} | {reads} |"
     )
 

@@ -6,6 +6,9 @@ from importlib import import_module
 
 from docstrings import arguments
 
+BAR = "\\|"
+"""A vertical bar inside a cell of a table."""
+
 
 def load(target: str) -> type:
     """The class of a config's `_target_`."""
@@ -18,10 +21,10 @@ def settings_table(cls: type) -> str:
     meanings: dict[str, str] = {}
     for base in reversed(inspect.getmro(cls)[:-1]):
         meanings |= arguments(inspect.cleandoc(base.__doc__ or "").splitlines())
-    rows = [
-        f"| `{parameter.name}` | {_type(parameter)} | {_default(parameter)} | {meanings.get(parameter.name, '')} |"
-        for parameter in inspect.signature(cls).parameters.values()
-    ]
+    rows = []
+    for parameter in inspect.signature(cls).parameters.values():
+        cells = f"`{parameter.name}`", _type(parameter), _default(parameter), meanings.get(parameter.name, "")
+        rows.append(f"| {' | '.join(cell.replace('|', BAR) for cell in cells)} |")
     return "| setting | type | default | meaning |\n|---|---|---|---|\n" + "\n".join(rows)
 
 
@@ -30,10 +33,10 @@ def _type(parameter: inspect.Parameter) -> str:
     if parameter.annotation is parameter.empty:
         return ""
     annotation = inspect.formatannotation(parameter.annotation)
-    return f"`{re.sub(r'[a-z_]+[.](?=[a-zA-Z_])', '', annotation)}`".replace("|", "\\|")
+    return f"`{re.sub(r'[a-z_]+[.](?=[a-zA-Z_])', '', annotation)}`"
 
 
 def _default(parameter: inspect.Parameter) -> str:
     if parameter.default is parameter.empty:
         return "required"
-    return f"`{getattr(parameter.default, '__name__', None) or repr(parameter.default)}`".replace("|", "\\|")
+    return f"`{getattr(parameter.default, '__name__', None) or repr(parameter.default)}`"
