@@ -63,9 +63,8 @@ def _page(name: str, operator: type[Upsampler], summary: str, config: str, figur
     ]
     if kinds["example"]:
         parts += ["## Example", _rst(kinds["example"])]
-    parts.append(
-        f"The methods are described in the API of [{operator.__module__}](../../reference/api/upnet.upsample)."
-    )
+    package, anchor = operator.__module__.rpartition(".")[0], operator.__module__.replace(".", "")
+    parts.append(f"For the methods see the API of [{operator.__module__}](../../reference/api/{package}.md#{anchor}).")
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -112,8 +111,8 @@ def _row(name: str, operator: type[Upsampler], summary: str) -> str:
     output = (summary.partition(": ")[2] or summary).rstrip(".")
     reads = ", ".join(sorted(operator.requires)) or "–"
     return (
-        f"| [{name}]({name}.md) | {output[0].upper()}{output[1:]} | {f'{weights:,}'.replace(',', ' ')} | "
-        f"{'all' if support is None else support} | {'any' if operator.fractional else 'integer'} | {reads} |"
+        f"| [{name}]({name}.md) | {f'{weights:,}'.replace(',', ' ')} | {'all' if support is None else support} | "
+        f"{'any' if operator.fractional else 'integer'} | {reads} | {output[0].upper()}{output[1:]} |"
     )
 
 
@@ -129,8 +128,10 @@ def _index(names: list[str], rows: list[str], figures: dict[str, str]) -> str:
         f"Operators with weights are shown as initialised.\n\n````{{container}} panels small\n{impulses}\n````\n\n"
         "## Properties\n\nParameters are counted for 64 channels and scale 2. The support is the number of LR pixels "
         "that an output pixel depends on.\n\n"
-        "| operator | output | parameters | support | scales | reads of its site |\n|---|---|--:|--:|---|---|\n"
+        "````{container} meanings\n| operator | parameters | support | scales | reads of its site | output |\n"
+        "|---|--:|--:|---|---|---|\n"
         + "\n".join(rows)
+        + "\n````"
         + f"\n\n## The image of all pages\n\n{_panels(figures)}\n\n"
         "```{toctree}\n:hidden:\n\n" + "\n".join(names) + "\n```\n"
     )

@@ -27,7 +27,8 @@ def settings_table(target: Callable[..., Any]) -> str:
     for parameter in inspect.signature(target).parameters.values():
         cells = f"`{parameter.name}`", _type(parameter), _default(parameter), meanings.get(parameter.name, "")
         rows.append(f"| {' | '.join(cell.replace('|', BAR) for cell in cells)} |")
-    return "| setting | type | default | meaning |\n|---|---|---|---|\n" + "\n".join(rows)
+    head = "| setting | type | default | meaning |\n|---|---|---|---|\n"
+    return "````{container} meanings\n" + head + "\n".join(rows) + "\n````"
 
 
 def _type(parameter: inspect.Parameter) -> str:
