@@ -1,4 +1,4 @@
-"""`python -m upnet.upsample`: what it prints is right, and a mistake gets one sentence."""
+"""`upnet operators`: the numbers are right, and an error is one line."""
 
 import re
 import subprocess
@@ -90,9 +90,9 @@ def test_transposed_is_shown_in_three_views_that_agree(capsys):
     main(["--operator", "Transposed"])
     lines = section(capsys.readouterr().out, "Transposed")
     y = EXPECTED["Transposed"].reshape(4, 4)
-    assert torch.equal(read_block(lines, "F.conv2d of the two"), y)
+    assert torch.equal(read_block(lines, "F.conv2d of both"), y)
     assert torch.equal(read_block(lines, "interleaved"), y)
-    assert " ".join(" ".join(lines).split()).count("This is y.") == 3
+    assert " ".join(" ".join(lines).split()).count("The result equals y.") == 3
 
 
 def test_the_printed_matrix_times_the_printed_input_is_the_printed_output(capsys):
@@ -120,7 +120,7 @@ def test_the_zero_inserted_input_is_the_textbooks(capsys):
     assert drawn == [dots, "· 1 · 2 · ·", dots, "· 3 · 4 · ·", dots, dots]
 
 
-def test_max_unpooling_prints_a_picture_that_pools_to_x_at_the_printed_positions(capsys):
+def test_max_unpooling_prints_an_image_that_is_pooled_to_x_with_the_printed_indices(capsys):
     main(["--operator", "max_unpool", "--input", "5 -1 2; 0.5 3 4"])
     lines = section(capsys.readouterr().out, "MaxUnpool")
     y = read_block(lines, "y")
@@ -135,15 +135,15 @@ def test_max_unpooling_prints_a_picture_that_pools_to_x_at_the_printed_positions
 def test_a_fractional_scale_leaves_out_by_name_who_does_not_have_it(capsys):
     main(["--scale", "1.5"])
     page = " ".join(capsys.readouterr().out.split())
-    whole = [name for name, operator in public_operators().items() if not operator.fractional]
-    assert f"Left out, since they take whole scales only: {', '.join(whole)}." in page
-    assert not any(f"{name}(channels" in page for name in whole)
+    integer = [name for name, operator in public_operators().items() if not operator.fractional]
+    assert f"Not shown, since they need an integer scale: {', '.join(integer)}." in page
+    assert not any(f"{name}(channels" in page for name in integer)
 
 
 def test_scale_one_says_that_no_zero_is_inserted(capsys):
     main(["--operator", "Transposed", "--scale", "1"])
     page = " ".join(capsys.readouterr().out.split())
-    assert "An ordinary convolution of the input, framed by zeros" in page
+    assert "An ordinary convolution of the zero-padded input; scale 1 inserts no zeros." in page
 
 
 @pytest.mark.parametrize("scale", ["3", "4", "7", "2.5"])
@@ -179,18 +179,18 @@ MISTAKES = {
     "not an operator": (["--operator", "os.system"], "operator=os.system: is not an operator"),
     "the contract itself": (["--operator", "upnet.upsample.Upsampler"], "is not an operator"),
     "nothing to import": (["--operator", "no_such_module.Operator"], "No module named 'no_such_module'"),
-    "not a path": (["--operator", ".."], "operator=..: no operator can be imported"),
+    "not a path": (["--operator", ".."], "operator=..: cannot be imported"),
     "scale zero": (["--scale", "0"], "from 1 to 16; got '0'"),
     "scale nan": (["--scale", "nan"], "from 1 to 16; got 'nan'"),
     "scale huge": (["--scale", "1e9"], "from 1 to 16; got '1e9'"),
     "scale in words": (["--scale", "two"], "from 1 to 16; got 'two'"),
     "fraction refused": (["--operator", "Transposed", "--scale", "1.5"], "needs an integer scale"),
-    "words for numbers": (["--input", "one two"], "numbers are needed"),
-    "ragged rows": (["--input", "1 2; 3"], "equally many numbers"),
-    "no numbers": (["--input", ""], "equally many numbers"),
+    "words for numbers": (["--input", "one two"], "must be numbers"),
+    "ragged rows": (["--input", "1 2; 3"], "the same number of values in each row"),
+    "no numbers": (["--input", ""], "the same number of values in each row"),
     "not finite": (["--input", "1 inf"], "finite numbers"),
     "too many": (["--input", "1 " * 65], "at most 64"),
-    "setting of all": (["--set", "a=-0.75"], "Choose it by --operator NAME"),
+    "setting of all": (["--set", "a=-0.75"], "Choose the operator by --operator NAME"),
     "setting unknown": (
         ["--operator", "Bicubic", "--set", "b=1"],
         "b: Bicubic has no such setting. Allowed: kernel or a",
@@ -203,8 +203,8 @@ MISTAKES = {
         ["--operator", "Transposed", "--set", "kernel_size=1"],
         "needs a kernel at least as large as the scale",
     ),
-    "picture of no folder": (["--picture", "no/such/folder/out.png"], "there is no folder"),
-    "picture of another kind": (["--picture", "out.jpg"], "must end in .png"),
+    "figure in no folder": (["--figure", "no/such/folder/out.png"], "there is no folder"),
+    "figure of another format": (["--figure", "out.jpg"], "must end in .png"),
     "unknown option": (["--operators", "x"], "unrecognized arguments"),
 }
 
@@ -218,27 +218,27 @@ def test_a_mistake_gets_one_sentence_and_exit_code_two(arguments, words, capsys)
     assert printed.out == ""
 
 
-def test_a_picture_that_cannot_be_written_gets_one_sentence_and_leaves_nothing(tmp_path, capsys):
+def test_a_figure_that_cannot_be_written_gets_one_sentence_and_leaves_nothing(tmp_path, capsys):
     folder = tmp_path / "folder.png"
     folder.mkdir()
-    assert main(["--picture", str(folder)]) == 2
+    assert main(["--figure", str(folder)]) == 2
     assert "is a folder. Name a file in it" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == [folder]
 
 
-def test_a_disk_that_refuses_the_picture_is_named_in_one_sentence(tmp_path, monkeypatch, capsys):
+def test_a_full_disk_is_a_failed_run_reported_in_one_line(tmp_path, monkeypatch, capsys):
     def refuse(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("upnet.gallery.figure.save", refuse)
-    assert main(["--operator", "Nearest", "--picture", str(tmp_path / "out.png")]) == 2
-    assert "out.png can't be written: No space left on device\n" in capsys.readouterr().err
+    monkeypatch.setattr("upnet.gallery.figure.save_figure", refuse)
+    assert main(["--operator", "Nearest", "--figure", str(tmp_path / "out.png")]) == 1
+    assert "out.png cannot be written: No space left on device\n" in capsys.readouterr().err
 
 
 def test_help_names_every_option_and_operator(capsys):
     assert main(["--help"]) == 0
     page = capsys.readouterr().out
     assert all(
-        word in page for word in ("--scale", "--input", "--operator", "--set", "--picture", "--seed", "examples:")
+        word in page for word in ("--scale", "--input", "--operator", "--set", "--figure", "--seed", "examples:")
     )
     assert all(name in page for name in public_operators())

@@ -1,4 +1,4 @@
-"""The sheet of operators: every one on it, nothing over anything else, and only whole files."""
+"""The figure of operators: all are drawn, no text overlaps, files are written atomically."""
 
 import itertools
 
@@ -9,33 +9,33 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from upnet.cli.operators import main
-from upnet.gallery.example import prepare, public_operators
-from upnet.gallery.figure import draw, enlarge, load_pair, match_contrast, save
+from upnet.gallery.example import build_example, public_operators
+from upnet.gallery.figure import draw_figure, load_image_pair, match_contrast, save_figure, upsample_image
 from upnet.upsample import Bilinear, MaxUnpool, Transposed
 
 
-def sheet(scale: float) -> Figure:
+def draw_operators(scale: float) -> Figure:
     torch.manual_seed(0)
     operators = [operator for operator in public_operators().values() if scale == int(scale) or operator.fractional]
-    return draw([prepare(operator, scale, {}) for operator in operators], scale, seed=0)
+    return draw_figure([build_example(operator, scale, {}) for operator in operators], scale, seed=0)
 
 
 @pytest.fixture(scope="module")
 def figure() -> Figure:
-    return sheet(2)
+    return draw_operators(2)
 
 
 def test_the_command_draws_every_operator_into_a_png(tmp_path, capsys):
     path = tmp_path / "operators.png"
-    assert main(["--picture", str(path)]) == 0
+    assert main(["--figure", str(path)]) == 0
     assert "operators.png, 2000 ×" in " ".join(capsys.readouterr().out.split())
-    with Image.open(path) as picture:
-        picture.load()
-        assert picture.format == "PNG"
-        assert picture.width == 2000
-        assert all(f"{name}: " in picture.info["Description"] for name in public_operators())
-        assert np.asarray(picture.convert("L")).std() > 30
-    assert [found.name for found in tmp_path.iterdir()] == ["operators.png"]
+    with Image.open(path) as image:
+        image.load()
+        assert image.format == "PNG"
+        assert image.width == 2000
+        assert all(f"{name}: " in image.info["Description"] for name in public_operators())
+        assert np.asarray(image.convert("L")).std() > 30
+    assert [file.name for file in tmp_path.iterdir()] == ["operators.png"]
 
 
 def test_every_operator_is_named_and_has_four_squares(figure):
@@ -47,8 +47,8 @@ def test_every_operator_is_named_and_has_four_squares(figure):
 
 
 @pytest.mark.parametrize("scale", [2, 3, 1.5])
-def test_no_words_lie_over_other_words_or_squares_or_leave_the_sheet(scale, figure):
-    drawn = figure if scale == 2 else sheet(scale)
+def test_no_words_lie_over_other_words_or_squares_or_leave_the_figure(scale, figure):
+    drawn = figure if scale == 2 else draw_operators(scale)
     boxes = [(text.get_text(), text.get_window_extent()) for text in drawn.texts if text.get_text()]
     boxes += [("square", axes.get_window_extent()) for axes in drawn.axes]
     for (words, box), (others, other) in itertools.combinations(boxes, 2):
@@ -63,14 +63,14 @@ def test_a_failed_write_raises_and_leaves_neither_the_file_nor_a_part_of_it(tmp_
     taken = tmp_path / "taken.png"
     taken.mkdir()
     with pytest.raises(OSError, match=r"taken\.png"):
-        save(figure, taken, [])
+        save_figure(figure, taken, [])
     assert list(tmp_path.iterdir()) == [taken]
 
 
-def test_the_same_seed_draws_the_same_picture(tmp_path, capsys):
+def test_the_same_seed_draws_the_same_figure(tmp_path, capsys):
     paths = [tmp_path / f"{name}.png" for name in "abc"]
     for path, seed in zip(paths, ("3", "3", "4"), strict=True):
-        main(["--operator", "PixelShuffle", "--seed", seed, "--picture", str(path)])
+        main(["--operator", "PixelShuffle", "--seed", seed, "--figure", str(path)])
     first, again, other = (np.asarray(Image.open(path)) for path in paths)
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
@@ -78,20 +78,20 @@ def test_the_same_seed_draws_the_same_picture(tmp_path, capsys):
 
 @pytest.mark.parametrize("scale", [1, 2, 3, 5, 1.14, 1.5])
 def test_the_photograph_and_its_reduction_fit_every_scale(scale):
-    pair = load_pair(scale)
-    assert enlarge(Bilinear(1, scale).double(), pair).shape == pair.hr.shape == (3, 84, 84)
+    pair = load_image_pair(scale)
+    assert upsample_image(Bilinear(1, scale).double(), pair).shape == pair.hr.shape == (3, 84, 84)
 
 
 def test_max_unpooling_starts_from_the_maxima_of_hr():
-    pair = load_pair(2)
-    out = enlarge(MaxUnpool(1, 2).double(), pair)
+    pair = load_image_pair(2)
+    out = upsample_image(MaxUnpool(1, 2).double(), pair)
     assert torch.equal(out[out != 0], pair.hr[out != 0])
     blocks = out.unfold(1, 2, 2).unfold(2, 2, 2).amax((-1, -2))
     assert torch.equal(blocks, pair.hr.unfold(1, 2, 2).unfold(2, 2, 2).amax((-1, -2)))
 
 
-def test_stretching_gives_the_mean_and_the_contrast_of_the_other_picture():
-    pair = load_pair(2)
-    out = match_contrast(enlarge(Transposed(1, 2).double(), pair), pair.hr).detach()
+def test_matching_gives_the_mean_and_the_contrast_of_the_reference():
+    pair = load_image_pair(2)
+    out = match_contrast(upsample_image(Transposed(1, 2).double(), pair), pair.hr).detach()
     assert out.mean().item() == pytest.approx(pair.hr.mean().item())
     assert out.std().item() == pytest.approx(pair.hr.std().item())

@@ -1,14 +1,14 @@
 import pytest
 import torch
 
-from upnet.gallery.figure import LENGTH, impulse_response, level, spectrum
+from upnet.gallery.figure import IMPULSE_LENGTH, frequency_response, impulse_response, spectrum
 from upnet.upsample import BedOfNails, Bicubic, Bilinear, MaxUnpool, Nearest, ResizeConv
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
 def test_an_impulse_response_is_a_column_of_the_operators_matrix(scale):
     operator = Bicubic(1, scale)
-    middle = operator.matrix(LENGTH)[:, LENGTH // 2]
+    middle = operator.matrix(IMPULSE_LENGTH)[:, IMPULSE_LENGTH // 2]
     torch.testing.assert_close(impulse_response(operator), torch.outer(middle, middle), rtol=1e-13, atol=1e-13)
 
 
@@ -24,7 +24,7 @@ def test_biases_are_no_part_of_a_response():
 @pytest.mark.parametrize("scale", [2, 4, 8])
 @pytest.mark.parametrize("operator", [Nearest, Bilinear, Bicubic])
 def test_interpolation_lets_no_multiple_of_one_over_s_pass_and_zero_frequency_whole(operator, scale):
-    levels = level(impulse_response(operator(1, scale)))
+    levels = frequency_response(impulse_response(operator(1, scale)))
     middle, step = len(levels) // 2, len(levels) // scale
     lattice = levels[middle % step :: step, middle % step :: step]
     assert levels[middle, middle] == 0
@@ -33,7 +33,7 @@ def test_interpolation_lets_no_multiple_of_one_over_s_pass_and_zero_frequency_wh
 
 def test_single_values_let_every_frequency_pass():
     for operator in (BedOfNails(1, 2), MaxUnpool(1, 2)):
-        assert level(impulse_response(operator)).abs().max() < 1e-9
+        assert frequency_response(impulse_response(operator)).abs().max() < 1e-9
 
 
 def test_the_spectrum_of_a_wave_peaks_at_its_frequency():

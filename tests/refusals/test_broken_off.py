@@ -57,7 +57,7 @@ def place(pristine: Path, tmp_path: Path) -> Path:
         ("data", "val", "open", "val/c.png"),
         ("study", "--train val --test val", "open", "val/c.png"),
         ("upsample", "", "import", "torch"),
-        ("upsample", "--picture x.png", "import", "matplotlib"),
+        ("upsample", "--figure x.png", "import", "matplotlib"),
     ],
 )
 def test_ctrl_c_ends_with_one_line(place: Path, tmp_path: Path, script: str, words: str, event: str, name: str) -> None:

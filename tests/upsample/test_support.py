@@ -1,4 +1,4 @@
-"""Declared and measured support of the operators, and what they equal at initialisation."""
+"""Declared and measured support of the operators."""
 
 import copy
 import math
@@ -20,7 +20,6 @@ from upnet.upsample import (
     DecomposedTransposed,
     DySample,
     Lanczos,
-    MaxUnpool,
     Nearest,
     PixelShuffle,
     ResizeConv,
@@ -165,56 +164,3 @@ def test_an_operator_of_one_method_has_a_support_and_a_receptive_radius():
     assert (OneMethod(3, 2, 8).support_size, OneMethod(3, 2, 8).receptive_radius) == (49, 3)
     with torch.inference_mode():
         assert OneMethod(3, 2).receptive_radius == 2
-
-
-STARTS = [
-    *(partial(kind, init=init) for kind in (Transposed, DecomposedTransposed) for init in ("plain", "bilinear")),
-    *(partial(PixelShuffle, init=init) for init in ("icnr", "plain", "bilinear")),
-    *(partial(ResizeConv, fixed=Bilinear, init=init) for init in ("plain", "bilinear")),
-    partial(ResizeConv, kernel_size=5, init="bilinear"),
-    *(partial(DySample, init=init) for init in ("plain", "bilinear")),
-]
-
-
-def away_from(fixed: Upsampler, operator: Upsampler) -> float:
-    """How far what the operator makes of a spot far from the borders lies from all that the fixed one could make."""
-    length, frame = 14, 5
-    units = torch.eye(length, dtype=torch.float64).view(length, 1, 1, length)
-    axis = fixed.double().upsample_full(units)[:, 0, 0].T
-    x = torch.zeros(2, operator.channels, length, length, dtype=torch.float64)
-    x[..., frame:-frame, frame:-frame] = torch.randn(2, operator.channels, 4, 4)
-    with torch.no_grad():
-        out = operator.upsample_full(x) - operator.upsample_full(torch.zeros_like(x))
-    projector = axis @ torch.linalg.pinv(axis)
-    return (projector @ out @ projector.T - out).abs().max().item()
-
-
-@pytest.mark.parametrize("out_channels", [None, 3])
-def test_what_an_operator_starts_as_could_make_all_that_it_makes(factory, scale, out_channels, fixed_factories):
-    torch.manual_seed(0)
-    extra = {} if out_channels is None else {"out_channels": out_channels}
-    operator = factory(channels=4, scale=scale, **extra).double()
-    if operator.requires or operator.initial_equivalent is None:
-        pytest.skip("claims nothing, or reads positions")
-    assert away_from(fixed_factories[operator.initial_equivalent](channels=1, scale=scale), operator) < 1e-9
-
-
-@pytest.mark.parametrize("scale", [2, 3, 4])
-@pytest.mark.parametrize("out_channels", [4, 3])
-@pytest.mark.parametrize("make", STARTS, ids=str)
-def test_a_start_is_claimed_where_it_is_one_and_nowhere_else(scale, out_channels, make):
-    torch.manual_seed(0)
-    operator = make(4, scale, out_channels).double()
-    distances = {fixed.__name__.lower(): away_from(fixed(1, scale), operator) for fixed in (Nearest, Bilinear)}
-    for name, distance in distances.items():
-        if operator.initial_equivalent == name:
-            assert distance < 1e-6
-        else:
-            assert distance > 1e-6
-
-
-@pytest.mark.parametrize("operator", [Nearest(3, 2), Bicubic(3, 1.5), BedOfNails(3, 2), MaxUnpool(3, 2)])
-def test_a_fixed_operator_starts_as_itself_behind_a_projection_too(operator):
-    stem = type(operator).__module__.rpartition(".")[2]
-    assert operator.initial_equivalent == stem
-    assert type(operator)(3, operator.scale, out_channels=2).initial_equivalent == stem

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from upnet.cli.startup import USER_ERROR
-from upnet.utils.errors import UserError
+from upnet.cli.startup import FAILED, USER_ERROR
+from upnet.utils.errors import RunError, UserError
 from upnet.utils.paths import expand_user
 from upnet.utils.printable import escape_unencodable_output
 from upnet.utils.provenance import VERSION
@@ -70,15 +70,15 @@ def add_evaluation_options(parser: argparse.ArgumentParser, protocol: str, proto
 def run_parsed(parser: argparse.ArgumentParser, words: Sequence[str]) -> int:
     """Parse the words and call the `run` of the chosen subcommand with the options; it returns the exit code.
 
-    A UserError is printed as one line and gives 2.
+    A UserError is printed as one line and gives 2, a RunError 1.
     """
     escape_unencodable_output()
     try:
         options = parser.parse_args(words)
         return options.run(options)
-    except UserError as error:
+    except (UserError, RunError) as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
-        return USER_ERROR
+        return USER_ERROR if isinstance(error, UserError) else FAILED
     except SystemExit as exit:
         return exit.code if isinstance(exit.code, int) else 0
 

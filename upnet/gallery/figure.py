@@ -1,4 +1,4 @@
-"""The operators on a photograph, with their impulse responses and spectra: one sheet, a row for each operator."""
+"""A figure of upsampling operators: output for a photograph, impulse response and spectra, one row per operator."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,165 +11,176 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from upnet.gallery.example import Example, example_site
-from upnet.gallery.figure_layout import DPI, FLOOR, LEVELS, SIGNED, Sheet
+from upnet.gallery.figure_layout import DPI, IMAGE_ROW, MIN_DB, SIGNED_COLORMAP, SPECTRUM_COLORMAP, FigureLayout
 from upnet.imaging.imresize import imresize
 from upnet.site import Site
 from upnet.upsample.base import Upsampler
 from upnet.utils.atomic_io import open_atomic
 
-# The badge on the astronaut's chest: lettering, thin lines, and the weave of the cloth.
+# The badge on the astronaut's chest, which has letters, thin lines and the texture of cloth.
 TOP, LEFT, SIDE = 343, 129, 84
+# LR pixels of the impulse image: more than twice the radius of the widest kernel shown, and odd, so that the impulse
+# is in the centre.
+IMPULSE_LENGTH = 17
+FREQUENCIES = 256
+
+OPERATOR_NOTE = "The class in upnet.upsample, what it does, and how it is built."
+OUTPUT_NOTE = (
+    "The output for LR. Operators with learned weights are untrained: they have the initial weights of seed {seed}, "
+    "and their output is scaled to the mean and the contrast of HR."
+)
+RESPONSE_NOTE = (
+    "The output for a single LR pixel: red is positive, blue is negative. The grid lines separate LR pixels. The cross "
+    "is the centre of that pixel. A response that is not centred on it shifts the image."
+)
+FREQUENCY_NOTE = (
+    "The spectrum of that response. Zero frequency is in the centre, half a cycle per HR pixel at the border. LR "
+    "contains the frequencies in the dashed square. A response at a circle, a multiple of 1/s, gives a checkerboard on "
+    "constant areas."
+)
+SPECTRUM_NOTE = (
+    "Upsampling repeats the spectrum of LR around each multiple of 1/s. An interpolation can only attenuate these "
+    "copies. A network can learn the missing frequencies."
+)
+IMAGES_NOTE = (
+    "HR is a detail of a photograph. LR is the same detail, downscaled by antialiased bicubic interpolation; it is the "
+    "input of the operators."
+)
 
 
 @dataclass(frozen=True)
-class Pair:
-    """hr: (3, 84, 84) in [0, 1], float64. lr: (3, h, w), the same picture reduced by the scale."""
+class ImagePair:
+    """An HR image and the same image downscaled.
+
+    hr: (3, 84, 84) in [0, 1], float64.
+    lr: (3, h, w) in [0, 1], float64.
+    """
 
     hr: Tensor
     lr: Tensor
 
 
-def load_pair(scale: float) -> Pair:
-    """A detail of scikit-image's astronaut, and its bicubic reduction; antialiased, as SR data sets are made."""
+def load_image_pair(scale: float) -> ImagePair:
+    """A detail of scikit-image's astronaut, and its antialiased bicubic reduction as in SR data sets."""
     from skimage import data
 
-    whole = torch.from_numpy(data.astronaut()).permute(2, 0, 1).double() / 255
-    hr = whole[:, TOP : TOP + SIDE, LEFT : LEFT + SIDE]
-    return Pair(hr, imresize(hr, 1 / Fraction(str(scale))).clamp(0, 1))
+    photograph = torch.from_numpy(data.astronaut()).permute(2, 0, 1).double() / 255
+    hr = photograph[:, TOP : TOP + SIDE, LEFT : LEFT + SIDE]
+    return ImagePair(hr, imresize(hr, 1 / Fraction(str(scale))).clamp(0, 1))
 
 
 @torch.no_grad()
-def enlarge(operator: Upsampler, pair: Pair) -> Tensor:
-    """(3, 84, 84): each colour by itself through an operator of one channel.
+def upsample_image(operator: Upsampler, pair: ImagePair) -> Tensor:
+    """The output (3, 84, 84) of an operator of one channel, applied to each colour of the LR image.
 
-    What reads more than the size of its site gets the HR picture's own maxima, and their positions.
+    An operator that reads encoder state gets the max-pooled HR image instead, with the indices of its maxima.
     """
-    planes, size = pair.hr[:, None], (pair.hr.shape[-2], pair.hr.shape[-1])
+    hr, size = pair.hr[:, None], (pair.hr.shape[-2], pair.hr.shape[-1])
     if not operator.requires:
         return operator(pair.lr[:, None], Site(size))[:, 0]
-    x, indices = F.max_pool2d(planes, int(operator.scale), ceil_mode=True, return_indices=True)
-    return operator(x, Site(size, indices=indices, skip=planes))[:, 0]
+    pooled, indices = F.max_pool2d(hr, int(operator.scale), ceil_mode=True, return_indices=True)
+    return operator(pooled, Site(size, indices=indices, skip=hr))[:, 0]
 
 
-def match_contrast(picture: Tensor, like: Tensor) -> Tensor:
-    """The picture with the mean and the contrast of another one: untrained weights have a gain of their own."""
-    spread = picture.std().clamp(min=1e-12)
-    return (picture - picture.mean()) / spread * like.std() + like.mean()
+def match_contrast(image: Tensor, reference: Tensor) -> Tensor:
+    """The image, any shape, scaled and shifted to the mean and the standard deviation of the reference.
 
-
-# Twice the pixels that the widest kernel shown reaches, and odd: the impulse stands in the middle.
-LENGTH = 17
-FREQUENCIES = 256
+    >>> match_contrast(torch.tensor([0.0, 1.0]), torch.tensor([5.0, 9.0])).tolist()
+    [5.0, 9.0]
+    """
+    deviation = image.std().clamp(min=1e-12)
+    return (image - image.mean()) / deviation * reference.std() + reference.mean()
 
 
 @torch.no_grad()
 def impulse_response(operator: Upsampler) -> Tensor:
-    """What becomes of a single 1 at the middle of 17×17 zeros, (17·s, 17·s), biases taken off.
+    """The output (17·s, 17·s) for a 1 in the centre of 17 × 17 zeros, less the output for zeros only.
 
-    An operator that reads positions is given some: its response moves with them.
+    For an operator that reads indices it depends on the indices, which are those of an example.
     """
-    impulse = torch.zeros(1, operator.channels, LENGTH, LENGTH, dtype=torch.float64)
-    impulse[..., LENGTH // 2, LENGTH // 2] = 1
+    impulse = torch.zeros(1, operator.channels, IMPULSE_LENGTH, IMPULSE_LENGTH, dtype=torch.float64)
+    impulse[..., IMPULSE_LENGTH // 2, IMPULSE_LENGTH // 2] = 1
     site = example_site(operator, impulse).site
     return (operator(impulse, site) - operator(torch.zeros_like(impulse), site))[0, 0]
 
 
-def level(response: Tensor) -> Tensor:
-    """How strongly each frequency passes, (256, 256) in dB below the strongest, zero frequency in the middle."""
-    return _decibels(torch.fft.fft2(response, s=(FREQUENCIES, FREQUENCIES)))
+def frequency_response(response: Tensor) -> Tensor:
+    """Magnitude spectrum (256, 256) of an impulse response, in dB relative to its maximum, zero frequency centred."""
+    return _centred_decibels(torch.fft.fft2(response, s=(FREQUENCIES, FREQUENCIES)))
 
 
-def spectrum(picture: Tensor) -> Tensor:
-    """How strong each frequency of a picture (C, H, W) is, (H, W) in dB below the strongest, zero in the middle.
+def spectrum(image: Tensor) -> Tensor:
+    """Magnitude spectrum (H, W) of an image (C, H, W), in dB relative to its maximum, zero frequency centred.
 
-    Of the mean over its channels, and without its mean. A Hann window keeps the border, where left meets right, from
-    drawing a cross over everything.
+    It is that of the mean of the channels, less its mean, under a Hann window. Without the window, the difference
+    between opposite borders gives a cross in the spectrum.
     """
-    grey = picture.mean(0)
+    grey = image.mean(0)
     rows, cols = (torch.hann_window(length, periodic=False, dtype=grey.dtype) for length in grey.shape)
-    return _decibels(torch.fft.fft2((grey - grey.mean()) * torch.outer(rows, cols)))
+    return _centred_decibels(torch.fft.fft2((grey - grey.mean()) * torch.outer(rows, cols)))
 
 
-def _decibels(values: Tensor) -> Tensor:
-    magnitude = torch.fft.fftshift(values.abs())
-    return 20 * torch.log10((magnitude / magnitude.max().clamp(min=1e-30)).clamp(min=1e-10))
+def draw_figure(examples: Sequence[Example], scale: float, seed: int) -> Figure:
+    """A figure 2000 pixels wide: HR and LR, the description of the columns, and a row for each example.
 
-
-FIRST_ROW = -1
-OPERATOR = "Named as in upnet.upsample, with what it does and how it was built."
-OUTPUT = (
-    "What the operator makes of LR. What has weights to learn is shown before any training: with its initial weights, "
-    "drawn with seed {seed}, and with the contrast of HR, as those weights have a gain of their own."
-)
-RESPONSE = (
-    "What becomes of a single LR pixel: red adds, blue takes away. The lines are those of the LR grid. The cross marks "
-    "the pixel's centre: a response that doesn't lie around it shifts the picture."
-)
-PASSING = (
-    "The spectrum of that response. Zero frequency is in the middle, half a cycle per HR pixel at the border. The "
-    "dashed square is all that LR can hold. What passes at a circle, a multiple of 1/s, turns flat areas into a "
-    "checkerboard."
-)
-SPECTRUM = (
-    "Enlarging repeats the spectrum of LR around every multiple of 1/s. An interpolation can only take these copies "
-    "away; what belongs there instead, a network has to learn."
-)
-
-
-def draw(examples: Sequence[Example], scale: float, seed: int) -> Figure:
-    """A figure of 2000 pixels' width: HR and LR at the top, then each example's output, response and spectra."""
-    pair, sheet = load_pair(scale), Sheet(len(examples), scale)
-    subject = "the upsampling operators make" if len(examples) > 1 else f"{examples[0].name} makes"
-    remark = "" if scale == int(scale) else ": every pixel has a response of its own, of which one is shown"
-    sheet.title(f"What {subject} of the same pixels", f"Scale {scale:g}{remark}.")
-    _draw_start(sheet, pair, scale)
-    floor = f"{FLOOR:g} dB".replace("-", "−")
-    sheet.legend(-1, "operator", OPERATOR)
-    sheet.legend(0, "output", OUTPUT.format(seed=seed))
-    sheet.legend(1, "impulse response", RESPONSE, SIGNED, ("−", "0", "+"))
-    sheet.legend(2, "frequencies that pass", PASSING, LEVELS, (floor, "", "0 dB"))
-    sheet.legend(3, "spectrum of the output", SPECTRUM, LEVELS, (floor, "", "0 dB"))
+    seed: of the initial weights, for the description.
+    """
+    pair, layout = load_image_pair(scale), FigureLayout(len(examples), scale)
+    subject = "upsampling operators" if len(examples) > 1 else examples[0].name
+    remark = "" if scale == int(scale) else ". The impulse response differs between pixels; one is shown"
+    layout.title(f"Output and spectra of {subject}", f"Scale {scale:g}{remark}.")
+    _draw_images(layout, pair, scale)
+    decibels = (f"{MIN_DB:g} dB".replace("-", "−"), "", "0 dB")
+    layout.describe_operators("operator", OPERATOR_NOTE)
+    layout.describe_column(0, "output", OUTPUT_NOTE.format(seed=seed))
+    layout.describe_column(1, "impulse response", RESPONSE_NOTE, SIGNED_COLORMAP, ("−", "0", "+"))
+    layout.describe_column(2, "frequency response", FREQUENCY_NOTE, SPECTRUM_COLORMAP, decibels)
+    layout.describe_column(3, "spectrum of the output", SPECTRUM_NOTE, SPECTRUM_COLORMAP, decibels)
     for row, example in enumerate(examples):
-        _draw_example(sheet, row, example, pair)
-    return sheet.figure
+        _draw_example(layout, row, example, pair)
+    return layout.figure
 
 
-def save(figure: Figure, path: Path, examples: Sequence[Example]) -> tuple[int, int]:
-    """Write a PNG under its final name once it is whole, and return its width and height in pixels."""
-    words = "; ".join(f"{example.name}: {example.sentence}" for example in examples)
+def save_figure(figure: Figure, path: Path, examples: Sequence[Example]) -> tuple[int, int]:
+    """Write a PNG atomically, with the summaries as its description; returns its width and height in pixels.
+
+    Raises OSError if the file cannot be written.
+    """
+    description = "; ".join(f"{example.name}: {example.summary}" for example in examples)
+    metadata = {"Title": "Upsampling operators", "Description": description}
     with open_atomic(path) as file:
-        figure.savefig(file, format="png", dpi=DPI, metadata={"Title": "Upsampling operators", "Description": words})
+        figure.savefig(file, format="png", dpi=DPI, metadata=metadata)
     width, height = figure.get_size_inches() * DPI
     return round(width), round(height)
 
 
-def _draw_start(sheet: Sheet, pair: Pair, scale: float) -> None:
-    (height, width), (low, narrow) = pair.hr.shape[-2:], pair.lr.shape[-2:]
-    sheet.words(
-        FIRST_ROW,
-        "HR and LR",
-        "A detail of a photograph as it was taken, and the same detail reduced, by antialiased bicubic interpolation: "
-        "what every operator starts from.",
-    )
-    sheet.caption(0, f"HR, {width} × {height} pixels")
-    sheet.photograph(FIRST_ROW, 0, pair.hr)
-    sheet.caption(1, f"LR, {narrow} × {low} pixels")
-    sheet.photograph(FIRST_ROW, 1, pair.lr)
-    sheet.caption(2, "spectrum of HR")
-    sheet.frequencies(FIRST_ROW, 2, spectrum(pair.hr))
-    sheet.caption(3, "spectrum of LR")
-    sheet.frequencies(FIRST_ROW, 3, spectrum(pair.lr), reach=0.5 / scale)
+def _draw_images(layout: FigureLayout, pair: ImagePair, scale: float) -> None:
+    layout.label_row(IMAGE_ROW, "HR and LR", IMAGES_NOTE)
+    for column, name, image in ((0, "HR", pair.hr), (1, "LR", pair.lr)):
+        height, width = image.shape[-2:]
+        layout.caption(column, f"{name}, {width} × {height} pixels")
+        layout.draw_image(IMAGE_ROW, column, image)
+    layout.caption(2, "spectrum of HR")
+    layout.draw_spectrum(IMAGE_ROW, 2, spectrum(pair.hr))
+    layout.caption(3, "spectrum of LR")
+    layout.draw_spectrum(IMAGE_ROW, 3, spectrum(pair.lr), max_frequency=0.5 / scale)
 
 
-def _draw_example(sheet: Sheet, row: int, example: Example, pair: Pair) -> None:
-    operator, output, remark = example.operator, enlarge(example.operator, pair), ""
+def _draw_example(layout: FigureLayout, row: int, example: Example, pair: ImagePair) -> None:
+    operator, output, remarks = example.operator, upsample_image(example.operator, pair), []
     if example.learnable:
-        output, remark = match_contrast(output, pair.hr), "Initial weights."
+        output = match_contrast(output, pair.hr)
+        remarks.append("Initial weights.")
     if operator.requires:
-        remark += " Of the maxima of HR and their positions; the response moves with the position."
+        remarks.append("The input is max-pooled HR with its indices; the response depends on the index.")
     response = impulse_response(operator)
-    sheet.words(row, example.name, example.sentence, example.code, remark.strip())
-    sheet.photograph(row, 0, output)
-    sheet.response(row, 1, response)
-    sheet.frequencies(row, 2, level(response), marks=True)
-    sheet.frequencies(row, 3, spectrum(output))
+    layout.label_row(row, example.name, example.summary, example.code, " ".join(remarks))
+    layout.draw_image(row, 0, output)
+    layout.draw_impulse_response(row, 1, response)
+    layout.draw_spectrum(row, 2, frequency_response(response), mark_aliases=True)
+    layout.draw_spectrum(row, 3, spectrum(output))
+
+
+def _centred_decibels(spectrum: Tensor) -> Tensor:
+    magnitude = torch.fft.fftshift(spectrum.abs())
+    return 20 * torch.log10((magnitude / magnitude.max().clamp(min=1e-30)).clamp(min=1e-10))

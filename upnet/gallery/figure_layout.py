@@ -1,4 +1,7 @@
-"""A large sheet: squares in four columns, words on their left, laid out in inches from the top left corner."""
+"""The layout of the operator figure: square panels in four columns with text on their left.
+
+Positions are in inches from the top left corner.
+"""
 
 from collections.abc import Sequence
 from textwrap import fill
@@ -10,109 +13,140 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from torch import Tensor
 
-# At 200 dots an inch the sheet is 2000 pixels wide and a square 336, so that 84 pixels of a picture are 4 dots each.
+# At 200 dots per inch the figure is 2000 pixels wide and a panel 336. Each of the 84 × 84 image pixels is 4 × 4 dots.
 DPI, WIDTH, MARGIN = 200, 10.0, 0.3
-SIDE, GAP, PITCH = 1.68, 0.16, 1.86
+PANEL, GAP, ROW_HEIGHT = 1.68, 0.16, 1.86
 HEADER, LEGEND, FOOTER = 1.14, 2.0, 0.15
-FIRST_COLUMN = WIDTH - MARGIN - 4 * SIDE - 3 * GAP
-INK, FAINT, ACCENT = "#1a1a1a", "#666666", "#0f6fb8"
-SIGNED, LEVELS, FLOOR = "RdBu_r", "magma", -50.0
-"""Colours of what has a sign, colours of levels in dB, and the level that is black."""
-REACH = 3
-"""How many LR pixels around its own an impulse response is drawn."""
+FIRST_COLUMN = WIDTH - MARGIN - 4 * PANEL - 3 * GAP
+BLACK, GREY, BLUE = "#1a1a1a", "#666666", "#0f6fb8"
+SIGNED_COLORMAP, SPECTRUM_COLORMAP = "RdBu_r", "magma"
+MIN_DB = -50.0
+"""The level that is drawn in black."""
+IMAGE_ROW = -1
+"""The row of the images, above the descriptions of the columns; the rows of the operators are 0, 1, …"""
+RESPONSE_RADIUS = 3
+"""An impulse response is drawn from −3 to 3 LR pixels around the centre of the impulse."""
 
 
-class Sheet:
-    """A figure of 2000 pixels' width: a title, a row of squares to start from, a legend, and `rows` rows."""
+class FigureLayout:
+    """A figure 2000 pixels wide: title, row of images, descriptions of the columns, and `rows` rows of operators.
+
+    >>> layout = FigureLayout(rows=2, scale=2)
+    >>> layout.title("Operators", "Scale 2")
+    >>> layout.figure.get_size_inches().tolist()
+    [10.0, 8.69]
+    """
 
     def __init__(self, rows: int, scale: float) -> None:
         self.scale = scale
-        self.height = HEADER + SIDE + LEGEND + rows * PITCH + FOOTER
+        self.height = HEADER + PANEL + LEGEND + rows * ROW_HEIGHT + FOOTER
         self.figure = Figure(figsize=(WIDTH, self.height), dpi=DPI, facecolor="white")
         FigureCanvasAgg(self.figure)
 
-    def title(self, large: str, small: str) -> None:
-        """Two lines at the top."""
-        self._text(MARGIN, 0.24, large, 15, weight="bold")
-        self._text(MARGIN, 0.55, small, 9, FAINT)
+    def title(self, title: str, subtitle: str) -> None:
+        """Write two lines at the top."""
+        self._text(MARGIN, 0.24, title, 15, weight="bold")
+        self._text(MARGIN, 0.55, subtitle, 9, GREY)
 
-    def caption(self, column: int, words: str) -> None:
-        """One line over a square of the first row."""
-        self._text(left_of(column), HEADER - 0.18, words, 8, weight="bold")
+    def caption(self, column: int, text: str) -> None:
+        """Write a line above a panel of the row of images."""
+        self._text(_column_left(column), HEADER - 0.18, text, 8, weight="bold")
 
-    def words(self, row: int, name: str, sentence: str, code: str = "", remark: str = "") -> None:
-        """What stands on the left of a row; row −1 is the first, above the legend."""
-        top = top_of(row)
-        self._text(MARGIN, top - 0.02, name, 11, ACCENT, weight="bold")
+    def label_row(self, row: int, name: str, summary: str, code: str = "", remark: str = "") -> None:
+        """Write the text on the left of a row."""
+        top = _row_top(row)
+        self._text(MARGIN, top - 0.02, name, 11, BLUE, weight="bold")
         top += 0.23
-        paragraphs = ((fill(sentence, 37), 7.5, INK, "normal"), (fill(code, 41), 5.6, FAINT, "mono"))
-        for words, size, colour, kind in (*paragraphs, (fill(remark, 44), 6.5, FAINT, "italic")):
-            if words:
-                self._text(MARGIN, top, words, size, colour, mono=kind == "mono", italic=kind == "italic")
-                top += 1.42 * size / 72 * (1 + words.count("\n")) + 0.06
+        paragraphs = ((fill(summary, 37), 7.5, BLACK, "normal"), (fill(code, 41), 5.6, GREY, "mono"))
+        for text, size, colour, style in (*paragraphs, (fill(remark, 44), 6.5, GREY, "italic")):
+            if text:
+                self._text(MARGIN, top, text, size, colour, mono=style == "mono", italic=style == "italic")
+                top += 1.42 * size / 72 * (1 + text.count("\n")) + 0.06
 
-    def legend(self, column: int, name: str, sentence: str, colours: str = "", ends: Sequence[str] = ()) -> None:
-        """How a column is read, and its colours from one end to the other. Column −1 is that of the words."""
-        left, top = left_of(column) if column >= 0 else MARGIN, HEADER + SIDE + 0.3
-        self._text(left, top, name, 8.5, weight="bold")
-        self._text(left, top + 0.2, fill(sentence, 32 if column >= 0 else 40), 6.5)
-        if colours:
-            bar = self._axes(left, HEADER + SIDE + LEGEND - 0.36, SIDE, 0.08)
-            bar.imshow(np.linspace(0, 1, 256)[None], cmap=colours, aspect="auto")
-            for place, label, side in zip((0, SIDE / 2, SIDE), ends, ("left", "center", "right"), strict=True):
-                self._text(left + place, HEADER + SIDE + LEGEND - 0.25, label, 6.5, FAINT, side=side)
+    def describe_operators(self, name: str, description: str) -> None:
+        """Write the name and the description of the text on the left of the rows."""
+        self._describe(MARGIN, name, fill(description, 40))
 
-    def photograph(self, row: int, column: int, picture: Tensor) -> None:
-        """A picture (3, H, W) in [0, 1], pixel by pixel."""
-        axes = self._square(row, column)
-        axes.imshow(picture.clamp(0, 1).permute(1, 2, 0).numpy(), interpolation="nearest")
+    def describe_column(
+        self, column: int, name: str, description: str, colormap: str = "", ticks: Sequence[str] = ()
+    ) -> None:
+        """Write the name and the description of a column of panels, above the bar of its colormap, if any.
 
-    def response(self, row: int, column: int, response: Tensor) -> None:
-        """An impulse response (H, W) around the middle of the impulse's own LR pixel, on the grid of LR pixels."""
-        axes, strongest = self._square(row, column), float(response.abs().max())
-        # The impulse stands in the middle of as many LR pixels as were enlarged, an odd number.
+        ticks: the labels of the bar: left, centre, right.
+        """
+        left, top = _column_left(column), HEADER + PANEL + LEGEND
+        self._describe(left, name, fill(description, 32))
+        if colormap:
+            bar = self._axes(left, top - 0.36, PANEL, 0.08)
+            bar.imshow(np.linspace(0, 1, 256)[None], cmap=colormap, aspect="auto")
+            for offset, label, alignment in zip((0, PANEL / 2, PANEL), ticks, ("left", "center", "right"), strict=True):
+                self._text(left + offset, top - 0.25, label, 6.5, GREY, alignment=alignment)
+
+    def draw_image(self, row: int, column: int, image: Tensor) -> None:
+        """Draw an image (3, H, W) in [0, 1], without interpolation."""
+        axes = self._panel(row, column)
+        axes.imshow(image.clamp(0, 1).permute(1, 2, 0).numpy(), interpolation="nearest")
+
+    def draw_impulse_response(self, row: int, column: int, response: Tensor) -> None:
+        """Draw an impulse response (H, W) around the centre of the impulse, with the grid of the LR pixels.
+
+        The impulse is in the centre of an odd number of LR pixels.
+        """
+        axes, maximum = self._panel(row, column), float(response.abs().max())
         half = round(response.shape[0] / self.scale) / 2
         extent = (-half, -half + response.shape[1] / self.scale, -half + response.shape[0] / self.scale, -half)
         axes.imshow(
-            response.numpy(), cmap=SIGNED, vmin=-strongest, vmax=strongest, extent=extent, interpolation="nearest"
+            response.numpy(), cmap=SIGNED_COLORMAP, vmin=-maximum, vmax=maximum, extent=extent, interpolation="nearest"
         )
-        for line in np.arange(-REACH - 0.5, REACH + 1):
-            axes.axhline(line, color="black", alpha=0.18, linewidth=0.4)
-            axes.axvline(line, color="black", alpha=0.18, linewidth=0.4)
+        for position in np.arange(-RESPONSE_RADIUS - 0.5, RESPONSE_RADIUS + 1):
+            axes.axhline(position, color="black", alpha=0.18, linewidth=0.4)
+            axes.axvline(position, color="black", alpha=0.18, linewidth=0.4)
         outline = [patheffects.withStroke(linewidth=1.8, foreground="white")]
         axes.plot(0, 0, marker="+", color="black", markersize=5, markeredgewidth=0.7, path_effects=outline)
-        axes.set(xlim=(-REACH, REACH), ylim=(REACH, -REACH))
+        axes.set(xlim=(-RESPONSE_RADIUS, RESPONSE_RADIUS), ylim=(RESPONSE_RADIUS, -RESPONSE_RADIUS))
 
-    def frequencies(self, row: int, column: int, levels: Tensor, reach: float = 0.5, marks: bool = False) -> None:
-        """Levels in dB at frequencies up to `reach` per HR pixel, in a square that goes up to a half.
+    def draw_spectrum(
+        self, row: int, column: int, spectrum: Tensor, max_frequency: float = 0.5, mark_aliases: bool = False
+    ) -> None:
+        """Draw a spectrum (H, W) in dB, zero frequency in the centre, in a panel up to 0.5 cycles per HR pixel.
 
-        With marks: the square of the frequencies an LR picture holds, and a circle at every multiple of 1/s.
+        max_frequency: the frequency at the border of the spectrum, in cycles per HR pixel.
+        mark_aliases:  whether to mark the frequencies of LR by a square and the multiples of 1/s by circles.
         """
-        axes = self._square(row, column)
+        axes = self._panel(row, column)
         axes.set_facecolor("#f2f2f2")
-        extent = (-reach, reach, reach, -reach)
-        axes.imshow(levels.numpy(), cmap=LEVELS, vmin=FLOOR, vmax=0, extent=extent, interpolation="nearest")
+        extent = (-max_frequency, max_frequency, max_frequency, -max_frequency)
+        axes.imshow(
+            spectrum.numpy(), cmap=SPECTRUM_COLORMAP, vmin=MIN_DB, vmax=0, extent=extent, interpolation="nearest"
+        )
         axes.set(xlim=(-0.5, 0.5), ylim=(0.5, -0.5))
-        if not marks:
-            return
-        base, most = 0.5 / self.scale, int(self.scale / 2)
-        corners = np.array([[-base, -base], [base, -base], [base, base], [-base, base], [-base, -base]])
+        if mark_aliases:
+            self._mark_aliases(axes)
+
+    def _mark_aliases(self, axes: Axes) -> None:
+        nyquist, highest = 0.5 / self.scale, int(self.scale / 2)
+        corners = nyquist * np.array([[-1, -1], [1, -1], [1, 1], [-1, 1], [-1, -1]])
         axes.plot(*corners.T, color="black", linewidth=0.9)
         axes.plot(*corners.T, color="white", linewidth=0.9, linestyle=(0, (3, 3)))
-        orders = np.arange(-most, most + 1) / self.scale
-        points = np.array([(u, v) for u in orders for v in orders if (u, v) != (0, 0)]).reshape(-1, 2)
-        # Never wider than half the way to the next one.
-        area = min(22.0, (36 * SIDE / self.scale) ** 2)
+        multiples = np.arange(-highest, highest + 1) / self.scale
+        points = np.array([(u, v) for u in multiples for v in multiples if (u, v) != (0, 0)]).reshape(-1, 2)
+        # The diameter is at most half the distance of two circles.
+        area = min(22.0, (36 * PANEL / self.scale) ** 2)
         axes.scatter(
             *points.T, s=area, facecolors="none", edgecolors="#2fb5f5", linewidths=0.9, clip_on=False, zorder=3
         )
 
-    def _square(self, row: int, column: int) -> Axes:
-        return self._axes(left_of(column), top_of(row), SIDE, SIDE)
+    def _describe(self, left: float, name: str, description: str) -> None:
+        top = HEADER + PANEL + 0.3
+        self._text(left, top, name, 8.5, weight="bold")
+        self._text(left, top + 0.2, description, 6.5)
+
+    def _panel(self, row: int, column: int) -> Axes:
+        return self._axes(_column_left(column), _row_top(row), PANEL, PANEL)
 
     def _axes(self, left: float, top: float, width: float, height: float) -> Axes:
-        below = self.height - top - height
-        box = (left / WIDTH, below / self.height, width / WIDTH, height / self.height)
+        bottom = self.height - top - height
+        box = (left / WIDTH, bottom / self.height, width / WIDTH, height / self.height)
         axes = self.figure.add_axes(box, xticks=[], yticks=[])
         for spine in axes.spines.values():
             spine.set(linewidth=0.4, edgecolor="#999999")
@@ -122,22 +156,22 @@ class Sheet:
         self,
         left: float,
         top: float,
-        words: str,
+        text: str,
         size: float,
-        colour: str = INK,
+        colour: str = BLACK,
         weight: str = "normal",
-        side: str = "left",
+        alignment: str = "left",
         mono: bool = False,
         italic: bool = False,
     ) -> None:
         self.figure.text(
             left / WIDTH,
             1 - top / self.height,
-            words,
+            text,
             fontsize=size,
             color=colour,
             fontweight=weight,
-            horizontalalignment=side,
+            horizontalalignment=alignment,
             verticalalignment="top",
             family="monospace" if mono else "sans-serif",
             style="italic" if italic else "normal",
@@ -145,11 +179,9 @@ class Sheet:
         )
 
 
-def left_of(column: int) -> float:
-    """Where a column of squares begins, in inches from the left."""
-    return FIRST_COLUMN + column * (SIDE + GAP)
+def _column_left(column: int) -> float:
+    return FIRST_COLUMN + column * (PANEL + GAP)
 
 
-def top_of(row: int) -> float:
-    """Where a row begins, in inches from the top; row −1 is the first, above the legend."""
-    return HEADER if row < 0 else HEADER + SIDE + LEGEND + row * PITCH
+def _row_top(row: int) -> float:
+    return HEADER if row == IMAGE_ROW else HEADER + PANEL + LEGEND + row * ROW_HEIGHT

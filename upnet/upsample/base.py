@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from torch import Tensor, nn
 
 from upnet.site import Site
+from upnet.upsample.stages import ExampleWeights, Stage, View, weight_stages
 from upnet.upsample.support import MeasuredSupport
 from upnet.utils.errors import UserError
 
@@ -46,6 +47,8 @@ class Upsampler(MeasuredSupport, ABC):
     """Whether expand() itself maps C channels to O."""
     support_argument: tuple[str, int] | None = None
     """The constructor argument that sets `support_size` and its minimum; None where no argument sets it."""
+    example_weights: ExampleWeights = ExampleWeights()
+    """The weights with which `upnet operators` shows the operator."""
 
     def __init__(self, channels: int, scale: float, out_channels: int | None = None) -> None:
         super().__init__()
@@ -103,19 +106,17 @@ class Upsampler(MeasuredSupport, ABC):
         """Size of the smallest input whose output has at least height × width pixels."""
         return math.ceil(height / self._scale_up), math.ceil(width / self._scale_up)
 
-    @property
-    def initial_equivalent(self) -> str | None:
-        """Module name of the fixed operator F that this operator equals at initialisation; None where there is none.
-
-        In full: before training, y = F(m(x)) off the borders, where m is the identity or a convolution on the input
-        grid. An operator without parameters of its own is its own equivalent.
-        """
-        learned = [name for name, _ in self.named_parameters() if not name.startswith("projection.")]
-        return None if learned else type(self).__module__.rpartition(".")[2]
-
     def multiply_adds(self, height: int, width: int) -> int | None:
         """Multiply-adds for one (1, C, height, width) input, by definition; None: those of the convolutions inside."""
         return None
+
+    def stages(self, x: Tensor, site: Site) -> list[Stage]:
+        """The weights and the intermediate results for x, (1, 1, h, w), in an operator of one channel, for display."""
+        return weight_stages(self)
+
+    def views(self, x: Tensor) -> list[View]:
+        """Other computations of upsample_full(x), for x, (1, 1, h, w), in an operator of one channel, for display."""
+        return []
 
     def extra_repr(self) -> str:
         """What print(module) shows in parentheses."""

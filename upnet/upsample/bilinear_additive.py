@@ -11,6 +11,7 @@ from upnet.upsample.base import Upsampler
 from upnet.upsample.bilinear import Bilinear
 from upnet.upsample.kernels.memory_format import match_memory_format
 from upnet.upsample.resize_conv import ResizeConv
+from upnet.upsample.stages import Stage
 from upnet.utils.errors import UserError
 
 
@@ -70,6 +71,10 @@ class BilinearAdditive(Upsampler):
     def expand(self, x: Tensor, site: Site) -> Tensor:
         """(N, C, h, w) -> (N, O, *site.size)."""
         return match_memory_format(x, self.resize(self.channel_sums(x), site))
+
+    def stages(self, x: Tensor, site: Site) -> list[Stage]:
+        """Those of the resize-convolution inside; with one channel, the sum is x itself."""
+        return self.resize.stages(self.channel_sums(x), site)
 
     def input_support(self, output: int) -> range | None:
         """That of the resize-convolution inside."""

@@ -8,6 +8,7 @@ from upnet.site import Site
 from upnet.upsample.base import Upsampler
 from upnet.upsample.kernels.checks import check_odd
 from upnet.upsample.kernels.memory_format import is_channels_last
+from upnet.upsample.stages import ExampleWeights, Stage, TitledMatrix
 from upnet.utils.errors import UserError
 
 
@@ -40,6 +41,7 @@ class CARAFE(Upsampler):
 
     projects_channels = True
     support_argument = ("k_up", 3)
+    example_weights = ExampleWeights(0, "With large weights the softmax would select one pixel of the window.")
 
     def __init__(
         self,
@@ -94,6 +96,11 @@ class CARAFE(Upsampler):
         prediction = self.compress.weight.numel() + self.encode.weight.numel()
         projection = 9 * self.channels * self.out_channels * self._value_padding
         return height * width * (prediction + projection + window * phases * self.out_channels)
+
+    def stages(self, x: Tensor, site: Site) -> list[Stage]:
+        """The weights of the first window; with the example weights, all windows have the same."""
+        window = self.reassembly_kernels(x)[0, :, 0, 0, 0].view(self.k_up, self.k_up)
+        return [Stage([TitledMatrix("weights of a window", window)], computed=True)]
 
     def input_support(self, output: int) -> range:
         """The input pixels that are weighted and those that the weights are predicted from."""

@@ -10,6 +10,7 @@ from upnet.upsample.base import Upsampler
 from upnet.upsample.kernels.bilinear_init import bilinear_transposed_kernel, projection_init
 from upnet.upsample.kernels.checks import check_choice, check_transposed_kernel
 from upnet.upsample.kernels.transposed_conv import TransposedConv
+from upnet.upsample.stages import Stage, TitledMatrix, weight_stages
 
 
 class DecomposedTransposed(Upsampler):
@@ -62,14 +63,14 @@ class DecomposedTransposed(Upsampler):
         else:
             self._initialize_bilinear(mixture)
 
-    @property
-    def initial_equivalent(self) -> str | None:
-        """As `init` says."""
-        return "bilinear" if self.init == "bilinear" else None
-
     def expand(self, x: Tensor, site: Site) -> Tensor:
         """(N, C, h, w) -> (N, O, s·h, s·w)."""
         return self.cols(self.rows(x))
+
+    def stages(self, x: Tensor, site: Site) -> list[Stage]:
+        """The kernel and the result along the rows, and the kernel along the columns."""
+        result = Stage([TitledMatrix("rows(x)", self.rows(x)[0, 0])], computed=True)
+        return [*weight_stages(self.rows, "rows.weight"), result, *weight_stages(self.cols, "cols.weight")]
 
     def input_support(self, output: int) -> range:
         """All n with 0 ≤ o − s·n + p < k."""

@@ -11,6 +11,7 @@ from upnet.site import Site
 from upnet.upsample.base import Upsampler
 from upnet.upsample.kernels.checks import check_choice
 from upnet.upsample.kernels.memory_format import match_memory_format
+from upnet.upsample.stages import ExampleWeights, Stage, TitledMatrix
 from upnet.utils.errors import UserError
 
 
@@ -43,6 +44,7 @@ class DySample(Upsampler):
     """
 
     projects_channels = True
+    example_weights = ExampleWeights(0.1, "With larger weights the positions would lie outside the image.")
 
     def __init__(
         self,
@@ -87,11 +89,6 @@ class DySample(Upsampler):
         """Unbounded: shifts depend on the weights and the input."""
         return None
 
-    @property
-    def initial_equivalent(self) -> str | None:
-        """As `init` says; with `plain` it is only close to bilinear interpolation."""
-        return "bilinear" if self.init == "bilinear" else None
-
     def shifts(self, x: Tensor) -> Tensor:
         """(N, C, h, w) -> (N, 2, groups, s·h, s·w): shift of each position in input pixels, rows first."""
         s = int(self.scale)
@@ -115,6 +112,11 @@ class DySample(Upsampler):
         prediction = convolutions * self.offset.weight.numel() * (1 if self.style == "lp" else phases)
         projection = 9 * self.channels * self.out_channels if self.channels != self.out_channels else 0
         return height * width * (prediction + projection + 4 * phases * self.out_channels)
+
+    def stages(self, x: Tensor, site: Site) -> list[Stage]:
+        """The shifts of the positions, in input pixels."""
+        down, right = self.shifts(x)[0, :, 0]
+        return [Stage([TitledMatrix("shifts down", down), TitledMatrix("shifts right", right)], computed=True)]
 
     def input_support(self, output: int) -> range:
         """The two pixels nearest to the regular position: the support while shifts are below half an output pixel."""

@@ -10,6 +10,7 @@ from upnet.upsample.base import Upsampler
 from upnet.upsample.kernels.bilinear_init import bilinear_phase_kernels, projection_init
 from upnet.upsample.kernels.checks import check_choice, check_odd
 from upnet.upsample.kernels.memory_format import pixel_shuffle
+from upnet.upsample.stages import Stage, titled, weight_stages
 
 
 class PixelShuffle(Upsampler):
@@ -56,14 +57,13 @@ class PixelShuffle(Upsampler):
         elif init == "icnr":
             self._initialize_icnr(phases)
 
-    @property
-    def initial_equivalent(self) -> str | None:
-        """As `init` says; with `icnr` the convolution comes first."""
-        return {"icnr": "nearest", "bilinear": "bilinear"}.get(self.init)
-
     def expand(self, x: Tensor, site: Site) -> Tensor:
         """(N, C, h, w) -> (N, O, s·h, s·w)."""
         return pixel_shuffle(self.conv(x), int(self.scale))
+
+    def stages(self, x: Tensor, site: Site) -> list[Stage]:
+        """The kernels, and the channels to be shuffled."""
+        return [*weight_stages(self.conv), Stage(titled("conv(x)", self.conv(x)[0].unbind()), computed=True)]
 
     def input_support(self, output: int) -> range:
         """The kernel, centred on the input pixel that the output pixel lies in."""

@@ -11,6 +11,7 @@ from upnet.upsample.base import Upsampler
 from upnet.upsample.kernels.bilinear_init import projection_init, solve_residual_kernel
 from upnet.upsample.kernels.checks import check_choice, check_odd
 from upnet.upsample.nearest import Nearest
+from upnet.upsample.stages import Stage, TitledMatrix, weight_stages
 
 
 class ResizeConv(Upsampler):
@@ -61,14 +62,14 @@ class ResizeConv(Upsampler):
         if mixture is not None:
             self._initialize_bilinear(mixture, solve_residual_kernel(fixed(channels=1, scale=scale), kernel_size))
 
-    @property
-    def initial_equivalent(self) -> str | None:
-        """As `init` says; with `plain` none, since the convolution comes after the fixed operator."""
-        return "bilinear" if self.init == "bilinear" else None
-
     def expand(self, x: Tensor, site: Site) -> Tensor:
         """(N, C, h, w) -> (N, O, *site.size); the fixed operator crops, so that the convolution sees the border."""
         return self.conv(self.fixed(x, site))
+
+    def stages(self, x: Tensor, site: Site) -> list[Stage]:
+        """The output of the fixed operator, and the kernel of the convolution."""
+        resized = TitledMatrix("fixed(x)", self.fixed(x, site)[0, 0])
+        return [Stage([resized], computed=True), *weight_stages(self.conv)]
 
     def input_support(self, output: int) -> range | None:
         """Those of the fixed operator for all output pixels under the kernel."""

@@ -16,6 +16,8 @@ from upnet.upsample.kernels.bilinear_init import bilinear_transposed_kernel, pro
 from upnet.upsample.kernels.checks import check_choice, check_transposed_kernel
 from upnet.upsample.kernels.memory_format import zeros_like
 from upnet.upsample.kernels.transposed_conv import TransposedConv
+from upnet.upsample.stages import View
+from upnet.upsample.transposed_views import transposed_views
 
 
 class Transposed(Upsampler):
@@ -66,11 +68,6 @@ class Transposed(Upsampler):
         else:
             self._initialize_bilinear(mixture, bilinear_transposed_kernel(k, s, int(self.conv.padding[0])))
 
-    @property
-    def initial_equivalent(self) -> str | None:
-        """As `init` says."""
-        return "bilinear" if self.init == "bilinear" else None
-
     def expand(self, x: Tensor, site: Site) -> Tensor:
         """(N, C, h, w) -> (N, O, s·h, s·w)."""
         return self.conv(x)
@@ -114,6 +111,10 @@ class Transposed(Upsampler):
     def multiply_adds(self, height: int, width: int) -> int:
         """k²·C·O per input pixel, by whichever view it is computed."""
         return self.conv.weight.numel() * height * width
+
+    def views(self, x: Tensor) -> list[View]:
+        """The three views."""
+        return transposed_views(self, x)
 
     def input_support(self, output: int) -> range:
         """All n with 0 ≤ o − s·n + p < k."""
