@@ -57,7 +57,7 @@ class Block(nn.Module, ABC):
 
     Raises UserError for in_channels or out_channels below 1.
 
-    A block of your own defines forward() and, if its receptive field is bounded, receptive_radius:
+    A subclass defines forward() and, if its receptive field is bounded, receptive_radius:
 
     >>> class Blur(Block):
     ...     receptive_radius = 1
@@ -75,9 +75,9 @@ class Block(nn.Module, ABC):
 
     @property
     def receptive_radius(self) -> int | None:
-        """The largest distance, in pixels along one axis, of an input pixel that an output pixel depends on.
+        """Largest distance, in pixels of one axis, between an output pixel and an input pixel that it depends on.
 
-        None, the default, for unknown or unbounded: the network then cannot process an image in tiles.
+        None, the default, means unknown or unbounded: the network then cannot process an image in tiles.
         """
         return None
 

@@ -55,7 +55,7 @@ class ResidualBlock(Block):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_channels, H, W) -> (N, out_channels, H, W)."""
-        change = self.second(self.activation(self.first(x)))
+        residual = self.second(self.activation(self.first(x)))
         if self.residual_scale != 1:
-            change = change * self.residual_scale
-        return self.shortcut(x) + change
+            residual = residual * self.residual_scale
+        return self.shortcut(x) + residual

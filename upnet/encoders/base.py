@@ -37,7 +37,7 @@ class Encoder(nn.Module, ABC):
         level 1: (N, widths[1], ⌈H/2⌉, ⌈W/2⌉) -> sites[1], size (⌈H/2⌉, ⌈W/2⌉)
         level 2: (N, widths[2], ⌈H/4⌉, ⌈W/4⌉) -> returned
 
-    The input is an image less mid-grey, in [−½, ½], so that the zeros that convolutions pad with are grey, not black.
+    The input is an image minus 0.5, in [−½, ½], so that the zero padding of convolutions is grey rather than black.
     Called as encoder(channels=…, block=…), with the channels of the image and the block of the stages.
 
     >>> import torch

@@ -1,4 +1,4 @@
-"""A sequence of convolutions on one grid, each with its own width and kernel size."""
+"""An encoder of depth 0: a sequence of convolutions, each with its own width and kernel size."""
 
 from collections.abc import Sequence
 
@@ -48,10 +48,10 @@ class ConvStack(Encoder):
         self.widths = (layers[-1],)
         modules: list[nn.Module] = []
         in_channels = (channels, *layers[:-1])
-        for number, (before, width, kernel_size) in enumerate(zip(in_channels, layers, kernel_sizes, strict=True)):
+        for number, (in_width, width, kernel_size) in enumerate(zip(in_channels, layers, kernel_sizes, strict=True)):
             with named_rng(f"layer {number}"):
                 padding = same_padding(kernel_size, "ConvStack", "kernel_sizes")
-                conv = nn.Conv2d(before, width, kernel_size, padding=padding)
+                conv = nn.Conv2d(in_width, width, kernel_size, padding=padding)
             modules += [conv, make_activation(activation, width)]
         self.layers = nn.Sequential(*modules)
         self._receptive_radius = sum(kernel_size // 2 for kernel_size in kernel_sizes)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torchvision.models import ResNet as TorchvisionResNet
 
 MEAN = (0.485 - 0.5, 0.456 - 0.5, 0.406 - 0.5)
-"""The RGB mean that torchvision's weights were trained with, less 0.5, as images are less mid-grey here."""
+"""The RGB mean that torchvision's weights were trained with, minus 0.5, as are the images."""
 STD = (0.229, 0.224, 0.225)
 """The RGB standard deviation that torchvision's weights were trained with."""
 STAGE_WIDTHS = (64, 64, 128, 256, 512)
@@ -81,7 +81,7 @@ class ResNet(Encoder):
         self.std: Tensor
 
     def forward(self, x: Tensor) -> tuple[Tensor, list[Site]]:
-        """(N, channels, H, W) less mid-grey -> ((N, widths[-1], h, w), [Site of level 0, Site of level 1, …])."""
+        """(N, channels, H, W) in [−½, ½] -> ((N, widths[-1], h, w), [Site of level 0, Site of level 1, …])."""
         features = [self.finest(x)]
         y = (x - self.mean) / self.std  # (N, 3, H, W): a single channel is repeated
         for stage in self.stages:

@@ -1,4 +1,4 @@
-"""The common part of the encoders that are made of blocks: a stem, and at each level a block and a downsampling."""
+"""The base class of encoders made of blocks: a stem, then a block and a downsampling per level."""
 
 from abc import abstractmethod
 from typing import Annotated
@@ -43,9 +43,9 @@ class StagedEncoder(Encoder):
         super().__init__()
         name = type(self).__name__
         block = require_block(block, name)
-        for setting, value, least in (("width", width, 1), ("depth", depth, 0), ("growth", growth, 1)):
-            if value < least or (setting == "depth" and value > MAX_DEPTH):
-                allowed = f"0 … {MAX_DEPTH}" if setting == "depth" else f"{least} or more"
+        for setting, value, minimum in (("width", width, 1), ("depth", depth, 0), ("growth", growth, 1)):
+            if value < minimum or (setting == "depth" and value > MAX_DEPTH):
+                allowed = f"0 … {MAX_DEPTH}" if setting == "depth" else f"{minimum} or more"
                 raise UserError(f"is out of range for {name}", setting=setting, value=value, allowed=allowed)
         self.widths = tuple(round(width * growth**level) for level in range(depth + 1))
         if stem_kernel is None:
@@ -58,9 +58,13 @@ class StagedEncoder(Encoder):
             stem_channels = width
         in_channels = (stem_channels, *self.stage_in_channels())
         self.stages = nn.ModuleList()
-        for level, (before, after) in enumerate(zip(in_channels, self.widths, strict=True)):
+        for level, (stage_in, stage_out) in enumerate(zip(in_channels, self.widths, strict=True)):
             with named_rng(f"stage {level}"):
-                self.stages.append(block(in_channels=before, out_channels=after))
+                self.stages.append(block(in_channels=stage_in, out_channels=stage_out))
+        self.build_downsampling()
+
+    def build_downsampling(self) -> None:
+        """Build the modules of the downsamplings, from `widths`; called once. By default there are none."""
 
     def stage_in_channels(self) -> tuple[int, ...]:
         """The input channels of the stages of levels 1 … depth: by default the width of the level before."""

@@ -1,12 +1,8 @@
 """An encoder of blocks and strided convolutions, whose downsampling is learned."""
 
-from typing import Annotated
-
-from annotated_types import Ge, Le
 from torch import Tensor, nn
 
-from upnet.encoders.base import BlockFactory
-from upnet.encoders.staged import MAX_DEPTH, StagedEncoder
+from upnet.encoders.staged import StagedEncoder
 from upnet.site import Site
 from upnet.utils.receptive_field import ReceptiveField
 from upnet.utils.seeding import named_rng
@@ -29,18 +25,11 @@ class StridedConvEncoder(StagedEncoder):
     provides = frozenset({"skip"})
     downsample_field = ReceptiveField.of_kernel(3, stride=2, padding=1)
 
-    def __init__(
-        self,
-        channels: int,
-        block: BlockFactory | None,
-        width: Annotated[int, Ge(1)] = 16,
-        depth: Annotated[int, Ge(0), Le(MAX_DEPTH)] = 2,
-        growth: Annotated[float, Ge(1)] = 2,
-        stem_kernel: Annotated[int, Ge(1)] | None = None,
-    ) -> None:
-        super().__init__(channels, block, width, depth, growth, stem_kernel)
+    def build_downsampling(self) -> None:
+        """Build a convolution per downsampling."""
         self.halvings = nn.ModuleList()
         for level, (fine, coarse) in enumerate(zip(self.widths[:-1], self.widths[1:], strict=True)):
+            # The name of the RNG determines the initial weights and never changes.
             with named_rng(f"halving {level}"):
                 self.halvings.append(nn.Conv2d(fine, coarse, 3, stride=2, padding=1))
 

@@ -33,7 +33,7 @@ class FigureLayout:
 
     >>> layout = FigureLayout(rows=2, scale=2)
     >>> layout.title("Operators", "Scale 2")
-    >>> layout.figure.get_size_inches().tolist()
+    >>> [round(inches, 2) for inches in layout.figure.get_size_inches().tolist()]
     [10.0, 8.69]
     """
 

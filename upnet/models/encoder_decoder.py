@@ -78,9 +78,7 @@ class EncoderDecoder(nn.Module):
         if scale != int(scale) or scale < 2:
             raise UserError("must be an integer of at least 2", setting="scale", value=scale, allowed="2, 3, 4, …")
         if channels not in (1, 3):
-            raise UserError(
-                "must be the channels of an image", setting="channels", value=channels, allowed="3 for RGB, 1 for luma"
-            )
+            raise UserError("must be 1 or 3", setting="channels", value=channels, allowed="3 for RGB, 1 for luma")
         if input not in ("interpolated", "lr"):
             raise UserError("is unknown", setting="input", value=input, allowed="interpolated or lr")
         self.scale, self.channels = int(scale), channels
@@ -120,7 +118,7 @@ class EncoderDecoder(nn.Module):
     def prepare(self, lr: Tensor) -> tuple[Tensor, Tensor | None]:
         """Interpolate the input: the input of the encoder, and the interpolated image that the output is added to.
 
-        (N, C, h, w) in [0, 1] -> ((N, C, H₀, W₀), (N, C, H, W)), both less mid-grey; the second is None without
+        (N, C, h, w) in [0, 1] -> ((N, C, H₀, W₀), (N, C, H, W)), both minus 0.5; the second is None without
         `residual`.
         """
         # Interpolation keeps the precision of the image, whatever dtype autocast gives the network.

@@ -45,31 +45,31 @@ def create_model(
     """Build a preset as a plain `torch.nn.Module` with fresh weights: (N, C, h, w) -> (N, C, scale·h, scale·w).
 
     name:      one of list_models(); its settings are in configs/model/NAME.yaml.
-    scale:     how many times as large the output is, an integer of at least 2.
-    upsampler: one of list_upsamplers() for every location, or a list of them, one per location from the coarsest grid
+    scale:     upsampling factor, an integer of at least 2.
+    upsampler: one of list_upsamplers() for every place, or a list of them, one per place from the coarsest grid
                to the finest; None keeps the preset's.
     changes:   other settings of the model: a value (`skip=False`), a mapping for a component
                (`encoder={"width": 32}`), or the name of an encoder or a block (`encoder="resnet"`).
 
     Raises UserError for unknown names and settings, values out of range, and operators that can't be used at their
-    location.
+    place.
 
     >>> import torch
     >>> net = create_model("unet", scale=2, upsampler="carafe", encoder={"width": 8})
     >>> net(torch.rand(1, 3, 16, 16)).shape
     torch.Size([1, 3, 32, 32])
     """
-    overrides = [f"model={_known(name, 'model')}", f"scale={scale}"]
+    overrides = [f"model={_checked_name(name, 'model')}", f"scale={scale}"]
     values: dict[str, Any] = {}
     if isinstance(upsampler, str):
-        overrides.append(f"model/upsampler={_known(upsampler, 'model/upsampler')}")
+        overrides.append(f"model/upsampler={_checked_name(upsampler, 'model/upsampler')}")
     elif upsampler is not None:
         values["model.upsampler"] = [_operator(item) for item in upsampler]
     for setting, value in changes.items():
         if setting in GROUPS and isinstance(value, str):
-            overrides.append(f"model/{setting}={_known(value, f'model/{setting}')}")
+            overrides.append(f"model/{setting}={_checked_name(value, f'model/{setting}')}")
         else:
-            values |= dict(_flat(f"model.{setting}", value))
+            values |= dict(_flatten(f"model.{setting}", value))
     model = plain_mapping(with_values(compose_training(overrides), values).model)
     check({"model": model}, _Settings)
     net = build(model, "model")
@@ -78,23 +78,25 @@ def create_model(
 
 
 def _operator(name: str) -> dict[str, Any]:
-    return plain_mapping(compose_training([f"model/upsampler={_known(name, 'model/upsampler')}"]).model.upsampler)
+    return plain_mapping(
+        compose_training([f"model/upsampler={_checked_name(name, 'model/upsampler')}"]).model.upsampler
+    )
 
 
-def _flat(path: str, value: Any) -> list[tuple[str, Any]]:
+def _flatten(path: str, value: Any) -> list[tuple[str, Any]]:
     """The settings of a nested mapping by their paths."""
     if not isinstance(value, Mapping):
         return [(path, value)]
-    return [pair for key, item in value.items() for pair in _flat(f"{path}.{key}", item)]
+    return [pair for key, item in value.items() for pair in _flatten(f"{path}.{key}", item)]
 
 
 def _names(group: str) -> list[str]:
     return sorted(path.stem for path in (CONFIGS / group).glob("*.yaml"))
 
 
-def _known(name: str, group: str) -> str:
+def _checked_name(name: str, group: str) -> str:
     names = _names(group)
     if name not in names:
         cure = did_you_mean(name, names)
-        raise UserError("unknown name", setting=group, value=name, allowed=", ".join(names), cure=cure)
+        raise UserError("is unknown", setting=group, value=name, allowed=", ".join(names), cure=cure)
     return name

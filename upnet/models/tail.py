@@ -23,7 +23,7 @@ class Tail(nn.Module):
                           `single_step` has one upsampler of the whole scale.
     kernel_size:          of the convolution to the image, odd.
 
-    Raises UserError for an even kernel_size, and for an upsampler that reads encoder features, which a tail has not.
+    Raises UserError for an even kernel_size, and for an upsampler that reads encoder state, which a tail does not have.
 
     >>> import torch
     >>> from upnet.upsample import PixelShuffle

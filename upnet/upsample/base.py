@@ -1,6 +1,6 @@
 """`Upsampler`, the base class of all upsampling operators.
 
-Letters: N batch, C input channels, O output channels, h × w input size, H × W output size, s scale.
+Symbols: N batch, C input channels, O output channels, h × w input size, H × W output size, s scale.
 """
 
 import math
@@ -17,7 +17,7 @@ from upnet.utils.errors import UserError
 class Upsampler(MeasuredSupport, ABC):
     """Upsample a feature map by `scale`: (N, C, h, w) -> (N, O, H, W) with (H, W) = site.size.
 
-    A subclass implements `expand`; all else that it may declare, here and in `MeasuredSupport`, has a default.
+    A subclass implements `expand`. What else it may declare, here and in `MeasuredSupport`, has a default.
 
     The input size is h = ceil(H / scale), w = ceil(W / scale). This class crops the output of `expand` to H × W at the
     bottom and on the right, so that operators need no code for odd sizes.
@@ -29,7 +29,7 @@ class Upsampler(MeasuredSupport, ABC):
     scale:        upsampling factor, at least 1; an integer unless the operator declares `fractional`.
     out_channels: O, at least 1; None for O = C.
 
-    Raises UserError for other channels and scales.
+    Raises UserError for channels and scales out of these ranges.
 
     >>> class Repeat(Upsampler):
     ...     def expand(self, x, site):
@@ -60,7 +60,9 @@ class Upsampler(MeasuredSupport, ABC):
                     f"{name} needs at least one channel", setting=setting, value=count, allowed="1, 2, 3, …"
                 )
         if not math.isfinite(scale) or scale < 1:
-            raise UserError(f"{name} cannot reduce", setting="scale", value=scale, allowed="a finite number from 1 on")
+            raise UserError(
+                f"{name} cannot downscale", setting="scale", value=scale, allowed="a finite number from 1 on"
+            )
         if scale != int(scale) and not self.fractional:
             raise UserError(
                 f"{name} needs an integer scale",

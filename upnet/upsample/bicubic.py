@@ -29,7 +29,7 @@ class Bicubic(Separable):
     a:      Keys' coefficient, in [−1, 0]. −0.5 is Keys' own choice, exact for quadratics, and that of MATLAB and
             Pillow; −0.75 is PyTorch's; 0 is the blurriest. `lagrange` does not use it.
 
-    Raises UserError for another kernel and another `a`.
+    Raises UserError for another kernel and for `a` out of range.
 
     Source: Keys, "Cubic Convolution Interpolation for Digital Image Processing",
     https://doi.org/10.1109/TASSP.1981.1163711
@@ -54,7 +54,7 @@ class Bicubic(Separable):
             raise UserError("Bicubic has no such kernel", setting="kernel", value=kernel, allowed="keys or lagrange")
         if not -1 <= a <= 0:
             raise UserError(
-                "Bicubic needs a kernel that neither blurs nor overshoots beyond use",
+                "is out of range for Bicubic",
                 setting="a",
                 value=a,
                 allowed="a number in [-1, 0], usually -0.5 or -0.75",

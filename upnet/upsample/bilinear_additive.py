@@ -28,7 +28,7 @@ class BilinearAdditive(Upsampler):
                  summed, and the operator equals ResizeConv with bilinear interpolation.
     kernel_size: of the convolution, odd.
 
-    Raises UserError for another group_size or kernel_size.
+    Raises UserError for a group_size below 1 and for an even kernel_size.
 
     Source: Wojna et al., "The Devil is in the Decoder: Classification, Regression and GANs",
     https://arxiv.org/abs/1707.05847
@@ -52,7 +52,7 @@ class BilinearAdditive(Upsampler):
         super().__init__(channels, scale, out_channels)
         if group_size < 1:
             raise UserError(
-                "BilinearAdditive sums groups of channels",
+                "BilinearAdditive needs groups of at least one channel",
                 setting="group_size",
                 value=group_size,
                 allowed="1, 2, 3, …; 4 in the paper",

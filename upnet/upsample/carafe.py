@@ -55,7 +55,7 @@ class CARAFE(Upsampler):
         super().__init__(channels, scale, out_channels)
         if mid < 1:
             raise UserError(
-                "CARAFE predicts its weights from this many channels",
+                "CARAFE needs at least one channel for the prediction",
                 setting="mid",
                 value=mid,
                 allowed="1, 2, 3, …; 64 in the paper",

@@ -25,8 +25,8 @@ class DecomposedTransposed(Upsampler):
 
     kernel_size: k on the output grid. None: 3·s, as in `Transposed`, with the same padding and centre.
     init:        `plain`: random weights, with the output variance of an ordinary convolution. `bilinear`: equals
-                 bilinear interpolation at initialisation, except for the outermost ⌊s/2⌋ output pixels, where the zero
-                 padding darkens; if O differs from C, of random mixtures of the channels.
+                 bilinear interpolation at initialisation, except for the outermost ⌊s/2⌋ output pixels, which the zero
+                 padding darkens. If O differs from C, the channels are mixed by random weights.
 
     Raises UserError for a kernel smaller than the scale, for an even kernel with scale 1, for another init, and with
     init=bilinear for a kernel below 2·s − s%2.

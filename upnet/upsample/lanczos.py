@@ -38,7 +38,7 @@ class Lanczos(Separable):
         super().__init__(channels, scale, out_channels)
         if not 1 <= lobes <= 64 or lobes != int(lobes):
             raise UserError(
-                "Lanczos has no such number of lobes",
+                "is out of range for Lanczos",
                 setting="lobes",
                 value=lobes,
                 allowed="an integer from 1 to 64, usually 2 or 3",

@@ -61,7 +61,7 @@ class MaxUnpool(Upsampler):
 
 
 class _Unpool(torch.autograd.Function):
-    """(N, C, h, w) -> (N, C, *size), each value to its position; the gradient is _Pick."""
+    """(N, C, h, w) -> (N, C, *size), each value to its position; the gradient is _Gather."""
 
     @staticmethod
     def forward(x: Tensor, indices: Tensor, size: tuple[int, int], scale: int) -> Tensor:
@@ -79,7 +79,7 @@ class _Unpool(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, None, None, None]:
-        return _Pick.apply(gradients[0], ctx.saved_tensors[0], ctx.scale), None, None, None
+        return _Gather.apply(gradients[0], ctx.saved_tensors[0], ctx.scale), None, None, None
 
     @staticmethod
     def vmap(info: Any, in_dims: Any, *args: Any) -> tuple[Tensor, int]:
@@ -87,7 +87,7 @@ class _Unpool(torch.autograd.Function):
         return unfold_vmap(_Unpool.apply(x, indices, size, scale), info.batch_size)
 
 
-class _Pick(torch.autograd.Function):
+class _Gather(torch.autograd.Function):
     """(N, C, H, W) -> (N, C, h, w), the values at the positions, without a change of the memory format.
 
     PyTorch's own gradient would copy a channels-last gradient to contiguous format first, and its result back.
@@ -96,9 +96,9 @@ class _Pick(torch.autograd.Function):
     @staticmethod
     def forward(x: Tensor, indices: Tensor, scale: int) -> Tensor:
         if not _faster_in_chunks(x):
-            last, size = is_channels_last(x), indices.shape[2:]
-            axis, positions = _flatten(indices, last)
-            return _unflatten(_flatten(x, last)[1].gather(axis, positions), size, last)
+            channels_last, size = is_channels_last(x), indices.shape[2:]
+            axis, positions = _flatten(indices, channels_last)
+            return _unflatten(_flatten(x, channels_last)[1].gather(axis, positions), size, channels_last)
         out, buffer = x.new_empty(indices.shape), x.new_empty(0)
         for values, positions, out_chunk in _chunks(x, indices, out):
             torch.gather(buffer.resize_(values.shape).copy_(values), 1, positions, out=out_chunk)
@@ -117,7 +117,7 @@ class _Pick(torch.autograd.Function):
     @staticmethod
     def vmap(info: Any, in_dims: Any, *args: Any) -> tuple[Tensor, int]:
         x, indices = (fold_vmap(args[n], in_dims[n], info.batch_size) for n in (0, 1))
-        return unfold_vmap(_Pick.apply(x, indices, args[2]), info.batch_size)
+        return unfold_vmap(_Gather.apply(x, indices, args[2]), info.batch_size)
 
 
 def _faster_in_chunks(x: Tensor) -> bool:
@@ -138,18 +138,20 @@ def _chunks(*maps: Tensor) -> Iterator[tuple[Tensor, ...]]:
 def _scatter(x: Tensor, indices: Tensor, size: tuple[int, int]) -> Tensor:
     # Deterministic mode refuses max_unpool2d, since with repeated indices the last write would win. Pooling windows
     # that do not overlap repeat none, and a scatter without repetition and its gradient, a gather, are deterministic.
-    last = is_channels_last(x)
-    axis, values = _flatten(x, last)
+    channels_last = is_channels_last(x)
+    axis, values = _flatten(x, channels_last)
     shape = list(values.shape)
     shape[axis] = size[0] * size[1]
-    return _unflatten(x.new_zeros(shape).scatter(axis, _flatten(indices, last)[1], values), size, last)
+    return _unflatten(
+        x.new_zeros(shape).scatter(axis, _flatten(indices, channels_last)[1], values), size, channels_last
+    )
 
 
-def _flatten(x: Tensor, last: bool) -> tuple[int, Tensor]:
+def _flatten(x: Tensor, channels_last: bool) -> tuple[int, Tensor]:
     """The axis of positions, and x in memory order: (N, C, h, w) -> (N, C, h·w), or (N, h·w, C) for channels last."""
-    return (1, x.permute(0, 2, 3, 1).flatten(1, 2)) if last else (2, x.flatten(2))
+    return (1, x.permute(0, 2, 3, 1).flatten(1, 2)) if channels_last else (2, x.flatten(2))
 
 
-def _unflatten(x: Tensor, size: Sequence[int], last: bool) -> Tensor:
+def _unflatten(x: Tensor, size: Sequence[int], channels_last: bool) -> Tensor:
     """The inverse: -> (N, C, *size)."""
-    return x.unflatten(1, size).permute(0, 3, 1, 2) if last else x.unflatten(2, size)
+    return x.unflatten(1, size).permute(0, 3, 1, 2) if channels_last else x.unflatten(2, size)

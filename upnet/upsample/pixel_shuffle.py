@@ -22,7 +22,7 @@ class PixelShuffle(Upsampler):
     init:        `icnr`: equals nearest(conv(x)) at initialisation; the s² phases of an output channel start with the
                  same weights, so that there is no checkerboard. `plain`: each phase has its own random weights.
                  `bilinear`: equals bilinear interpolation at initialisation, except for the outermost ⌊s/2⌋ output
-                 pixels, where the zero padding darkens; if O differs from C, of random mixtures of the channels.
+                 pixels, which the zero padding darkens. If O differs from C, the channels are mixed by random weights.
 
     Raises UserError for an even kernel_size, for kernel_size=1 with init=bilinear, and for another init.
 

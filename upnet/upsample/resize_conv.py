@@ -19,14 +19,14 @@ class ResizeConv(Upsampler):
 
     .. math:: y = W \ast F(x) + b, \quad F \text{: the fixed operator}
 
-    Behind Nearest and smoother operators it is free of checkerboards from the first step on.
+    After Nearest or a smoother operator, the output has no checkerboard at any step of the training.
 
     fixed:       the operator before the convolution, as a factory that takes channels and scale.
     kernel_size: of the convolution, odd.
     init:        `plain`: PyTorch's initialisation. `bilinear`: equals bilinear interpolation at initialisation. Behind
                  Bilinear the convolution then starts as the identity, and the match is exact everywhere. Behind Nearest
-                 it starts as a short blur, and the match is exact except for the outermost ⌊s/2⌋ output pixels, where
-                 the zero padding darkens. If O differs from C, of random mixtures of the channels.
+                 it starts as a short blur, and the match is exact except for the outermost ⌊s/2⌋ output pixels, which
+                 the zero padding darkens. If O differs from C, the channels are mixed by random weights.
 
     Raises UserError for an even kernel_size, for another init, for a scale that the fixed operator does not support,
     and for init=bilinear where no convolution of that size turns the fixed operator into bilinear interpolation.

@@ -29,8 +29,8 @@ class Transposed(Upsampler):
                  a multiple of s, so that each output pixel is the sum of equally many products; and it has the
                  support of a 3×3 sub-pixel convolution, which can express the same functions.
     init:        `plain`: random weights, with the output variance of an ordinary convolution. `bilinear`: equals
-                 bilinear interpolation at initialisation, except for the outermost ⌊s/2⌋ output pixels, where the zero
-                 padding darkens; if O differs from C, of random mixtures of the channels.
+                 bilinear interpolation at initialisation, except for the outermost ⌊s/2⌋ output pixels, which the zero
+                 padding darkens. If O differs from C, the channels are mixed by random weights.
 
     The padding is p = ⌈(k − s)/2⌉, with an output padding of 2·p − (k − s). The output is s·h × s·w exactly. It is
     centred if k and s are both odd or both even, and otherwise shifted by half an output pixel to the upper left.

@@ -22,7 +22,7 @@ def check_choice(operator: object, setting: str, value: str, choices: Sequence[s
 
 
 def check_transposed_kernel(operator: object, kernel_size: int, scale: int) -> None:
-    """Raise UserError where a transposed convolution of this kernel size cannot enlarge by `scale`."""
+    """Raise UserError where a transposed convolution of this kernel size cannot upsample by `scale`."""
     name = type(operator).__name__
     if kernel_size < scale:
         raise UserError(

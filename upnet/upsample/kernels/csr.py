@@ -1,4 +1,4 @@
-"""Sparse matrices, each stored in the form in which its device multiplies at the speed of memory."""
+"""Products with sparse matrices: compressed sparse rows for CPUs, dense blocks of banded matrices for any device."""
 
 from typing import Any, NamedTuple, Protocol
 
@@ -141,7 +141,7 @@ class BandedMatrix(NamedTuple):
 
 
 class BandedRowMatrix(NamedTuple):
-    """The same matrix for inputs that are contiguous rows of D values."""
+    """A banded matrix for inputs that are contiguous rows of D values."""
 
     matrix: BandedMatrix
 

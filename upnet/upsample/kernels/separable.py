@@ -93,15 +93,15 @@ class Separable(Upsampler):
 
     def _on_gpu(self, x: Tensor) -> Tensor:
         n, c, h, w = x.shape
-        (rows, rows_back), (cols, cols_back) = self._banded(h, x), self._banded(w, x)
+        (rows, rows_transposed), (cols, cols_transposed) = self._banded(h, x), self._banded(w, x)
         if is_channels_last(x) and c >= NARROW:
             # Rows first, on (h, w·C), then columns on (w, C): both products read memory in order.
             lines = x.permute(0, 2, 3, 1).reshape(n, h, w * c)
-            tall = product(BandedRowMatrix(rows), BandedRowMatrix(rows_back), lines)
-            wide = product(BandedRowMatrix(cols), BandedRowMatrix(cols_back), tall.reshape(-1, w, c))
+            tall = product(BandedRowMatrix(rows), BandedRowMatrix(rows_transposed), lines)
+            wide = product(BandedRowMatrix(cols), BandedRowMatrix(cols_transposed), tall.reshape(-1, w, c))
             return wide.reshape(n, -1, wide.shape[1], c).permute(0, 3, 1, 2)
-        wide = product(cols, cols_back, x)
-        tall = product(BandedRowMatrix(rows), BandedRowMatrix(rows_back), wide.flatten(0, 1)).unflatten(0, (n, c))
+        wide = product(cols, cols_transposed, x)
+        tall = product(BandedRowMatrix(rows), BandedRowMatrix(rows_transposed), wide.flatten(0, 1)).unflatten(0, (n, c))
         return match_memory_format(x, tall)
 
     def _composition(self, x: Tensor) -> Tensor:
@@ -113,22 +113,22 @@ class Separable(Upsampler):
         return out.permute(0, 3, 1, 2) if last else out
 
     def _compose_axis(self, x: Tensor, axis: int) -> Tensor:
-        wide = x.to(torch.promote_types(x.dtype, torch.float32))
+        values = x.to(torch.promote_types(x.dtype, torch.float32))
         if not isinstance(self.scale, int):
             indices, weights = self._neighbours(x.shape[axis], x.device)
-            neighbours = wide.index_select(axis, indices.flatten()).unflatten(axis, tuple(indices.shape))
+            neighbours = values.index_select(axis, indices.flatten()).unflatten(axis, tuple(indices.shape))
             shape = [1] * axis + list(weights.shape) + [1] * (x.dim() - axis - 1)
-            return (neighbours * weights.to(wide.dtype).view(shape)).sum(axis + 1).to(x.dtype)
+            return (neighbours * weights.to(values.dtype).view(shape)).sum(axis + 1).to(x.dtype)
         length, margin, phases = x.shape[axis], self.support, []
         border_shape = [-1] * x.dim()
         border_shape[axis] = margin
-        before = wide.narrow(axis, 0, 1).expand(border_shape)
-        after = wide.narrow(axis, length - 1, 1).expand(border_shape)
-        padded = torch.cat((before, wide, after), axis)
+        before = values.narrow(axis, 0, 1).expand(border_shape)
+        after = values.narrow(axis, length - 1, 1).expand(border_shape)
+        padded = torch.cat((before, values, after), axis)
         position = (torch.arange(self.scale, dtype=torch.float64, device=x.device) + 0.5) / self.scale - 0.5
         for phase in range(self.scale):
             first = floor((phase + 0.5) / self.scale - 0.5) - (margin - 1)
-            weights = self.kernel(position[phase] - torch.arange(first, first + 2 * margin, device=x.device)).to(wide)
+            weights = self.kernel(position[phase] - torch.arange(first, first + 2 * margin, device=x.device)).to(values)
             terms = [padded.narrow(axis, margin + first + tap, length) * weights[tap] for tap in range(2 * margin)]
             phases.append(sum(terms[1:], terms[0]))
         return torch.stack(phases, axis + 1).flatten(axis, axis + 1).to(x.dtype)
