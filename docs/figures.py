@@ -5,12 +5,19 @@ from pathlib import Path
 
 import torch
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from torch import Tensor
 
-from upnet.gallery.example import prepare
-from upnet.gallery.figure import enlarge, impulse_response, level, load_pair, match_contrast, spectrum
-from upnet.gallery.figure_layout import Sheet
+from upnet.gallery.example import build_example
+from upnet.gallery.figure import (
+    frequency_response,
+    impulse_response,
+    load_image_pair,
+    match_contrast,
+    spectrum,
+    upsample_image,
+)
+from upnet.gallery.panels import draw_image, draw_impulse_response, draw_spectrum, mark_aliases
 from upnet.upsample import Upsampler
 
 SCALE = 2
@@ -18,46 +25,33 @@ SIDE, DPI = 2.1, 320
 """Side of a figure in inches, so that each of the 84 pixels of the image is 8 dots wide; twice what a screen shows."""
 
 
-class Panel(Sheet):
-    """A figure of one square, which is drawn by the methods of the sheet of `upnet operators`."""
-
-    def __init__(self) -> None:
-        self.scale = SCALE
-        self.figure = Figure(figsize=(SIDE, SIDE), dpi=DPI, facecolor="none")
-        FigureCanvasAgg(self.figure)
-
-    def _square(self, row: int, column: int) -> Axes:
-        return self.figure.add_axes((0, 0, 1, 1), xticks=[], yticks=[])
-
-
 @torch.no_grad()
 def draw_operator(operator: type[Upsampler], folder: Path, name: str) -> dict[str, str]:
     """Write `folder/name-*.png` with the operator's default settings, and return each file's caption."""
     torch.manual_seed(0)
-    built, pair = prepare(operator, SCALE, {}).operator, load_pair(SCALE)
-    output = enlarge(built, pair)
-    learned = any(parameter.requires_grad for parameter in built.parameters())
-    if learned:
+    example, pair = build_example(operator, SCALE, {}), load_image_pair(SCALE)
+    output = upsample_image(example.operator, pair)
+    if example.learnable:
         output = match_contrast(output, pair.hr)
-    response = impulse_response(built)
-    initial = " The weights are initial ones, and the contrast is matched to the HR image." if learned else ""
-    panels: dict[str, tuple[str, Callable[[Panel], None]]] = {
-        "output": (f"**Output** for an LR image of 42 × 42 pixels.{initial}", lambda p: p.photograph(0, 0, output)),
+    response = impulse_response(example.operator)
+    initial = " The weights are initial ones, and the contrast is matched to the HR image." if example.learnable else ""
+    panels: dict[str, tuple[str, Callable[[Axes], None]]] = {
+        "output": (f"**Output** for an LR image of 42 × 42 pixels.{initial}", lambda axes: draw_image(axes, output)),
         "impulse": (
             "**Impulse response**: the output for a single LR pixel. Red is positive, blue negative; the lines are the "
             "LR grid, the cross is the centre of the pixel.",
-            lambda p: p.response(0, 0, response),
+            lambda axes: draw_impulse_response(axes, response, SCALE),
         ),
         "frequency": (
             "**Frequency response**: the spectrum of the impulse response, from 0 dB (bright) to −50 dB (black). Zero "
             "frequency is in the middle. The dashed square holds the frequencies of the LR image; energy at the "
             "circles becomes a checkerboard.",
-            lambda p: p.frequencies(0, 0, level(response), marks=True),
+            lambda axes: _draw_frequency_response(axes, response),
         ),
         "spectrum": (
             "**Spectrum of the output**. Outside the square of the LR frequencies lie the copies that upsampling "
             "creates and the operator has not removed.",
-            lambda p: p.frequencies(0, 0, spectrum(output)),
+            lambda axes: draw_spectrum(axes, spectrum(output)),
         ),
     }
     for panel, (_, draw) in panels.items():
@@ -67,9 +61,9 @@ def draw_operator(operator: type[Upsampler], folder: Path, name: str) -> dict[st
 
 def draw_input(folder: Path) -> dict[str, str]:
     """Write the HR and LR image of all pages, and return each file's caption."""
-    pair = load_pair(SCALE)
-    _save(folder / "input-hr.png", lambda p: p.photograph(0, 0, pair.hr))
-    _save(folder / "input-lr.png", lambda p: p.photograph(0, 0, pair.lr))
+    pair = load_image_pair(SCALE)
+    _save(folder / "input-hr.png", lambda axes: draw_image(axes, pair.hr))
+    _save(folder / "input-lr.png", lambda axes: draw_image(axes, pair.lr))
     return {
         "input-hr.png": "**HR**: a detail of a photograph, 84 × 84 pixels.",
         "input-lr.png": "**LR**: its reduction by antialiased bicubic interpolation, 42 × 42 pixels. The input of "
@@ -77,8 +71,13 @@ def draw_input(folder: Path) -> dict[str, str]:
     }
 
 
-def _save(path: Path, draw: Callable[[Panel], None]) -> None:
-    panel = Panel()
-    draw(panel)
+def _draw_frequency_response(axes: Axes, response: Tensor) -> None:
+    draw_spectrum(axes, frequency_response(response))
+    mark_aliases(axes, SCALE)
+
+
+def _save(path: Path, draw: Callable[[Axes], None]) -> None:
+    figure = Figure(figsize=(SIDE, SIDE), dpi=DPI, facecolor="none")
+    draw(figure.add_axes((0, 0, 1, 1), xticks=[], yticks=[]))
     path.parent.mkdir(parents=True, exist_ok=True)
-    panel.figure.savefig(path, format="png", dpi=DPI)
+    figure.savefig(path, format="png", dpi=DPI)

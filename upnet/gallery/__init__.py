@@ -1,1 +1,1 @@
-"""The gallery: what each upsampling operator does to a few numbers and to a photograph."""
+"""Text and figures that show what the upsampling operators compute, for `upnet operators` and the documentation."""

@@ -11,7 +11,16 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from upnet.gallery.example import Example, example_site
-from upnet.gallery.figure_layout import DPI, IMAGE_ROW, MIN_DB, SIGNED_COLORMAP, SPECTRUM_COLORMAP, FigureLayout
+from upnet.gallery.figure_layout import DPI, IMAGE_ROW, FigureLayout
+from upnet.gallery.panels import (
+    MIN_DB,
+    SIGNED_COLORMAP,
+    SPECTRUM_COLORMAP,
+    draw_image,
+    draw_impulse_response,
+    draw_spectrum,
+    mark_aliases,
+)
 from upnet.imaging.imresize import imresize
 from upnet.site import Site
 from upnet.upsample.base import Upsampler
@@ -125,7 +134,7 @@ def draw_figure(examples: Sequence[Example], scale: float, seed: int) -> Figure:
 
     seed: of the initial weights, for the description.
     """
-    pair, layout = load_image_pair(scale), FigureLayout(len(examples), scale)
+    pair, layout = load_image_pair(scale), FigureLayout(len(examples))
     subject = "upsampling operators" if len(examples) > 1 else examples[0].name
     remark = "" if scale == int(scale) else ". The impulse response differs between pixels; one is shown"
     layout.title(f"Output and spectra of {subject}", f"Scale {scale:g}{remark}.")
@@ -137,7 +146,7 @@ def draw_figure(examples: Sequence[Example], scale: float, seed: int) -> Figure:
     layout.describe_column(2, "frequency response", FREQUENCY_NOTE, SPECTRUM_COLORMAP, decibels)
     layout.describe_column(3, "spectrum of the output", SPECTRUM_NOTE, SPECTRUM_COLORMAP, decibels)
     for row, example in enumerate(examples):
-        _draw_example(layout, row, example, pair)
+        _draw_example(layout, row, example, pair, scale)
     return layout.figure
 
 
@@ -159,14 +168,14 @@ def _draw_images(layout: FigureLayout, pair: ImagePair, scale: float) -> None:
     for column, name, image in ((0, "HR", pair.hr), (1, "LR", pair.lr)):
         height, width = image.shape[-2:]
         layout.caption(column, f"{name}, {width} × {height} pixels")
-        layout.draw_image(IMAGE_ROW, column, image)
+        draw_image(layout.panel(IMAGE_ROW, column), image)
     layout.caption(2, "spectrum of HR")
-    layout.draw_spectrum(IMAGE_ROW, 2, spectrum(pair.hr))
+    draw_spectrum(layout.panel(IMAGE_ROW, 2), spectrum(pair.hr))
     layout.caption(3, "spectrum of LR")
-    layout.draw_spectrum(IMAGE_ROW, 3, spectrum(pair.lr), max_frequency=0.5 / scale)
+    draw_spectrum(layout.panel(IMAGE_ROW, 3), spectrum(pair.lr), max_frequency=0.5 / scale)
 
 
-def _draw_example(layout: FigureLayout, row: int, example: Example, pair: ImagePair) -> None:
+def _draw_example(layout: FigureLayout, row: int, example: Example, pair: ImagePair, scale: float) -> None:
     operator, output, remarks = example.operator, upsample_image(example.operator, pair), []
     if example.learnable:
         output = match_contrast(output, pair.hr)
@@ -175,10 +184,12 @@ def _draw_example(layout: FigureLayout, row: int, example: Example, pair: ImageP
         remarks.append("The input is max-pooled HR with its indices; the response depends on the index.")
     response = impulse_response(operator)
     layout.label_row(row, example.name, example.summary, example.code, " ".join(remarks))
-    layout.draw_image(row, 0, output)
-    layout.draw_impulse_response(row, 1, response)
-    layout.draw_spectrum(row, 2, frequency_response(response), mark_aliases=True)
-    layout.draw_spectrum(row, 3, spectrum(output))
+    draw_image(layout.panel(row, 0), output)
+    draw_impulse_response(layout.panel(row, 1), response, scale)
+    frequencies = layout.panel(row, 2)
+    draw_spectrum(frequencies, frequency_response(response))
+    mark_aliases(frequencies, scale)
+    draw_spectrum(layout.panel(row, 3), spectrum(output))
 
 
 def _centred_decibels(spectrum: Tensor) -> Tensor:
