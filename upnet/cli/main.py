@@ -13,7 +13,7 @@ COMMANDS = {
     "evaluate": ("upnet.cli.dispatch", "evaluate checkpoints, upscale images, export weights, report on a study"),
     "study": ("upnet.cli.study", "the optimum of linear upsampling, and diagnostics of a checkpoint"),
     "data": ("upnet.cli.data", "list, download and audit data sets"),
-    "operators": ("upnet.cli.operators", "show what each upsampling operator does to a few numbers or a photograph"),
+    "operators": ("upnet.cli.operators", "print what each upsampling operator computes, or draw it"),
 }
 """Subcommand -> its module, whose `main(argv)` returns the exit code, and its line in the help."""
 
