@@ -22,7 +22,7 @@ from upnet.study.finished_runs import read_study
 from upnet.study.report import assemble as assemble_module
 from upnet.study.report import assemble_report, draw_details, svg, write_report
 from upnet.study.report.arms import reported_study
-from upnet.study.report.commentary import untrained_arms
+from upnet.study.report.commentary import study_limitations, untrained_arms
 from upnet.study.report.comparisons import compare_with_reference, image_differences
 from upnet.study.report.curves import Curve
 from upnet.study.report.plots import cost_scatter, learning_curves, strip_plot
@@ -245,6 +245,18 @@ def test_runs_that_learnt_nothing_are_told(study: tuple[Path, dict]) -> None:
     assert "Transposed (1 of 2 runs)" in sentence
     assert "Nearest (2 of 2 runs)" in sentence
     assert "within 0.01 dB of bicubic" in sentence
+
+
+def test_the_limitations_name_the_training_settings_in_which_arms_differ(study: tuple[Path, dict]) -> None:
+    folder, _ = study
+    limits = study_limitations(reported_study(folder, *read_study(folder)))
+    assert any("3 steps with the same training settings" in sentence for sentence in limits)
+    for run in (folder / "0-run", folder / "1-run"):
+        content = json.loads((run / "results.json").read_text())
+        content["settings"]["optimizer"] = {"lr": 0.1}
+        (run / "results.json").write_text(json.dumps(content))
+    limits = study_limitations(reported_study(folder, *read_study(folder)))
+    assert any("3 steps and differ in optimizer.lr." in sentence for sentence in limits)
 
 
 def test_without_its_pictures_a_study_is_reported_and_says_so(study: tuple[Path, dict]) -> None:

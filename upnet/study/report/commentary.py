@@ -44,7 +44,7 @@ def _describe_outcome(comparison: Comparison) -> str:
         return f"{subject} is not tested ({comparison.verdict.removeprefix('not decided: ')})."
     p = "p < 0.001" if comparison.p_holm < 0.001 else f"p = {comparison.p_holm:.3f}"
     tested = f"{difference}; {p} after Holm's correction"
-    if comparison.verdict == "better":
+    if comparison.verdict in ("better", "worse"):
         return f"{subject} is significant: {tested}."
     if comparison.p_holm < 1 - comparison.level:
         return f"{subject} is below the tie margin of {comparison.tie_within:g} dB: {tested}."
@@ -77,11 +77,13 @@ def study_limitations(study: ReportedStudy) -> list[str]:
     """The limitations that hold for all data sets: of the design, the training and the number of seeds."""
     parameters = [entry.arm.parameters for entry in study.entries]
     fewest = min(len(entry.arm.runs) for entry in study.entries)
-    sentences = [
-        "Each arm is compared with the reference alone. Different verdicts of two arms do not imply a significant "
-        "difference between them.",
-        _training_limitation(study),
-    ]
+    sentences = []
+    if len(study.entries) > 2:
+        sentences.append(
+            "Each arm is compared with the reference alone. Different verdicts of two arms do not imply a significant "
+            "difference between them."
+        )
+    sentences.append(_training_limitation(study))
     if study.match == "none" and max(parameters) > 1.01 * min(parameters):
         sentences.append(
             f"Network sizes were not matched: the arms have {thousands(min(parameters))} to "
@@ -103,6 +105,8 @@ def _training_limitation(study: ReportedStudy) -> str:
     """What the arms have in common in training, and what follows for the generality of the results."""
     settings = [flatten(run.results["settings"]) for entry in study.entries for run in entry.arm.runs]
     names = sorted({name for values in settings for name in values if name != "seed"})
+    if not names:
+        return "The results do not state the training settings."
     differing = [name for name in names if len({repr(values.get(name)) for values in settings}) > 1]
     common = "with the same training settings" if not differing else f"and differ in {', '.join(differing)}"
     return (
