@@ -108,10 +108,14 @@ def _training_limitation(study: ReportedStudy) -> str:
     if not names:
         return "The results do not state the training settings."
     differing = [name for name in names if len({repr(values.get(name)) for values in settings}) > 1]
-    common = "with the same training settings" if not differing else f"and differ in {', '.join(differing)}"
+    training = (
+        f"and differ in {', '.join(differing)}."
+        if differing
+        else "with the same training settings. The learning rate was not tuned per arm."
+    )
     return (
-        f"All arms were trained for {_steps(study)} steps {common}. The learning rate was not tuned per arm. Another "
-        "training budget or other images may change the ranking."
+        f"All arms were trained for {_steps(study)} steps {training} Another training budget or other images may "
+        "change the ranking."
     )
 
 
