@@ -1,7 +1,6 @@
 """Check every key and value of a config against the signatures and type hints of what receives it."""
 
 import dataclasses
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, TypeVar, get_args, get_type_hints
@@ -11,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from upnet.config.errors import ConfigError, join_path, raise_errors, unknown_setting
 from upnet.config.resolve import MISSING, aliases, has_missing, resolve
 from upnet.config.signatures import Signature, locate, signature
-from upnet.config.types import accepts_none, value_errors
+from upnet.config.types import accepts_none, contains_component, not_finite_errors, value_errors
 from upnet.utils.errors import UserError
 from upnet.utils.paths import CONFIGS
 
@@ -151,7 +150,7 @@ def _argument_errors(path: str, name: str, value: Any, target: Signature) -> Ite
     default = target.defaults.get(name, MISSING)
     if type(value) is type(default) and value == default:
         return  # a default is allowed whatever its hint says: `size: int = None` is common
-    if not _contains_component(value) and not has_missing(value):
+    if not contains_component(value) and not has_missing(value):
         yield from _value_errors(path, value, target.hints.get(name, Any))
 
 
@@ -161,25 +160,10 @@ def _value_errors(path: str, value: Any, hint: Any) -> Iterator[UserError]:
     A name where a component belongs is probably the choice of a config group.
     """
     group = path.replace(".", "/")
-    for error in list(_not_finite(path, value)) or value_errors(path, value, hint):
+    for error in list(not_finite_errors(path, value)) or value_errors(path, value, hint):
         if isinstance(value, str) and "/" in group and (CONFIGS / group).is_dir():
             error = UserError(error.problem, setting=path, value=value, cure=f"Write {group}={value or 'NAME'}")
         yield error
-
-
-def _not_finite(path: str, value: Any) -> Iterator[UserError]:
-    if isinstance(value, float) and not math.isfinite(value):
-        yield UserError("must be a finite number", setting=path, value=value)
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from _not_finite(join_path(path, index), item)
-
-
-def _contains_component(value: Any) -> bool:
-    """Whether a value is or contains a component, whose type is known only when it is built."""
-    if isinstance(value, Mapping):
-        return "_target_" in value or any(map(_contains_component, value.values()))
-    return isinstance(value, list) and any(map(_contains_component, value))
 
 
 def _group_errors(

@@ -1,6 +1,7 @@
-"""Check a plain value against a type hint, with pydantic."""
+"""Check a plain value against a type hint, with pydantic; the type hint of components."""
 
 import json
+import math
 import types
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -34,6 +35,13 @@ A checked setting of this type is a dict with `_target_`, from which `upnet.conf
 """
 
 
+def contains_component(value: Any) -> bool:
+    """Whether a value is or contains a component, whose type is known only when it is built."""
+    if isinstance(value, Mapping):
+        return "_target_" in value or any(map(contains_component, value.values()))
+    return isinstance(value, list) and any(map(contains_component, value))
+
+
 def value_errors(path: str, value: object, hint: Any) -> Iterator[UserError]:
     """An error for each part of a value that its type hint does not allow; none for a hint that cannot be checked.
 
@@ -54,6 +62,15 @@ def value_errors(path: str, value: object, hint: Any) -> Iterator[UserError]:
         if depth(part_path) == deepest:
             problem = _problem(errors, nullable=part_path == path and accepts_none(hint))
             yield UserError(problem, setting=part_path, value=part)
+
+
+def not_finite_errors(path: str, value: Any) -> Iterator[UserError]:
+    """An error for each NaN or infinity in a value or a list: both are floats, but never valid settings."""
+    if isinstance(value, float) and not math.isfinite(value):
+        yield UserError("must be a finite number", setting=path, value=value)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from not_finite_errors(join_path(path, index), item)
 
 
 def accepts_none(hint: Any) -> bool:
