@@ -42,6 +42,7 @@ SETTINGS = [
     ("train", "debug=perhaps", "debug=perhaps", "a valid boolean"),
     ("train", "max_pixels=0", "max_pixels=0", "greater than or equal to 1"),
     ("train", "data=foldr", "data=foldr", "Did you mean folder?"),
+    ("train", "experiment=smoke", "experiment=smoke", "Did you mean experiment=study/smoke?"),
     ("train", "model=unett", "model=unett", "Did you mean unet?"),
     ("train", "model/upsampler=nearset", "model/upsampler=nearset", "Did you mean nearest?"),
     ("train", "logger=wandb", "logger=wandb", "Allowed: csv, none, several, tensorboard"),

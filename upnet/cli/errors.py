@@ -105,8 +105,10 @@ def _config_folders(argv: Sequence[str]) -> list[Path]:
 
 
 def _unknown_choice(group: str, name: str, argv: Sequence[str]) -> UserError:
-    names = sorted({path.stem for folder in _config_folders(argv) for path in (folder / group).glob("*.yaml")})
-    hint = did_you_mean(name, names)
+    folders = [folder / group for folder in _config_folders(argv)]
+    names = sorted({path.stem for folder in folders for path in folder.glob("*.yaml")})
+    nested = [path for folder in folders for path in folder.glob("*/*.yaml") if path.stem == name]
+    hint = f"Did you mean {group}={nested[0].parent.name}/{name}?" if nested else did_you_mean(name, names)
     return UserError("unknown choice", setting=group, value=name, allowed=", ".join(names), cure=hint)
 
 
