@@ -3,19 +3,29 @@
 Source: Dumoulin & Visin, "A guide to convolution arithmetic for deep learning", https://arxiv.org/abs/1603.07285
 """
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from upnet.upsample.kernels.transposed_conv import TransposedConv
 from upnet.upsample.stages import Stage, TitledMatrix, View
 
-if TYPE_CHECKING:
-    from upnet.upsample.transposed import Transposed
+
+class TransposedOperator(Protocol):
+    """What the views need of `Transposed`, which documents it."""
+
+    scale: int | float
+    conv: TransposedConv
+
+    def zero_inserted(self, x: Tensor) -> Tensor: ...
+    def ordinary_weight(self) -> Tensor: ...
+    def matrix(self, height: int, width: int) -> Tensor: ...
+    def output_size(self, height: int, width: int) -> tuple[int, int]: ...
 
 
-def transposed_views(operator: "Transposed", x: Tensor) -> list[View]:
+def transposed_views(operator: TransposedOperator, x: Tensor) -> list[View]:
     """The three views for an input x, (1, 1, h, w), of an operator of one channel.
 
     >>> from upnet.upsample import Transposed
@@ -25,7 +35,7 @@ def transposed_views(operator: "Transposed", x: Tensor) -> list[View]:
     return [_zero_insertion(operator, x), _matrix_product(operator, x), _phase_convolutions(operator, x)]
 
 
-def phase_kernel(operator: "Transposed", row: int, col: int) -> tuple[Tensor, tuple[int, int]]:
+def phase_kernel(operator: TransposedOperator, row: int, col: int) -> tuple[Tensor, tuple[int, int]]:
     """The kernel that gives the output pixels s·n + (row, col) by cross-correlation with the input around n.
 
     Returns the kernel and the position of its upper left weight relative to n.
@@ -34,7 +44,7 @@ def phase_kernel(operator: "Transposed", row: int, col: int) -> tuple[Tensor, tu
     return operator.conv.weight[0, 0][rows][:, cols], (first_row, first_col)
 
 
-def interleaved_phases(operator: "Transposed", x: Tensor) -> Tensor:
+def interleaved_phases(operator: TransposedOperator, x: Tensor) -> Tensor:
     """The output as s·s interleaved small convolutions, with the bias: (1, 1, h, w) -> (1, 1, s·h, s·w)."""
     s = int(operator.scale)
     phases = []
@@ -47,7 +57,7 @@ def interleaved_phases(operator: "Transposed", x: Tensor) -> Tensor:
     return F.pixel_shuffle(torch.cat(phases, dim=1), s)
 
 
-def _zero_insertion(operator: "Transposed", x: Tensor) -> View:
+def _zero_insertion(operator: TransposedOperator, x: Tensor) -> View:
     expanded, weight = operator.zero_inserted(x), operator.ordinary_weight()
     output = F.conv2d(expanded, weight, operator.conv.bias)
     inputs = [TitledMatrix("zero_inserted(x)", expanded[0, 0]), TitledMatrix("ordinary_weight()", weight[0, 0])]
@@ -64,7 +74,7 @@ def _zero_insertion(operator: "Transposed", x: Tensor) -> View:
     return View("1  An ordinary convolution of the input with zeros inserted.", stages, output, remark)
 
 
-def _matrix_product(operator: "Transposed", x: Tensor) -> View:
+def _matrix_product(operator: TransposedOperator, x: Tensor) -> View:
     h, w = x.shape[-2:]
     height, width = operator.output_size(h, w)
     matrix, column, bias = operator.matrix(h, w), x.flatten(1).T, operator.conv.bias
@@ -86,7 +96,7 @@ def _matrix_product(operator: "Transposed", x: Tensor) -> View:
     )
 
 
-def _phase_convolutions(operator: "Transposed", x: Tensor) -> View:
+def _phase_convolutions(operator: TransposedOperator, x: Tensor) -> View:
     s = int(operator.scale)
     kernels = {(row, col): phase_kernel(operator, row, col)[0] for row in range(s) for col in range(s)}
     output = interleaved_phases(operator, x)
@@ -108,7 +118,7 @@ def _phase_convolutions(operator: "Transposed", x: Tensor) -> View:
     )
 
 
-def _phase_weights(operator: "Transposed", phase: int) -> tuple[Tensor, int]:
+def _phase_weights(operator: TransposedOperator, phase: int) -> tuple[Tensor, int]:
     """Along one axis, the weight indices phase + p − s·t for ascending offsets t, and the first offset."""
     s, k, padding = int(operator.scale), operator.conv.kernel_size[0], int(operator.conv.padding[0])
     first = -((k - 1 - phase - padding) // s)
