@@ -16,6 +16,7 @@ from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from omegaconf import DictConfig
 from PIL import Image
+from sampling import mark_full
 from support import CONFIGS, Compose
 
 torch.set_num_threads(1)
@@ -24,8 +25,10 @@ torch.set_num_threads(1)
 torch.zeros(1, requires_grad=True).sum().backward()
 
 
+@pytest.hookimpl(tryfirst=True)  # before `-m` selects
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests marked gpu are skipped where there is none."""
+    """Mark the cases that run only with `-m full`; skip tests marked gpu where there is no GPU."""
+    mark_full(items)
     if not torch.cuda.is_available():
         for item in items:
             if item.get_closest_marker("gpu"):

@@ -52,6 +52,7 @@ def test_our_own_components_pass_at_every_depth() -> None:
         check_targets(buried({**OURS, "list": [1, 2.5, None, True, "text", {"a": []}]}, depth))
 
 
+@pytest.mark.rotating(per="target")
 @pytest.mark.parametrize("depth", range(10))
 @pytest.mark.parametrize(
     "target",

@@ -90,6 +90,7 @@ def same(one: torch.Tensor, other: torch.Tensor) -> None:
     torch.testing.assert_close(one, other, rtol=0, atol=1e-5)
 
 
+@pytest.mark.rotating(per="operator")
 @pytest.mark.parametrize(("preset", "operator"), admitted())
 def test_tiles_equal_the_whole_for_every_preset_and_operator(preset: str, operator: str) -> None:
     for scale, tile in ((2, 19), (3, 17), (4, 14)):
@@ -109,6 +110,7 @@ def test_tiles_equal_the_whole_where_nothing_grows(scale: int) -> None:
     same(in_tiles(net, lr, 10), whole(net, lr))
 
 
+@pytest.mark.rotating(per="kind")
 @pytest.mark.parametrize("scale", [2, 3, 4])
 @pytest.mark.parametrize("kind", KINDS)
 def test_tiles_equal_the_whole_for_every_kind_of_network(kind: str, scale: int) -> None:
@@ -162,6 +164,7 @@ def test_colour_beside_a_network_on_luma_comes_out_as_in_the_whole_picture() -> 
 EXACT = [(preset, ()) for preset in PRESETS] + [("unet", KINDS[kind]) for kind in KINDS]
 
 
+@pytest.mark.rotating(per="overrides")
 @pytest.mark.parametrize(("preset", "overrides"), EXACT)
 @pytest.mark.parametrize("scale", [2, 3])
 def test_a_tile_looks_as_far_as_its_margin_and_no_farther(preset: str, overrides: tuple[str, ...], scale: int) -> None:

@@ -51,6 +51,7 @@ def test_fsrcnn_has_its_published_weights_without_biases_and_slopes(compose: Com
     assert sum(p.numel() for p in net.parameters() if p.dim() == 4) == 12_464
 
 
+@pytest.mark.covering(per="preset")
 @pytest.mark.parametrize("preset", PRESETS)
 @pytest.mark.parametrize("scale", [2, 3, 4, 5])
 @pytest.mark.parametrize("size", [(1, 1), (7, 12), (16, 9)])
@@ -62,6 +63,7 @@ def test_any_size_comes_out_exactly_scale_times_as_large(
         assert net(torch.rand(1, net.channels, *size)).shape == (1, net.channels, scale * size[0], scale * size[1])
 
 
+@pytest.mark.rotating(per="operator")
 @pytest.mark.parametrize("operator", OPERATORS)
 @pytest.mark.parametrize("preset", PRESETS)
 def test_every_operator_trains_in_every_preset_that_admits_it(compose: Compose, preset: str, operator: str) -> None:

@@ -74,6 +74,7 @@ def kernels(module: Callable[[Tensor], Tensor], x: Tensor, *weights: Tensor) -> 
     return watch.seen
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("memory_format", FORMATS, ids=str)
 @pytest.mark.parametrize("out_channels", [8, 3])
 def test_no_kernel_that_torch_refuses_on_cuda_runs(factory, scale, out_channels, memory_format, visit, deterministic):
@@ -118,6 +119,7 @@ def test_torchs_own_would_be_caught(module):
     assert kernels(module, torch.rand(2, 3, 6, 6, device="meta")) & REFUSED
 
 
+@pytest.mark.covering
 @pytest.mark.gpu
 @pytest.mark.parametrize("memory_format", FORMATS, ids=str)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
@@ -140,6 +142,7 @@ def test_on_a_gpu_two_runs_give_the_same_bits(factory, scale, dtype, memory_form
         assert all(torch.equal(a, b) for a, b in zip(runs[0], run, strict=True))
 
 
+@pytest.mark.covering
 @pytest.mark.gpu
 @pytest.mark.parametrize("memory_format", FORMATS, ids=str)
 def test_a_gpu_gives_in_float64_what_a_cpu_gives(factory, scale, memory_format, visit, deterministic, monkeypatch):

@@ -45,6 +45,7 @@ def same(ours: Tensor, expected: Tensor) -> None:
     torch.testing.assert_close(ours, expected, rtol=1e-11, atol=1e-11)
 
 
+@pytest.mark.covering
 @each_format
 @each_width
 def test_gradients_of_every_input_and_weight_are_those_of_autograd(factory, channels, memory_format, case):
@@ -57,6 +58,7 @@ def test_gradients_of_every_input_and_weight_are_those_of_autograd(factory, chan
         same(ours, own)
 
 
+@pytest.mark.covering
 @pytest.mark.usefixtures("either_mode")
 @each_format
 @each_width
@@ -73,6 +75,7 @@ def test_gradients_of_many_inputs_at_once_are_those_of_each(factory, channels, m
         same(vmap(loss, in_dims=(None, 0))(x, indices), looped(loss, x.expand(3, *x.shape), indices))
 
 
+@pytest.mark.covering
 @each_format
 @each_width
 def test_per_sample_gradients_of_the_weights_are_those_of_each(factory, channels, memory_format, case):
@@ -88,6 +91,7 @@ def test_per_sample_gradients_of_the_weights_are_those_of_each(factory, channels
             same(ours[name][number], expected)
 
 
+@pytest.mark.covering
 @each_format
 def test_jacobians_of_outputs_and_of_gradients_are_those_of_autograd(factory, scale, memory_format, case):
     operator, x, site, _ = case(factory, 2, scale, memory_format)
@@ -100,6 +104,7 @@ def test_jacobians_of_outputs_and_of_gradients_are_those_of_autograd(factory, sc
         same(jacrev(function)(x), torch.autograd.functional.jacobian(function, x))
 
 
+@pytest.mark.rotating
 def test_what_a_transform_left_behind_serves_training(factory, scale, case):
     _, x, _, loss = case(factory, 2, scale, torch.contiguous_format)
     ours = grad(loss)(x)

@@ -52,6 +52,7 @@ def test_every_public_operator_has_a_yaml_with_its_modules_stem(request):
     assert not stems
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_output_is_exactly_the_size_of_the_site(factory, scale, size, visit):
     operator = build(factory, scale)
@@ -59,12 +60,14 @@ def test_output_is_exactly_the_size_of_the_site(factory, scale, size, visit):
     assert operator(x, site).shape == (2, 3, *size)
 
 
+@pytest.mark.rotating
 def test_enlarging_without_a_site_gives_the_whole_output(factory, scale):
     operator = build(factory, scale)
     skip_where_it_reads_the_site(operator)
     assert operator.upsample_full(torch.ones(1, 3, 5, 7).double()).shape[-2:] == (int(scale * 5), int(scale * 7))
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16], ids=str)
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last], ids=str)
 def test_type_and_memory_format_are_kept(factory, scale, dtype, memory_format, visit):
@@ -76,6 +79,7 @@ def test_type_and_memory_format_are_kept(factory, scale, dtype, memory_format, v
     assert out.is_contiguous(memory_format=memory_format)
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_contiguous_and_channels_last_give_the_same(factory, scale, size, visit):
     operator = build(factory, scale)
@@ -84,6 +88,7 @@ def test_contiguous_and_channels_last_give_the_same(factory, scale, size, visit)
     torch.testing.assert_close(twin, operator(x, site), rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.rotating
 def test_bfloat16_is_close_to_float64(factory, scale, visit):
     operator = build(factory, scale)
     x, site = visit(operator, (13, 10))
@@ -93,6 +98,7 @@ def test_bfloat16_is_close_to_float64(factory, scale, visit):
     assert (coarse.double() - exact).abs().max() <= 2**-6 * max(1.0, exact.abs().max().item())
 
 
+@pytest.mark.rotating
 def test_out_channels_are_honoured_and_trained(factory, scale):
     operator = build(factory, scale, channels=3, out_channels=2)
     skip_where_it_reads_the_site(operator)
@@ -103,6 +109,7 @@ def test_out_channels_are_honoured_and_trained(factory, scale):
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in operator.parameters())
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("size", [(6, 5), (3, 7)], ids=str)
 def test_gradients_are_those_of_finite_differences(factory, scale, size, visit):
     operator = build(factory, scale, channels=2)
@@ -116,6 +123,7 @@ def test_gradients_are_those_of_finite_differences(factory, scale, size, visit):
     assert torch.autograd.gradcheck(output, (x.requires_grad_(), *parameters), fast_mode=True)
 
 
+@pytest.mark.covering
 def test_shifts_by_whole_input_pixels_commute_with_the_operator(factory, scale):
     operator = build(factory, scale)
     skip_where_it_reads_the_site(operator)
@@ -133,6 +141,7 @@ def test_shifts_by_whole_input_pixels_commute_with_the_operator(factory, scale):
     torch.testing.assert_close(inner, here, rtol=1e-11, atol=1e-11)
 
 
+@pytest.mark.rotating
 @pytest.mark.parametrize("size", [(12, 8), (11, 7)], ids=str)
 def test_linear_operators_map_a_mixture_to_the_mixture(factory, scale, size, visit, request):
     if request.node.callspec.id.split("-")[0] not in LINEAR:
@@ -165,6 +174,7 @@ def test_multiply_adds_of_fixed_operators_count_their_taps(factory, visit):
     assert counted == (0 if moved else rows * tall * width + cols * tall * wide)
 
 
+@pytest.mark.rotating
 def test_deterministic_mode_changes_nothing_and_repeats_itself(factory, scale, visit, deterministic):
     operator = build(factory, scale)
     x, site = visit(operator, (11, 8))
@@ -193,6 +203,7 @@ def test_compiled_whole_it_gives_the_same_output_and_gradient(factory, visit):
         torch.testing.assert_close(whole, eager, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.rotating
 def test_state_dict_copy_and_pickle_give_the_same_operator(factory, scale, visit):
     operator = build(factory, scale)
     x, site = visit(operator, (7, 6))
@@ -207,6 +218,7 @@ def test_state_dict_copy_and_pickle_give_the_same_operator(factory, scale, visit
         assert torch.equal(twin(x, site), expected)
 
 
+@pytest.mark.rotating
 def test_what_inference_mode_left_behind_serves_training(factory, scale, visit):
     operator = build(factory, scale)
     x, site = visit(operator, (9, 6))
@@ -227,6 +239,7 @@ def test_wrong_channels_and_shapes_are_refused_with_the_right_ones(factory, visi
         operator(x[0], site)
 
 
+@pytest.mark.rotating
 @pytest.mark.parametrize("size", [(8, 9), (6, 8), (16, 16)], ids=str)
 def test_a_size_that_does_not_fit_the_site_is_refused_with_the_right_one(factory, size, visit):
     operator = build(factory)
@@ -259,6 +272,7 @@ def test_a_fractional_scale_is_taken_or_refused_as_declared(factory):
             factory(channels=1, scale=1.5)
 
 
+@pytest.mark.rotating
 @pytest.mark.parametrize(("channels", "out_channels"), [(0, None), (-1, None), (3, 0)])
 def test_channels_below_one_are_refused(factory, channels, out_channels):
     with pytest.raises(

@@ -33,6 +33,7 @@ class Half(nn.Module):
         return weight / 2
 
 
+@pytest.mark.covering
 @each_format
 @each_width
 def test_hooks_of_every_part_fire_and_may_replace_its_output(factory, channels, memory_format, visit):
@@ -51,6 +52,7 @@ def test_hooks_of_every_part_fire_and_may_replace_its_output(factory, channels, 
         assert not operator(x, site).equal(build(factory, channels)(x, site))
 
 
+@pytest.mark.rotating
 @each_format
 @each_width
 def test_hooks_change_no_bit(factory, channels, memory_format, visit):
@@ -62,6 +64,7 @@ def test_hooks_change_no_bit(factory, channels, memory_format, visit):
     assert torch.equal(operator(x, site), watched(x, site))
 
 
+@pytest.mark.covering
 @each_format
 @each_width
 def test_a_pruned_or_parametrised_weight_is_the_one_that_counts(factory, channels, memory_format, visit):
@@ -81,6 +84,7 @@ def test_a_pruned_or_parametrised_weight_is_the_one_that_counts(factory, channel
     torch.testing.assert_close(halved(x, site), expected(x, site), rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.covering
 @each_format
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
 @pytest.mark.parametrize("channels", [3, 16])

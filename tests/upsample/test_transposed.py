@@ -46,6 +46,7 @@ def test_it_is_torchs_layer_with_the_padding_that_makes_the_size_exact(scale, ke
     same(operator.upsample_full(x), layer(x))
 
 
+@pytest.mark.covering(per="scale")
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last], ids=str)
 @pytest.mark.parametrize("out_channels", [2, 12])
 @pytest.mark.parametrize(("scale", "kernel_size"), [*KERNELS, (2, 9), (2, 10), (3, 7)])

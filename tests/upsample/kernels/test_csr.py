@@ -65,6 +65,7 @@ def on_cpu(request, monkeypatch):
         monkeypatch.setattr(f"upnet.upsample.kernels.{module}.on_cpu", lambda x: request.param)
 
 
+@pytest.mark.covering(per="operator")
 @pytest.mark.usefixtures("on_cpu")
 @pytest.mark.parametrize("memory_format", FORMATS, ids=str)
 @pytest.mark.parametrize("channels", [1, 9])
