@@ -1,9 +1,11 @@
 """What every test stands on: one thread, the project's own configs, and small pictures."""
 
+import copy
 import logging
 import os
 import subprocess
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 # Workers share the cores among them: more threads than cores make every step wait for the slowest.
@@ -49,11 +51,13 @@ def levels() -> Iterator[None]:
 def compose() -> Compose:
     """The config of a command, as Hydra composes it: compose("model=edsr", command="train")."""
 
-    def composed(*overrides: str, command: str = "train") -> DictConfig:
+    @cache
+    def composed(command: str, overrides: tuple[str, ...]) -> DictConfig:
         with initialize_config_dir(str(CONFIGS), version_base="1.3"):
             return hydra_compose(command, overrides=list(overrides))
 
-    return composed
+    # Composing takes longer than most tests; a copy may be changed by its test.
+    return lambda *overrides, command="train": copy.deepcopy(composed(command, overrides))
 
 
 @pytest.fixture
