@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from upnet.config import build
 from upnet.data import CropSampler, DeadLeaves, build_store
-from upnet.data.lightning import GPUStore
+from upnet.data.gpu_crops import CropPlanDataset, GPUStore
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 MODELS = {"edsr": ["model=edsr", "data.patch=48"], "unet": ["model=unet", "data.patch=48"]}
@@ -162,11 +162,11 @@ def measure_steps(
     for model, overrides in list(MODELS.items())[: 1 if setting.smoke else None]:
         config = composed(overrides, setting.smoke)
         patch = config.data.patch
-        sampler = CropSampler(store, patch, config.data.batch_size, 0, 2)
+        plans = CropPlanDataset(CropSampler(store, patch, config.data.batch_size, 0, 2), rank=0, world_size=1)
         resident = GPUStore(store, patch, setting.device)
 
-        def batch(number: int, sampler: CropSampler = sampler, resident: GPUStore = resident) -> tuple[Tensor, Tensor]:
-            crops = resident.batch(sampler.plan(number).to(setting.device, non_blocking=True))
+        def batch(number: int, plans: CropPlanDataset = plans, resident: GPUStore = resident) -> tuple[Tensor, Tensor]:
+            crops = resident.batch(plans[number]["plan"].to(setting.device, non_blocking=True))
             return crops["lr"] / 255, crops["hr"] / 255
 
         for variant in (variant for variant in VARIANTS if variant.graphs == graphs):

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from upnet.data import CropSampler, Folder, Store, build_store
-from upnet.data.lightning import GPUStore
+from upnet.data.gpu_crops import CropPlanDataset, GPUStore
 
 
 @pytest.fixture
@@ -18,9 +18,9 @@ def make_store(hr_folder: Path, tmp_path: Path) -> Callable[[int], Store]:
 
 def agree(store: Store, device: torch.device, augment: bool) -> None:
     sampler = CropSampler(store, patch=7, batch_size=12, seed=3, scale=store.scale, augment=augment)
-    resident = GPUStore(store, 7, device)
+    resident, plans = GPUStore(store, 7, device), CropPlanDataset(sampler, 0, 1)
     for step in range(8):
-        here, there = sampler.batch(step), resident.batch(sampler.plan(step).to(device))
+        here, there = sampler.batch(step), resident.batch(plans[step]["plan"].to(device))
         for name in ("lr", "hr"):
             assert (there[name].dtype, there[name].stride()) == (torch.uint8, here[name].stride())
             assert torch.equal(there[name].cpu(), here[name]), (step, name)
@@ -40,5 +40,5 @@ def test_a_gpu_cuts_the_same_crops(make_store, scale: int) -> None:
 
 def test_the_shares_of_a_plan_make_up_the_plan(make_store) -> None:
     sampler = CropSampler(make_store(2), patch=7, batch_size=12, seed=3, scale=2)
-    whole = sampler.plan(5)
-    assert torch.equal(torch.cat([sampler.plan(5, rank, 3) for rank in range(3)]), whole)
+    whole = CropPlanDataset(sampler, 0, 1)[5]["plan"]
+    assert torch.equal(torch.cat([CropPlanDataset(sampler, rank, 3)[5]["plan"] for rank in range(3)]), whole)

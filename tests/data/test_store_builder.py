@@ -14,6 +14,7 @@ from support import code, forked, remount, stores
 from upnet.data import Folder, build_store
 from upnet.data.sources.files import FileEntry
 from upnet.imaging.reading import BrokenImageError
+from upnet.utils.errors import RunError
 
 Noise = Callable[..., np.ndarray]
 
@@ -60,7 +61,7 @@ def test_a_picture_smaller_than_one_lr_pixel_is_named(tmp_path: Path, noise: Noi
 
 def test_a_full_disk_is_told_and_leaves_nothing_half(hr_folder: Path, tmp_path: Path, disk: Path) -> None:
     remount(disk, "size=16k")
-    with pytest.raises(ValueError, match=r"cannot be written to .*c: No space left on device. Choose a folder"):
+    with pytest.raises(RunError, match=r"cannot be written to .*c: No space left on device. Choose a folder"):
         build_store(Folder(str(hr_folder)), 2, disk / "c")
     assert stores(disk / "c") == []
     remount(disk, "size=1m")
@@ -92,7 +93,7 @@ def test_a_store_is_on_the_disk_before_it_has_its_name(
 def test_a_limit_of_the_size_of_files_is_told_and_leaves_nothing_half(hr_folder: Path, tmp_path: Path) -> None:
     def run() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
-        with pytest.raises(ValueError, match=r"cannot be written to .*c: File too large. Choose a folder"):
+        with pytest.raises(RunError, match=r"cannot be written to .*c: File too large. Choose a folder"):
             build_store(Folder(str(hr_folder)), 2, tmp_path / "c")
 
     assert code(forked(run)) == 0

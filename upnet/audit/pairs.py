@@ -62,21 +62,14 @@ def read_layout(folder: str) -> Layout:
 
 
 def _lr_by_scale(folders: PairFolders, hr: Mapping[str, Path]) -> dict[int, Mapping[str, Path]]:
+    # An empty LR folder is a finding rather than an error.
     if folders.by_scale:
-        return {scale: _images(path) for scale, path in sorted(folders.by_scale.items())}
+        return {scale: find_images(path, allow_empty=True) for scale, path in sorted(folders.by_scale.items())}
     by_scale: dict[int, dict[str, Path]] = {}
-    for name, path in _images(folders.lr).items():
+    for name, path in find_images(folders.lr, allow_empty=True).items():
         suffix = None if name in hr else _SCALE_SUFFIX.search(name)
         by_scale.setdefault(int(suffix[1]) if suffix else 0, {})[name] = path
     return dict(sorted(by_scale.items()))
-
-
-def _images(folder: Path) -> dict[str, Path]:
-    """The images of an LR folder. An empty one is a finding rather than an error."""
-    try:
-        return find_images(folder)
-    except ValueError:
-        return {}
 
 
 def pair_by_name(hr: Mapping[str, Path], lr: Mapping[str, Path], scale: int) -> Pairs:

@@ -1,4 +1,4 @@
-"""Image sources, the store they are decoded into, and the training stream.
+"""Image sources, the store of decoded images, and the training stream.
 
 Names are imported on first use, so that `import upnet.data` imports neither torch nor Lightning.
 """

@@ -1,4 +1,4 @@
-"""CropSampler: the training stream. A batch is a pure function of (seed, step).
+"""CropSampler: the training stream of random crops. A batch is a pure function of (seed, step).
 
 B: crops per batch. P: side of an LR crop. s: scale.
 """
@@ -15,7 +15,7 @@ from upnet.data.store import Store
 from upnet.utils.errors import UserError
 
 BLOCK = 64
-"""Steps whose random numbers are drawn together, which takes less time per step than drawing them one by one."""
+"""Number of steps whose random numbers are drawn together, which takes less time per step."""
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,9 @@ class CropSampler:
     often than those of a large one.
 
     store:      the images.
-    patch:      side of the LR crops in pixels, P; HR crops have s·P.
-    batch_size: crops per step, B, over all processes.
-    seed:       of the stream, 0 or larger.
+    patch:      side of the LR crops in pixels, P; the side of the HR crops is s·P.
+    batch_size: crops per batch, B, over all processes.
+    seed:       seed of the stream, 0 or larger.
     scale:      the scale of the store, s.
     augment:    apply one of the square's 8 orientations to each crop (4 rotations, each mirrored or not).
 
@@ -52,26 +52,23 @@ class CropSampler:
     augment: bool = True
 
     def __post_init__(self) -> None:
-        for name, value, minimum in (
-            ("patch", self.patch, 1),
-            ("batch_size", self.batch_size, 1),
-            ("seed", self.seed, 0),
-        ):
+        minima = (("patch", self.patch, 1), ("batch_size", self.batch_size, 1), ("seed", self.seed, 0))
+        for name, value, minimum in minima:
             if value < minimum:
                 raise UserError("too small", setting=f"data.{name}", value=value, allowed=f"{minimum} or larger")
         if self.scale != self.store.scale:
             problem = f"the images of {self.store.name} were prepared for scale {self.store.scale}"
             raise UserError(problem, setting="data.scale", value=self.scale)
         side = self.patch * self.scale
-        small = [
+        too_small = [
             f"{name} ({height}×{width})"
             for name, (height, width) in zip(self.store.names, self.store.sizes, strict=True)
             if min(height, width) < side
         ]
-        if small:
+        if too_small:
             raise UserError(
-                f"the patch needs HR images of at least {side}×{side} pixels, and {self.store.name} has {len(small)} "
-                f"smaller ones: {', '.join(small[:5])}{', …' if len(small) > 5 else ''}",
+                f"the patch needs HR images of at least {side}×{side} pixels, and {self.store.name} has "
+                f"{len(too_small)} smaller ones: {', '.join(too_small[:5])}{', …' if len(too_small) > 5 else ''}",
                 setting="data.patch",
                 value=self.patch,
                 cure="Choose a smaller patch or remove these images",
@@ -94,26 +91,6 @@ class CropSampler:
             _crop(self.store.hr(image), top * self.scale, left * self.scale, orientation, hr[row])
         return {"lr": torch.from_numpy(lr).permute(0, 3, 1, 2), "hr": torch.from_numpy(hr).permute(0, 3, 1, 2)}
 
-    def plan(self, step: int, rank: int = 0, world_size: int = 1) -> Tensor:
-        """The crops of the same rows as addresses, for a device that holds the store: (B / world_size, 2, 3) int64.
-
-        [:, 0] is LR, [:, 1] is HR; the last axis is the index of the crop's first byte in `store.pixels`, and the
-        distances in bytes to the next pixel below and to the right. Raises UserError as `batch` does.
-        """
-        rows = self.rank_rows(rank, world_size)
-        block, within = self.block(step)
-        return self.block_plans(block)[within, rows]
-
-    def block_plans(self, block: int) -> Tensor:
-        """`plan` for all steps of a block and one process: (BLOCK, B, 2, 3) int64.
-
-        block: its number; block b contains the steps BLOCK·b to BLOCK·b + BLOCK − 1.
-        """
-        if block not in self._plan_cache:
-            self._plan_cache.clear()
-            self._plan_cache[block] = self._plan_block(block)
-        return self._plan_cache[block]
-
     def rank_rows(self, rank: int, world_size: int) -> slice:
         """The rows of a batch that belong to a process. Raises UserError if B is not a multiple of world_size."""
         if self.batch_size % world_size:
@@ -127,17 +104,17 @@ class CropSampler:
         return slice(rank * rows, (rank + 1) * rows)
 
     def crop_positions(self, step: int) -> Sequence[tuple[str, int, int]]:
-        """(image, row, column) of the upper left corner of each crop of a step, in LR pixels."""
+        """(image name, row, column) of the upper left corner of each crop of a step, in LR pixels."""
         images, tops, lefts, _ = self._draw(step)
         return [
             (self.store.names[image], int(top), int(left)) for image, top, left in zip(images, tops, lefts, strict=True)
         ]
 
     @staticmethod
-    def block(step: int) -> tuple[int, int]:
-        """The number of the block that contains a step, and the index of the step in it."""
+    def split_step(step: int) -> tuple[int, int]:
+        """The index of the block that contains a step, and the index of the step in the block."""
         if step < 0:
-            raise ValueError(f"steps count from 0; got {step}")
+            raise ValueError(f"step must be 0 or larger; got {step}")
         return divmod(step, BLOCK)
 
     @cached_property
@@ -152,65 +129,38 @@ class CropSampler:
         return np.cumsum(rows * self._columns)
 
     @cached_property
-    def _layouts(self) -> list[tuple[np.ndarray, np.ndarray, int]]:
-        """LR and HR: the offset of each image in the store's bytes, its width, and its scale relative to LR."""
-        offsets, (heights, widths) = np.array(self.store.hr_offsets, np.int64), np.array(self.store.sizes, np.int64).T
-        return [(offsets + 3 * heights * widths, widths // self.scale, 1), (offsets, widths, self.scale)]
-
-    @cached_property
     def _draw_cache(self) -> dict[int, list[np.ndarray]]:
-        """The last block of `_draw_block`."""
-        return {}
-
-    @cached_property
-    def _plan_cache(self) -> dict[int, Tensor]:
-        """The last block of `_plan_block`."""
+        """{index of the block: its draws}, for the last block that was used."""
         return {}
 
     def _draw(self, step: int) -> list[np.ndarray]:
-        """Image, row, column and orientation (0..7) of each crop of a step: (B,) each."""
-        block, within = self.block(step)
-        return [column[within] for column in self._drawn_block(block)]
+        """`draw_block` for one step: (B,) each."""
+        block, index = self.split_step(step)
+        return [column[index] for column in self.draw_block(block)]
 
-    def _drawn_block(self, block: int) -> list[np.ndarray]:
+    def draw_block(self, block: int) -> list[np.ndarray]:
+        """Image index, row, column and orientation (0..7) of all crops of a block of steps: (BLOCK, B) each.
+
+        block: its index; block b contains the steps BLOCK·b to BLOCK·b + BLOCK − 1.
+        """
         if block not in self._draw_cache:
             self._draw_cache.clear()
             self._draw_cache[block] = self._draw_block(block)
         return self._draw_cache[block]
 
     def _draw_block(self, block: int) -> list[np.ndarray]:
-        """`_draw` for all steps of a block: (BLOCK, B) each."""
         # The step is the upper half of the counter: no two steps share random numbers, however many one step needs.
-        # random_raw is Philox itself and equal in all NumPy versions; Generator's distributions may change.
+        # random_raw is the output of Philox, the same in all NumPy versions; distributions of Generator may change.
         counters = (step << 128 for step in range(block * BLOCK, (block + 1) * BLOCK))
-        raw = np.stack([np.random.Philox(key=self.seed, counter=at).random_raw(2 * self.batch_size) for at in counters])
-        # The remainder favours some positions by a factor of 1 + total / 2^64, which is negligible.
+        generators = (np.random.Philox(key=self.seed, counter=counter) for counter in counters)
+        raw = np.stack([generator.random_raw(2 * self.batch_size) for generator in generators])
+        # The modulo makes some positions more likely by a factor of 1 + total / 2^64, which is negligible.
         position = raw[:, : self.batch_size] % self._ends[-1]
         image = np.searchsorted(self._ends, position, side="right")
-        within = position - np.concatenate((np.zeros(1, np.uint64), self._ends))[image]
-        top, left = np.divmod(within, self._columns[image])
+        position_in_image = position - np.concatenate((np.zeros(1, np.uint64), self._ends))[image]
+        top, left = np.divmod(position_in_image, self._columns[image])
         orientation = raw[:, self.batch_size :] >> np.uint64(61) if self.augment else np.zeros_like(position)
         return [image, top, left, orientation]
-
-    def _plan_block(self, block: int) -> Tensor:
-        image, top, left, orientation = (column.astype(np.int64) for column in self._drawn_block(block))
-        addresses = []
-        for offsets, widths, scale in self._layouts:
-            width = widths[image]
-            corner = offsets[image] + 3 * scale * (top * width + left)
-            addresses.append(_strides(corner, width, orientation, scale * self.patch))
-        return torch.from_numpy(np.stack(addresses, axis=-2))
-
-
-def _strides(corner: np.ndarray, width: np.ndarray, orientation: np.ndarray, side: int) -> np.ndarray:
-    """Addresses of crops as `CropSampler.plan` describes them, (…, B, 3), in the orientations of `_crop`.
-
-    corner: index of the first byte of the upper left pixel, (…, B). width: of the images in pixels, (…, B).
-    """
-    down, right = 3 * width * np.where(orientation & 1, -1, 1), np.where(orientation & 2, -3, 3)
-    first = corner - (side - 1) * (np.minimum(down, 0) + np.minimum(right, 0))
-    transposed = orientation & 4 != 0
-    return np.stack([first, np.where(transposed, right, down), np.where(transposed, down, right)], axis=-1)
 
 
 def _crop(image: np.ndarray, top: int, left: int, orientation: int, crop: np.ndarray) -> None:
@@ -219,7 +169,7 @@ def _crop(image: np.ndarray, top: int, left: int, orientation: int, crop: np.nda
     orientation: 0..7; bit 0 flips rows, bit 1 flips columns, bit 2 then transposes.
     """
     side = len(crop)
-    # Copy complete rows before the strided access below: memory is fastest that way.
+    # Copy complete rows before the strided access below, which is faster.
     window = image[top : top + side, left : left + side].copy()
     if orientation & 1:
         window = window[::-1]
@@ -230,6 +180,6 @@ def _crop(image: np.ndarray, top: int, left: int, orientation: int, crop: np.nda
     if orientation < 2:
         crop[...] = window
     else:
-        # Channel by channel: NumPy copies the 3 bytes of a pixel much more slowly.
+        # Channel by channel: NumPy copies the 3 bytes of each pixel much more slowly.
         for channel in range(3):
             crop[..., channel] = window[..., channel]

@@ -1,4 +1,4 @@
-"""Datasets and samplers for torch's loaders: the training stream by step, and the images of a set one by one.
+"""Datasets, samplers and the loader: batches of the training stream, and the images of an evaluation set.
 
 B: crops per batch and process. P: side of an LR crop. s: scale.
 """
@@ -18,9 +18,13 @@ from upnet.data.store import Store
 
 
 class CropDataset(Dataset[dict[str, Tensor]]):
-    """The training stream. An item is a complete batch: index = step.
+    """The training stream. index = step; an item is a complete batch.
 
     An item is {"lr": (B, 3, P, P), "hr": (B, 3, s·P, s·P)}, uint8.
+
+    sampler:    the training stream.
+    rank:       index of the process.
+    world_size: number of processes.
     """
 
     def __init__(self, sampler: CropSampler, rank: int, world_size: int) -> None:
@@ -32,28 +36,8 @@ class CropDataset(Dataset[dict[str, Tensor]]):
         return self.sampler.batch(index, self.rank, self.world_size)
 
 
-class CropPlanDataset(Dataset[dict[str, Tensor]]):
-    """The training stream as addresses, for crops that are cut on the GPU. An item is {"plan": (B, 2, 3) int64}.
-
-    pin: return pinned memory. All plans of a block are pinned together, which takes less time.
-    """
-
-    def __init__(self, sampler: CropSampler, rank: int, world_size: int, pin: bool = False) -> None:
-        self.sampler = sampler
-        self.rows = sampler.rank_rows(rank, world_size)
-        self.pin = pin
-        self._block: tuple[int, Tensor] | None = None
-
-    def __getitem__(self, index: int) -> dict[str, Tensor]:
-        block, within = self.sampler.block(index)
-        if self._block is None or self._block[0] != block:
-            plans = self.sampler.block_plans(block)
-            self._block = block, plans.pin_memory() if self.pin else plans
-        return {"plan": self._block[1][within, self.rows]}
-
-
 class StepSampler(Sampler[int]):
-    """start, start + 1, …, total − 1. Its length is total: Lightning also counts the steps before start.
+    """The steps start, start + 1, …, total − 1. Its length is total: Lightning counts the steps before start as well.
 
     >>> list(StepSampler(3, 6)), len(StepSampler(3, 6))
     ([3, 4, 5], 6)
@@ -73,16 +57,16 @@ class StepSampler(Sampler[int]):
 class TrainLoader(DataLoader[dict[str, Tensor]]):
     """The loader of the training stream. It has no state: its position is the trainer's step.
 
-    wait_seconds: the total time in which training waited for a batch.
+    wait_seconds: the total time that training has waited for batches.
     """
 
     wait_seconds = 0.0
 
     def __iter__(self) -> Iterator[dict[str, Tensor]]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """The batches; the time spent in waiting for each is added to `wait_seconds`."""
+        """The batches. The time until each of them is available is added to `wait_seconds`."""
         if self.num_workers:
             batches = super().__iter__()
-        else:  # without torch's overhead for fetching and collating
+        else:  # avoids torch's overhead for fetching and collating
             batches = map(self.dataset.__getitem__, self.sampler)
             if self.pin_memory:
                 batches = ({name: part.pin_memory() for name, part in batch.items()} for batch in batches)
@@ -97,7 +81,7 @@ class TrainLoader(DataLoader[dict[str, Tensor]]):
             yield batch
 
     def state_dict(self) -> dict[str, Any]:
-        """Empty. Lightning recognises a loader that can be resumed by this method."""
+        """Empty. Lightning treats a loader with this method as resumable."""
         return {}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -105,10 +89,12 @@ class TrainLoader(DataLoader[dict[str, Tensor]]):
 
 
 def ignore_signals(worker: int) -> None:
-    """Let a worker process ignore SIGINT, SIGTERM and SIGUSR1; for `worker_init_fn`.
+    """Ignore SIGINT, SIGTERM and SIGUSR1 in a worker process; for `worker_init_fn`.
 
-    A terminal sends Ctrl-C, and a scheduler its signals, to all processes of a run. The training process handles them:
-    it saves a checkpoint and needs batches until then. Workers end with it.
+    A terminal sends Ctrl-C, and a scheduler its signals, to all processes of a run. The training process handles them
+    by saving a checkpoint, and needs batches until then. The workers end when the training process ends.
+
+    worker: index of the worker process; ignored.
     """
     for name in ("SIGINT", "SIGTERM", "SIGUSR1"):
         if hasattr(signal, name):
@@ -116,10 +102,14 @@ def ignore_signals(worker: int) -> None:
 
 
 class RankSubset(Sampler[int]):
-    """The images of one set that a process validates. The images of all sets are distributed in turn.
+    """The indices of the images of one validation set that one process validates.
 
-    images: number of images of the set.
-    before: number of images of the sets before it.
+    The images of all sets are assigned to the processes in turn, so that their numbers differ by at most one.
+
+    images:     number of images of the set.
+    before:     number of images of all earlier sets.
+    rank:       index of the process.
+    world_size: number of processes.
 
     >>> [list(RankSubset(images=5, before=1, rank=rank, world_size=2)) for rank in (0, 1)]
     [[1, 3], [0, 2, 4]]
@@ -136,10 +126,10 @@ class RankSubset(Sampler[int]):
 
 
 class StoreDataset(Dataset[dict[str, Any]]):
-    """The images of a store.
+    """The pairs of LR and HR images of a store.
 
-    An item is {"name": str, "lr": (3, h, w) uint8, "hr": (3, H, W) uint8, "index": int, "grey": bool}. "grey": the
-    image has a single channel, which is repeated three times.
+    An item is {"name": str, "lr": (3, h, w) uint8, "hr": (3, H, W) uint8, "index": int, "grey": bool}. "grey" means
+    that the three channels are equal.
     """
 
     def __init__(self, store: Store) -> None:
@@ -156,5 +146,5 @@ class StoreDataset(Dataset[dict[str, Any]]):
 
 
 def _channels_first(image: np.ndarray) -> Tensor:
-    """A contiguous copy of (H, W, 3) as (3, H, W)."""
+    """(H, W, 3) as a contiguous copy (3, H, W)."""
     return torch.from_numpy(np.array(image.transpose(2, 0, 1), order="C"))

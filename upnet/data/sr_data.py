@@ -16,27 +16,29 @@ from upnet.utils.errors import UserError
 class SRData:
     """Training images from one source; validation sets and test sets from folders.
 
-    scale:       HR size / LR size, an integer.
-    batch_size:  crops per batch, over all processes.
-    patch:       side of the LR crops in pixels.
-    seed:        of the training stream.
-    root:        folder(s) of the test sets, which evaluate.py evaluates; None: the built-in photographs. In the yaml
-                 files, `train` and `test` usually read the same folder. See open_sources for alternatives to a folder.
-    val_root:    folder(s) of the validation sets; None: the built-in photographs.
-    train:       the source of training images; None if nothing is trained.
-    test:        a published set that replaces the folders as the test set.
-    cache_dir:   the folder of decoded images; None: beside the original images.
-    skip_broken: skip unreadable images with a warning, instead of raising an error.
-    copy_check:  the time limit in seconds for the search for near copies of validation images among the training
-                 images, which the runner makes; 0: no search, None: no limit.
+    scale:         HR size / LR size, an integer.
+    batch_size:    crops per batch, over all processes.
+    patch:         side of the LR crops in pixels.
+    seed:          seed of the training stream.
+    root:          folder(s) of the test sets, which `upnet evaluate` evaluates; None: the built-in photographs. A
+                   published set may replace a folder; see `open_sources`. In the yaml files, `train` and `test` usually
+                   read the same folder.
+    val_root:      folder(s) of the validation sets; None: the built-in photographs.
+    train:         the source of training images; None: no training.
+    test:          a published set that is the test set instead of `root`.
+    cache_dir:     the folder for the stores of decoded images; None: a folder near the images, see `build_store`.
+    skip_broken:   skip unreadable images with a warning. Otherwise they are an error.
+    max_pixels:    images with more pixels are unreadable; this protects against decompression bombs. See
+                   `upnet.imaging.reading.read_rgb`.
+    workers:       number of processes that cut training crops; 0: the training process itself.
+    augment:       rotate and mirror the training crops.
+    steps:         optimizer steps of the complete training; None: the trainer's max_steps.
+    device:        where training crops are cut. "cpu": the crops are copied to the GPU. "gpu": all training images are
+                   kept in GPU memory. "auto": as "gpu" if the images fit into half of the free memory. The batches are
+                   equal bit for bit.
     lr_rounded_up: accept LR images of HR / scale pixels rounded up, and crop them and HR to a multiple of the scale.
-    max_pixels:  images with more pixels are unreadable, against decompression bombs; see
-                 `upnet.imaging.reading.read_rgb`.
-    workers:     number of processes that make training batches; 0: the training process itself.
-    augment:     rotate and mirror the training crops.
-    steps:       optimizer steps of the complete training; None: the trainer's max_steps.
-    device:      where training crops are cut: "gpu" keeps the images there, "cpu" transfers crops, "auto" uses the
-                 GPU if the images fit into half of its free memory. The batches are equal, bit for bit.
+    copy_check:    time limit in seconds of the search for near duplicates of validation images among the training
+                   images, which the runner starts; 0: no search, None: no limit.
 
     >>> from tempfile import TemporaryDirectory
     >>> from upnet.data import DeadLeaves
@@ -89,7 +91,7 @@ class SRData:
         self._test_sets: dict[str, Store] | None = None
 
     def prepare(self, world_size: int = 1) -> None:
-        """Decode and check everything that training needs, before it starts.
+        """Decode and check all images that training needs, before it starts.
 
         world_size: the number of training processes.
 
@@ -104,7 +106,7 @@ class SRData:
         """The training images. Raises UserError if there is no source for them."""
         if self.train is None and self.test is not None:
             raise UserError(
-                f"{self.test.title} is a benchmark and not for training",
+                f"{self.test.title} is a benchmark, not a training set",
                 cure="Train on another set, such as data=div2k or data=bsds, and validate on this one by "
                 f"data.val_root={self.test.key()}",
             )
@@ -138,7 +140,7 @@ class SRData:
             raise UserError(f"training runs on {kind}", setting="data.device", value="gpu", allowed="auto or cpu")
 
     def _check_val_folders(self) -> None:
-        """Raise UserError for errors in the validation folders before training images are decoded, which takes time."""
+        """Raise UserError for errors in the validation folders, before the training images are decoded."""
         for source in open_sources(self.val_root, self.scale).values():
             source.images()
 
@@ -169,5 +171,5 @@ def check_disjoint(train: Store, sets: dict[str, Store]) -> None:
         examples = "; ".join(shared[:3]) + ("; …" if len(shared) > 3 else "")
         raise UserError(
             f"training and validation share {len(shared)} image{'s' * (len(shared) > 1)}: {examples}",
-            cure="Remove them from one of the two: validation on training images is not meaningful",
+            cure="Remove them from one of the two sets: scores on training images are too high",
         )

@@ -1,13 +1,14 @@
-"""build_store: open the store of a source if it exists, otherwise build it; one process builds while others wait."""
+"""build_store: open the store of a source if it exists, otherwise build it. Concurrent processes build it once."""
 
 import logging
 import os
 from contextlib import suppress
 from pathlib import Path
 
+from upnet.data.image_pair import ROUNDED_UP_CURE
 from upnet.data.sources.base import Source
 from upnet.data.store import DamagedStoreError, Store
-from upnet.data.store_builder import ROUNDED_UP_CURE, StoreBuilder, broken_image_error
+from upnet.data.store_builder import StoreBuilder, broken_image_error
 from upnet.utils.device import available_cpus
 from upnet.utils.errors import UserError
 from upnet.utils.lock import locked
@@ -16,6 +17,7 @@ from upnet.utils.paths import expand_user
 log = logging.getLogger(__name__)
 
 FOLDER = ".upnet"
+"""The folder for stores in a folder of images."""
 
 _LR_FROM = {"imresize": "LR made from HR", "files": "LR from files", "both": "LR partly from files"}
 
@@ -29,20 +31,21 @@ def build_store(
     workers: int | None = None,
     lr_rounded_up: bool = False,
 ) -> Store:
-    """The store of a source's images at an integer scale. It is opened if it exists, otherwise built.
+    """Return the store of a source's images at one scale: open it if it exists, otherwise build it.
 
-    cache_dir:   the folder for stores; None: beside the images (FOLDER/.upnet), or the user's cache folder if that
-                 cannot be written.
-    skip_broken: skip unreadable images with a warning. Otherwise one unreadable image rejects the complete source.
-    max_pixels:  an image with more pixels is unreadable; see `upnet.imaging.reading.read_rgb`.
-    workers:     number of threads that decode; None: one per core.
+    scale:         HR size / LR size, an integer of at least 1.
+    cache_dir:     the folder for stores; None: .upnet in the folder of the images, or the user's cache folder if that
+                   cannot be written.
+    skip_broken:   skip unreadable images with a warning. Otherwise one unreadable image rejects the complete source.
+    max_pixels:    an image with more pixels is unreadable; see `upnet.imaging.reading.read_rgb`.
+    workers:       number of threads that decode; None: one per core.
     lr_rounded_up: accept LR files of HR / scale pixels rounded up, and crop them and HR to a multiple of the scale.
 
     The name of a store contains a hash of the source's content: a change in any file gives a new store. A second
     process that needs the same store at the same time waits for the first.
 
     Raises UserError for images that cannot be read or whose sizes or names don't match, and if no folder for the store
-    can be written.
+    can be written; RunError if writing the store fails, such as on a full disk.
 
     >>> from tempfile import TemporaryDirectory
     >>> from upnet.data import DeadLeaves
@@ -57,11 +60,11 @@ def build_store(
         source.name, source.images(), scale, skip_broken, max_pixels, workers or available_cpus(), lr_rounded_up
     )
     candidates = cache_folders(source, cache_dir)
-    label = f"{_file_name(source.name)}-x{scale}-{builder.key()[:16]}"
-    for candidate in candidates:  # also a read-only one, which an administrator may have filled
+    label = f"{_portable_name(source.name)}-x{scale}-{builder.key()[:16]}"
+    for candidate in candidates:  # read-only folders, too: an administrator may have filled them
         if (store := _open_intact(candidate / label, quiet=True)) is not None:
             return _accept(store, skip_broken, lr_rounded_up)
-    existing = {candidate: _nearest_existing(candidate) for candidate in candidates}
+    existing_parents = {candidate: _nearest_existing(candidate) for candidate in candidates}
     folder = first_writable(candidates) / label
     lock = folder.with_name(f"{label}.lock")
     with locked(lock, lambda: log.info("Waiting for another process to decode %s", label)):
@@ -70,7 +73,7 @@ def build_store(
             try:
                 builder.build(folder)
             except BaseException:
-                _remove_empty(lock, existing[folder.parent])
+                _remove_empty(lock, existing_parents[folder.parent])
                 raise
             store = Store(folder)
     return _accept(store, skip_broken, lr_rounded_up)
@@ -79,8 +82,8 @@ def build_store(
 def cache_folders(source: Source, cache_dir: str | Path | None) -> list[Path]:
     """The folders that may contain a source's store, in order of preference.
 
-    `cache_dir` alone if it is given. Otherwise .upnet in the folder of the images, or in data/ of the checkout if the
-    images come from no folder; then the user's cache folder.
+    If `cache_dir` is given, it is the only one. Otherwise the first is .upnet in the folder of the images, or in data/
+    of the checkout if the images come from no folder; the second is the user's cache folder.
     """
     if cache_dir is not None:
         return [expand_user(cache_dir)]
@@ -89,10 +92,11 @@ def cache_folders(source: Source, cache_dir: str | Path | None) -> list[Path]:
 
 
 def first_writable(candidates: list[Path]) -> Path:
-    """The first folder that can be written; it is created if necessary.
+    """The first folder that can be written; it is created if it is missing.
 
-    A folder without any write permission counts as read-only for the superuser, too. Raises UserError if no folder can
-    be written.
+    A folder without write permission for anybody counts as read-only, even for the superuser.
+
+    Raises UserError if no folder can be written.
     """
     for candidate in candidates:
         if _make_writable(candidate):
@@ -118,10 +122,8 @@ def checkout_data_folder() -> Path | None:
 
 
 def _make_writable(folder: Path) -> bool:
-    """Create the folder if it is missing; whether it can be written."""
-    existing = folder
-    while not existing.exists() and existing != existing.parent:
-        existing = existing.parent
+    """Create the folder if it is missing, and return whether it can be written."""
+    existing = _nearest_existing(folder)
     if not existing.is_dir() or not existing.stat().st_mode & 0o222 or not os.access(existing, os.W_OK | os.X_OK):
         return False
     try:
@@ -137,7 +139,7 @@ def _nearest_existing(folder: Path) -> Path:
 
 
 def _remove_empty(lock: Path, existing: Path) -> None:
-    """Remove the lock, which this process holds, and the empty folders that were created for it below `existing`."""
+    """Remove the lock file, which this process holds, and the empty folders that were created for it in `existing`."""
     with suppress(OSError):  # Windows doesn't remove an open file
         lock.unlink()
         for folder in lock.parents:
@@ -146,15 +148,15 @@ def _remove_empty(lock: Path, existing: Path) -> None:
             folder.rmdir()
 
 
-def _file_name(name: str) -> str:
-    """The name as part of a file name that every file system accepts: letters, digits, - _ and . in 225 bytes."""
-    plain = "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in name)[:80].lstrip(".")
-    return plain.encode()[:225].decode(errors="ignore") or "images"
+def _portable_name(name: str) -> str:
+    """A name as part of a file name that all file systems accept: letters, digits, - _ and ., at most 225 bytes."""
+    portable = "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in name)[:80].lstrip(".")
+    return portable.encode()[:225].decode(errors="ignore") or "images"
 
 
 def _open_intact(folder: Path, quiet: bool = False) -> Store | None:
     """The store in the folder. None if there is none, or if it is damaged, which is logged unless quiet."""
-    if not os.path.exists(folder):  # unlike Path.exists, False if a parent folder may not be entered
+    if not os.path.exists(folder):  # unlike Path.exists, False without permission for a parent folder
         return None
     try:
         return Store(folder)
@@ -165,9 +167,10 @@ def _open_intact(folder: Path, quiet: bool = False) -> Store | None:
 
 
 def _accept(store: Store, skip_broken: bool, lr_rounded_up: bool) -> Store:
-    """The store, after its number of images was logged.
+    """Log what the store contains, and return it.
 
-    Raises UserError if the store was built with skip_broken or lr_rounded_up, which are not set now.
+    Raises UserError if the store was built with skip_broken=True or lr_rounded_up=True and needs a setting that is now
+    false.
     """
     if store.skipped and not skip_broken:
         raise broken_image_error(store.skipped[0][1])

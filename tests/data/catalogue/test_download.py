@@ -10,8 +10,9 @@ import pytest
 from served import Served, Server, names, silent
 
 from upnet.data.catalogue import download as download
-from upnet.data.catalogue.base import Archive
-from upnet.data.catalogue.download import DownloadError, fetch
+from upnet.data.catalogue import http_request
+from upnet.data.catalogue.archives import Archive, DownloadError
+from upnet.data.catalogue.download import fetch
 
 CONTENT = np.random.default_rng(0).bytes(100_000)
 
@@ -148,12 +149,12 @@ def test_a_protected_address_may_not_lead_to_one_that_is_not_where_no_checksum_v
 ) -> None:
     address, files = server
     files["/a.tar"] = Served(CONTENT)
-    honest = download.urlopen
+    honest = http_request.urlopen
 
     def led(request: Request, timeout: float) -> HTTPResponse:
         return honest(Request(request.full_url.replace("https://set.org", address)), timeout=timeout)
 
-    monkeypatch.setattr(download, "urlopen", led)
+    monkeypatch.setattr(http_request, "urlopen", led)
     with pytest.raises(DownloadError, match=r"it redirects to http://127.*, which is not protected by https"):
         fetch(Archive("https://set.org/a.tar", ""), tmp_path / "a.tar", silent)
     assert names(tmp_path) == []
@@ -165,7 +166,7 @@ def test_no_more_is_written_than_a_file_may_have_where_the_server_does_not_say_h
 ) -> None:
     address, files = server
     files["/a.tar"] = Served(CONTENT, says_length=False)
-    monkeypatch.setattr(download, "BLOCK", 1000)
+    monkeypatch.setattr(http_request, "BLOCK", 1000)
     with pytest.raises(DownloadError, match="sends more than the 50000 bytes of the file"):
         fetch(Archive(f"{address}/a.tar", "", size=50_000), tmp_path / "a.tar", silent)
     assert sum(path.stat().st_size for path in tmp_path.iterdir() if path.suffix != ".etag") <= 50_000

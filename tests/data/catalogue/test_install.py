@@ -14,8 +14,8 @@ from served import Served, Server, names, silent
 
 from upnet.cli.main import main
 from upnet.data.catalogue import Set5
-from upnet.data.catalogue.base import Archive, DownloadSource, PublishedSet
-from upnet.data.catalogue.download import DownloadError
+from upnet.data.catalogue.archives import Archive, DownloadError, DownloadSource
+from upnet.data.catalogue.base import PublishedSet
 from upnet.data.catalogue.install import install
 
 
@@ -141,7 +141,7 @@ def test_an_interrupted_download_ends_with_130(
     def interrupt(*arguments: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("upnet.cli.download.install", interrupt)
+    monkeypatch.setattr("upnet.cli.data.install", interrupt)
     assert main(["data", "download", "set5", "--root", str(tmp_path)]) == 130
     assert "the same command" in capsys.readouterr().err
 

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from upnet.data.catalogue.download import DownloadError
-from upnet.data.catalogue.unpack import UnsafeArchiveError, unpack
+from upnet.data.catalogue.archive_members import UnsafeArchiveError
+from upnet.data.catalogue.archives import DownloadError
+from upnet.data.catalogue.unpack import unpack
 
 Pack = Callable[[Path, dict[str, bytes]], Path]
 
@@ -169,11 +170,11 @@ def test_more_members_than_any_set_has_are_refused_before_anything_is_written(
     tmp_path: Path, pack: Pack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     archive = pack(tmp_path / "archive", {f"set/{number}.png": image() for number in range(3)})
-    monkeypatch.setattr("upnet.data.catalogue.unpack.MAX_MEMBERS", 2)
+    monkeypatch.setattr("upnet.data.catalogue.archive_members.MAX_MEMBERS", 2)
     with pytest.raises(UnsafeArchiveError, match="more than 2 files"):
         unpack(archive, "set", tmp_path / "target")
     assert everything(tmp_path) == ["archive"]
-    monkeypatch.setattr("upnet.data.catalogue.unpack.MAX_MEMBERS", 3)
+    monkeypatch.setattr("upnet.data.catalogue.archive_members.MAX_MEMBERS", 3)
     assert unpack(archive, "set", tmp_path / "target") == 3
 
 

@@ -1,4 +1,4 @@
-"""Published sets of images: benchmarks and training sets, one module each."""
+"""The catalogue: published image sets, benchmarks and training sets, one module each; and how they are downloaded."""
 
 from upnet.data.catalogue.bsd100 import BSD100 as BSD100
 from upnet.data.catalogue.bsds import BSDS as BSDS

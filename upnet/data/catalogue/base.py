@@ -1,9 +1,8 @@
-"""PublishedSet: facts about a published image set, where to download it, and a source that finds it in a folder."""
+"""PublishedSet: a published image set as an image source, with its licence and its downloads."""
 
 import logging
 import pkgutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from upnet.data.catalogue.archives import DownloadSource
 from upnet.data.catalogue.layout import BENCHMARK, HR_ONLY, SCALES, Layout, Pairs, find_child
 from upnet.data.sources.base import ImageEntry, Source
 from upnet.data.sources.files import FileEntry, image_file_sha256
@@ -23,75 +23,32 @@ from upnet.utils.paths import expand_user
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Archive:
-    """An archive file to download, and the images in it that are extracted.
-
-    url:              its address.
-    folder:           the folder below the root that the images are extracted to. It must not exist before.
-    inner_folder:     the folder in the archive that contains the images, at any depth; "": all images.
-    size:             bytes, if known exactly.
-    approximate_size: bytes, if only known roughly.
-    checksum:         "sha256:…" or "md5:…", if known.
-    count:            number of images in `inner_folder`, if known.
-    scale:            the scale of the LR images, if the archive contains nothing else.
-    """
-
-    url: str
-    folder: str
-    inner_folder: str = ""
-    size: int | None = None
-    approximate_size: int | None = None
-    checksum: str | None = None
-    count: int | None = None
-    scale: int | None = None
-
-    @property
-    def download_bytes(self) -> int:
-        """Bytes to download; 0 if unknown."""
-        return self.size or self.approximate_size or 0
-
-
-@dataclass(frozen=True)
-class DownloadSource:
-    """One place to download a set from: archives that together contain it.
-
-    provider: who provides them, in a few words.
-    mirror:   whether the provider is not the author of the set.
-    """
-
-    provider: str
-    archives: tuple[Archive, ...]
-    mirror: bool = False
-
-    @property
-    def size_text(self) -> str:
-        """The size of all archives, as text: "1.2 GB" or "70 MB"."""
-        size = sum(archive.download_bytes for archive in self.archives)
-        return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
-
-
 class PublishedSet(Source):
-    """A published image set. A subclass states the facts; the name of its module is the set's name in commands.
+    """A published image set in a folder. The name of a subclass's module is the set's name in commands.
 
     root: the folder of the set, or a folder that contains it; None: data/ of the checkout.
+
+    A subclass defines these class attributes:
 
     title:        the name that papers use.
     count:        number of images.
     training:     True for a training set, False for a benchmark.
-    page:         the address of its description.
-    terms:        the terms of use in a few words; `licence` states them in a sentence.
-    downloads:    where it can be downloaded, in order of preference. Empty if it has to be requested from the authors,
-                  as `instructions` then explains.
-    folders:      possible names of the set's own folder, in the root or in one of the folders `parents`.
-    layouts:      possible arrangements of HR and LR images in it.
-    scales:       the scales of the LR images that are published with it.
+    page:         URL of its description.
+    terms:        the terms of use in a few words.
+    licence:      the terms of use in a sentence.
+    downloads:    the sources to download it from, in order of preference; empty if it can only be requested from its
+                  authors.
+    instructions: how to request it, if `downloads` is empty.
+    folders:      possible names of the set's folder.
+    parents:      possible folders between the root and the set's folder, such as "benchmark".
+    layouts:      possible layouts of HR and LR images in the set's folder.
+    scales:       scales of the LR images that are published with it.
     excluded:     names of images that are not used.
 
-    LR images of the set are used if there are any at the requested scale; otherwise they are made from HR. `check` sets
-    the scale of `images`.
+    If the folder contains LR images of the requested scale, they are used; otherwise LR is made from HR. `check` sets
+    the scale that `images` uses.
 
-    `check` and `images` raise UserError, with the command that downloads the set, if the images are missing.
+    `check` and `images` raise UserError if the images are missing or the names of HR and LR images don't match.
 
     >>> published_sets()["set5"].title
     'Set5'
@@ -125,11 +82,11 @@ class PublishedSet(Source):
 
     @property
     def folder(self) -> Path:
-        """The set's own folder."""
+        """The set's folder. Raises UserError if the images are missing."""
         return self._locate(self._scale)[0]
 
     def check(self, scale: int) -> None:
-        """Find the images for this scale. Raises UserError if they are missing, or if HR and LR names don't match."""
+        """Find the images for this scale. Raises UserError if they are missing or HR and LR don't match by name."""
         folder, pairs = self._locate(scale)
         if len(pairs) != self.count and scale != self._scale:
             log.warning("%s has %d images, and %s contains %d", self.title, self.count, folder, len(pairs))
@@ -140,14 +97,16 @@ class PublishedSet(Source):
         return [PublishedEntry(name, hr, lr) for name, (hr, lr) in self._locate(self._scale)[1].items()]
 
     def find(self, scale: int | None = None) -> tuple[Path, Pairs] | None:
-        """The set's folder, and the HR and LR file of each image, at one scale or at any; None if it is missing."""
+        """The set's folder and {name: (HR file, LR file or None)}; None if the set is not below the root.
+
+        scale: the scale of the LR images; None: any scale.
+        """
         if not self.root.is_dir() or self._is_named_after_another_set():
             return None
-        own_folders = [folder for folder in self._own_folders() if folder.is_dir()]
-        all_folders = [*own_folders, self.root]
-        certain_folders = [*own_folders, *([self.root] if self._root_is_given else [])]
+        named = [folder for folder in self._set_folders() if folder.is_dir()]  # they have the set's name
+        named_or_given = [*named, self.root] if self._root_is_given else named
         for layout in (*self.layouts, HR_ONLY):
-            for folder in certain_folders if layout.ambiguous else all_folders:
+            for folder in named_or_given if layout.ambiguous else [*named, self.root]:
                 for layout_scale in (scale,) if scale is not None else SCALES:
                     pairs = layout.pairs(folder, self.title, layout_scale)
                     pairs = {name: pairs[name] for name in sorted(pairs) if Path(name).name not in self.excluded}
@@ -163,8 +122,8 @@ class PublishedSet(Source):
             self._located[scale] = located
         return self._located[scale]
 
-    def _own_folders(self) -> Iterator[Path]:
-        """Possible paths of the set's own folder."""
+    def _set_folders(self) -> Iterator[Path]:
+        """Possible paths of the set's folder."""
         for parent in ("", *self.parents):
             for name in self.folders:
                 yield find_child(self.root, *Path(parent).parts, name)
@@ -172,25 +131,26 @@ class PublishedSet(Source):
     def _is_named_after_another_set(self) -> bool:
         name = self.root.resolve().name.casefold()
         others = [other for other in PublishedSet.__subclasses__() if other is not type(self)]
-        own = [folder.casefold() for folder in self.folders]
-        return name not in own and any(name == folder.casefold() for other in others for folder in other.folders)
+        names = [folder.casefold() for folder in self.folders]
+        return name not in names and any(name == folder.casefold() for other in others for folder in other.folders)
 
     def _missing(self) -> UserError:
-        where = f"{self.root}" if self.root.is_absolute() else f"{self.root} (working directory: {Path.cwd()})"
-        inner = [layout.hr[0] for layout in self.layouts if not layout.ambiguous and "{" not in layout.hr[0]]
-        expected = ", ".join((*self.folders, *(f"{parent}/{self.folders[0]}" for parent in self.parents), *inner))
-        plain = " or plain images" if self._root_is_given else ""
-        root = f" --root {quote_for_shell(self.root)}" if self._root_is_given else ""
-        download = f"Download them by `python -m upnet.data download {self.key()}{root}`"
+        root = f"{self.root}" if self.root.is_absolute() else f"{self.root} (working directory: {Path.cwd()})"
+        hr_folders = [layout.hr[0] for layout in self.layouts if not layout.ambiguous and "{" not in layout.hr[0]]
+        expected = ", ".join((*self.folders, *(f"{parent}/{self.folders[0]}" for parent in self.parents), *hr_folders))
+        or_images = " or the images" if self._root_is_given else ""
+        option = f" --root {quote_for_shell(self.root)}" if self._root_is_given else ""
+        download = f"Download them by `upnet data download {self.key()}{option}`"
+        instructions = self.instructions[:1].upper() + self.instructions[1:]
         return UserError(
-            f"{self.title}: its images are not in {where}; expected there: {expected}{plain}",
-            cure=f"{download if self.downloads else self.instructions}; or name the folder that contains them by "
+            f"{self.title}: its images are not in {root}; expected there: {expected}{or_images}",
+            cure=f"{download if self.downloads else instructions}; or name the folder that contains them by "
             f"data.root=FOLDER, or FOLDER/{self.key()} in a list of sets",
         )
 
 
 class PublishedEntry(FileEntry):
-    """An HR file, and its LR file if there is one."""
+    """An image of a published set: an HR file, and its LR file if there is one."""
 
     def __init__(self, name: str, path: Path, lr: Path | None) -> None:
         super().__init__(name, path)
@@ -216,7 +176,7 @@ PACKAGE = __name__.rpartition(".")[0]
 
 @cache
 def published_sets() -> dict[str, type[PublishedSet]]:
-    """{name in commands: class} of every set: first benchmarks, then training sets, each from small to large."""
+    """{name in commands: class} of all sets: benchmarks, then training sets; each sorted by the number of images."""
     for module in pkgutil.iter_modules([str(Path(__file__).parent)]):
         import_module(f"{PACKAGE}.{module.name}")
     classes = sorted(PublishedSet.__subclasses__(), key=lambda cls: (cls.training, cls.count, cls.key()))

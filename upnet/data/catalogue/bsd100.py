@@ -1,4 +1,4 @@
-"""BSD100: the images that Berkeley's segmentation benchmark tested on."""
+"""The benchmark BSD100: the test images of the Berkeley segmentation data set BSDS300."""
 
 from upnet.data.catalogue.archives import BERKELEY, BSDS500, EDSR, super_image
 from upnet.data.catalogue.base import PublishedSet
@@ -6,7 +6,7 @@ from upnet.data.catalogue.layout import BENCHMARK, Layout
 
 
 class BSD100(PublishedSet):
-    """A hundred photographs: the test images of BSDS300, which are the validation images of BSDS500.
+    """100 photographs: the test images of BSDS300, which are also the validation images of BSDS500.
 
     Martin et al., "A database of human segmented natural images and its application to evaluating segmentation
     algorithms and measuring ecological statistics"
@@ -17,7 +17,7 @@ class BSD100(PublishedSet):
     count = 100
     page = f"{BERKELEY}/segbench"
     terms = "research, not commercial"
-    licence = "Berkeley gives the photographs, which come from Corel, for non-commercial research and education."
+    licence = "The photographs come from Corel; Berkeley provides them for non-commercial research and education."
     downloads = (EDSR, super_image("BSD100", 100, 16_000_000, (4_300_000, 2_000_000, 1_200_000)), BSDS500)
     folders = ("BSD100", "B100", "BSDS100")
     parents = ("benchmark",)

@@ -1,7 +1,7 @@
-"""BSDS500 less what is scored."""
+"""The training set BSDS: BSDS500 without benchmark images."""
 
-from upnet.data.catalogue.archives import BERKELEY, BSDS500
-from upnet.data.catalogue.base import Archive, DownloadSource, PublishedSet
+from upnet.data.catalogue.archives import BERKELEY, BSDS500, Archive, DownloadSource
+from upnet.data.catalogue.base import PublishedSet
 from upnet.data.catalogue.layout import Layout
 
 MIRROR = DownloadSource(
@@ -20,9 +20,9 @@ MIRROR = DownloadSource(
 
 
 class BSDS(PublishedSet):
-    """The 399 photographs of BSDS500's train and test that no benchmark holds.
+    """399 photographs: the training and test images of BSDS500 that are not in a benchmark.
 
-    Its validation images are BSD100, and its 302003.jpg is the image "woman" of Set5.
+    The validation images of BSDS500 are BSD100, and 302003.jpg of its test images is "woman" of Set5.
 
     Arbeláez et al., "Contour detection and hierarchical image segmentation"
     (https://doi.org/10.1109/TPAMI.2010.161).
@@ -33,7 +33,7 @@ class BSDS(PublishedSet):
     training = True
     page = f"{BERKELEY}/resources.html"
     terms = "research, not commercial"
-    licence = "Berkeley gives the photographs, which come from Corel, for non-commercial research and education."
+    licence = "The photographs come from Corel; Berkeley provides them for non-commercial research and education."
     downloads = (BSDS500, MIRROR)
     folders = ("BSDS399", "BSDS400")
     layouts = (

@@ -1,4 +1,4 @@
-"""DIV2K's training images."""
+"""The training set DIV2K: its 800 training images."""
 
 from upnet.data.catalogue.archives import div2k
 from upnet.data.catalogue.base import PublishedSet

@@ -1,4 +1,4 @@
-"""DIV2K's validation images."""
+"""The benchmark DIV2K-valid: the 100 validation images of DIV2K."""
 
 from upnet.data.catalogue.archives import div2k
 from upnet.data.catalogue.base import PublishedSet
@@ -6,7 +6,9 @@ from upnet.data.catalogue.layout import Layout
 
 
 class DIV2KValid(PublishedSet):
-    """The hundred images of DIV2K that stand for its test images, whose HR was never published.
+    """100 photographs of about two million pixels.
+
+    Papers evaluate on them because the HR images of DIV2K's test set are not published.
 
     Agustsson and Timofte, "NTIRE 2017 challenge on single image super-resolution: dataset and study"
     (https://doi.org/10.1109/CVPRW.2017.150).

@@ -1,11 +1,12 @@
-"""Flickr2K."""
+"""The training set Flickr2K."""
 
-from upnet.data.catalogue.base import Archive, DownloadSource, PublishedSet
+from upnet.data.catalogue.archives import Archive, DownloadSource
+from upnet.data.catalogue.base import PublishedSet
 from upnet.data.catalogue.layout import Layout
 
 
 class Flickr2K(PublishedSet):
-    """2650 photographs of about two million pixels; with DIV2K they are what papers call DF2K.
+    """2650 photographs of about two million pixels. DIV2K and Flickr2K together are called DF2K.
 
     Lim et al., "Enhanced deep residual networks for single image super-resolution"
     (https://arxiv.org/abs/1707.02921).

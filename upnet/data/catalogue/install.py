@@ -7,51 +7,70 @@ from hashlib import sha256
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from upnet.data.catalogue.base import Archive, DownloadSource, PublishedSet
-from upnet.data.catalogue.download import DownloadError, fetch
+from upnet.data.catalogue.archives import Archive, DownloadError, DownloadSource
+from upnet.data.catalogue.base import PublishedSet
+from upnet.data.catalogue.download import fetch
 from upnet.data.catalogue.unpack import unpack
 from upnet.imaging.reading import is_image_file
-from upnet.utils.errors import UserError
+from upnet.utils.errors import RunError, UserError
 from upnet.utils.lock import locked
 
 ARCHIVES = ".download"
 """The folder below the root that contains archives until they are extracted."""
 
-Say = Callable[[str], None]
-"""Reports one line of progress to the user."""
+Report = Callable[[str], None]
+"""Receives each line of progress."""
 
 
 def install(
     set_class: type[PublishedSet],
     root: Path,
-    say: Say,
+    report: Report,
     scales: Sequence[int] = (),
     mirror: str | None = None,
     keep: bool = False,
 ) -> None:
     """Download and extract what is missing of a set below the root.
 
-    say:    reports progress, one line per call.
-    scales: of the LR images that are in separate archives; empty: all.
-    mirror: the address of a folder with the same archives, which are still checked by size and checksum.
-    keep:   keep the archives.
+    set_class: the set.
+    root:      the folder for sets; it is created if it is missing.
+    report:    receives each line of progress.
+    scales:    scales of the LR images to download, if they are in separate archives; empty: all.
+    mirror:    the URL of a folder with the same archives; size and checksum are verified as well.
+    keep:      keep the archives.
 
-    Raises UserError if the set cannot be downloaded at all or the root cannot be written; DownloadError, a subclass, if
-    every source of the set fails.
+    Raises UserError if the set cannot be downloaded at all, if the root cannot be written, or if other images are where
+    the set belongs; DownloadError if every source of the set fails; RunError if the disk fails or is full.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> from upnet.data.catalogue import Manga109
+    >>> with TemporaryDirectory() as root:
+    ...     install(Manga109, Path(root), print)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    upnet.utils.errors.UserError: Manga109 cannot be downloaded. apply to its authors ...
     """
     if not set_class.downloads:
         raise UserError(f"{set_class.title} cannot be downloaded", cure=set_class.instructions)
     if is_installed(set_class, root, scales):
         return
     archives = root / ARCHIVES
+    lock = archives / "lock"
     try:
         archives.mkdir(parents=True, exist_ok=True)
-        with locked(archives / "lock", lambda: say(f"waiting for another download into {root}")):
-            _install_from_first(set_class, root, say, scales, mirror, keep)
+        lock.touch()
     except OSError as error:
         raise UserError(
             f"{set_class.title} cannot be written to {root}: {error.strerror or error}",
             cure="Choose another folder by --root",
+        ) from error
+    try:
+        with locked(lock, lambda: report(f"waiting for another download into {root}")):
+            _install_from_first(set_class, root, report, scales, mirror, keep)
+    except OSError as error:
+        raise RunError(
+            f"{set_class.title} cannot be written to {root}: {error.strerror or error}. Free some space, or choose "
+            "another folder by --root"
         ) from error
 
 
@@ -60,27 +79,28 @@ def is_installed(set_class: type[PublishedSet], root: Path, scales: Sequence[int
 
     scales: empty: all scales of the set.
     """
-    wanted = [scale for scale in scales or set_class.scales if scale in set_class.scales]
-    located = [set_class(str(root)).find(scale) for scale in wanted or (None,)]
+    provided = [scale for scale in scales or set_class.scales if scale in set_class.scales]
+    results = [set_class(str(root)).find(scale) for scale in provided or (None,)]
     return all(
-        item is not None
-        and len(item[1]) == set_class.count
-        and (not wanted or all(lr is not None for _, lr in item[1].values()))
-        for item in located
+        result is not None
+        and len(result[1]) == set_class.count
+        and (not provided or all(lr is not None for _, lr in result[1].values()))
+        for result in results
     )
 
 
 def _install_from_first(
-    set_class: type[PublishedSet], root: Path, say: Say, scales: Sequence[int], mirror: str | None, keep: bool
+    set_class: type[PublishedSet], root: Path, report: Report, scales: Sequence[int], mirror: str | None, keep: bool
 ) -> None:
     """Try the sources of the set in order until one succeeds. Raises the last DownloadError."""
     failure: DownloadError | None = None
     for source in set_class.downloads:
         if failure is not None:
-            say(f"{failure}\n")
-        say(f"from {mirror or source.provider}{', a mirror' * bool(source.mirror or mirror)} ({source.size_text})")
+            report(f"{failure}\n")
+        is_mirror = source.mirror or mirror is not None
+        report(f"from {mirror or source.provider}{', a mirror' * is_mirror} ({source.size_text})")
         try:
-            _install_archives(source, root, say, scales, mirror, keep)
+            _install_archives(source, root, report, scales, mirror, keep)
             _check_count(set_class, root)
             return
         except DownloadError as error:
@@ -90,7 +110,7 @@ def _install_from_first(
 
 
 def _install_archives(
-    source: DownloadSource, root: Path, say: Say, scales: Sequence[int], mirror: str | None, keep: bool
+    source: DownloadSource, root: Path, report: Report, scales: Sequence[int], mirror: str | None, keep: bool
 ) -> None:
     for archive in source.archives:
         if scales and archive.scale is not None and archive.scale not in scales:
@@ -102,7 +122,7 @@ def _install_archives(
         if mirror is not None:
             archive = replace(archive, url=f"{mirror.rstrip('/')}/{name}")
         file = root / ARCHIVES / f"{sha256(archive.url.encode()).hexdigest()[:8]}-{name}"
-        fetch(archive, file, say)
+        fetch(archive, file, report)
         try:
             count = unpack(file, archive.inner_folder, target)
         except DownloadError:
@@ -112,8 +132,8 @@ def _install_archives(
             shutil.rmtree(target)
             file.unlink()
             raise DownloadError(f"{archive.url} contains {count} images instead of {archive.count}; it was deleted")
-        checked = archive.checksum.partition(":")[0] if archive.checksum else "no checksum is known"
-        say(f"{name}: {count} images ({checked})")
+        verified_by = archive.checksum.partition(":")[0] if archive.checksum else "no checksum is known"
+        report(f"{name}: {count} images ({verified_by})")
         if not keep:
             file.unlink()
 
@@ -130,13 +150,14 @@ def _is_extracted(archive: Archive, target: Path) -> bool:
 
 
 def _check_count(set_class: type[PublishedSet], root: Path) -> None:
+    """Raise DownloadError unless the root contains the published number of images."""
     try:
-        located = set_class(str(root)).find()
+        result = set_class(str(root)).find()
     except UserError as error:
         raise DownloadError(str(error)) from error
-    count = len(located[1]) if located else 0
+    count = len(result[1]) if result else 0
     if count != set_class.count:
         raise DownloadError(
-            f"{set_class.title} has {set_class.count} images, and {count} of them are now below {root}",
-            cure="Move them away and download again",
+            f"{set_class.title} has {set_class.count} images, and {count} of them are now below {root}. Move them away "
+            "and download again"
         )

@@ -1,4 +1,4 @@
-"""Layout: the arrangements of HR and LR images in the folder of a published set."""
+"""Layout: the folders and file names of the HR and LR images of a published set."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,13 +19,22 @@ SCALES = (2, 3, 4, 8)
 
 @dataclass(frozen=True)
 class Layout:
-    """An arrangement of HR and LR images in a set's folder. In paths, {title} and {scale} are replaced.
+    """Where HR and LR images are in a set's folder. In paths, {title} and {scale} are replaced.
 
     hr:        the folders of HR images, all of which must exist.
     lr:        possible folders of LR images, with or without subfolders X2, X3, …; the first one with images is used.
     suffixes:  the ends of the names of HR and LR files, if both are in one folder.
-    ambiguous: whether the folder of any set might look like this. Such a layout is accepted only in a folder that has
-               the set's name or that the user has named.
+    ambiguous: whether several sets use this layout. It is accepted only in a folder that has the set's name or that the
+               user has named.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> from PIL import Image
+    >>> layout = Layout(hr=("{title}_HR",))
+    >>> with TemporaryDirectory() as folder:
+    ...     (Path(folder) / "Set5_HR").mkdir()
+    ...     Image.new("RGB", (8, 8)).save(Path(folder) / "Set5_HR" / "baby.png")
+    ...     list(layout.pairs(Path(folder), title="Set5", scale=2))
+    ['baby']
     """
 
     hr: tuple[str, ...]
@@ -44,11 +53,15 @@ class Layout:
         if self.suffixes is not None:
             return _pairs_by_suffix(hr_folders[0], *(suffix.format(scale=scale) for suffix in self.suffixes))
         if len(hr_folders) > 1:
-            return {f"{hr.name}/{name}": (path, None) for hr in hr_folders for name, path in _images(hr).items()}
-        hr_images = _images(hr_folders[0])
+            return {
+                f"{hr.name}/{name}": (path, None)
+                for hr in hr_folders
+                for name, path in find_images(hr, allow_empty=True).items()
+            }
+        hr_images = find_images(hr_folders[0], allow_empty=True)
         for lr in self.lr if hr_images else ():
             lr_folder = self._path(folder, lr, title, scale)
-            if lr_folder.is_dir() and _contains_images(lr_folder, recursive=True):
+            if lr_folder.is_dir() and list_images(lr_folder).images:
                 paired = Paired(hr=str(hr_folders[0]), lr=str(lr_folder))
                 if paired.has_scale(scale):
                     lr_images = paired.lr_files(scale)
@@ -62,7 +75,7 @@ class Layout:
 
 
 HR_ONLY = Layout(hr=(".",), ambiguous=True)
-"""HR images, without a folder around them."""
+"""HR images directly in the set's folder."""
 
 BENCHMARK = (
     Layout(hr=("HR",), lr=("LR_bicubic", "LR"), ambiguous=True),  # EDSR
@@ -70,7 +83,7 @@ BENCHMARK = (
     Layout(hr=("image_SRF_{scale}",), suffixes=("_SRF_{scale}_HR", "_SRF_{scale}_LR"), ambiguous=True),  # SelfExSR
     Layout(hr=("GTmod12",), lr=("LRbicx{scale}",), ambiguous=True),  # BasicSR
 )
-"""The layouts in which benchmarks are distributed; the comments name the distributor."""
+"""The layouts of benchmarks. The comments name who distributes them in this layout."""
 
 
 def find_child(folder: Path, *names: str) -> Path:
@@ -84,21 +97,20 @@ def find_child(folder: Path, *names: str) -> Path:
     return folder
 
 
-def _contains_images(folder: Path, recursive: bool = False) -> bool:
-    return bool(list_images(folder).images) if recursive else any(is_image_file(path) for path in folder.iterdir())
-
-
-def _images(folder: Path) -> dict[str, Path]:
-    return find_images(folder) if _contains_images(folder, recursive=True) else {}
+def _contains_images(folder: Path) -> bool:
+    """Whether images are directly in the folder."""
+    return any(is_image_file(path) for path in folder.iterdir())
 
 
 def _pairs_by_suffix(folder: Path, hr_suffix: str, lr_suffix: str) -> Pairs:
-    """NAME_SRF_2_HR.png with NAME_SRF_2_LR.png. Raises UserError if one of the two is missing."""
+    """Pair NAME{hr_suffix}.png with NAME{lr_suffix}.png. Raises UserError if one of the two is missing."""
     files = {path.stem: path for path in sorted(folder.iterdir()) if is_image_file(path)}
     hr = {stem.removesuffix(hr_suffix): path for stem, path in files.items() if stem.endswith(hr_suffix)}
     lr = {stem.removesuffix(lr_suffix): path for stem, path in files.items() if stem.endswith(lr_suffix)}
     unpaired = sorted(hr.keys() ^ lr.keys())
     if unpaired:
         names = f"{', '.join(unpaired[:3])}{', …' * (len(unpaired) > 3)}"
-        raise UserError(f"in {folder}, NAME{hr_suffix} and NAME{lr_suffix} don't match: one is missing for {names}")
+        raise UserError(
+            f"in {folder}, every image needs NAME{hr_suffix} and NAME{lr_suffix}; one of the two is missing for {names}"
+        )
     return {name: (path, lr[name]) for name, path in hr.items()}

@@ -1,10 +1,10 @@
-"""Manga109."""
+"""The benchmark Manga109."""
 
 from upnet.data.catalogue.base import PublishedSet
 
 
 class Manga109(PublishedSet):
-    """109 drawn pages, one of each volume. Its authors give them to who applies, so nothing is downloaded.
+    """109 pages of comics, one of each volume. Its authors provide them on application only, so there is no download.
 
     Matsui et al., "Sketch-based manga retrieval using Manga109 dataset"
     (https://arxiv.org/abs/1510.04389).
@@ -16,9 +16,9 @@ class Manga109(PublishedSet):
     terms = "academic, by application"
     licence = "For academic use, on application to its authors; the images may not be passed on."
     instructions = (
-        "apply to its authors for them, at http://www.manga109.org/en/download.html or "
-        "https://huggingface.co/datasets/hal-utokyo/Manga109, put the benchmark's 109 pages into data/Manga109/HR as "
-        "NAME.png and, if you have them, LR images into data/Manga109/LR_bicubic/X2 as NAMEx2.png"
+        "apply to its authors at http://www.manga109.org/en/download.html or "
+        "https://huggingface.co/datasets/hal-utokyo/Manga109; put the 109 pages of the benchmark into "
+        "data/Manga109/HR as NAME.png, and LR images, if there are any, into data/Manga109/LR_bicubic/X2 as NAMEx2.png"
     )
     folders = ("Manga109",)
     parents = ("benchmark",)

@@ -1,12 +1,13 @@
-"""T91."""
+"""The training set T91."""
 
-from upnet.data.catalogue.base import Archive, DownloadSource, PublishedSet
+from upnet.data.catalogue.archives import Archive, DownloadSource
+from upnet.data.catalogue.base import PublishedSet
 
 
 class T91(PublishedSet):
-    """91 small images, the training set of sparse coding, SRCNN and FSRCNN.
+    """91 small images, on which ScSR, SRCNN and FSRCNN were trained.
 
-    Their author packed them as RAR, which Python doesn't read; the authors of SRCNN packed them with their code.
+    Their author provides them as RAR, which Python cannot read; the authors of SRCNN provide them as zip.
 
     Yang et al., "Image super-resolution via sparse representation"
     (https://doi.org/10.1109/TIP.2010.2050625).
@@ -17,7 +18,7 @@ class T91(PublishedSet):
     training = True
     page = "http://www.ifp.illinois.edu/~jyang29/ScSR.htm"
     terms = "research"
-    licence = "No licence is stated; the images are handed round for research."
+    licence = "No licence is stated; the images are passed on for research."
     downloads = (
         DownloadSource(
             provider="the authors of SRCNN",

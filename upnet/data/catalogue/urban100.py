@@ -1,11 +1,11 @@
-"""Urban100."""
+"""The benchmark Urban100."""
 
 from upnet.data.catalogue.archives import EDSR, super_image
 from upnet.data.catalogue.base import PublishedSet
 
 
 class Urban100(PublishedSet):
-    """A hundred photographs of buildings, whose structures repeat.
+    """100 photographs of buildings with repeated structures.
 
     Huang, Singh and Ahuja, "Single image super-resolution from transformed self-exemplars"
     (https://doi.org/10.1109/CVPR.2015.7299156).

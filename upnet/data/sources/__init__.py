@@ -1,1 +1,1 @@
-"""Image sources: folders of files, HR/LR pairs, photographs of scikit-image, and generated dead leaves."""
+"""Image sources: folders of files, HR/LR pairs, photographs of scikit-image, and synthetic dead leaves."""

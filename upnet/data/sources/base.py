@@ -1,4 +1,4 @@
-"""The interface of an image source: names, digests, and pixels on demand."""
+"""Source and ImageEntry: the interface of an image source, which provides names, digests, and pixels on demand."""
 
 import hashlib
 from abc import ABC, abstractmethod
@@ -10,16 +10,29 @@ import numpy as np
 
 
 class ImageEntry(ABC):
-    """One image of a source. An entry knows how to read its image and doesn't hold the pixels.
+    """One image of a source. An entry reads its pixels on demand and doesn't keep them.
 
-    name: unique within its source. For a file it is the path relative to the source's folder, without the suffix.
+    name: unique in its source. For a file it is the path relative to the source's folder, without the suffix.
+
+    A subclass implements `compute_digest` and `read`:
+
+    >>> class Black(ImageEntry):
+    ...     name = "black"
+    ...
+    ...     def compute_digest(self):
+    ...         return "black 8x8"
+    ...
+    ...     def read(self, max_pixels=None):
+    ...         return np.zeros((8, 8, 3), np.uint8)
+    >>> Black().digest
+    'black 8x8'
     """
 
     name: str
 
     @cached_property
     def digest(self) -> str:
-        """A hash of the input that the image is made from. Equal digests mean equal pixels."""
+        """A hash of what the image is made from: a file or parameters. Equal digests mean equal pixels."""
         return self.compute_digest()
 
     @abstractmethod
@@ -36,11 +49,14 @@ class ImageEntry(ABC):
         """
 
     def fingerprint(self, scale: int) -> str:
-        """A hash of the input that the pair of HR and LR image at this scale is made from."""
+        """A hash of what the pair of HR and LR image of this scale is made from."""
         return self.digest
 
     def read_lr(self, scale: int, max_pixels: int | None = None) -> np.ndarray | None:
-        """The LR image that the source provides, (h, w, 3) uint8. None: LR is made from the HR image."""
+        """The LR image of this scale that the source provides, (h, w, 3) uint8; None if it provides none.
+
+        Raises BrokenImageError as `read` does.
+        """
         return None
 
 
@@ -67,12 +83,12 @@ class Source(ABC):
         """All images, sorted by name. Raises UserError if there are none."""
 
     def check(self, scale: int) -> None:
-        """Raise UserError, before anything is decoded, if the source has no images for this scale."""
+        """Raise UserError if the source has no images for this scale. Nothing is decoded."""
         return
 
     @property
     def folder(self) -> Path | None:
-        """The folder of the images: their store is written to FOLDER/.upnet. None if they come from no folder."""
+        """The folder of the images; None if they come from no folder. Stores are written to FOLDER/.upnet."""
         return None
 
 

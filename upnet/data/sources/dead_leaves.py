@@ -1,4 +1,4 @@
-"""The dead leaves model: synthetic training images without a download."""
+"""DeadLeaves: an image source of synthetic images of the dead leaves model, without a download."""
 
 import hashlib
 import json
@@ -14,7 +14,7 @@ from upnet.data.sources.textures import LeafStyle, colour_leaves
 from upnet.utils.errors import UserError
 
 VERSION = 1
-"""Increased whenever the same parameters no longer give the same images."""
+"""Version of the images. Increase it when the same parameters no longer give the same images."""
 
 Fraction = Annotated[float, Ge(0), Le(1)]
 
@@ -27,17 +27,18 @@ class DeadLeaves(Source):
     Gousseau and Ladjal, "Synthetic images as a regularity prior for image restoration neural networks" (2021,
     https://openreview.net/forum?id=vKT8fZFGcG).
 
-    count:        number of images.
-    size:         their side in pixels.
-    seed:         every image is a pure function of (seed, its number, the parameters below).
-    radius:       (smallest, largest) radius of a leaf in pixels.
-    exponent:     radii have density r^-exponent; with 3 the images are scale invariant.
-    shapes:       some of disc, ellipse, rectangle, polygon.
-    min_aspect:   the smallest width / length of an ellipse or rectangle; small values give lines.
-    oversampling: images are generated at this multiple of their size, then averaged over boxes, against aliasing.
+    count:             number of images.
+    size:              side of the images in pixels.
+    seed:              an image is a pure function of the seed, its index, and the parameters below.
+    radius:            (smallest, largest) radius of a leaf in pixels.
+    exponent:          the radius r has a density proportional to r^-exponent; with 3 the images are scale invariant.
+    shapes:            shapes of the leaves: a list of disc, ellipse, rectangle and polygon.
+    min_aspect:        the smallest width / length of an ellipse or rectangle, in (0, 1]; small values give lines.
+    oversampling:      images are generated at this multiple of their size and reduced by a box filter, to avoid
+                       aliasing.
     saturation, gradient, stripes, texture, gamma: see LeafStyle.
     min_detail_radius: leaves of at least this radius in pixels have gradients, stripes and textures.
-    blur:         the largest standard deviation, in pixels, of the Gaussian blur of an image, as lenses blur.
+    blur:              largest standard deviation in pixels of the Gaussian blur of an image, which imitates a lens.
 
     Raises UserError for parameters out of range.
 
@@ -104,12 +105,15 @@ class DeadLeaves(Source):
         self._parameters = json.dumps([VERSION, size, seed, oversampling, blur, *texts])
 
     def images(self) -> Sequence[ImageEntry]:
-        """Numbered from 0."""
+        """The entries; their names are 0000, 0001, …"""
         return [DeadLeavesEntry(self, number) for number in range(self.count)]
 
     def generate(self, number: int) -> np.ndarray:
-        """One image, (size, size, 3) uint8."""
-        # The number is the upper half of the counter, as the step is in the training stream: images share no draw.
+        """Generate one image, (size, size, 3) uint8.
+
+        number: index of the image.
+        """
+        # The number is the upper half of the counter: no two images share random numbers.
         rng = np.random.Generator(np.random.Philox(key=self.seed, counter=number << 128))
         zoom = self.oversampling
         front, leaves = cover_canvas(rng, self.size * zoom, self.distribution)
@@ -136,8 +140,8 @@ class DeadLeavesEntry(ImageEntry):
         return self._source.generate(self._number)
 
 
-# The digest of every image, and so the name of its store, depends on each character of these two texts: they keep the
-# names that the fields had in the first version, so that existing stores are found.
+# The digests of the images, and therefore the names of their stores, depend on every character of these two texts. They
+# contain the field names of the first version, so that existing stores are found.
 
 
 def _distribution_text(leaves: LeafDistribution) -> str:

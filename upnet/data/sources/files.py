@@ -1,4 +1,4 @@
-"""Image files in folders: listing, naming and hashing, shared by all sources that read files."""
+"""Image files in folders: listing, naming and hashing. All sources that read files use it."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from upnet.utils.printable import printable_name
 
 
 class FileEntry(ImageEntry):
-    """An image in a file."""
+    """An image file."""
 
     def __init__(self, name: str, path: Path) -> None:
         self.name = name
@@ -55,23 +55,33 @@ def existing_folder(folder: str | Path, setting: str = "") -> Path:
     return path
 
 
-def find_images(folder: Path, setting: str = "") -> dict[str, Path]:
+def find_images(folder: Path, setting: str = "", allow_empty: bool = False) -> dict[str, Path]:
     """All images in the folder and its subfolders: {relative path without suffix: file}, sorted by name.
 
-    Hidden files and folders are ignored, links are followed, and a warning names the files that are left out. If two
-    files differ in nothing but the suffix, both names keep it.
+    Hidden files and folders are ignored, links are followed, and a warning names the files that are skipped. If two
+    files differ only in their suffix, both names keep it.
 
-    setting: the name of the setting or argument that contains the folder, for the error message.
+    setting:     the name of the setting or argument that contains the folder, for the error message.
+    allow_empty: return {} if there is no image.
 
-    Raises UserError if there is no image.
+    Raises UserError if there is no image and `allow_empty` is false.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     for name in ("b.png", "a.png", "a.jpg"):
+    ...         (Path(folder) / name).touch()
+    ...     list(find_images(Path(folder)))
+    ['a.jpg', 'a.png', 'b']
     """
     listing = list_images(folder)
-    remark = listing.summary()
+    skipped = listing.summary()
     if not listing.images:
-        problem = f"there is no image in {folder}" + (f" ({remark})" if remark else "")
+        if allow_empty:
+            return {}
+        problem = f"there is no image in {folder}" + (f" ({skipped})" if skipped else "")
         raise UserError(problem, setting=setting, allowed=f"images end in {', '.join(SUFFIXES)}")
-    if remark:
-        warn_once(remark)
+    if skipped:
+        warn_once(skipped)
     stems = [path.relative_to(folder).with_suffix("").as_posix() for path in listing.images]
     counts = Counter(stems)
     files = {
@@ -82,11 +92,11 @@ def find_images(folder: Path, setting: str = "") -> dict[str, Path]:
 
 
 def folder_set_name(folder: Path) -> str:
-    """The name of a folder's images, as printable text: the folder's name, or its parent's if it is called HR or GT."""
+    """The name of an image set: the folder's name, or its parent's if the folder is called HR or GT. Printable text."""
     folder = folder.resolve()
     return printable_name((folder.parent.name if is_hr(folder.name) else folder.name) or "images")
 
 
 def file_entries(files: dict[str, Path]) -> Sequence[FileEntry]:
-    """One entry per file of {name: file}."""
+    """One entry per item of {name: file}."""
     return [FileEntry(name, path) for name, path in files.items()]

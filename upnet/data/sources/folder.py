@@ -1,4 +1,4 @@
-"""A folder of HR images."""
+"""Folder: an image source that reads HR images from a folder."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -12,12 +12,12 @@ from upnet.utils.errors import UserError
 
 
 class Folder(Source):
-    """All images in a folder and its subfolders. They are HR: each LR image is made from the complete HR image.
+    """The images in a folder and its subfolders, as HR images. Each LR image is made from the complete HR image.
 
     root: the folder. If it contains a folder HR or GT, only the images in that one are used.
 
-    Raises UserError if the folder is missing or a file, or if it contains HR and LR folders side by side. `images`
-    raises it if there are no images, or if some images are LR versions of others.
+    Raises UserError if the folder is missing or a file, or if it contains HR and LR folders. `images` raises it if
+    there are no images, or if some images are LR versions of others.
 
     >>> from pathlib import Path
     >>> from tempfile import TemporaryDirectory
@@ -50,7 +50,7 @@ class Folder(Source):
         return files
 
     def images(self) -> Sequence[ImageEntry]:
-        """All images, sorted by their path below the folder."""
+        """All images, sorted by their path relative to the folder."""
         return file_entries(self._files)
 
     @property

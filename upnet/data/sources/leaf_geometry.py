@@ -1,6 +1,6 @@
-"""Geometry of the dead leaves model: the number of the frontmost leaf at every pixel.
+"""Geometry of the dead leaves model: which leaf is in front at every pixel.
 
-n: the side of the square canvas in pixels. k: a number of leaves. Leaves are numbered from the frontmost, 0.
+n: side of the square canvas in pixels. k: number of leaves. Leaf 0 is the frontmost.
 """
 
 import math
@@ -13,7 +13,7 @@ DISC, ELLIPSE, RECTANGLE, POLYGON = range(4)
 SHAPES = {"disc": DISC, "ellipse": ELLIPSE, "rectangle": RECTANGLE, "polygon": POLYGON}
 
 _BATCH = 16384  # leaves per call of LeafDistribution.draw
-_MAX_TESTED = 1 << 18  # pixels tested at a time: a few MiB, about the cache of one core
+_MAX_TESTED = 1 << 18  # pixels tested at a time; their arrays, a few MiB, fit into the cache of one core
 _SIDES = 5  # a polygon is the intersection of its disc with this many half-planes
 
 
@@ -21,12 +21,12 @@ _SIDES = 5  # a polygon is the intersection of its disc with this many half-plan
 class Leaves:
     """k leaves: each field is an array (k,).
 
-    x, y:   centre, in pixels; pixel (row, column) covers [row, row + 1) × [column, column + 1).
-    radius: of the disc that contains the leaf, in pixels.
-    shape:  one of SHAPES.
-    angle:  in radians.
+    x, y:   centre in pixels; pixel (row, column) covers [row, row + 1) × [column, column + 1).
+    radius: radius in pixels of the disc that contains the leaf.
+    shape:  a value of SHAPES.
+    angle:  rotation in radians.
     aspect: width / length, in (0, 1].
-    seed:   uniform in [0, 1), for all other properties of a leaf.
+    seed:   uniform in [0, 1); the sides of a polygon are derived from it.
     """
 
     x: np.ndarray
@@ -41,12 +41,12 @@ class Leaves:
         return len(self.x)
 
     def take(self, selection: np.ndarray) -> "Leaves":
-        """A subset, by index or mask."""
+        """The selected leaves. selection: indices or a mask."""
         return Leaves(**{field.name: getattr(self, field.name)[selection] for field in fields(self)})
 
     @staticmethod
     def join(parts: Sequence["Leaves"]) -> "Leaves":
-        """Concatenate."""
+        """Concatenate leaves."""
         names = [field.name for field in fields(Leaves)]
         return Leaves(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
 
@@ -55,7 +55,7 @@ class Leaves:
 class LeafDistribution:
     """The random distribution of leaves: radii have density proportional to r^-exponent on [r_min, r_max] pixels.
 
-    shapes:     values of SHAPES, each with equal probability.
+    shapes:     values of SHAPES, drawn with equal probability.
     min_aspect: the smallest width / length of ellipses and rectangles, in (0, 1]; its logarithm is uniform.
     """
 
@@ -66,7 +66,7 @@ class LeafDistribution:
     min_aspect: float
 
     def draw(self, rng: np.random.Generator, n: int) -> Leaves:
-        """One batch of leaves. Centres may be outside of the canvas, so that its edges look like its middle."""
+        """Draw a batch of leaves. Centres may be outside the canvas, which gives its edges the same statistics."""
         v = rng.random((_BATCH, 7), np.float32).astype(np.float64)
         if self.exponent == 1:
             radius = self.r_min * (self.r_max / self.r_min) ** v[:, 0]
@@ -93,7 +93,12 @@ class LeafDistribution:
 def cover_canvas(rng: np.random.Generator, n: int, distribution: LeafDistribution) -> tuple[np.ndarray, Leaves]:
     """Add leaves behind the existing ones until every pixel of an n × n canvas is covered.
 
-    Returns the number of the frontmost leaf at every pixel, (n, n) int32, and all leaves.
+    Returns the index of the frontmost leaf at every pixel, (n, n) int32, and all leaves.
+
+    >>> discs = LeafDistribution(r_min=2.0, r_max=8.0, exponent=3.0, shapes=[DISC], min_aspect=1.0)
+    >>> front, leaves = cover_canvas(np.random.default_rng(0), 16, discs)
+    >>> front.shape, bool((front >= 0).all())
+    ((16, 16), True)
     """
     front = np.full((n, n), -1, np.int32)
     parts: list[Leaves] = []
@@ -122,7 +127,7 @@ def _clip(position: np.ndarray, n: int) -> np.ndarray:
 
 
 def _paint(leaves: Leaves, front: np.ndarray, offset: int) -> None:
-    """Write the leaves, numbered from `offset`, to the free pixels of `front` (n, n)."""
+    """Write the indices of the leaves, plus `offset`, to the free pixels of `front` (n, n)."""
     behind = np.full(front.size, np.iinfo(np.int32).max, np.int32)
     for selection, half in _blocks(leaves):
         # From back to front: where leaves of one block overlap, the frontmost is written last and remains.
@@ -135,9 +140,9 @@ def _paint(leaves: Leaves, front: np.ndarray, offset: int) -> None:
 
 
 def _blocks(leaves: Leaves) -> Iterator[tuple[np.ndarray, int]]:
-    """(numbers of leaves of similar size, ascending; half the side of their common bounding box), block by block."""
+    """Blocks of leaves of similar size: (ascending indices of the leaves, half the side of a common bounding box)."""
     halves = np.ceil(leaves.radius).astype(np.intp)
-    # Sizes are rounded up to steps of at most a factor of 1.25: a common box is then little larger than each leaf.
+    # Sizes are rounded up by a factor of at most 1.25, so that the common box is little larger than each leaf.
     steps = np.unique(np.ceil(1.25 ** np.arange(0, 64)).astype(np.intp))
     halves = steps[np.searchsorted(steps, halves)]
     for half in np.unique(halves).tolist():
@@ -148,7 +153,7 @@ def _blocks(leaves: Leaves) -> Iterator[tuple[np.ndarray, int]]:
 
 
 def _pixels(leaves: Leaves, selection: np.ndarray, half: int, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """The pixel numbers and leaf numbers of all pixel centres inside a leaf, in the order of `selection`."""
+    """(pixel index, leaf index) of all pixel centres that are inside a leaf, in the order of `selection`."""
     subset = leaves.take(selection)
     offsets = np.arange(-half, half + 1)
     rows = np.floor(subset.y).astype(np.intp)[:, None] + offsets  # (k, side)
@@ -157,8 +162,8 @@ def _pixels(leaves: Leaves, selection: np.ndarray, half: int, n: int) -> tuple[n
     dx = (columns + 0.5 - subset.x[:, None]).astype(np.float32)[:, None, :]
     inside = _inside(subset, dx, dy)
     inside &= ((rows >= 0) & (rows < n))[:, :, None] & ((columns >= 0) & (columns < n))[:, None, :]
-    which, row, column = np.nonzero(inside)
-    return rows[which, row] * n + columns[which, column], selection[which].astype(np.int32)
+    leaf, row, column = np.nonzero(inside)
+    return rows[leaf, row] * n + columns[leaf, column], selection[leaf].astype(np.int32)
 
 
 def _inside(leaves: Leaves, dx: np.ndarray, dy: np.ndarray) -> np.ndarray:
@@ -171,24 +176,25 @@ def _inside(leaves: Leaves, dx: np.ndarray, dy: np.ndarray) -> np.ndarray:
     for shape in np.unique(leaves.shape).tolist():
         if shape == DISC:
             continue
-        at = np.flatnonzero(leaves.shape == shape)
-        along = cos[at] * dx[at] + sin[at] * dy[at]
-        across = (cos[at] * dy[at] - sin[at] * dx[at]) / aspect[at]
+        members = np.flatnonzero(leaves.shape == shape)
+        along = cos[members] * dx[members] + sin[members] * dy[members]
+        across = (cos[members] * dy[members] - sin[members] * dx[members]) / aspect[members]
         if shape == ELLIPSE:
-            inside[at] = along * along + across * across <= radius[at] * radius[at]
+            inside[members] = along * along + across * across <= radius[members] * radius[members]
         elif shape == RECTANGLE:
             # The corners are on the circle.
-            length = radius[at] / np.sqrt(1 + aspect[at] ** 2)
-            inside[at] = np.maximum(np.abs(along), np.abs(across)) <= length
+            length = radius[members] / np.sqrt(1 + aspect[members] ** 2)
+            inside[members] = np.maximum(np.abs(along), np.abs(across)) <= length
         else:
-            inside[at] &= _in_polygon(leaves.seed[at].astype(np.float32)[column], radius[at], along, across)
+            seed = leaves.seed[members].astype(np.float32)[column]
+            inside[members] &= _in_polygon(seed, radius[members], along, across)
     return inside
 
 
 def _in_polygon(seed: np.ndarray, radius: np.ndarray, along: np.ndarray, across: np.ndarray) -> np.ndarray:
-    """Whether a point is inside of _SIDES half-planes whose borders have a distance of 0.35 to 0.95 radii.
+    """Whether points are inside _SIDES half-planes, whose distances from the centre are 0.35 to 0.95 radii.
 
-    Multiples of the seed, modulo 1, serve as the random numbers for directions and distances.
+    The random directions and distances are multiples of the seed, modulo 1.
     """
     inside = np.ones(np.broadcast_shapes(along.shape, across.shape), bool)
     for side in range(_SIDES):

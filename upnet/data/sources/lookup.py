@@ -1,4 +1,4 @@
-"""Open the image sets that a setting such as data.val_root names: folders, or published sets."""
+"""open_sources: the image sets that a setting such as data.val_root names, either folders or published sets."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,11 +16,11 @@ from upnet.utils.printable import printable_name
 
 
 def open_sources(roots: str | Sequence[str] | None, scale: int) -> dict[str, Source]:
-    """One source per folder, as {name: source}. The name is the folder's name.
+    """Open one source per folder, as {name: source}. The name of a source is the name of its folder.
 
-    A folder with HR and LR folders of this scale becomes Paired; any other folder becomes Folder. Folders of equal
-    names are distinguished by their parents' names. The name of a published set may replace a folder: `set5` is the set
-    in data/, and `FOLDER/set5` is the set in FOLDER.
+    A folder that contains HR and LR folders of this scale is opened as Paired, any other folder as Folder. Folders of
+    the same name are distinguished by their parents' names. The name of a published set may replace a folder: `set5` is
+    the set in data/, and `FOLDER/set5` is the set in FOLDER.
 
     roots: folders or published sets; None: the built-in photographs.
     scale: the scale of the LR images, an integer.
@@ -32,17 +32,16 @@ def open_sources(roots: str | Sequence[str] | None, scale: int) -> dict[str, Sou
     """
     if roots is None:
         return {Photographs.name: Photographs()}
-    opened = [
-        _published_set(root, scale) or existing_folder(root) for root in ([roots] if isinstance(roots, str) else roots)
-    ]
-    if not opened:
+    roots = [roots] if isinstance(roots, str) else roots
+    items = [_published_set(root, scale) or existing_folder(root) for root in roots]
+    if not items:
         raise UserError("the list of folders is empty", cure="Name at least one, or null for the built-in photographs")
-    paths = [item if isinstance(item, Path) else item.folder for item in opened]
+    paths = [item if isinstance(item, Path) else item.folder for item in items]
     resolved = [path.resolve() for path in paths]
-    repeated = [str(path) for path, real in zip(paths, resolved, strict=True) if resolved.count(real) > 1]
+    repeated = [str(path) for path, target in zip(paths, resolved, strict=True) if resolved.count(target) > 1]
     if repeated:
         raise UserError(f"{repeated[0]} is named {len(repeated)} times", cure="Name every folder once")
-    sources = [_open_folder(item, scale) if isinstance(item, Path) else item for item in opened]
+    sources = [_open_folder(item, scale) if isinstance(item, Path) else item for item in items]
     names = [source.name for source in sources]
     for source, path in zip(sources, resolved, strict=True):
         source.check(scale)
@@ -52,7 +51,7 @@ def open_sources(roots: str | Sequence[str] | None, scale: int) -> dict[str, Sou
 
 
 def _published_set(root: str, scale: int) -> PublishedSet | None:
-    """The published set of that name; None if the text is the path of a folder, or no set has the name."""
+    """The published set that `root` names; None if it is the path of a folder, or if no set has that name."""
     path = expand_user(root)
     set_class = published_sets().get(path.name.casefold())
     if path.exists() or set_class is None:
@@ -63,6 +62,7 @@ def _published_set(root: str, scale: int) -> PublishedSet | None:
 
 
 def _open_folder(path: Path, scale: int) -> Source:
+    """Paired if the folder contains LR images of this scale, otherwise Folder."""
     if pair_folders(path):
         paired = Paired(str(path))
         if paired.has_scale(scale):
@@ -74,7 +74,7 @@ def _open_folder(path: Path, scale: int) -> Source:
 
 
 def _with_unique_names(sources: Sequence[Source]) -> dict[str, Source]:
-    """Append -2, -3, … to equal names, so that every set has its own row in a table."""
+    """Append -2, -3, … to repeated names, so that every set has its own row in a table."""
     by_name: dict[str, Source] = {}
     for source in sources:
         name, count = source.name, 2

@@ -1,4 +1,4 @@
-"""Folders of HR images and of their LR images, recognised by their names; LR images inside a folder of HR images."""
+"""Pairs of HR and LR folders, recognised by their names; and detection of LR images among HR images."""
 
 import re
 from collections import defaultdict
@@ -29,7 +29,7 @@ _MIN_CORRELATION = 0.95
 class Role(NamedTuple):
     """The parts of a folder's name, in lower case: NAME_LR_bicubic has the stem "name_" and the rest "_bicubic".
 
-    high: whether the folder contains HR images; otherwise it contains LR images.
+    high: True for a folder of HR images, False for a folder of LR images.
     """
 
     high: bool
@@ -49,7 +49,7 @@ class PairFolders(NamedTuple):
 
 
 def folder_role(name: str) -> Role | None:
-    """Parse the name of a folder. None: the name says neither HR nor LR.
+    """Parse the name of a folder; None if it contains neither HR nor LR.
 
     >>> folder_role("DIV2K_train_HR")
     Role(high=True, stem='div2k_train_', rest='')
@@ -88,12 +88,12 @@ def pair_folders(root: Path) -> list[PairFolders]:
         hr_folders, lr_folders = stems[stem]
         if hr_folders and lr_folders:
             hr = min(hr_folders, key=_hr_first)
-            pairs.append(PairFolders(hr, *_lr_of(hr, lr_folders)))
+            pairs.append(PairFolders(hr, *_choose_lr(hr, lr_folders)))
     return pairs
 
 
 def scale_folders(lr: Path) -> dict[int, Path]:
-    """{scale: subfolder} of the subfolders X2, X3, … of a folder of LR images."""
+    """{scale: subfolder} of the subfolders X2, X3, … of a folder."""
     folders = [path for path in sorted(lr.iterdir()) if path.is_dir()]
     return {int(path.name[1:]): path for path in folders if path.name[:1] in "xX" and path.name[1:].isdecimal()}
 
@@ -101,16 +101,16 @@ def scale_folders(lr: Path) -> dict[int, Path]:
 def reject_lr_images(root: Path, images: Sequence[Path]) -> None:
     """Raise UserError if some of the images below root are LR versions of others.
 
-    Two cases are detected: folders HR and LR side by side, at any depth; and images with equal names, in a folder and
-    its subfolder or with suffixes such as x2, that have the same content at two sizes. For the second case, only a few
-    images are compared.
+    Two cases are detected: HR and LR folders with the same parent, at any depth; and images that have the same name
+    (in a folder and its subfolder, or apart from an ending such as x2) and the same content at two sizes. In the second
+    case, only a few images are compared.
     """
-    for hr, lr in _siblings(root, images):
+    for hr, lr in _sibling_folders(root, images):
         raise UserError(
             f"{root} contains HR and LR images, in {hr} and {lr}",
             cure=f"Use both by data=paired data.root={hr.parent}, or only the HR images by data.root={hr}",
         )
-    for large, small in _reductions(root, images):
+    for large, small in _reduced_copies(root, images):
         raise UserError(
             f"{root} contains HR and LR images: {small.relative_to(root)} is a smaller version of "
             f"{large.relative_to(root)}",
@@ -120,13 +120,13 @@ def reject_lr_images(root: Path, images: Sequence[Path]) -> None:
 
 
 def _hr_first(path: Path) -> tuple[int, int, str]:
-    """Sorting key: the shortest name first, and HR before GT."""
+    """Sorting key of HR folders: the shortest name first, and HR before GT."""
     role = folder_role(path.name)
     assert role is not None
     return len(role.rest), not path.name.lower().endswith("hr"), path.name
 
 
-def _lr_of(hr: Path, folders: Sequence[Path]) -> tuple[Path, Mapping[int, Path]]:
+def _choose_lr(hr: Path, folders: Sequence[Path]) -> tuple[Path, Mapping[int, Path]]:
     """The LR folder of an HR folder, and {scale: LR folder} if there is one per scale."""
     rests = {path: role.rest for path in folders if (role := folder_role(path.name)) is not None}
     for preferred in _PREFERRED_RESTS:
@@ -141,14 +141,14 @@ def _lr_of(hr: Path, folders: Sequence[Path]) -> tuple[Path, Mapping[int, Path]]
         raise UserError(
             f"{hr.parent} contains several folders of LR images for {hr.name}: {names}",
             cure=f"Train with one of them by data=paired data.root=null data.train.hr={hr} data.train.lr=FOLDER, or "
-            f"give {hr} alone, and LR is made from it",
+            f"give only {hr}, from which LR is made",
         )
     return folders[0], by_scale
 
 
-def _siblings(root: Path, images: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
-    """(HR folder, LR folder) with one parent and one stem."""
-    folders = {folder for parent in {path.parent for path in images} for folder in _up_to(root, parent)}
+def _sibling_folders(root: Path, images: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
+    """(HR folder, LR folder) with the same parent and stem."""
+    folders = {folder for parent in {path.parent for path in images} for folder in _folders_between(root, parent)}
     groups: defaultdict[tuple[Path, str], dict[bool, Path]] = defaultdict(dict)
     for folder in sorted(folders):
         if (role := folder_role(folder.name)) is not None:
@@ -156,15 +156,15 @@ def _siblings(root: Path, images: Sequence[Path]) -> Iterator[tuple[Path, Path]]
     yield from ((group[True], group[False]) for group in groups.values() if len(group) == 2)
 
 
-def _up_to(root: Path, folder: Path) -> Iterator[Path]:
-    """The folder and its parents below root."""
+def _folders_between(root: Path, folder: Path) -> Iterator[Path]:
+    """The folder and its parents, without root."""
     while folder != root:
         yield folder
         folder = folder.parent
 
 
-def _reductions(root: Path, images: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
-    """(image, its smaller version), if at least half of a sample of images with equal names are such a pair."""
+def _reduced_copies(root: Path, images: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
+    """(image, reduced copy), if at least half of a sample of images with the same name are such a pair."""
     same_name: defaultdict[tuple[Path, str], list[Path]] = defaultdict(list)
     for path in images:
         for folder in {path.parent, path.parent.parent if path.parent != root else root}:
@@ -176,25 +176,25 @@ def _reductions(root: Path, images: Sequence[Path]) -> Iterator[tuple[Path, Path
     for group in groups.values():
         step = max(len(group) / _SAMPLES, 1.0)
         sample = [group[int(number * step)] for number in range(min(len(group), _SAMPLES))]
-        pairs = [pair for paths in sample if (pair := next(_ordered(paths), None)) is not None]
+        pairs = [pair for paths in sample if (pair := next(_reduced_pairs(paths), None)) is not None]
         if 2 * len(pairs) >= len(sample):
             yield pairs[0]
 
 
-def _ordered(paths: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
-    """The pairs (image, its smaller version) among some images."""
+def _reduced_pairs(paths: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
+    """The pairs (image, reduced copy) among some images."""
     for pair in combinations(paths, 2):
         try:
-            if _is_reduction(*pair):
+            if _is_reduced_copy(*pair):
                 yield pair
-            elif _is_reduction(*reversed(pair)):
+            elif _is_reduced_copy(*reversed(pair)):
                 yield pair[1], pair[0]
         except BrokenImageError:
             continue  # reported when the image is decoded
 
 
-def _is_reduction(large: Path, small: Path) -> bool:
-    """Whether the second image has the content of the first one at 1 / 2, 1 / 3, … of its size, rounded."""
+def _is_reduced_copy(large: Path, small: Path) -> bool:
+    """Whether `small` has the content of `large` at 1 / 2, 1 / 3, … of its size, rounded."""
     with open_image(large) as large_image, open_image(small) as small_image:
         scale = round(large_image.width / small_image.width)
         sizes = zip(large_image.size, small_image.size, strict=True)

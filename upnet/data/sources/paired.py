@@ -1,4 +1,4 @@
-"""HR images with LR images in a second folder, as DIV2K and the benchmark sets come."""
+"""Paired: an image source that reads HR and LR images from two folders, as in DIV2K and the benchmark sets."""
 
 import re
 from collections.abc import Container, Sequence
@@ -17,7 +17,7 @@ _SCALE_SUFFIX = re.compile(r"[xX](\d+)$")
 
 
 class PairedEntry(FileEntry):
-    """An HR file and its LR file of each scale."""
+    """An image of a Paired source: an HR file, and an LR file for each scale."""
 
     def __init__(self, name: str, path: Path, source: "Paired") -> None:
         super().__init__(name, path)
@@ -36,12 +36,12 @@ class Paired(Source):
     """HR and LR images, paired by name: HR/NAME.png with LR_bicubic/X2/NAMEx2.png.
 
     root: a folder in one of the layouts HR + LR_bicubic/X2 (the benchmark sets of EDSR) or *_HR + *_LR_bicubic/X2
-          (DIV2K), where X2 is the scale. GT may replace HR, and LQ may replace LR, in upper or lower case. The LR
-          folders of several scales may be side by side: GTmod12 + LRbicx2 + LRbicx3 (BasicSR).
-    hr:   instead of root, the folder of HR images;
-    lr:   and the folder of LR images, with or without subfolders X2, X3, …
+          (DIV2K), where X2 is the scale. GT may replace HR, and LQ may replace LR, in upper or lower case. There may
+          be one LR folder per scale: GTmod12 + LRbicx2 + LRbicx3 (BasicSR).
+    hr:   the folder of HR images, if root is None.
+    lr:   the folder of LR images, if root is None; with or without subfolders X2, X3, …
 
-    An LR image has the name of its HR image, with or without x2 at the end; the suffixes may differ. HR may exceed
+    An LR image has the name of its HR image, with or without x2 at the end; their formats may differ. HR may exceed
     scale × LR by less than scale pixels, and is then cropped at the bottom and the right.
 
     Raises UserError if a folder is missing, or if root contains no such layout or more than one. `check` and
@@ -60,7 +60,7 @@ class Paired(Source):
 
     def __init__(self, root: str | None = None, hr: str | None = None, lr: str | None = None) -> None:
         if (root is None) == (hr is None and lr is None) or (hr is None) != (lr is None):
-            raise UserError(f"give either root, or both hr and lr; got root={root}, hr={hr}, lr={lr}", setting="Paired")
+            raise UserError(f"Paired: give either root, or both hr and lr; got root={root}, hr={hr}, lr={lr}")
         if root is not None:
             self.root = existing_folder(root, "root")
             self.hr, self.lr, self._lr_by_scale = _single_pair(self.root)
@@ -92,7 +92,7 @@ class Paired(Source):
         self.lr_files(scale)
 
     def has_scale(self, scale: int) -> bool:
-        """Whether there are LR images of this scale: a subfolder X2, or else file names that end in x2 or no scale."""
+        """Whether there are LR images of this scale: a folder X2, or else file names that end in x2 or in no scale."""
         if self._lr_by_scale:
             return scale in self._lr_by_scale
         scales = {suffix for name in self._all_lr_files if (suffix := _scale_suffix(name, self._hr_files))}
@@ -105,6 +105,7 @@ class Paired(Source):
         return self._lr_files[scale]
 
     def _match(self, scale: int) -> dict[str, Path]:
+        """{HR name: LR file} of one scale."""
         if not self.has_scale(scale):
             raise UserError(
                 f"{self.lr} has no LR images of scale {scale}: neither a folder X{scale} nor files NAMEx{scale}",
@@ -138,6 +139,7 @@ def _scale_suffix(name: str, hr_names: Container[str]) -> int | None:
 
 
 def _first_names(names: Sequence[str]) -> str:
+    """At most three of the names, for an error message."""
     return ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
 
 
@@ -146,7 +148,7 @@ def _single_pair(root: Path) -> PairFolders:
     pairs = pair_folders(root)
     if not pairs:
         raise UserError(
-            f"{root} has neither HR and LR_bicubic nor NAME_HR and NAME_LR_bicubic in it",
+            f"{root} has neither HR and LR_bicubic nor NAME_HR and NAME_LR_bicubic",
             setting="root",
             cure="Give the two folders by hr=… and lr=…, or use Folder, which makes LR from HR",
         )

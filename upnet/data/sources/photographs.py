@@ -1,4 +1,4 @@
-"""Photographs that ship with scikit-image: natural images without a download."""
+"""Photographs: an image source of the photographs in the scikit-image package, without a download."""
 
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -14,12 +14,12 @@ VALIDATION = ("astronaut", "chelsea", "coffee", "rocket")
 
 
 class Photographs(Source):
-    """Images of scikit-image's package data, by name.
+    """Images that scikit-image contains (https://scikit-image.org/docs/stable/api/skimage.data.html).
 
-    names: the default is the four validation images. Others are, for example, camera, coins, grass, gravel, brick,
-           moon and motorcycle_left.
+    names: names of the images: by default the four validation images; for example also camera, coins, grass, gravel,
+           brick, moon and motorcycle_left.
 
-    Raises UserError for a name that the installed scikit-image doesn't contain.
+    Raises UserError for an empty list and for a name that the installed scikit-image doesn't contain.
 
     >>> [entry.name for entry in Photographs(["coffee", "camera"]).images()]
     ['camera', 'coffee']
@@ -43,7 +43,7 @@ class Photographs(Source):
 
 
 def _package_images() -> dict[str, Path]:
-    """{name: file} of the images inside the installed scikit-image, found without its slow import."""
+    """{name: file} of the images in the installed scikit-image, which is not imported because that is slow."""
     spec = find_spec("skimage")
     folder = Path((spec.origin if spec else None) or "").parent / "data"
     files = sorted(path for path in folder.iterdir() if is_image_file(path))

@@ -1,4 +1,4 @@
-"""Colours, gradients, stripes and 1/f textures of dead leaves."""
+"""Colours of the dead leaves model: base colours, gradients, stripes and 1/f textures."""
 
 import math
 from collections.abc import Sequence
@@ -9,19 +9,19 @@ import numpy as np
 
 from upnet.data.sources.leaf_geometry import Leaves
 
-_FIELDS = 4  # textures per image, each with its own exponent
+_FIELDS = 4  # noise fields per image, each with its own exponent
 
 
 @dataclass(frozen=True)
 class LeafStyle:
-    """How leaves are coloured. All amplitudes refer to values in 0..1.
+    """How leaves are coloured. Amplitudes refer to pixel values in 0..1.
 
     saturation:        0 is grey, 1 is the average of photographs.
-    gradient:          the largest change of brightness from a leaf's centre to its border.
-    stripes:           the fraction of leaves with stripes, in 0..1.
-    texture:           the standard deviation of the strongest 1/f texture.
+    gradient:          largest change of brightness from a leaf's centre to its border.
+    stripes:           fraction of leaves with stripes, in 0..1.
+    texture:           standard deviation of the strongest 1/f texture.
     gamma:             (smallest, largest) exponent of the amplitude spectrum 1/f^gamma.
-    min_detail_radius: smaller leaves, in canvas pixels, have one colour: no gradient, stripes or texture.
+    min_detail_radius: leaves with a smaller radius, in canvas pixels, have no gradient, stripes or texture.
     """
 
     saturation: float
@@ -33,7 +33,7 @@ class LeafStyle:
 
 
 class DetailPixels(NamedTuple):
-    """The p canvas pixels of leaves with detail: (p,) each. leaf: the number of the leaf."""
+    """The p canvas pixels of leaves with detail: (p,) each. leaf: index of the leaf."""
 
     leaf: np.ndarray
     row: np.ndarray
@@ -45,16 +45,16 @@ def colour_leaves(
 ) -> np.ndarray:
     """Colour a canvas: (n, n, 3) float32, about 0..1.
 
-    front:  (n, n) int32, the number of the leaf at every canvas pixel.
-    leaves: the leaves that are numbered.
+    front:  (n, n) int32, the index of the frontmost leaf at every canvas pixel.
+    leaves: all leaves.
     zoom:   canvas pixels per pixel of the final image, an integer; textures have the resolution of the final image.
     """
-    visible, index = np.unique(front, return_inverse=True)
+    visible, inverse = np.unique(front, return_inverse=True)
     leaves = leaves.take(visible)
-    number = index.reshape(front.shape)
-    image = _colours(rng, len(leaves), style.saturation)[number]
-    detailed = (leaves.radius >= style.min_detail_radius)[number]
-    pixels = DetailPixels(number[detailed], *np.nonzero(detailed))
+    leaf = inverse.reshape(front.shape)
+    image = _colours(rng, len(leaves), style.saturation)[leaf]
+    detailed = (leaves.radius >= style.min_detail_radius)[leaf]
+    pixels = DetailPixels(leaf[detailed], *np.nonzero(detailed))
     light = _gradients(rng, leaves, pixels, style)
     light += _stripes(rng, leaves, pixels, style, zoom)
     light += _textures(rng, len(leaves), pixels, style, zoom, len(front) // zoom)
@@ -65,7 +65,7 @@ def colour_leaves(
 
 
 def _colours(rng: np.random.Generator, count: int, saturation: float) -> np.ndarray:
-    """(count, 3) float32: random brightness, and the small opponent contrasts of natural scenes.
+    """(count, 3) float32: random brightness, and the weak colour-opponent contrasts of natural scenes.
 
     The three axes brightness, blue-yellow and red-green are nearly independent in natural images, and their contrast
     decreases in this order: Ruderman, Cronin and Chiao, "Statistics of cone responses to natural images: implications
@@ -86,17 +86,17 @@ def _colours(rng: np.random.Generator, count: int, saturation: float) -> np.ndar
 
 
 def _gradients(rng: np.random.Generator, leaves: Leaves, pixels: DetailPixels, style: LeafStyle) -> np.ndarray:
-    """(p,) float32: brightness that changes linearly across a leaf; direction and slope are random."""
+    """(p,) float32: brightness that changes linearly across a leaf, with random direction and slope."""
     angle = rng.random(len(leaves)) * (2 * math.pi)
-    steep = style.gradient * (2 * rng.random(len(leaves)) - 1) / leaves.radius
-    slope_x, slope_y = (steep * f(angle) for f in (np.cos, np.sin))
+    slope = style.gradient * (2 * rng.random(len(leaves)) - 1) / leaves.radius
+    slope_x, slope_y = (slope * f(angle) for f in (np.cos, np.sin))
     start = -slope_x * leaves.x - slope_y * leaves.y
     slope_x, slope_y, start = (part.astype(np.float32)[pixels.leaf] for part in (slope_x, slope_y, start))
     return slope_x * pixels.column.astype(np.float32) + slope_y * pixels.row.astype(np.float32) + start
 
 
 def _stripes(rng: np.random.Generator, leaves: Leaves, pixels: DetailPixels, style: LeafStyle, zoom: int) -> np.ndarray:
-    """(p,) float32: parallel stripes, sharp or soft, with periods of 2.5 to 24 final pixels, on some of the leaves."""
+    """(p,) float32: sharp or soft parallel stripes on some leaves. Periods are 2.5 to 24 pixels of the final image."""
     count = len(leaves)
     angle = rng.random(count) * (2 * math.pi)
     period = zoom * 2.5 * (24 / 2.5) ** rng.random(count)
@@ -115,14 +115,14 @@ def _stripes(rng: np.random.Generator, leaves: Leaves, pixels: DetailPixels, sty
 def _textures(
     rng: np.random.Generator, count: int, pixels: DetailPixels, style: LeafStyle, zoom: int, n: int
 ) -> np.ndarray:
-    """(p,) float32: on every leaf, a part of one of _FIELDS noise fields. n: the side of the final image."""
+    """(p,) float32: each leaf shows a part of one of _FIELDS noise fields. n: side of the final image in pixels."""
     low, high = style.gamma
     fields = np.stack([noise_field(rng, n, low + (high - low) * (k + rng.random()) / _FIELDS) for k in range(_FIELDS)])
-    which = rng.integers(0, _FIELDS, count)
+    field = rng.integers(0, _FIELDS, count)
     shift_row, shift_column = rng.integers(0, n, (2, count))
     strength = (style.texture * rng.random(count) ** 2).astype(np.float32)
     leaf = pixels.leaf
-    row = which[leaf] * n + (pixels.row // zoom + shift_row[leaf]) % n
+    row = field[leaf] * n + (pixels.row // zoom + shift_row[leaf]) % n
     column = (pixels.column // zoom + shift_column[leaf]) % n
     return strength[leaf] * fields.reshape(-1)[row * n + column]
 
