@@ -37,6 +37,6 @@ def test_the_first_candidate_of_a_crop_is_its_photograph(photographs: dict[str, 
     index = FeatureIndex([extract_features(photographs[name]) for name in names])
     for number, name in enumerate(names):
         first = index.candidates(extract_features(np.ascontiguousarray(photographs[name][30:200, 20:220])))[0]
-        assert (first.index, first.orientation) == (number, 0)
+        assert (first.target, first.orientation) == (number, 0)
         height, width = photographs[name].shape[:2]
         assert first.box == pytest.approx((20 / width, 30 / height, 220 / width, 200 / height), abs=0.03)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from upnet.audit import sizes
-from upnet.audit.pairs import pair_by_name, read_layout
+from upnet.audit.pairs import pair_by_name, read_folder
 from upnet.data.sources.paired import Paired
 
 
@@ -23,7 +23,7 @@ def test_pairs_are_those_of_the_source(
         save(tmp_path / "HR" / f"{name}.png", noise(8, 8))
     for name in ("ax2", "b", "picx2"):
         save(tmp_path / "LR_bicubic" / "X2" / f"{name}.png", noise(4, 4))
-    layout = read_layout(str(tmp_path))
+    layout = read_folder(str(tmp_path))
     paired = pair_by_name(layout.hr, layout.lr[2], 2)
     assert paired.findings == []
     assert paired.files == Paired(str(tmp_path)).lr_files(2)
@@ -35,7 +35,7 @@ def test_marks_behind_names_tell_the_scale_in_a_flat_folder(
     save(tmp_path / "HR" / "a.png", noise(12, 12))
     for scale in (2, 3):
         save(tmp_path / "LR" / f"ax{scale}.png", noise(12 // scale, 12 // scale))
-    assert {scale: list(found) for scale, found in read_layout(str(tmp_path)).lr.items()} == {2: ["ax2"], 3: ["ax3"]}
+    assert {scale: list(found) for scale, found in read_folder(str(tmp_path)).lr.items()} == {2: ["ax2"], 3: ["ax3"]}
 
 
 @pytest.mark.parametrize(("wrong", "right"), [("img-1x2", "img_001"), ("IMG_001", "img_001"), ("img_001x3", "img_001")])

@@ -1,4 +1,4 @@
-"""Candidate matches between images: fast, with false positives that `upnet.audit.verification` rejects.
+"""Fast search for candidate matches between images. `upnet.audit.verification` rejects the false positives.
 
 Similar patches vote for the position of the query image inside a target image (a Hough transform over position and
 scale); a position with enough votes is a candidate. Images whose global descriptors are similar are candidates as well:
@@ -31,13 +31,13 @@ _CELL_OCTAVES, _CELL_POSITION, _HALF_CELLS = 0.5, 0.3, 128
 class Candidate(NamedTuple):
     """A hypothesis: the query image, reoriented, covers a box of a target image.
 
-    index:       of the target image in its FeatureIndex.
-    orientation: of the query image, see `image_ops.ORIENTATIONS`.
+    target:      index of the target image in its FeatureIndex.
+    orientation: of the query image, an index of `image_ops.ORIENTATIONS`.
     box:         as fractions of the target's width and height; it may extend beyond the target.
     votes:       number of keypoints that agree; 0 for a match of global descriptors.
     """
 
-    index: int  # pyright: ignore[reportIncompatibleMethodOverride]
+    target: int
     orientation: int
     box: Box
     votes: int
@@ -74,7 +74,17 @@ def oriented_products(descriptors: Tensor, targets: FrequencyParts) -> Iterator[
 
 
 class FeatureIndex:
-    """The features of many images, concatenated for fast search."""
+    """The features of many images, concatenated for fast search.
+
+    features: the features of each image.
+
+    >>> from upnet.audit.features import extract_features
+    >>> from upnet.data import Photographs
+    >>> images = [entry.read() for entry in Photographs(["chelsea", "coffee"]).images()]
+    >>> index = FeatureIndex([extract_features(image) for image in images])
+    >>> index.candidates(extract_features(images[1][:200, :300].copy()))[0].target
+    1
+    """
 
     def __init__(self, features: Sequence[Features]) -> None:
         self.features = list(features)
@@ -121,7 +131,7 @@ class FeatureIndex:
         return self._vote(query, torch.cat(points), torch.cat(orientations), torch.cat(targets))
 
     def _vote(self, query: Features, point: Tensor, orientation: Tensor, target: Tensor) -> list[Candidate]:
-        """Accumulate matches of keypoints and return the cells with the most votes.
+        """Accumulate the matches of keypoints in cells and return the candidates with the most votes.
 
         point, orientation, target: (M,) int64: query keypoint, its orientation, and keypoint of this index.
         """
@@ -131,7 +141,7 @@ class FeatureIndex:
         frequent = torch.bincount(group)[group] >= _MIN_VOTES
         point, orientation, target, group = point[frequent], orientation[frequent], target[frequent], group[frequent]
         centre, scale = self._positions(query, orientation, point, target)
-        # A match votes for the two nearest cells along each axis: a cell's edge cannot separate matches that agree.
+        # A match votes for the two nearest cells along each axis: a cell's edge must not separate matches that agree.
         octave, side = torch.log2(scale), _CELL_POSITION * scale * min(query.size)
         exact = torch.stack((octave / _CELL_OCTAVES, centre[:, 0] / side, centre[:, 1] / side), dim=1)
         lower = torch.floor(exact - 0.5).to(torch.int64).clamp(-_HALF_CELLS, _HALF_CELLS - 2) + _HALF_CELLS
@@ -156,7 +166,7 @@ class FeatureIndex:
     def _best_cells(
         self, query: Features, keys: Tensor, point: Tensor, weight: Tensor, centre: Tensor, scale: Tensor
     ) -> list[Candidate]:
-        """The cells with the highest weighted number of distinct keypoints, at most one per target and orientation."""
+        """The candidates with the highest weighted number of distinct keypoints, one per target and orientation."""
         cells, inverse = torch.unique(keys, return_inverse=True)
         cell_and_point = torch.unique(inverse * len(query.keypoints) + point)
         cell_of, point_of = cell_and_point // len(query.keypoints), cell_and_point % len(query.keypoints)

@@ -1,4 +1,4 @@
-"""Candidate degradations that make LR from HR, and how well each of them reproduces a given LR image."""
+"""Candidate degradations that make LR from HR, and measurements of how well they reproduce an LR image."""
 
 import io
 import math
@@ -130,7 +130,7 @@ def rank_degradations(hr: np.ndarray, lr: np.ndarray, scale: int) -> list[Fit]:
     """
     height, width = (min(side, _MAX_HR_SIDE // scale) for side in lr.shape[:2])
     hr, part = hr[: scale * height, : scale * width], lr[:height, :width]
-    # Where the image is cut off, degradations lack the pixels beyond the cut.
+    # At the edges where a large image is cropped, degradations lack the pixels outside the crop.
     part = part[: height - _BORDER_WIDTH * (height < lr.shape[0]), : width - _BORDER_WIDTH * (width < lr.shape[1])]
     degraded = {name: degrade(hr) for name, degrade in candidate_degradations(scale).items()}
     fits = sorted((_compare_part(name, image, part) for name, image in degraded.items()), key=_by_psnr)

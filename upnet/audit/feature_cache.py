@@ -1,4 +1,4 @@
-"""Files that store the features of a set of images for the next search."""
+"""Files of the features of an image set, which the next search reads."""
 
 import logging
 import zipfile
@@ -14,7 +14,7 @@ from upnet.utils.atomic_io import open_atomic
 
 log = logging.getLogger(__name__)
 
-# The keys of existing files.
+# The keys are part of the file format.
 _SIZES, _COUNTS, _THUMBNAILS, _KEYPOINTS, _DESCRIPTORS, _GLOBAL = (
     "sizes",
     "counts",
@@ -39,12 +39,12 @@ def load_features(file: Path, count: int) -> list[Features] | None:
 
 
 def save_features(file: Path, features: Sequence[Features]) -> None:
-    """Store features; a file that cannot be written is logged, and its features are computed again the next time."""
+    """Save features. If the file cannot be written, this is logged, and the next search computes them again."""
     try_write(file, lambda stream: _save_arrays(stream, _pack(features)))
 
 
 def try_write(file: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Write a file atomically by `write(stream)`. An OSError is logged: the folder of a cache may be read-only."""
+    """Write a file atomically by `write(stream)`. An OSError is only logged, because the folder may be read-only."""
     try:
         with open_atomic(file) as stream:
             write(stream)

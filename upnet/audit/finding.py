@@ -24,11 +24,15 @@ class Finding:
 
     kind:         the section of the report.
     problem:      one sentence with the names of the images.
-    consequence:  the effect on training or on scores.
-    cure:         what to do.
-    images:       names of the images concerned.
-    scale:        of the LR images concerned; None if it concerns no LR image.
+    consequence:  one sentence about the effect on training or on scores.
+    cure:         one sentence that says what to do.
+    images:       names of the images that have the defect.
+    scale:        scale of the LR images that have the defect; None if no LR image has it.
     measurements: values for the JSON report.
+
+    >>> finding = Finding("sizes", "1 HR image is too small: baby.", "It is rejected.", "Remove it.", ["baby"])
+    >>> finding.as_json()["pictures"]
+    ['baby']
     """
 
     kind: Kind
@@ -58,10 +62,10 @@ class Report:
 
     folder:          the folder.
     image_count:     number of HR images.
-    scales:          of the LR images that were examined; empty if there are none.
+    scales:          scales of the LR images that were examined; empty if there are none.
     evaluation_sets: name -> number of images of each set that was searched for in the folder.
-    findings:        defects.
-    remarks:         facts that are no defects.
+    findings:        the defects.
+    remarks:         sentences about properties that are no defects.
     measurements:    values for the JSON report.
 
     >>> report = Report("Set5", 5)

@@ -1,4 +1,4 @@
-"""Audit of one folder of images: all checks, one after the other."""
+"""audit_folder: all checks of one folder of images."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,7 +10,7 @@ from upnet.audit.finding import Finding, Report, join_some
 from upnet.audit.leakage import name_leaks, report_leaks
 from upnet.audit.measurement import HrMeasurement, measure_images
 from upnet.audit.near_duplicates import duplicates_between, duplicates_within, find_matches, report_duplicates
-from upnet.audit.pairs import Layout, Pairs, pair_by_name, read_layout
+from upnet.audit.pairs import FolderContent, NamePairs, pair_by_name, read_folder
 from upnet.audit.parallel import parallel_map
 from upnet.audit.resizing import MAX_RANKED_IMAGES, StatedResizing, differs_from_stated, report_resizing
 from upnet.audit.shift import report_shifts
@@ -33,54 +33,63 @@ def audit_folder(
     stated: StatedResizing = "imresize",
     patch: int = 32,
 ) -> Report:
-    """Examine every image of a folder, compare the images with each other and with those of evaluation sets.
+    """Check all images of a folder: sizes, pairs, degradation, shift, duplicates, and leakage of evaluation images.
 
-    scales:             of the LR images to examine; none means all that the folder contains.
+    folder:             HR images, or HR and LR images in one of the layouts of data/README.md.
+    scales:             scales of the LR images to examine; empty: all scales in the folder.
     evaluation_folders: evaluation sets whose images must not be in the folder.
     stated:             how LR is said to be made.
-    patch:              side in LR pixels of a training crop.
+    patch:              side of a training crop in LR pixels.
 
     Raises UserError if a folder is missing, empty or contains several sets, or if it has no LR images of a scale.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> from PIL import Image
+    >>> with TemporaryDirectory() as folder:
+    ...     Image.linear_gradient("L").save(Path(folder) / "gradient.png")
+    ...     Image.linear_gradient("L").save(Path(folder) / "copy.png")
+    ...     [finding.problem for finding in audit_folder(folder).findings]
+    ['copy, gradient are equal in every pixel.']
     """
-    layout = read_layout(folder)
+    content = read_folder(folder)
     evaluation_sets = _read_evaluation_sets(evaluation_folders)
-    lr_files = _select_scales(layout, scales)
-    pairs = {scale: pair_by_name(layout.hr, files, scale) for scale, files in lr_files.items()}
+    lr_files = _select_scales(content, scales)
+    pairs = {scale: pair_by_name(content.hr, files, scale) for scale, files in lr_files.items()}
     set_sizes = {name: len(evaluation_set.hr) for name, evaluation_set in evaluation_sets.items()}
-    report = Report(folder, len(layout.hr), sorted(lr_files), set_sizes)
-    measured = measure_images(layout, {scale: scale_pairs.files for scale, scale_pairs in pairs.items()})
+    report = Report(folder, len(content.hr), sorted(lr_files), set_sizes)
+    measured = measure_images(content, {scale: scale_pairs.files for scale, scale_pairs in pairs.items()})
     report.findings += [_unreadable(name, reason) for name, image in measured.items() for reason in image.errors]
     for scale in lr_files or scales or [DEFAULT_SCALE]:
         _check_sizes(report, measured, scale, patch)
     for scale_pairs in pairs.values():
         report.findings += scale_pairs.findings
-        _check_lr(report, layout, scale_pairs, measured, stated)
+        _check_lr(report, content, scale_pairs, measured, stated)
     if not lr_files:
         report.remarks.append(
             "The folder has no LR images: upnet makes them from HR by imresize with the symmetric border."
         )
-    _check_duplicates(report, layout, measured, evaluation_sets)
+    _check_duplicates(report, content, measured, evaluation_sets)
     return report
 
 
-def _read_evaluation_sets(folders: Sequence[str]) -> dict[str, Layout]:
-    """Name -> layout; sets of the same name are named after their folders."""
-    layouts = {folder: read_layout(folder) for folder in folders}
-    names = [layout.name for layout in layouts.values()]
-    return {folder if names.count(layout.name) > 1 else layout.name: layout for folder, layout in layouts.items()}
+def _read_evaluation_sets(folders: Sequence[str]) -> dict[str, FolderContent]:
+    """Name -> content. Sets of the same name are named by their paths."""
+    contents = {folder: read_folder(folder) for folder in folders}
+    names = [content.name for content in contents.values()]
+    return {folder if names.count(content.name) > 1 else content.name: content for folder, content in contents.items()}
 
 
-def _select_scales(layout: Layout, scales: Sequence[int]) -> dict[int, Mapping[str, Path]]:
-    """Scale -> LR files, for the scales that are to be examined."""
-    available = dict(layout.lr)
-    if 0 in available:  # names without a suffix do not tell their scale
+def _select_scales(content: FolderContent, scales: Sequence[int]) -> dict[int, Mapping[str, Path]]:
+    """Scale -> LR files, for the scales to examine."""
+    available = dict(content.lr)
+    if 0 in available:  # names without a scale
         unnamed = available.pop(0)
-        scale = scales[0] if len(scales) == 1 else _measure_scale(layout, unnamed)
+        scale = scales[0] if len(scales) == 1 else _measure_scale(content, unnamed)
         available[scale] = {**unnamed, **available.get(scale, {})}
     missing = [scale for scale in scales if scale not in available]
     if missing and available:
         raise UserError(
-            f"{layout.name} has no LR images of this scale",
+            f"{content.name} has no LR images of this scale",
             setting="--scale",
             value=missing[0],
             allowed=join_or(map(str, available)),
@@ -88,11 +97,11 @@ def _select_scales(layout: Layout, scales: Sequence[int]) -> dict[int, Mapping[s
     return {scale: available[scale] for scale in (dict.fromkeys(scales) if scales and available else available)}
 
 
-def _measure_scale(layout: Layout, lr: Mapping[str, Path]) -> int:
+def _measure_scale(content: FolderContent, lr: Mapping[str, Path]) -> int:
     """The scale of the first LR image that has an HR image."""
     for name, path in lr.items():
-        if name in layout.hr:
-            large, small = read_rgb(layout.hr[name]), read_rgb(path)
+        if name in content.hr:
+            large, small = read_rgb(content.hr[name]), read_rgb(path)
             return max(round(large.shape[0] / small.shape[0]), 1)
     return DEFAULT_SCALE
 
@@ -101,8 +110,8 @@ def _unreadable(name: str, reason: str) -> Finding:
     return Finding(
         "unreadable",
         f"{reason.rstrip('.')}.",
-        "upnet stops at this image, or leaves it out if data.skip_broken=true.",
-        "Download it or save it again.",
+        "upnet exits with an error at this image, or skips it if data.skip_broken=true.",
+        "Download it again, or save it again in another format.",
         [name],
     )
 
@@ -116,7 +125,9 @@ def _check_sizes(report: Report, measured: Measurements, scale: int, patch: int)
         report.remarks.append(remark)
 
 
-def _check_lr(report: Report, layout: Layout, pairs: Pairs, measured: Measurements, stated: StatedResizing) -> None:
+def _check_lr(
+    report: Report, content: FolderContent, pairs: NamePairs, measured: Measurements, stated: StatedResizing
+) -> None:
     """Check the pairing by content, the degradation and the shift of the LR images of one scale."""
     scale = pairs.scale
     lr = {name: image.lr[scale] for name, image in measured.items() if scale in image.lr and image.lr[scale].fits}
@@ -124,7 +135,7 @@ def _check_lr(report: Report, layout: Layout, pairs: Pairs, measured: Measuremen
     report.findings += _report_mismatched(mismatched, pairs, measured)
     lr = {name: image for name, image in lr.items() if name not in mismatched}
     fits = {name: image.fits for name, image in lr.items()}
-    ranked = _rank_some(layout, pairs, fits, stated)
+    ranked = _rank_some(content, pairs, fits, stated)
     findings, remarks = report_resizing(fits, ranked, scale, stated)
     shifts = {name: image.shift for name, image in lr.items() if image.shift is not None}
     shift_findings, measurements = report_shifts(shifts, scale)
@@ -135,9 +146,9 @@ def _check_lr(report: Report, layout: Layout, pairs: Pairs, measured: Measuremen
 
 
 def _rank_some(
-    layout: Layout, pairs: Pairs, fits: Mapping[str, Sequence[Fit]], stated: StatedResizing
+    content: FolderContent, pairs: NamePairs, fits: Mapping[str, Sequence[Fit]], stated: StatedResizing
 ) -> dict[str, list[Fit]]:
-    """Rank the candidate degradations for a sample of the images that imresize does not reproduce as stated."""
+    """Rank the candidate degradations for a sample of the images that were not made as stated."""
     scale = pairs.scale
     differing = [
         name for name, image_fits in fits.items() if image_fits[0].differing or differs_from_stated(image_fits, stated)
@@ -146,14 +157,14 @@ def _rank_some(
     sample = [differing[int(number * step)] for number in range(min(len(differing), MAX_RANKED_IMAGES))]
 
     def rank(index: int) -> list[Fit]:
-        hr, lr = read_rgb(layout.hr[sample[index]]), read_rgb(pairs.files[sample[index]])
+        hr, lr = read_rgb(content.hr[sample[index]]), read_rgb(pairs.files[sample[index]])
         return rank_degradations(hr[: scale * lr.shape[0], : scale * lr.shape[1]], lr, scale)
 
     results = parallel_map(rank, len(sample), f"Comparing degradations ×{scale}")
     return dict(zip(sample, results, strict=True))
 
 
-def _report_mismatched(names: Sequence[str], pairs: Pairs, measured: Measurements) -> list[Finding]:
+def _report_mismatched(names: Sequence[str], pairs: NamePairs, measured: Measurements) -> list[Finding]:
     """Findings on LR images that do not show their HR image, with the HR images that they do show."""
     features = _features(measured)
     hr_names, index = list(features), FeatureIndex(list(features.values()))
@@ -181,13 +192,13 @@ def _report_mismatched(names: Sequence[str], pairs: Pairs, measured: Measurement
 
 
 def _check_duplicates(
-    report: Report, layout: Layout, measured: Measurements, evaluation_sets: Mapping[str, Layout]
+    report: Report, content: FolderContent, measured: Measurements, evaluation_sets: Mapping[str, FolderContent]
 ) -> None:
     """Search duplicates within the folder, and images of the evaluation sets in it."""
     features = _features(measured)
     names, index = list(features), FeatureIndex(list(features.values()))
     digests = {name: measured[name].digest for name in names}
-    duplicates = duplicates_within(index, f"Searching duplicates in {layout.name}")
+    duplicates = duplicates_within(index, f"Searching duplicates in {content.name}")
     report.findings += report_duplicates(names, digests, list(duplicates))
     for set_name, evaluation_set in evaluation_sets.items():
         evaluation_images = measure_images(evaluation_set, {})
@@ -198,7 +209,7 @@ def _check_duplicates(
         ]
         evaluation_features = _features(evaluation_images)
         evaluation_index = FeatureIndex(list(evaluation_features.values()))
-        duplicates = duplicates_between(evaluation_index, index, f"Searching {set_name} in {layout.name}")
+        duplicates = duplicates_between(evaluation_index, index, f"Searching {set_name} in {content.name}")
         report.findings += report_leaks(name_leaks(duplicates, list(evaluation_features), names), set_name)
 
 

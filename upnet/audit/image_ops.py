@@ -19,7 +19,7 @@ ORIENTATIONS = (
     "turned by 270°",
     "mirrored and turned by 270°",
 )
-"""The eight rotations and reflections of an image. Bit 4 of the index transposes, bit 2 flips rows, bit 1 columns."""
+"""The eight rotations and reflections. Of the index, value 4 transposes, then 2 flips rows and 1 flips columns."""
 
 Size = tuple[int, int]
 """Height and width in pixels."""
@@ -84,7 +84,7 @@ def gaussian_blur(image: Tensor, sigma: float) -> Tensor:
     1.0
     """
     x = image.reshape(1, -1, *image.shape[-2:])
-    # Sums of shifted images are faster than a convolution of a single channel.
+    # On CPUs, sums of shifted images are faster than a convolution of a single channel.
     for axis in (2, 3):
         length = x.shape[axis]
         weights = _gaussian_weights(min(math.ceil(3 * sigma), length - 1), sigma)

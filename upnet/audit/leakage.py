@@ -1,4 +1,4 @@
-"""Leakage: evaluation images among the training images, for the audit and for the warning at the start of training."""
+"""Leakage: evaluation images among the training images. The audit and the start of a training report it."""
 
 import json
 import logging
@@ -25,9 +25,10 @@ _MAX_NAMED = 20
 class Leak(NamedTuple):
     """An evaluation image that shows the content of a training image.
 
-    evaluation_image, training_image: their names.
-    relation:                         how they relate, for example "the full image, mirrored".
-    correlation:                      of the content they share, MATCH_THRESHOLD to 1.
+    evaluation_image: its name.
+    training_image:   its name.
+    relation:         how they relate, for example "the full image, mirrored".
+    correlation:      of the region they share, MATCH_THRESHOLD to 1.
     """
 
     evaluation_image: str
@@ -39,7 +40,8 @@ class Leak(NamedTuple):
 def find_leaks(train: Store, evaluation: Store, budget: TimeBudget | None = None) -> list[Leak]:
     """Find the images of an evaluation set that are near duplicates of training images.
 
-    The result is stored in the folder of the training store, and the features in both stores. A second call reads them.
+    The result is saved in the folder of the training store, and the features in the folders of both stores. A second
+    call reads these files.
 
     Raises TimeBudgetError if the search would exceed the budget.
     """
@@ -68,8 +70,8 @@ def name_leaks(
 def warn_of_leakage(train: Store, sets: Mapping[str, Store], seconds: float | None = None) -> list[str]:
     """Log one warning that names the validation images which are near duplicates of training images; return the names.
 
-    seconds: time limit of the search: 0 skips it, None sets no limit. A search that would exceed the limit is given up
-             after about a second, with a warning.
+    seconds: time limit of the search; 0: no search, None: no limit. If the estimated duration exceeds the limit, the
+             search stops after about a second with a warning.
 
     Images that are equal in every pixel are not searched for here: upnet.data.SRData rejects them.
     """
@@ -85,8 +87,8 @@ def warn_of_leakage(train: Store, sets: Mapping[str, Store], seconds: float | No
     except TimeBudgetError as error:
         log.warning(
             "Near duplicates of validation images among the %d images of %s are not searched: the search takes about "
-            "%s once, and data.copy_check=%g allows %g s. Set data.copy_check=null to search without limit, "
-            "data.copy_check=0 never to search",
+            "%s once, and data.copy_check=%g allows %g s. Set data.copy_check=null to search without limit, or "
+            "data.copy_check=0 to skip the search",
             len(train),
             train.name,
             format_duration(error.seconds),
@@ -104,7 +106,7 @@ def warn_of_leakage(train: Store, sets: Mapping[str, Store], seconds: float | No
 
 
 def index_store(store: Store, budget: TimeBudget | None = None) -> FeatureIndex:
-    """Index the HR images of a store; their features are stored in its folder.
+    """Index the HR images of a store. Their features are saved in its folder.
 
     Raises TimeBudgetError if the extraction would exceed the budget.
     """
@@ -143,6 +145,7 @@ def report_leaks(leaks: Sequence[Leak], set_name: str) -> list[Finding]:
 
 
 def _load_leaks(file: Path) -> list[Leak] | None:
+    """The saved result of `find_leaks`; None if the file is missing, damaged, or of another threshold."""
     try:
         threshold, leaks = json.loads(file.read_text(encoding="utf-8"))
         return [Leak(*leak) for leak in leaks] if threshold == MATCH_THRESHOLD else None

@@ -12,7 +12,7 @@ import torch
 from upnet.audit.degradations import Fit, fit_imresize
 from upnet.audit.features import Features, extract_features
 from upnet.audit.image_ops import Size, cosine_similarity, to_grey, to_tensor
-from upnet.audit.pairs import Layout
+from upnet.audit.pairs import FolderContent
 from upnet.audit.parallel import parallel_map
 from upnet.audit.shift import Shift, measure_shift
 from upnet.imaging.imresize import imresize
@@ -24,9 +24,9 @@ class LrMeasurement:
     """An LR image compared with its HR image.
 
     size:       (h, w) in pixels.
-    fits:       result of fit_imresize; empty if the sizes do not fit.
+    fits:       result of fit_imresize; empty if the size is not that of HR / scale.
     shift:      against HR; None if it could not be measured.
-    similarity: correlation with reduced HR, -1 to 1.
+    similarity: correlation with the HR image reduced by imresize, -1 to 1.
     """
 
     size: Size
@@ -41,9 +41,9 @@ class HrMeasurement:
 
     size:     (H, W) in pixels; None if the image is unreadable.
     digest:   SHA-256 of the pixels.
-    features: for near-duplicate search; None if the image is unreadable.
+    features: features for near-duplicate search; None if the image is unreadable.
     lr:       scale -> measurement of the LR image.
-    errors:   reasons why the image or its LR images are unreadable.
+    errors:   the reason for each of the image and its LR images that is unreadable.
     """
 
     size: Size | None = None
@@ -53,22 +53,24 @@ class HrMeasurement:
     errors: Sequence[str] = ()
 
 
-def measure_images(layout: Layout, lr: Mapping[int, Mapping[str, Path]]) -> dict[str, HrMeasurement]:
-    """PerceptualMetric all HR images of a folder: name -> measurement.
+def measure_images(content: FolderContent, lr: Mapping[int, Mapping[str, Path]]) -> dict[str, HrMeasurement]:
+    """Measure all HR images of a folder and their LR images: name -> measurement.
 
-    lr: scale -> HR name -> file of the LR image.
+    content: the images of the folder.
+    lr:      scale -> HR name -> file of the LR image.
     """
-    names = list(layout.hr)
+    names = list(content.hr)
 
     def measure(index: int) -> HrMeasurement:
         name = names[index]
         with torch.no_grad():
-            return _measure_hr(layout.hr[name], {scale: files[name] for scale, files in lr.items() if name in files})
+            return _measure_hr(content.hr[name], {scale: files[name] for scale, files in lr.items() if name in files})
 
-    return dict(zip(names, parallel_map(measure, len(names), f"Reading {layout.name}"), strict=True))
+    return dict(zip(names, parallel_map(measure, len(names), f"Reading {content.name}"), strict=True))
 
 
 def _measure_hr(path: Path, lr_files: Mapping[int, Path]) -> HrMeasurement:
+    """Measure an HR image and its LR images. lr_files: scale -> file."""
     errors: list[str] = []
     lr: dict[int, LrMeasurement] = {}
     try:

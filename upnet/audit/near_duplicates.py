@@ -13,7 +13,7 @@ from upnet.audit.verification import MATCH_THRESHOLD, Match, verify
 
 
 class NearDuplicate(NamedTuple):
-    """Image `first` of one index matches image `second` of another index, or of the same one."""
+    """Image `first` of an index matches image `second` of another index, or of the same index."""
 
     first: int
     second: int
@@ -21,19 +21,25 @@ class NearDuplicate(NamedTuple):
 
 
 def find_matches(query: Features, index: FeatureIndex, start: int = 0) -> dict[int, Match]:
-    """Align a query with all its candidates from number `start` on: number of the image -> its best match.
+    """Align a query with its candidates among the images from index `start` on: index of the image -> its best match.
 
-    Correlations below MATCH_THRESHOLD are included.
+    Matches with a correlation below MATCH_THRESHOLD are included.
+
+    >>> from upnet.audit.features import extract_features
+    >>> from upnet.data import Photographs
+    >>> features = [extract_features(entry.read()) for entry in Photographs(["chelsea", "coffee"]).images()]
+    >>> round(find_matches(features[1], FeatureIndex(features))[1].correlation, 2)
+    1.0
     """
     matches: dict[int, Match] = {}
     with torch.no_grad():
         for candidate in index.candidates(query, start):
-            best = matches.get(candidate.index)
+            best = matches.get(candidate.target)
             if best is not None and best.correlation >= MATCH_THRESHOLD:
                 continue
-            match = verify(query, index.features[candidate.index], candidate)
+            match = verify(query, index.features[candidate.target], candidate)
             if match is not None and (best is None or match.correlation > best.correlation):
-                matches[candidate.index] = match
+                matches[candidate.target] = match
     return matches
 
 
@@ -43,7 +49,7 @@ def duplicates_between(
     stage: str = "Searching near duplicates",
     budget: TimeBudget | None = None,
 ) -> Iterator[NearDuplicate]:
-    """Yield every image of `queries` that is a near duplicate of an image of `targets`.
+    """Yield every pair of an image of `queries` and its near duplicate in `targets`.
 
     Raises TimeBudgetError if the search would exceed the budget.
     """
@@ -53,7 +59,7 @@ def duplicates_between(
 
 
 def duplicates_within(index: FeatureIndex, stage: str = "Searching near duplicates") -> Iterator[NearDuplicate]:
-    """Yield every pair of near duplicates of one set of images once."""
+    """Yield every pair of near duplicates in one set of images once."""
     results = parallel_map(
         lambda number: find_matches(index.features[number], index, number + 1), len(index) - 1, stage
     )
@@ -67,7 +73,7 @@ def _above_threshold(first: int, matches: dict[int, Match]) -> Iterator[NearDupl
             yield NearDuplicate(first, second, match)
 
 
-_CONSEQUENCE = "The image counts more than once, in training and in the mean score."
+_CONSEQUENCE = "The image has more weight than others in training and in mean scores."
 
 
 def report_duplicates(
@@ -75,8 +81,9 @@ def report_duplicates(
 ) -> list[Finding]:
     """Findings on images with equal pixels, one per group, and on near duplicates, one per pair.
 
-    names:           of the images; near duplicates refer to them by position.
+    names:           names of the images; near duplicates refer to them by index.
     digests:         name -> hash of the pixels.
+    near_duplicates: result of duplicates_within.
     """
     groups: dict[str, list[str]] = {}
     for name, digest in digests.items():
@@ -96,7 +103,7 @@ def report_duplicates(
                 f"{first} and {second} show the same content "
                 f"({match.describe()}, correlation {match.correlation:.2f}).",
                 _CONSEQUENCE,
-                "Keep the better one, unless you want both.",
+                "Keep the better one, unless both are intended.",
                 [first, second],
                 measurements={"correlation": round(match.correlation, 3)},
             )

@@ -1,4 +1,4 @@
-"""Pairing of LR and HR images by name, and images that have no partner."""
+"""Pairing of LR and HR images by name, and findings on images that have no partner."""
 
 import difflib
 import re
@@ -18,13 +18,13 @@ _MAX_COMPARED_NAMES = 100
 
 
 @dataclass(frozen=True)
-class Layout:
+class FolderContent:
     """The images of a folder.
 
-    name: of the set.
+    name: name of the set.
     hr:   HR name -> file.
-    lr:   scale -> LR name -> file. The scale comes from folders X2, X3, … or from suffixes of the names; names without
-          suffix are under 0. Empty if there is no LR.
+    lr:   scale -> LR name -> file; empty if there is no LR. The scale comes from folders X2, X3, … or from the ends of
+          the names. The key of names without a scale is 0.
     """
 
     name: str
@@ -33,15 +33,19 @@ class Layout:
 
 
 @dataclass(frozen=True)
-class Pairs:
-    """HR name -> LR file of one scale, and findings on images without partner."""
+class NamePairs:
+    """The result of pairing the images of one scale.
+
+    files:    HR name -> LR file.
+    findings: findings on images without partner.
+    """
 
     scale: int
     files: Mapping[str, Path]
     findings: Sequence[Finding]
 
 
-def read_layout(folder: str) -> Layout:
+def read_folder(folder: str) -> FolderContent:
     """List the images of a folder: HR images, and LR images in one of the layouts of data/README.md.
 
     Raises UserError if the folder is missing, contains no image, or contains several sets.
@@ -50,18 +54,19 @@ def read_layout(folder: str) -> Layout:
     pairs = pair_folders(root)
     if len(pairs) > 1:
         names = ", ".join(pair.hr.name for pair in pairs)
-        raise UserError(f"Audit: {root} contains several sets ({names})", cure="Put each set into its own folder")
+        raise UserError(f"{root} contains several image sets ({names})", cure="Put each set into its own folder")
     if not pairs:
         source = Folder(str(root))
         hr_folder = hr_inside(root) or root
         hr = find_images(hr_folder)
         reject_lr_images(hr_folder, list(hr.values()))
-        return Layout(source.name, hr)
+        return FolderContent(source.name, hr)
     hr = find_images(pairs[0].hr)
-    return Layout(folder_set_name(root), hr, _lr_by_scale(pairs[0], hr))
+    return FolderContent(folder_set_name(root), hr, _lr_by_scale(pairs[0], hr))
 
 
 def _lr_by_scale(folders: PairFolders, hr: Mapping[str, Path]) -> dict[int, Mapping[str, Path]]:
+    """Scale -> LR name -> file, as in FolderContent."""
     # An empty LR folder is a finding rather than an error.
     if folders.by_scale:
         return {scale: find_images(path, allow_empty=True) for scale, path in sorted(folders.by_scale.items())}
@@ -72,7 +77,7 @@ def _lr_by_scale(folders: PairFolders, hr: Mapping[str, Path]) -> dict[int, Mapp
     return dict(sorted(by_scale.items()))
 
 
-def pair_by_name(hr: Mapping[str, Path], lr: Mapping[str, Path], scale: int) -> Pairs:
+def pair_by_name(hr: Mapping[str, Path], lr: Mapping[str, Path], scale: int) -> NamePairs:
     """Pair images by name as upnet.data.Paired does: the LR image of NAME is NAMEx2 or NAME.
 
     >>> pair_by_name({"a": Path("a.png")}, {"ax2": Path("ax2.png")}, scale=2).files["a"].name
@@ -94,11 +99,11 @@ def pair_by_name(hr: Mapping[str, Path], lr: Mapping[str, Path], scale: int) -> 
     if repeated:
         problem = f"HR images with a second LR image: {join_some(repeated)}."
         findings.append(_finding(problem, "Keep one of them.", repeated, scale))
-    return Pairs(scale, files, findings)
+    return NamePairs(scale, files, findings)
 
 
 def _report_unpaired(hr_only: list[str], lr_only: list[str], scale: int) -> list[Finding]:
-    """Findings on images without partner; similar names are reported as probably misspelt."""
+    """Findings on images without partner; those with similar names are reported as probably misspelt."""
     misspelt = _similar_names(hr_only, lr_only)
     findings = []
     if misspelt:
@@ -123,16 +128,16 @@ def _report_unpaired(hr_only: list[str], lr_only: list[str], scale: int) -> list
 
 
 def _similar_names(hr_only: list[str], lr_only: list[str]) -> dict[str, str]:
-    """LR name -> the HR name that is probably meant."""
+    """LR name -> the HR name that it probably should have."""
     normalised = {_normalise(name): name for name in hr_only}
     choices = list(normalised)[:_MAX_COMPARED_NAMES]
-    meant: dict[str, str] = {}
+    similar: dict[str, str] = {}
     for lr_name in lr_only[:_MAX_COMPARED_NAMES]:
-        plain = _normalise(_SCALE_SUFFIX.sub("", lr_name))
-        close = difflib.get_close_matches(plain, choices, n=1, cutoff=0.8)
-        if close and normalised[close[0]] not in meant.values():
-            meant[lr_name] = normalised[close[0]]
-    return meant
+        normalised_lr = _normalise(_SCALE_SUFFIX.sub("", lr_name))
+        close = difflib.get_close_matches(normalised_lr, choices, n=1, cutoff=0.8)
+        if close and normalised[close[0]] not in similar.values():
+            similar[lr_name] = normalised[close[0]]
+    return similar
 
 
 def _finding(problem: str, cure: str, images: Sequence[str], scale: int) -> Finding:
@@ -140,5 +145,5 @@ def _finding(problem: str, cure: str, images: Sequence[str], scale: int) -> Find
 
 
 def _normalise(name: str) -> str:
-    """A name without its usual variations: case, separators and leading zeros."""
+    """A name in lower case, without separators and leading zeros, which often vary."""
     return re.sub(r"[^a-z0-9]|(?<![0-9])0+(?=[0-9])", "", name.lower())

@@ -1,4 +1,4 @@
-"""A parallel map over images with a progress bar and a time budget."""
+"""parallel_map: a map over images in threads, with a progress bar and a time limit."""
 
 import logging
 import time
@@ -28,7 +28,14 @@ class TimeBudgetError(Exception):
 
 
 class TimeBudget:
-    """A time limit, from now on, for a search of several stages; None sets no limit."""
+    """The time limit of a search in several stages. The time runs from the creation of the object.
+
+    seconds: the limit; None: no limit.
+
+    >>> budget = TimeBudget(60.0)
+    >>> list(parallel_map(lambda index: index, 3, "Searching", budget))
+    [0, 1, 2]
+    """
 
     def __init__(self, seconds: float | None) -> None:
         self.seconds = seconds
@@ -36,10 +43,11 @@ class TimeBudget:
         self._logged: set[str] = set()
 
     def check(self, stage: str, stage_start: float, done: int, count: int) -> None:
-        """Log the estimated duration of a stage once. Raises TimeBudgetError if the search would take too long.
+        """Log the estimated duration of a stage once. Raises TimeBudgetError if the search would exceed the limit.
 
-        stage_start: value of time.monotonic() at the start of the stage. There is no estimate in the first second.
-        done, count: finished items of the stage, and all of its items.
+        stage_start: time.monotonic() at the start of the stage. In its first second, nothing is estimated or raised.
+        done:        number of finished items of the stage.
+        count:       number of all items of the stage.
         """
         now = time.monotonic()
         if now - stage_start < _WARM_UP_SECONDS or not done:

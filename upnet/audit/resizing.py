@@ -1,4 +1,4 @@
-"""Check of the degradation: LR must equal upnet.imaging.imresize of HR in every pixel, or what was stated instead."""
+"""Check of the degradation: LR must equal upnet.imaging.imresize of HR, or the stated degradation, in every pixel."""
 
 import math
 from collections import Counter
@@ -85,7 +85,7 @@ def _report_differing(
         f"The largest difference is in {worst}: {worst_fit.describe()}.{explanation}",
         "A network learns to invert the degradation of its training data. Scores on LR of another degradation are not "
         "comparable with published ones.",
-        "Make LR again from HR by imresize (data=folder does so), or state the degradation by --resizing.",
+        "Make LR from HR again by imresize (as data=folder does), or state the degradation by --resizing.",
         list(differing),
         scale,
         measurements,
@@ -98,7 +98,7 @@ def _report_mixed_borders(names: list[str], exact: Mapping[str, int], scale: int
         f"Two border modes are mixed: {exact['imresize-symmetric']} LR images have imresize's symmetric border and "
         f"{exact['imresize-replicate']} its replicate border. The rarer mode: {join_some(names)}.",
         "The LR images come from different sources and differ near their borders.",
-        "Take all LR images from one source, or make them again by upnet.imaging.imresize.",
+        "Use LR images of one source, or make them again by upnet.imaging.imresize.",
         names,
         scale,
     )

@@ -1,4 +1,4 @@
-"""Sub-pixel shift between LR and HR: the error of LR that was not sampled on the half-pixel grid."""
+"""Sub-pixel shift between LR and HR. LR that was not sampled on the half-pixel grid is shifted."""
 
 from collections.abc import Mapping
 from statistics import median
@@ -37,8 +37,15 @@ class Shift(NamedTuple):
 def measure_shift(hr: np.ndarray, lr: np.ndarray, scale: int) -> Shift | None:
     """Measure the shift of an LR image; None for images that are too small or too flat.
 
-    hr: (s·h, s·w, 3) uint8.
-    lr: (h, w, 3) uint8.
+    hr:    (s·h, s·w, 3) uint8.
+    lr:    (h, w, 3) uint8.
+    scale: s, an integer.
+
+    >>> from upnet.data import Photographs
+    >>> hr = Photographs(["coffee"]).images()[0].read()[:240, :320]
+    >>> shift = measure_shift(hr, hr[::2, ::2], scale=2)  # the first pixel of each 2×2 block
+    >>> [round(side, 1) for side in shift.sides]
+    [-0.2, -0.2, -0.2, -0.2]
     """
     height, width = lr.shape[:2]
     if min(height, width) < _MIN_SIDE:
@@ -64,7 +71,7 @@ def measure_shift(hr: np.ndarray, lr: np.ndarray, scale: int) -> Shift | None:
 
 
 def _noise(fixed: torch.Tensor, moving: torch.Tensor) -> float:
-    """Standard deviation of a side: that of the quarters' residual shifts, halved since they have 1/4 of the pixels."""
+    """Standard deviation of a side: half that of the four quarters' residual shifts, which have 1/4 of the pixels."""
     rows, columns = fixed.shape[0] // 2, fixed.shape[1] // 2
     residuals = [
         value
@@ -137,8 +144,8 @@ def _outliers(shifts: Mapping[str, float], scale: int) -> Finding:
     return Finding(
         "shift",
         f"{count} shifted against HR, unlike the others (shift in LR pixels): {values}.",
-        "These images contradict the others in training.",
-        "Make their LR again from HR, or remove the pairs.",
+        "A network is trained with inconsistent pairs.",
+        "Make their LR images from HR again, or remove the pairs.",
         list(shifts),
         scale,
         {"shifts": dict(shifts)},

@@ -1,4 +1,4 @@
-"""Verification of candidate matches: align two images and compute the correlation of the region they share."""
+"""Verification of candidate matches: align two images and compute the correlation of their shared region."""
 
 import math
 from typing import NamedTuple
@@ -65,7 +65,15 @@ class EdgeShift(NamedTuple):
 def estimate_shift(fixed: Tensor, moving: Tensor, blur: float) -> EdgeShift:
     """Estimate shift and stretch of `moving` against `fixed`, both (h, w), by one least-squares step (Lucas–Kanade).
 
-    blur: sigma in pixels of a blur of both images; more blur detects larger shifts.
+    Lucas and Kanade, "An iterative image registration technique with an application to stereo vision" (1981,
+    https://www.ijcai.org/Proceedings/81-2/Papers/017.pdf).
+
+    blur: sigma in pixels of a Gaussian blur of both images; more blur detects larger shifts.
+
+    >>> x = torch.arange(48.0)
+    >>> wave = torch.sin(x / 6) * torch.cos(x / 5)[:, None]
+    >>> round(estimate_shift(wave[:, 1:], wave[:, :-1], blur=1.0).left, 1)
+    1.0
     """
     fixed, moving = (gaussian_blur(image, blur)[1:-1, 1:-1] if blur else image[1:-1, 1:-1] for image in (fixed, moving))
     mean = (fixed + moving) / 2
@@ -143,7 +151,7 @@ class Match(NamedTuple):
     """The alignment of a query image with a target image.
 
     correlation: of the region they share, after contrast normalisation, -1 to 1.
-    orientation: of the query, see `image_ops.ORIENTATIONS`.
+    orientation: of the query, an index of `image_ops.ORIENTATIONS`.
     box:         region of the target that the query covers, as fractions of the target's width and height; values
                  outside 0 to 1 are beyond the target.
     shares:      fraction of the query's area, and of the target's area, that both images show.
@@ -195,8 +203,8 @@ def verify(query: Features, target: Features, candidate: Candidate) -> Match | N
         shares = _area(regions[0]) / math.prod(query_size), _area(regions[1]) / math.prod(target_size)
         if max(shares) < _MIN_SHARED_AREA:
             break
-        # The last rounds use the finest grid, where unrelated images rarely correlate. They may also overshoot, so the
-        # best of them counts.
+        # The last rounds use the finest grid, where unrelated images rarely correlate. A round may overshoot, so the
+        # best of them is the result.
         if match is None or side < _ROUNDS[-1].side or correlation > match.correlation:
             unit_box = transform_box(box, source=target_edges, target=unit)
             match = Match(correlation, candidate.orientation, unit_box, shares)

@@ -1,4 +1,4 @@
-"""The command line of `upnet data audit`."""
+"""`upnet data audit`: check an image set for defects and print a report."""
 
 import argparse
 import json
@@ -81,12 +81,12 @@ exit code: 0 no findings, 1 findings, 2 wrong arguments
 
 
 def add_parser(subparsers: Any) -> None:
-    """Add `audit` to the subcommands of an argparse parser; its `run` takes the arguments and returns the exit code."""
+    """Add `audit` to the subcommands of an argparse parser; its `run` returns the exit code."""
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "audit",
-        help="check a set of images for defects",
-        description="Check a set of images: pairs, sizes, degradation of LR, shift between LR and HR, duplicates, and\n"
-        "evaluation images among them, also if they are resized, cropped, mirrored or recompressed.",
+        help="check an image set for defects",
+        description="Check an image set: pairs, sizes, degradation of LR, shift between LR and HR, duplicates, and\n"
+        "leakage of evaluation images; also of images that are resized, cropped, mirrored or recompressed.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -125,9 +125,9 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Audit a folder, print the report, and return 0 without findings, 1 with findings.
+    """Audit a folder and print the report. The exit code is 0 without findings, 1 with findings.
 
-    Raises UserError for folders that can't be audited and a JSON file that can't be written.
+    Raises UserError if a folder cannot be audited or the JSON file cannot be written.
     """
     check_output_file(options.json)
     # Imported here because --help must not wait for torch.
