@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from upnet.audit.verification import Box, crop_and_resize, estimate_shift, shared_region, shift_box, transform_box
+from upnet.audit.alignment import crop_and_resize, estimate_shift, shared_region, shift_box, transform_box
+from upnet.audit.candidates import Box
 
 
 def _near(a: Box, b: Box, tolerance: float) -> bool:

@@ -8,9 +8,10 @@ import numpy as np
 import torch
 from PIL import Image
 
+from upnet.audit.alignment import crop_and_resize, estimate_shift, shift_box, transform_box
+from upnet.audit.candidates import Box
 from upnet.audit.finding import Finding, count_noun, join_some
 from upnet.audit.image_ops import to_tensor
-from upnet.audit.verification import Box, crop_and_resize, estimate_shift, shift_box, transform_box
 
 TOLERANCE = 0.05
 """Shift in LR pixels up to which LR counts as aligned."""

@@ -86,7 +86,7 @@ def add_parser(subparsers: Any) -> None:
         "audit",
         help="check an image set for defects",
         description="Check an image set: pairs, sizes, degradation of LR, shift between LR and HR, duplicates, and\n"
-        "leakage of evaluation images; also of images that are resized, cropped, mirrored or recompressed.",
+        "leakage of evaluation images. Resized, cropped, mirrored and recompressed copies are found, too.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -130,6 +130,15 @@ class StoreDataset(Dataset[dict[str, Any]]):
 
     An item is {"name": str, "lr": (3, h, w) uint8, "hr": (3, H, W) uint8, "index": int, "grey": bool}. "grey" means
     that the three channels are equal.
+
+    store: the images.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> from upnet.data import DeadLeaves, build_store
+    >>> cache = TemporaryDirectory()
+    >>> store = build_store(DeadLeaves(count=2, size=64), scale=2, cache_dir=cache.name)
+    >>> StoreDataset(store)[1]["lr"].shape
+    torch.Size([3, 32, 32])
     """
 
     def __init__(self, store: Store) -> None:

@@ -141,10 +141,9 @@ class PublishedSet(Source):
         or_images = " or the images" if self._root_is_given else ""
         option = f" --root {quote_for_shell(self.root)}" if self._root_is_given else ""
         download = f"Download them by `upnet data download {self.key()}{option}`"
-        instructions = self.instructions[:1].upper() + self.instructions[1:]
         return UserError(
             f"{self.title}: its images are not in {root}; expected there: {expected}{or_images}",
-            cure=f"{download if self.downloads else instructions}; or name the folder that contains them by "
+            cure=f"{download if self.downloads else self.instructions}; or name the folder that contains them by "
             f"data.root=FOLDER, or FOLDER/{self.key()} in a list of sets",
         )
 

@@ -16,7 +16,7 @@ class Manga109(PublishedSet):
     terms = "academic, by application"
     licence = "For academic use, on application to its authors; the images may not be passed on."
     instructions = (
-        "apply to its authors at http://www.manga109.org/en/download.html or "
+        "Apply to its authors at http://www.manga109.org/en/download.html or "
         "https://huggingface.co/datasets/hal-utokyo/Manga109; put the 109 pages of the benchmark into "
         "data/Manga109/HR as NAME.png, and LR images, if there are any, into data/Manga109/LR_bicubic/X2 as NAMEx2.png"
     )

@@ -75,19 +75,9 @@ class DeadLeaves(Source):
                 allowed=f"a list of {', '.join(SHAPES)}",
             )
         if len(radius) != 2 or not 0 < radius[0] < radius[1]:
-            raise UserError(
-                "not a valid range",
-                setting="radius",
-                value=list(radius),
-                allowed="[smallest, largest] with 0 < smallest < largest",
-            )
+            raise _range_error("radius", radius, "0 < smallest < largest")
         if len(gamma) != 2 or not 0 <= gamma[0] <= gamma[1]:
-            raise UserError(
-                "not a valid range",
-                setting="gamma",
-                value=list(gamma),
-                allowed="[smallest, largest] with 0 <= smallest <= largest",
-            )
+            raise _range_error("gamma", gamma, "0 <= smallest <= largest")
         for setting, value, minimum in (("count", count, 1), ("size", size, 16), ("oversampling", oversampling, 1)):
             if value < minimum:
                 raise UserError("too small", setting=setting, value=value, allowed=f"{minimum} or larger")
@@ -121,6 +111,12 @@ class DeadLeaves(Source):
         canvas = _blurred(canvas, zoom * self.blur * rng.random())
         boxes = canvas.reshape(self.size, zoom, self.size, zoom, 3)
         return (np.clip(boxes.mean(axis=(1, 3)), 0, 1) * 255 + 0.5).astype(np.uint8)
+
+
+def _range_error(setting: str, value: Sequence[float], rule: str) -> UserError:
+    return UserError(
+        "not a valid range", setting=setting, value=list(value), allowed=f"[smallest, largest] with {rule}"
+    )
 
 
 class DeadLeavesEntry(ImageEntry):
