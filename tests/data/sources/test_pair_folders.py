@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from upnet.audit.pairs import read_layout
+from upnet.audit.pairs import read_folder
 from upnet.data import Folder, Paired, build_store, open_sources
 from upnet.data.catalogue.set5 import Set5
 from upnet.data.sources.pair_folders import Role, folder_role
@@ -57,7 +57,7 @@ def test_pairs_side_by_side_are_used_by_paired_and_by_scoring(tmp_path: Path, sa
     assert (store.name, store.names, store.lr_from) == ("both", ["0", "1", "2"], "files")
     ((name, source),) = open_sources(str(root), 2).items()
     assert (name, type(source)) == ("both", Paired)
-    assert list(read_layout(str(root)).hr) == ["0", "1", "2"]
+    assert list(read_folder(str(root)).hr) == ["0", "1", "2"]
 
 
 @pytest.mark.parametrize(("hr", "lr"), [("hr", "lr"), ("GT", "LQ"), ("gt", "lr_x2")])
@@ -81,7 +81,7 @@ def test_pairs_further_below_are_refused_with_both_folders(
     with pytest.raises(ValueError, match=rf"in .*{hr} and .*{lr[:2]}.*data=paired data\.root={tmp_path / above}"):
         Folder(str(tmp_path)).images()
     with pytest.raises(ValueError, match="contains HR and LR images"):
-        read_layout(str(tmp_path))
+        read_folder(str(tmp_path))
 
 
 def test_lr_folders_of_several_scales_are_taken_by_their_scale(tmp_path: Path, save: Save) -> None:
