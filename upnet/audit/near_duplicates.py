@@ -73,7 +73,7 @@ def _above_threshold(first: int, matches: dict[int, Match]) -> Iterator[NearDupl
             yield NearDuplicate(first, second, match)
 
 
-_CONSEQUENCE = "The image has more weight than others in training and in mean scores."
+_CONSEQUENCE = "The image counts more than once, in training and in mean scores."
 
 
 def report_duplicates(
