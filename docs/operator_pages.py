@@ -110,8 +110,10 @@ def _row(name: str, operator: type[Upsampler], summary: str) -> str:
     support = built.support_size
     output = (summary.partition(": ")[2] or summary).rstrip(".")
     reads = ", ".join(sorted(operator.requires)) or "–"
+    kind = "predicted from the input" if operator.content_adaptive else "learned" if weights else "fixed"
     return (
-        f"| [{name}]({name}.md) | {f'{weights:,}'.replace(',', ' ')} | {'all' if support is None else support} | "
+        f"| [{name}]({name}.md) | {f'{weights:,}'.replace(',', ' ')} | {kind} | "
+        f"{'all' if support is None else support} | "
         f"{'any' if operator.fractional else 'integer'} | {reads} | {output[0].upper()}{output[1:]} |"
     )
 
@@ -128,8 +130,8 @@ def _index(names: list[str], rows: list[str], figures: dict[str, str]) -> str:
         f"Operators with weights are shown as initialised.\n\n````{{container}} panels small\n{impulses}\n````\n\n"
         "## Properties\n\nParameters are counted for 64 channels and scale 2. The support is the number of LR pixels "
         "that an output pixel depends on.\n\n"
-        "````{container} meanings\n| operator | parameters | support | scales | reads of its site | output |\n"
-        "|---|--:|--:|---|---|---|\n"
+        "````{container} meanings\n| operator | parameters | weights | support | scales | reads of its site | output |\n"
+        "|---|--:|---|--:|---|---|---|\n"
         + "\n".join(rows)
         + "\n````"
         + f"\n\n## The image of all pages\n\n{_panels(figures)}\n\n"

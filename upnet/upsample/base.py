@@ -45,6 +45,8 @@ class Upsampler(MeasuredSupport, ABC):
     """Whether the scale may be a non-integer."""
     projects_channels: bool = False
     """Whether expand() itself maps C channels to O."""
+    content_adaptive: bool = False
+    """Whether weights or positions depend on the values of the input; if not, the output is linear in the input."""
     support_argument: tuple[str, int] | None = None
     """The constructor argument that sets `support_size` and its minimum; None where no argument sets it."""
     example_weights: ExampleWeights = ExampleWeights()

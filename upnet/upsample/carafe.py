@@ -40,6 +40,7 @@ class CARAFE(Upsampler):
     """
 
     projects_channels = True
+    content_adaptive = True
     support_argument = ("k_up", 3)
     example_weights = ExampleWeights(0, "With large weights the softmax would select one pixel of the window.")
 

@@ -44,6 +44,7 @@ class DySample(Upsampler):
     """
 
     projects_channels = True
+    content_adaptive = True
     example_weights = ExampleWeights(0.1, "With larger weights the positions would lie outside the image.")
 
     def __init__(
