@@ -130,7 +130,7 @@ def _index(names: list[str], rows: list[str], figures: dict[str, str]) -> str:
         f"Operators with weights are shown as initialised.\n\n````{{container}} panels small\n{impulses}\n````\n\n"
         "## Properties\n\nParameters are counted for 64 channels and scale 2. The support is the number of LR pixels "
         "that an output pixel depends on.\n\n"
-        "````{container} meanings\n| operator | parameters | weights | support | scales | reads of its site | output |\n"
+        "````{container} meanings\n| operator | parameters | weights | support | scales | requires | output |\n"
         "|---|--:|---|--:|---|---|---|\n"
         + "\n".join(rows)
         + "\n````"

@@ -19,8 +19,8 @@ from upnet.inference.tiling import upscale_in_tiles
 from upnet.models import EncoderDecoder
 from upnet.site import Site
 from upnet.upsample import Nearest, Upsampler
-from upnet.utils.errors import UserError
 from upnet.utils import free_memory
+from upnet.utils.errors import UserError
 
 PRESETS = sorted(path.stem for path in (CONFIGS / "model").glob("*.yaml"))
 OPERATORS = sorted(path.stem for path in (CONFIGS / "model/upsampler").glob("*.yaml"))

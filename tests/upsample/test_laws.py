@@ -14,6 +14,7 @@ from upnet.upsample import Upsampler
 
 SIZES = [(1, 1), (1, 7), (8, 12), (9, 5), (13, 10)]
 
+
 def build(factory, scale=2, channels=3, out_channels=None) -> Upsampler:
     torch.manual_seed(0)
     extra = {} if out_channels is None else {"out_channels": out_channels}
