@@ -127,7 +127,7 @@ def test_what_a_measure_says_stands_beside_psnr(store: Store) -> None:
         def __init__(self) -> None:
             self.device = CPU
 
-        def load(self) -> torch.nn.Module:
+        def build_network(self) -> torch.nn.Module:
             return torch.nn.Identity()
 
         def distance(self, output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:

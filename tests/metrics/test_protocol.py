@@ -287,7 +287,7 @@ def test_what_cannot_be_scored_is_refused_in_one_sentence(output: Tensor, target
 
 
 def test_a_picture_smaller_than_the_scale_cannot_be_degraded() -> None:
-    with pytest.raises(ValueError, match="2x9 leaves nothing at scale 3"):
+    with pytest.raises(ValueError, match="2x9 pixels is smaller than one LR pixel at scale 3"):
         EvaluationProtocol().degrade(torch.zeros(3, 2, 9, dtype=torch.uint8), 3)
     with pytest.raises(ValueError, match="must be uint8"):
         EvaluationProtocol().degrade(torch.zeros(3, 20, 20), 2)

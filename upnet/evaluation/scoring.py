@@ -44,7 +44,14 @@ def check_protocol(net: EncoderDecoder, protocol: EvaluationProtocol) -> None:
 
 
 def network_method(net: EncoderDecoder, tile: Tiling = "auto", ensemble: Ensemble = "none") -> Method:
-    """A network as a method, in float32 on its own device; see `upnet.inference.tensor`."""
+    """A network as a method, in float32 on its own device; see `upnet.inference.tensor`.
+
+    >>> from functools import partial
+    >>> from upnet.encoders import ConvStack
+    >>> net = EncoderDecoder(2, 3, partial(ConvStack, layers=[8, 8]), block=None, upsampler=None)
+    >>> network_method(net)(torch.zeros(3, 8, 6)).shape
+    torch.Size([3, 16, 12])
+    """
 
     def method(lr: Tensor) -> Tensor:
         lr = lr / 255 if lr.dtype == torch.uint8 else lr
@@ -71,12 +78,11 @@ def check_sizes(sets: Mapping[str, Store], scale: int, protocol: EvaluationProto
 
 
 def prepare_pair(lr: Tensor, hr: Tensor, grey: bool, scale: int, protocol: EvaluationProtocol) -> tuple[Tensor, Tensor]:
-    """The input and the target of a method under a protocol.
+    """The input and the target of a method under a protocol, on a device that has float64.
 
     lr, hr: (3, h, w) and (3, H, W) uint8. For y-float the input is computed from `hr` in floating point instead.
     grey:   whether the image file has a single channel; protocol.grey determines its target.
     """
-    lr, hr = (image.to(float64_device(image.device)) for image in (lr, hr))
     lr, hr = (image.to(float64_device(image.device)) for image in (lr, hr))
     target = hr[:1] if grey and protocol.grey == "full" else hr
     return protocol.degrade(target, scale) if protocol.name == "y-float" else (lr, target)

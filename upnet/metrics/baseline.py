@@ -14,7 +14,7 @@ __all__ = ["BASELINES", "bicubic", "bilinear", "downscale", "lanczos", "nearest"
 
 
 def nearest(lr: Tensor, scale: int) -> Tensor:
-    """Nearest neighbour: each pixel becomes a square.
+    """Nearest-neighbour interpolation: each pixel becomes a block of scale × scale pixels.
 
     lr: (C, h, w), uint8 or floating point in [0, 1]. Returns (C, scale·h, scale·w) float64 in [0, 1].
 
@@ -65,6 +65,9 @@ def lanczos(lr: Tensor, scale: int) -> Tensor:
 
     Source: Duchon, "Lanczos Filtering in One and Two Dimensions", 1979,
     https://doi.org/10.1175/1520-0450(1979)018<1016:LFIOAT>2.0.CO;2
+
+    >>> lanczos(torch.full((3, 8, 8), 0.5), 3).shape
+    torch.Size([3, 24, 24])
     """
     return _on_values(lr, lambda x: _separable(x, scale, kernels.lanczos, 3, "renormalize"))
 
@@ -81,7 +84,7 @@ def downscale(hr: Tensor, scale: int, border: Border = "symmetric") -> tuple[Ten
     hr: (C, H, W). It is cropped at the bottom and right to a multiple of the scale, as in the benchmarks.
 
     Returns LR (C, h, w) and the cropped HR (C, scale·h, scale·w). uint8 is rounded as in MATLAB, floating point is
-    not. Raises UserError where nothing is left.
+    not. Raises UserError where the image is smaller than one LR pixel.
 
     >>> lr, hr = downscale(torch.zeros(3, 9, 7, dtype=torch.uint8), 2)
     >>> lr.shape, hr.shape
@@ -90,7 +93,8 @@ def downscale(hr: Tensor, scale: int, border: Border = "symmetric") -> tuple[Ten
     h, w = hr.shape[-2] // scale, hr.shape[-1] // scale
     if min(h, w) < 1:
         raise UserError(
-            f"an image of {hr.shape[-2]}x{hr.shape[-1]} leaves nothing at scale {scale}", cure="Use larger images"
+            f"an image of {hr.shape[-2]}x{hr.shape[-1]} pixels is smaller than one LR pixel at scale {scale}",
+            cure="Use larger images",
         )
     hr = hr[..., : h * scale, : w * scale]
     return imresize(hr, Fraction(1, scale), border), hr
@@ -107,7 +111,7 @@ def _on_values(lr: Tensor, upscale: Callable[[Tensor], Tensor]) -> Tensor:
 def _separable(
     x: Tensor, scale: int, kernel: Callable[[Tensor], Tensor], support: int, border: kernels.Border
 ) -> Tensor:
-    """Interpolate both axes by one kernel, zero from ±support pixels on: (C, h, w) -> (C, scale·h, scale·w)."""
+    """Interpolate both axes with a kernel that is zero beyond ±support pixels: (C, h, w) -> (C, scale·h, scale·w)."""
     for axis in (1, 2):
         length = x.shape[axis]
         indices, weights = kernels.interpolation_weights(

@@ -16,14 +16,14 @@ https://arxiv.org/abs/1707.02921
 
 import math
 from dataclasses import dataclass, fields
-from typing import Literal, get_args
+from typing import get_args
 
 import torch
 from torch import Tensor
 
-from upnet.imaging.colour import luma, rounded_luma
 from upnet.imaging.imresize import Border
 from upnet.metrics.baseline import downscale
+from upnet.metrics.planes import Channel, Grey, ProtocolName, compared_planes, round_to_8bit, y_plane
 from upnet.metrics.psnr import psnr
 from upnet.metrics.score import PSNR_CAP, Score
 from upnet.metrics.ssim import SIGMA, WINDOW, ssim
@@ -32,18 +32,9 @@ from upnet.utils.errors import UserError, join_or
 
 __all__ = ["CAPPED_PSNR_MEAN", "PSNR_MEAN", "EvaluationProtocol"]
 
-Name = Literal["rgb8", "y-float"]
-Channel = Literal["y", "rgb"]
-Grey = Literal["studio", "full"]
-
 CAPPED_PSNR_MEAN = f"peak 255, mean of the images' dB, each at most {PSNR_CAP:g}"
 PSNR_MEAN = f"{CAPPED_PSNR_MEAN}, without the images that bicubic reproduces"
-"""Definition of a mean PSNR, as results.json states it; see `upnet.evaluation.results`."""
-
-_HALF = torch.tensor(0.5, dtype=torch.float64)
-
-# Rounding and luma take several passes over float64 values: bands of 2 MiB stay in the cache between passes.
-_BAND_VALUES = 2**18
+"""Definitions of a mean PSNR for result files; see `upnet.evaluation.results`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +61,14 @@ class EvaluationProtocol:
     '49.45 dB, 1.0000'
     """
 
-    name: Name = "rgb8"
+    name: ProtocolName = "rgb8"
     channel: Channel = "y"
     crop: int | None = None
     grey: Grey = "studio"
     border: Border = "symmetric"
 
     def __post_init__(self) -> None:
-        choices = {"name": Name, "channel": Channel, "grey": Grey, "border": Border}
+        choices = {"name": ProtocolName, "channel": Channel, "grey": Grey, "border": Border}
         for field in fields(self):
             value = getattr(self, field.name)
             if field.name in choices and value not in get_args(choices[field.name]):
@@ -113,7 +104,7 @@ class EvaluationProtocol:
         _check_uint8(hr, "degrade: hr")
         if self.name == "rgb8":
             return downscale(hr, scale, self.border)
-        lr, _ = downscale(self._y_plane(hr), scale, self.border)
+        lr, _ = downscale(y_plane(hr, self.grey), scale, self.border)
         return lr / 255, hr[:, : lr.shape[1] * scale, : lr.shape[2] * scale]
 
     def evaluate(self, output: Tensor, target: Tensor, scale: int) -> Score:
@@ -130,20 +121,21 @@ class EvaluationProtocol:
         _check_uint8(target, "evaluate: target")
         self._check_output(output, target)
         self.check_size("an image", (target.shape[1], target.shape[2]), scale)
-        crop = self._crop(scale)
+        crop = self._crop_width(scale)
         output = output.to(float64_device(output.device))
-        measured, true = self._planes(_cut(output, crop), _cut(target, crop).to(output.device))
-        decibels = psnr(measured, true)
+        output, target = _crop(output, crop), _crop(target, crop).to(output.device)
+        planes = compared_planes(output, target, self.name, self.channel, self.grey)
+        decibels = psnr(*planes)
         if math.isnan(decibels):
-            raise UserError("the output contains NaN, which is not a number", cure="Use another checkpoint")
-        return Score(decibels, ssim(measured, true))
+            raise UserError("the output contains NaN", cure="Use another checkpoint")
+        return Score(decibels, ssim(*planes))
 
     def check_size(self, name: str, size: tuple[int, int], scale: int) -> None:
         """Raise UserError where an image of (H, W) pixels is too small: the crop leaves less than SSIM's window.
 
         name: what the message calls the image.
         """
-        crop = self._crop(scale)
+        crop = self._crop_width(scale)
         if min(size) - 2 * crop < WINDOW:
             raise UserError(
                 f"{name} has {size[0]}x{size[1]} pixels, of which the crop leaves less than SSIM's {WINDOW}x{WINDOW}",
@@ -164,13 +156,13 @@ class EvaluationProtocol:
             )
         _check_uint8(target, "to_rgb8: target")
         self._check_output(output, target)
-        crop = self._crop(scale)
+        crop = self._crop_width(scale)
         output = output.to(float64_device(output.device))
-        rounded, true = _round_to_8bit(_cut(output, crop)).to(torch.uint8), _cut(target, crop).to(output.device)
-        return rounded.expand(3, -1, -1), true.expand(3, -1, -1)
+        rounded = round_to_8bit(_crop(output, crop)).to(torch.uint8)
+        return rounded.expand(3, -1, -1), _crop(target, crop).to(output.device).expand(3, -1, -1)
 
     def describe(self, scale: int, ensemble: str = "none") -> dict[str, str | int]:
-        """Everything that a number depends on, as plain data.
+        """The protocol, the scale and the ensemble as plain data: everything that a number depends on.
 
         ensemble: "x8" where the network's outputs for eight orientations were averaged, else "none".
         """
@@ -178,7 +170,7 @@ class EvaluationProtocol:
             "name": self.name,
             "channel": self.channel,
             "scale": scale,
-            "crop": self._crop(scale),
+            "crop": self._crop_width(scale),
             "grey": self.grey,
             "ensemble": ensemble,
             "resizing": f"MATLAB imresize, bicubic a=-0.5, antialiased, {self.border} border",
@@ -189,7 +181,7 @@ class EvaluationProtocol:
             "precision": "float32 network, float64 metrics",
         }
 
-    def _crop(self, scale: int) -> int:
+    def _crop_width(self, scale: int) -> int:
         return scale if self.crop is None else self.crop
 
     def _check_output(self, output: Tensor, target: Tensor) -> None:
@@ -202,58 +194,17 @@ class EvaluationProtocol:
             )
         if self.name == "rgb8" and len(output) < len(target):
             raise ValueError(
-                "rgb8 needs an RGB output for an RGB target, and this output has one channel; add the colour of the "
-                "interpolated LR image, or evaluate the Y plane under y-float"
+                "rgb8 needs an RGB output for an RGB target, and this output has one channel; add the Cb and Cr planes "
+                "of the interpolated LR image, or evaluate the Y plane under y-float"
             )
 
-    def _planes(self, output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        """The values to compare, (C, H, W) float64 in 0..255."""
-        rows = output.shape[1] if output.is_cuda else max(1, _BAND_VALUES // output[:, 0].numel())
-        bands = zip(output.split(rows, dim=1), target.split(rows, dim=1), strict=True)
-        measured, true = zip(*(self._band(*band) for band in bands), strict=True)
-        return torch.cat(measured, dim=1), torch.cat(true, dim=1)
 
-    def _band(self, output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        grey = len(target) == 1
-        if self.name == "y-float":
-            values = output.to(torch.float64, copy=True).mul_(255)
-            plane = values if len(values) == 1 else self._y(values, grey)
-            return _round_half_up(plane).clamp_(0, 255), self._y_plane(target)
-        rounded, true = _round_to_8bit(output), target.to(torch.float64)
-        if self.channel == "rgb":
-            return rounded, true.expand_as(rounded)
-        return self._y(rounded, grey), self._y(true, grey)
-
-    def _y_plane(self, image: Tensor) -> Tensor:
-        """Y rounded to integers: (3 or 1, H, W) uint8 -> (1, H, W) float64."""
-        return rounded_luma(image) if len(image) == 3 else _round_half_up(self._y(image.to(torch.float64), grey=True))
-
-    def _y(self, image: Tensor, grey: bool) -> Tensor:
-        """Y, not rounded: (3 or 1, H, W) float64 in 0..255 -> (1, H, W)."""
-        if len(image) == 1:
-            return image if self.grey == "full" else 16 + image * (219 / 255)
-        studio = luma(image, white=255)
-        return (studio - 16) * (255 / 219) if grey and self.grey == "full" else studio
+def _crop(image: Tensor, width: int) -> Tensor:
+    return image[:, width : image.shape[1] - width, width : image.shape[2] - width]
 
 
-def _round_to_8bit(output: Tensor) -> Tensor:
-    """Clamp to [0, 1] and round to 256 levels, halves up: float64 integers in 0..255."""
-    # Clamping first runs on float32, half as many bytes; the product with 255 is exact in float64.
-    values = output.clamp(0, 1).to(torch.float64)
-    return torch.add(_HALF, values, alpha=255, out=values).floor_()
-
-
-def _round_half_up(image: Tensor) -> Tensor:
-    """Round non-negative values in place as MATLAB does: halves go up, not to the even neighbour."""
-    return image.add_(0.5).floor_()
-
-
-def _cut(image: Tensor, crop: int) -> Tensor:
-    return image[:, crop : image.shape[1] - crop, crop : image.shape[2] - crop]
-
-
-def _check_uint8(image: Tensor, what: str) -> None:
+def _check_uint8(image: Tensor, name: str) -> None:
     if image.dtype != torch.uint8:
-        raise ValueError(f"{what} must be uint8; got {image.dtype}; pass the pixels of the file, 0..255")
+        raise ValueError(f"{name} must be uint8; got {image.dtype}; pass the pixels of the file, 0..255")
     if image.ndim != 3 or image.shape[0] not in (1, 3):
-        raise ValueError(f"{what} must be (3, H, W) or (1, H, W); got {tuple(image.shape)}")
+        raise ValueError(f"{name} must be (3, H, W) or (1, H, W); got {tuple(image.shape)}")

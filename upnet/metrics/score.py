@@ -9,8 +9,8 @@ __all__ = ["PSNR_CAP", "MeanScore", "Score", "cap_psnr", "gain", "mean"]
 PSNR_CAP = 100.0
 """Largest PSNR in dB that one image contributes to a mean.
 
-The PSNR of an output that equals its target is infinite, and would make the mean infinite. Without such images, the
-mean of the better network would be lower.
+The PSNR of an output that equals its target is infinite, and would make the mean infinite. Leaving such images out
+would lower the mean of a network that reproduces more images exactly.
 """
 
 
@@ -51,7 +51,7 @@ class MeanScore(Score):
 
 
 def cap_psnr(psnr: float | str) -> float:
-    """The contribution of a PSNR to a mean, in dB; "inf" is infinity as JSON files store it.
+    """The contribution of a PSNR to a mean, in dB, at most PSNR_CAP. "inf" is infinity as JSON files store it.
 
     >>> cap_psnr(31.5), cap_psnr("inf")
     (31.5, 100.0)
@@ -80,7 +80,7 @@ def mean(scores: Sequence[Score]) -> MeanScore:
     if not scores:
         raise ValueError("mean: at least one score is needed; got none")
     if any(math.isnan(value) for score in scores for value in (score.psnr, score.ssim, *score.perceptual.values())):
-        raise ValueError("mean: a score is NaN, which is not a number")
+        raise ValueError("mean: a score is NaN")
     count, names = len(scores), scores[0].perceptual
     return MeanScore(
         math.fsum(cap_psnr(score.psnr) for score in scores) / count,

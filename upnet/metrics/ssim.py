@@ -23,7 +23,7 @@ _MARGIN = WINDOW - 1
 _BLOCK = 8
 # On a CPU the image is processed in bands of rows that stay in the cache. Bands of very wide images have at least 24
 # rows, because each band reads 10 rows of the next one. On a GPU the image is one band.
-_BAND_VALUES, _LEAST_ROWS = 2**15, 24
+_BAND_VALUES, _MIN_ROWS = 2**15, 24
 
 
 def ssim(output: Tensor, target: Tensor, peak: float = 255.0) -> float:
@@ -61,7 +61,7 @@ def ssim(output: Tensor, target: Tensor, peak: float = 255.0) -> float:
             "use a larger image or a smaller crop"
         )
     positions = height - _MARGIN
-    longest = positions if output.is_cuda else max(_BAND_VALUES // width - _MARGIN, _LEAST_ROWS)
+    longest = positions if output.is_cuda else max(_BAND_VALUES // width - _MARGIN, _MIN_ROWS)
     bands = -(-positions // longest)
     rows = -(-positions // bands)
     band = _Band(rows, width, peak, output.device)
@@ -88,7 +88,10 @@ class _Band:
         self.maps = torch.empty(4, rows + _MARGIN, width, dtype=torch.float64, device=device)
         half = torch.empty(4, rows, width, dtype=torch.float64, device=device)
         self.moments = torch.empty(5, rows, width - _MARGIN, dtype=torch.float64, device=device)
-        self.products = [*_down(self.maps, half), *_along(half.flatten(0, 1), self.moments[:4].flatten(0, 1))]
+        self.products = [
+            *_blur_columns(self.maps, half),
+            *_blur_rows(half.flatten(0, 1), self.moments[:4].flatten(0, 1)),
+        ]
         if not self.maps.is_cuda:
             self.arrays = [tuple(matrix.numpy() for matrix in product) for product in self.products]
 
@@ -128,7 +131,7 @@ _Product = tuple[Tensor, Tensor, Tensor]
 """Two stacks of matrices, and the buffer of their products."""
 
 
-def _down(x: Tensor, blurred: Tensor) -> list[_Product]:
+def _blur_columns(x: Tensor, blurred: Tensor) -> list[_Product]:
     """Gaussian blur of columns, valid positions: (K, L, M) -> (K, L - 10, M), both contiguous."""
     maps, length, across = blurred.shape
     matrix, _ = _banded_gaussian(x.device)
@@ -143,7 +146,7 @@ def _down(x: Tensor, blurred: Tensor) -> list[_Product]:
     return products
 
 
-def _along(x: Tensor, blurred: Tensor) -> list[_Product]:
+def _blur_rows(x: Tensor, blurred: Tensor) -> list[_Product]:
     """Gaussian blur of rows, valid positions: (L, M) -> (L, M - 10), both contiguous."""
     rows, length = blurred.shape
     _, matrix = _banded_gaussian(x.device)

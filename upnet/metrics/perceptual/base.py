@@ -18,9 +18,9 @@ _INSTALL = "Install it: pip install -e '.[perceptual]'"
 class PerceptualMetric(ABC):
     """A learned distance between an output and its target: 0 for equal images, lower is better.
 
-    name:     in settings and files.
-    title:    in tables.
-    paper:    title and URL.
+    name:     the name in settings and files.
+    title:    the name in tables.
+    paper:    its title and URL.
     weights:  URL of the backbone's weights; the file name ends in the first digits of its SHA-256.
     min_side: smallest width and height in pixels.
 
@@ -35,10 +35,10 @@ class PerceptualMetric(ABC):
 
     def __init__(self, device: torch.device) -> None:
         _check_library(self.name)
-        path = fetch(self.weights, self.name)
+        path = cached_weights(self.weights, self.name)
         self.digest = check_weights(path, self.name)
         try:
-            net = self.load()
+            net = self.build_network()
         except ImportError as error:
             raise UserError(
                 f"it needs torchmetrics 1.7 or later ({error})", setting="perceptual", value=self.name, cure=_INSTALL
@@ -54,16 +54,16 @@ class PerceptualMetric(ABC):
         self.net = net.eval().requires_grad_(False).to(device)
 
     @abstractmethod
-    def load(self) -> nn.Module:
+    def build_network(self) -> nn.Module:
         """Build the network with its weights. May raise ImportError where the library is missing or too old."""
 
     @abstractmethod
     def distance(self, output: Tensor, target: Tensor) -> Tensor:
-        """The distance, a scalar tensor, of two (1, 3, H, W) float32 in [0, 1]."""
+        """The distance () between two images, (1, 3, H, W) float32 in [0, 1]."""
 
     @torch.no_grad()
     def __call__(self, output: Tensor, target: Tensor) -> float:
-        """The distance of two (3, H, W) uint8. Raises UserError where they are smaller than `min_side`."""
+        """The distance between two images, (3, H, W) uint8. Raises UserError where they are smaller than `min_side`."""
         if min(target.shape[1:]) < self.min_side:
             raise UserError(
                 f"it needs images of at least {self.min_side}x{self.min_side} pixels after cropping; got "
@@ -87,7 +87,7 @@ class PerceptualMetric(ABC):
 
 
 def _check_library(name: str) -> None:
-    """Checked first, because the weights have up to half a gigabyte."""
+    """Raise UserError where torchmetrics is missing, before weights of half a gigabyte are downloaded."""
     try:
         metadata.version("torchmetrics")
     except metadata.PackageNotFoundError as error:
@@ -96,10 +96,10 @@ def _check_library(name: str) -> None:
         ) from error
 
 
-def fetch(url: str, name: str) -> Path:
-    """The path of a file in torch's cache of weights; it is downloaded where it is missing.
+def cached_weights(url: str, name: str) -> Path:
+    """The path of a weights file in torch's cache; the file is downloaded where it is missing.
 
-    name: of the metric, for messages.
+    name: of the metric, for errors.
 
     Raises UserError where the download fails.
     """

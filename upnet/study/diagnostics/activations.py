@@ -19,6 +19,12 @@ class Activations(CostDiagnostic):
 
     It indicates memory traffic, which often limits the speed more than arithmetic does. Convolutions inside operators
     without weights are an implementation detail and are not counted.
+
+    >>> from functools import partial
+    >>> from upnet.encoders import ConvStack
+    >>> net = EncoderDecoder(2, 1, partial(ConvStack, layers=[8], kernel_sizes=[3]), block=None, upsampler=None)
+    >>> Activations().compute_for_network(net, output=(64, 96)) / (64 * 96)
+    9.0
     """
 
     name = "activations"

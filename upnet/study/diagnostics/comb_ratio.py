@@ -21,15 +21,21 @@ class CombRatio(ImageDiagnostic):
     0: the same as the HR image. A pattern that is not yet visible gives several dB. Negative: the spectrum has a gap at
     these frequencies, as after interpolation by a kernel that contains the box of width s. A pattern that is modulated
     by the image, as uneven sub-kernels cause it, is spread around the multiples of N/s and is counted in part only.
+
+    >>> hr = torch.rand(1, 64, 64, generator=torch.Generator().manual_seed(0))
+    >>> checkerboard = hr.clone()
+    >>> checkerboard[:, ::2, ::2] += 0.2
+    >>> round(CombRatio().compute_for_image(checkerboard, hr, hr[:, ::2, ::2], scale=2))
+    31
     """
 
     name = "comb_ratio"
-    heading = "comb ratio over HR's"
+    heading = "comb ratio relative to HR"
     unit = "dB"
     better = "lower"
     formula = (
-        "C(output) − C(HR), C = mean over (k, l) ≠ 0 of 10·log10(P[kN/s, lN/s] / mean of P at 2 … 6 frequencies from "
-        "there), 0 ≤ k, l < s; P: power spectral density of Y in blocks of N ≤ 96 under a Hann window, crop s"
+        "C(output) − C(HR), C = mean over (k, l) ≠ 0 of 10·log10(P[kN/s, lN/s] / mean of P at a distance of 2 … 6 "
+        "frequencies), 0 ≤ k, l < s; P: power spectral density of Y in blocks of N ≤ 96 under a Hann window, crop s"
     )
     source = (
         "Sugawara, Shiota and Kiya, Checkerboard artifacts free convolutional neural networks, 2019, "
@@ -38,7 +44,7 @@ class CombRatio(ImageDiagnostic):
     )
 
     def compute_for_image(self, output: Tensor, target: Tensor, lr: Tensor, scale: int) -> float:
-        """In dB; negative where the HR image has the stronger peaks."""
+        """In dB; negative where the HR image has stronger peaks."""
         upscaled, hr = luma_pair(output, target, scale)
         return peak_ratio(power_spectrum(upscaled, scale), scale) - peak_ratio(power_spectrum(hr, scale), scale)
 

@@ -20,6 +20,11 @@ class ImpulseResponse(SyntheticDiagnostic):
     It describes a linear operator completely; the phases have equal sums where constants are preserved. The input of an
     operator is a 1 among zeros, that of a network one pixel at 3/4 of the range among others at 1/4. A nonlinear method
     has other responses to other inputs.
+
+    >>> from upnet.upsample import Bilinear
+    >>> response = ImpulseResponse().compute_for_operator(Bilinear(1, 2))
+    >>> response.shape, response[0, 0, 3:5, 3:5].tolist()
+    (torch.Size([2, 2, 9, 9]), [[0.0625, 0.1875], [0.1875, 0.5625]])
     """
 
     name = "impulse_response"

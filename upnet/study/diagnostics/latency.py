@@ -10,9 +10,9 @@ from upnet.models import EncoderDecoder
 from upnet.models.complexity import OUTPUT
 from upnet.study.diagnostics.base import CostDiagnostic
 
-WARM_UP = 2
+WARM_UP_PASSES = 2
 # Passes are repeated for this many seconds, within these limits.
-SECONDS, FEWEST, MOST = 10, 3, 15
+SECONDS, MIN_PASSES, MAX_PASSES = 10, 3, 15
 
 
 class Latency(CostDiagnostic):
@@ -20,23 +20,31 @@ class Latency(CostDiagnostic):
 
     In float32, not tiled, batch size 1, after two passes to warm up; a GPU is synchronised. Values from different
     machines, devices or memory formats can't be compared.
+
+    >>> from functools import partial
+    >>> from upnet.encoders import ConvStack
+    >>> net = EncoderDecoder(2, 1, partial(ConvStack, layers=[8], kernel_sizes=[3]), block=None, upsampler=None)
+    >>> Latency().compute_for_network(net, output=(32, 32)) > 0
+    True
     """
 
     name = "latency_p50"
     heading = "latency, median"
     unit = "ms"
     better = "lower"
-    formula = "median over 3 … 15 passes, as many as 10 s hold, of the wall-clock time of a pass"
-    source = "median after warm-up, as torch.utils.benchmark has it, https://docs.pytorch.org/docs/stable/benchmark_utils.html"
+    formula = "median of the wall-clock time of a pass, over as many of 3 … 15 passes as take 10 s"
+    source = (
+        "median after warm-up, as in torch.utils.benchmark, https://docs.pytorch.org/docs/stable/benchmark_utils.html"
+    )
 
     def compute_for_network(self, net: EncoderDecoder, output: tuple[int, int] = OUTPUT) -> float:
         """In milliseconds for an output of (H, W) pixels."""
         device = next(net.parameters()).device
         lr = torch.rand(net.channels, output[0] // net.scale, output[1] // net.scale, device=device)
-        for _ in range(WARM_UP):
+        for _ in range(WARM_UP_PASSES):
             _seconds(net, lr)
         times: list[float] = []
-        while len(times) < FEWEST or (sum(times) < SECONDS and len(times) < MOST):
+        while len(times) < MIN_PASSES or (sum(times) < SECONDS and len(times) < MAX_PASSES):
             times.append(_seconds(net, lr))
         return 1000 * statistics.median(times)
 

@@ -19,6 +19,12 @@ class LRConsistency(ImageDiagnostic):
 
     Where LR was rounded to 8 bits, even the HR image has at most about 64 dB. The value has a meaning only where LR was
     made by bicubic downscaling with antialiasing.
+
+    >>> import torch
+    >>> from upnet.metrics import downscale
+    >>> lr, hr = downscale(torch.rand(3, 32, 32, dtype=torch.float64), scale=2)
+    >>> LRConsistency().compute_for_image(hr, hr, lr, scale=2) > 150
+    True
     """
 
     name = "lr_consistency"

@@ -17,13 +17,21 @@ class PeakMemory(CostDiagnostic):
     On a GPU torch's allocator measures it. On a CPU it is estimated from the shapes of all tensors of a pass, with the
     copies that convolutions make of their operands, because the peak memory of a process can't be reset. The choice of
     tiles uses the same estimate. NaN where shapes depend on values.
+
+    >>> from functools import partial
+    >>> from upnet.encoders import ConvStack
+    >>> net = EncoderDecoder(2, 1, partial(ConvStack, layers=[8], kernel_sizes=[3]), block=None, upsampler=None)
+    >>> PeakMemory().compute_for_network(net, output=(64, 96)) > 0
+    True
     """
 
     name = "peak_memory"
     heading = "peak memory"
     unit = "MiB"
     better = "lower"
-    formula = "max over operations of Σ bytes of living tensors, input and output among them; float32, whole, batch 1"
+    formula = (
+        "max over operations of Σ bytes of live tensors, including input and output; float32, not tiled, batch size 1"
+    )
     source = "torch.cuda.max_memory_allocated, https://docs.pytorch.org/docs/stable/notes/cuda.html#memory-management"
 
     def compute_for_network(self, net: EncoderDecoder, output: tuple[int, int] = OUTPUT) -> float:

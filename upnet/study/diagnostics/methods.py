@@ -22,7 +22,7 @@ UNKNOWN_RADIUS = 8
 """The receptive radius in LR pixels that is assumed where it is unknown."""
 
 LARGEST_RADIUS = 48
-"""The largest distance from the borders in LR pixels. Farther away their influence has faded."""
+"""The largest receptive radius in LR pixels that is used; the influence of pixels farther away is negligible."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class UpscalingMethod:
 
     @property
     def margin(self) -> int:
-        """How many LR pixels at each border are ignored: the radius as a multiple of the alignment."""
+        """Number of LR pixels ignored at each border: the radius, rounded up to a multiple of the alignment."""
         return math.ceil(min(self.radius, LARGEST_RADIUS) / self.alignment) * self.alignment
 
     @torch.no_grad()

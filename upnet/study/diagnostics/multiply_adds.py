@@ -9,6 +9,12 @@ class MultiplyAdds(CostDiagnostic):
     """Multiply-adds of one output image, 1280×720 by default.
 
     A transposed convolution is counted on its input grid and an interpolation by its taps, however it is implemented.
+
+    >>> from functools import partial
+    >>> from upnet.encoders import ConvStack
+    >>> net = EncoderDecoder(2, 1, partial(ConvStack, layers=[8], kernel_sizes=[3]), block=None, upsampler=None)
+    >>> MultiplyAdds().compute_for_network(net, output=(64, 96)) / (64 * 96)
+    150.0
     """
 
     name = "multiply_adds"

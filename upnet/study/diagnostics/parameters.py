@@ -6,7 +6,14 @@ from upnet.study.diagnostics.base import CostDiagnostic
 
 
 class Parameters(CostDiagnostic):
-    """Number of trainable parameters, which does not depend on the size of the image."""
+    """Number of trainable parameters, which does not depend on the size of the image.
+
+    >>> from functools import partial
+    >>> from upnet.encoders import ConvStack
+    >>> net = EncoderDecoder(2, 1, partial(ConvStack, layers=[8], kernel_sizes=[3]), block=None, upsampler=None)
+    >>> Parameters().compute_for_network(net)
+    153.0
+    """
 
     name = "parameters"
     heading = "parameters"

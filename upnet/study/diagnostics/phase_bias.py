@@ -12,6 +12,13 @@ class PhaseBias(ImageDiagnostic):
 
     0: all s² phases have the same mean error; errors independent of the phase give up to about s²/pixels. 1: the error
     is a periodic pattern of s × s pixels. An output equal to its target has 0.
+
+    >>> import torch
+    >>> target, lr = torch.zeros(1, 16, 16), torch.zeros(1, 8, 8)
+    >>> output = target.clone()
+    >>> output[:, ::2, ::2] = 0.1
+    >>> round(PhaseBias().compute_for_image(output, target, lr, scale=2), 3)
+    0.75
     """
 
     name = "phase_bias"

@@ -69,14 +69,23 @@ class PhaseVariance(SyntheticDiagnostic):
 
 
 def phase_pattern(method: UpscalingMethod, level: float) -> Tensor:
-    """One period of the output for a constant input: (P, P) float64, averaged over periods. level: in [0, 1]."""
+    """One period of the output for a constant input: (P, P) float64, averaged over periods. level: in [0, 1].
+
+    >>> from upnet.upsample import BedOfNails
+    >>> phase_pattern(UpscalingMethod.from_operator(BedOfNails(1, 2)), 0.5).tolist()
+    [[0.5, 0.0], [0.0, 0.0]]
+    """
     side = 2 * method.margin + _PERIODS * method.alignment
     output = method(torch.full((side, side), level, dtype=torch.float64))
     return _phases(output[None, None], method.period, method.scale * method.margin)[0, 0]
 
 
 def phase_variance(patterns: Tensor) -> float:
-    """Variance within patterns (…, P, P) divided by their power; 0 where the power is 0."""
+    """Variance within patterns (…, P, P) divided by their power; 0 where the power is 0.
+
+    >>> phase_variance(torch.tensor([[[1.0, 0.0], [0.0, 0.0]]]))
+    0.75
+    """
     flat = patterns.flatten(-2)
     power = float(flat.square().mean())
     return float(flat.var(-1, correction=0).mean()) / power if power else 0.0

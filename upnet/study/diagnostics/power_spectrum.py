@@ -29,6 +29,10 @@ def power_spectrum(plane: Tensor, scale: int) -> Tensor:
     White noise of variance v has v everywhere. N is the largest multiple of s up to 96 that fits into the plane.
 
     Raises UserError where the plane is smaller than 6·s or 16 pixels.
+
+    >>> noise = 0.1 * torch.randn(256, 256, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    >>> round(float(power_spectrum(noise, scale=2)[1:, 1:].mean()), 3)
+    0.01
     """
     side = min(SIDE, *plane.shape) // scale * scale
     if side < max(_SMALLEST_SPACING * scale, 16):
@@ -55,7 +59,13 @@ def _starts(length: int, side: int) -> list[int]:
 
 
 def cropped_luma(image: Tensor, scale: int) -> Tensor:
-    """Luma without `scale` pixels at each side: (3 or 1, H, W), uint8 or in [0, 1] -> (H − 2·s, W − 2·s) float64."""
+    """Luma without `scale` pixels at each side: (3 or 1, H, W), uint8 or in [0, 1] -> (H − 2·s, W − 2·s) float64.
+
+    Raises UserError where no pixels are left.
+
+    >>> cropped_luma(torch.zeros(3, 16, 20), scale=2).shape
+    torch.Size([12, 16])
+    """
     plane = luma_plane(image)
     if min(plane.shape) <= 2 * scale:
         raise UserError(f"cropping {scale} pixels at each side leaves none of {plane.shape[0]}×{plane.shape[1]} pixels")

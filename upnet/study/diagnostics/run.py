@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 from tqdm import tqdm
@@ -14,6 +13,7 @@ from tqdm import tqdm
 from upnet.data import Store
 from upnet.data.datasets import StoreDataset
 from upnet.evaluation.scoring import Method, check_protocol, prepare_pair
+from upnet.evaluation.tables import table_console
 from upnet.imaging.colour import rounded_luma
 from upnet.inference.tiling import Tiling
 from upnet.metrics import EvaluationProtocol
@@ -38,7 +38,7 @@ def measure(
     only: Collection[str] | None = None,
     tile: Tiling = "auto",
 ) -> Values:
-    """Every diagnostic of a network. The network runs on its device, the outputs are analysed in float64 on the CPU.
+    """The diagnostics of a network. The network runs on its device, the outputs are analysed in float64 on the CPU.
 
     images:   for the diagnostics that are averaged over images. Infinite values, which occur where two images are
               equal, are excluded from the mean unless all are infinite.
@@ -50,16 +50,20 @@ def measure(
 
     Raises UserError for unknown names, a protocol that does not suit the network, missing images, and images that are
     too small.
+
+    >>> from upnet.models.presets import create_model
+    >>> measure(create_model("espcn", scale=2, channels=1), [], only=["parameters"])
+    {'parameters': 21284.0}
     """
     protocol = protocol or EvaluationProtocol()
     check_protocol(net, protocol)
-    device, trains = next(net.parameters()).device, net.training
+    device, was_training = next(net.parameters()).device, net.training
     net.eval()
     try:
         case = Case(UpscalingMethod.from_network(net, tile), net, size)
         return _measure(case, select_diagnostics(only), images, protocol, device)
     finally:
-        net.train(trains)
+        net.train(was_training)
 
 
 def measure_method(
@@ -69,16 +73,26 @@ def measure_method(
     protocol: EvaluationProtocol | None = None,
     only: Collection[str] | None = None,
 ) -> Values:
-    """The same for any other method, such as an interpolation, without costs; see `baseline_method`."""
+    """The diagnostics of another method, such as an interpolation, without costs. Arguments are those of `measure`.
+
+    >>> from upnet.evaluation.scoring import baseline_method
+    >>> measure_method(baseline_method("bicubic", 2), 2, [], only=["step_overshoot"])
+    {'step_overshoot': 7.03125}
+    """
     case = Case(UpscalingMethod(method, scale))
-    wanted = [diagnostic for diagnostic in select_diagnostics(only) if not diagnostic.network_only]
-    return _measure(case, wanted, images, protocol or EvaluationProtocol(), torch.device("cpu"))
+    selected = [diagnostic for diagnostic in select_diagnostics(only) if not diagnostic.network_only]
+    return _measure(case, selected, images, protocol or EvaluationProtocol(), torch.device("cpu"))
 
 
 def describe(names: Iterable[str] | None = None) -> dict[str, dict[str, Any]]:
-    """The declarations of diagnostics by name, as plain data: heading, unit, better, formula and source."""
+    """The declarations of diagnostics by name, as plain data: heading, unit, better, formula and source.
+
+    >>> describe(["step_rise"])["step_rise"]["unit"]
+    'px'
+    """
     keys = ("heading", "unit", "better", "formula", "source")
-    return {one.name: {key: getattr(one, key) for key in keys} for one in select_diagnostics(names)}
+    selected = select_diagnostics(names)
+    return {diagnostic.name: {key: getattr(diagnostic, key) for key in keys} for diagnostic in selected}
 
 
 def select_diagnostics(names: Iterable[str] | None) -> list[Diagnostic]:
@@ -93,25 +107,25 @@ def select_diagnostics(names: Iterable[str] | None) -> list[Diagnostic]:
 
 
 def _measure(
-    case: Case, wanted: Collection[Diagnostic], images: ImagePairs, protocol: EvaluationProtocol, device: torch.device
+    case: Case, selected: Collection[Diagnostic], images: ImagePairs, protocol: EvaluationProtocol, device: torch.device
 ) -> Values:
-    values: dict[str, Any] = {one.name: one.compute(case) for one in wanted if not one.per_image}
-    averaged = [one for one in wanted if one.per_image]
+    values: dict[str, Any] = {entry.name: entry.compute(case) for entry in selected if not entry.per_image}
+    averaged = [diagnostic for diagnostic in selected if diagnostic.per_image]
     if averaged:
-        by_image: dict[str, list[float]] = {one.name: [] for one in averaged}
+        by_image: dict[str, list[float]] = {diagnostic.name: [] for diagnostic in averaged}
         for name, lr, hr in _named_pairs(images):
             try:
                 sample = _sample(case.method, lr.to(device), hr.to(device), protocol)
-                for one in averaged:
-                    by_image[one.name].append(one.compute(replace(case, sample=sample)))
+                for diagnostic in averaged:
+                    by_image[diagnostic.name].append(diagnostic.compute(replace(case, sample=sample)))
             except UserError as error:
                 raise UserError(f"{name}: {error}") from error
         values |= {name: _mean(numbers) for name, numbers in by_image.items()}
-    return {one.name: values[one.name] if one.scalar else values[one.name].tolist() for one in wanted}
+    return {entry.name: values[entry.name] if entry.scalar else values[entry.name].tolist() for entry in selected}
 
 
 def _named_pairs(images: ImagePairs) -> Iterator[tuple[str, Tensor, Tensor]]:
-    """Name, LR and HR of each picture."""
+    """Name, LR and HR of each image."""
     if isinstance(images, Store):
         items = StoreDataset(images)
         for index in tqdm(range(len(items)), images.name, unit="image", leave=False, disable=None):
@@ -124,10 +138,10 @@ def _named_pairs(images: ImagePairs) -> Iterator[tuple[str, Tensor, Tensor]]:
 
 @torch.no_grad()
 def _sample(method: UpscalingMethod, lr: Tensor, hr: Tensor, protocol: EvaluationProtocol) -> Sample:
-    small, target = prepare_pair(lr, hr, False, method.scale, protocol)
+    lr, target = prepare_pair(lr, hr, False, method.scale, protocol)
     if protocol.name == "y-float":
         target = rounded_luma(target) / 255
-    return Sample(method.function(small), target, small)
+    return Sample(method.function(lr), target, lr)
 
 
 def _mean(values: Sequence[float]) -> float:
@@ -138,15 +152,17 @@ def _mean(values: Sequence[float]) -> float:
 
 
 WIDTH = 110
+"""Of the table in characters, where the output is no terminal."""
+
 _ARROWS = {"higher": "↑", "lower": "↓", None: ""}
 # Smallest value, unit and prefix. Numbers below ten thousand have no prefix.
 _PREFIXES = ((1e12, 1e12, "T"), (1e9, 1e9, "G"), (1e6, 1e6, "M"), (1e4, 1e3, "k"))
 
 
 def print_table(title: str, values: Values, notes: list[str]) -> None:
-    """Print a row per scalar diagnostic: value, unit, and the better direction."""
-    console = Console(width=None if Console().is_terminal else WIDTH, highlight=False)
-    console.print(title, style="bold", markup=False, emoji=False, soft_wrap=True)
+    """Print a table with a row per scalar diagnostic: value, unit and better direction. The notes follow."""
+    console = table_console(WIDTH, highlight=False)
+    console.print(title, style="bold", soft_wrap=True)
     table = Table()
     table.add_column("diagnostic")
     table.add_column("value", justify="right")
@@ -156,25 +172,23 @@ def print_table(title: str, values: Values, notes: list[str]) -> None:
         table.add_row(*row)
     console.print(table)
     for note in notes:
-        console.print(note, style="dim", markup=False, emoji=False, soft_wrap=True)
+        console.print(note, style="dim", soft_wrap=True)
 
 
 def rows(values: Values) -> list[list[str]]:
-    """Heading, value, unit and better direction of each scalar diagnostic."""
+    """Heading, value, unit and better direction of each scalar diagnostic.
+
+    >>> rows({"step_rise": 1.7543})
+    [['step rise 10–90 %', '1.754', 'px', '↓ lower']]
+    """
     declarations = describe(values)
     table_rows = []
     for name, value in values.items():
         if isinstance(value, float):
-            better = declarations[name]["better"]
-            unit = "–" if declarations[name]["unit"] == "1" else declarations[name]["unit"]
-            table_rows.append(
-                [
-                    declarations[name]["heading"],
-                    format_number(value),
-                    unit,
-                    f"{_ARROWS[better]} {better or '–'}".strip(),
-                ]
-            )
+            declaration = declarations[name]
+            unit = "–" if declaration["unit"] == "1" else declaration["unit"]
+            direction = f"{_ARROWS[declaration['better']]} {declaration['better'] or '–'}".strip()
+            table_rows.append([declaration["heading"], format_number(value), unit, direction])
     return table_rows
 
 

@@ -13,8 +13,8 @@ from upnet.metrics import psnr
 from upnet.study.diagnostics.base import ShiftDiagnostic
 from upnet.study.diagnostics.methods import UpscalingMethod
 
-# The central part of large images, in LR pixels, is sufficient and limits the time.
 CENTRE = 128
+"""Largest side, in LR pixels, of the central part of an image that is used; it limits the computing time."""
 
 
 class ShiftWhole(ShiftDiagnostic):
@@ -22,6 +22,12 @@ class ShiftWhole(ShiftDiagnostic):
 
     Interpolations and networks on the LR grid are equivariant to such shifts: only the rounding of float32 remains,
     which gives 120 dB or more, or inf. Networks with pooling are equivariant only to multiples of their stride.
+
+    >>> from upnet.metrics.baseline import bilinear
+    >>> bilinear_2x = UpscalingMethod(lambda image: bilinear(image, 2), scale=2)
+    >>> lr = torch.rand(3, 48, 48)
+    >>> ShiftWhole().compute_for_method(bilinear_2x, torch.empty(3, 96, 96), lr)
+    inf
     """
 
     name = "shift_whole"
@@ -45,10 +51,17 @@ class ShiftWhole(ShiftDiagnostic):
 
 
 class ShiftFraction(ShiftDiagnostic):
-    """The same for a shift by one output pixel, 1/s of an LR pixel: flicker of the output when a scene moves slowly.
+    """PSNR as in ShiftWhole for a shift of one output pixel, 1/s of an LR pixel: flicker where a scene moves slowly.
 
     The HR image is shifted and both versions are downscaled. The aliasing of the downscaling contributes, so that even
     an ideal interpolation has a finite value on photographs.
+
+    >>> from upnet.metrics.baseline import bilinear
+    >>> bilinear_2x = UpscalingMethod(lambda image: bilinear(image, 2), scale=2)
+    >>> hr = torch.zeros(3, 64, 64)
+    >>> hr[:, :, 32:] = 1  # an edge
+    >>> round(ShiftFraction().compute_for_method(bilinear_2x, hr, torch.empty(3, 32, 32)), 1)
+    33.2
     """
 
     name = "shift_fraction"

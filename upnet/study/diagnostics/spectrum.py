@@ -25,6 +25,12 @@ class SpectrumBelow(ImageDiagnostic):
 
     0 for equal spectra; 6.02 where every frequency has twice or half its amplitude. It ignores phases: an output with
     the correct spectrum may be a wrong image.
+
+    >>> from upnet.metrics.baseline import bicubic
+    >>> from upnet.metrics import downscale
+    >>> lr, hr = downscale(torch.rand(3, 64, 64, generator=torch.Generator().manual_seed(0)), scale=2)
+    >>> round(SpectrumBelow().compute_for_image(bicubic(lr, 2), hr, lr, scale=2), 1)
+    2.7
     """
 
     name = "spectrum_below"
@@ -44,6 +50,12 @@ class SpectrumAbove(ImageDiagnostic):
 
     Bicubic interpolation has little power there, and so have, to a smaller extent, networks trained on a mean error;
     noise adds power. Power below that of rounding to 8 bits is ignored.
+
+    >>> from upnet.metrics.baseline import bicubic
+    >>> from upnet.metrics import downscale
+    >>> lr, hr = downscale(torch.rand(3, 64, 64, generator=torch.Generator().manual_seed(0)), scale=2)
+    >>> round(SpectrumAbove().compute_for_image(bicubic(lr, 2), hr, lr, scale=2), 1)
+    25.5
     """
 
     name = "spectrum_above"
@@ -62,6 +74,10 @@ def radial_profile(plane: Tensor, scale: int) -> tuple[Tensor, Tensor]:
     """The radial spectrum of a plane (H, W) in [0, 1]: frequencies in cycles per pixel and their power, both (K,).
 
     Frequencies range from 1/N to 1/2. Higher ones, which exist in diagonal directions only, are excluded.
+
+    >>> frequencies, power = radial_profile(torch.rand(64, 64, dtype=torch.float64), scale=2)
+    >>> frequencies.shape, power.shape, frequencies[-1].item()
+    (torch.Size([32]), torch.Size([32]), 0.5)
     """
     spectrum = power_spectrum(plane, scale)
     side = len(spectrum)

@@ -26,8 +26,8 @@ class StepOvershoot(SyntheticDiagnostic):
 
     0 for nearest and bilinear; at ×2 bicubic has 7.03 with a = −0.5 and 10.55 with a = −0.75. The input is a step
     between two LR pixels, not antialiased: from 0 to 1 for an operator, from 1/4 to 3/4 of the range for a network. The
-    value is the mean over rising and falling, vertical and horizontal edges. 0 % and 100 % are the output's levels far
-    from the edge, so that gain and offset have no influence. NaN where both levels are the same.
+    value is the mean over rising and falling, vertical and horizontal edges. 0 % and 100 % are the levels of the output
+    far from the edge, so that gain and offset have no influence. NaN where both levels are the same.
 
     >>> from upnet.upsample import Nearest
     >>> StepOvershoot().compute_for_operator(Nearest(1, 2))
@@ -55,6 +55,10 @@ class StepRise(SyntheticDiagnostic):
     0.8 for nearest, as for the edge in HR; 2.2 for bilinear ×2. Overshoot makes an edge steeper and can give less than
     0.8, so that both diagnostics must be read together. The input is that of the overshoot. NaN where the output does
     not reach 10 % and 90 %.
+
+    >>> from upnet.upsample import Bilinear
+    >>> round(StepRise().compute_for_operator(Bilinear(1, 2)), 3)
+    2.2
     """
 
     name = "step_rise"

@@ -120,11 +120,11 @@ def collect_moments(stores: Sequence[Store], scale: int, settings: OracleSetting
     moments = Moments(scale)
     for store, index in tqdm(selected, f"Reading ×{scale}", unit="image", leave=False, disable=None):
         item = StoreDataset(store)[index]
-        moments.add(*luma_pair(item["lr"], item["hr"], settings.protocol, scale))
+        moments.add(*luma_planes(item["lr"], item["hr"], settings.protocol, scale))
     return moments, count
 
 
-def luma_pair(lr: Tensor, hr: Tensor, protocol: EvaluationProtocol, scale: int) -> tuple[Tensor, Tensor]:
+def luma_planes(lr: Tensor, hr: Tensor, protocol: EvaluationProtocol, scale: int) -> tuple[Tensor, Tensor]:
     """The luma planes to fit: (3, h, w) and (3, s·h, s·w) uint8 -> (h, w) and (s·h, s·w) float64 in [0, 1].
 
     Under y-float, LR is computed from `hr`.

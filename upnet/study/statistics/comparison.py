@@ -11,10 +11,11 @@ from upnet.study.statistics.power import VarianceShares, detectable_effect, seed
 from upnet.study.statistics.rank_tests import holm_correction, wilcoxon_test
 from upnet.utils.errors import UserError
 
-BOTH = "seeds and images random and crossed; mean of Howe's and Satterthwaite's half-widths"
-IMAGES = "images random, one seed; Student's t over images"
-SEEDS = "seeds random, one image; Student's t over seeds"
-NEITHER = "one seed and one image: no interval"
+# Descriptions of the interval's method, by the factors that are random.
+SEEDS_AND_IMAGES = "seeds and images random and crossed; mean of Howe's and Satterthwaite's half-widths"
+IMAGES_ONLY = "images random, one seed; Student's t over images"
+SEEDS_ONLY = "seeds random, one image; Student's t over seeds"
+NO_INTERVAL = "one seed and one image: no interval"
 
 
 @dataclass(frozen=True)
@@ -25,14 +26,16 @@ class Comparison:
     difference:   arm − reference in dB; positive where the arm is better.
     interval:     (low, high) of Δ in dB, not corrected for several arms; infinite for one seed and one image.
     p_value:      two-sided, of Δ = 0; below 1 − level exactly where the interval excludes 0.
-    p_holm:       p_value after Holm's correction over the decided comparisons; it determines the verdict. Else 1.
+    p_holm:       p_value after Holm's correction over the decided comparisons, which determines the verdict; 1 where
+                  not decided.
     wilcoxon_p:   of Wilcoxon's signed-rank test over images, which treats the seeds as fixed.
     verdict:      "better", "worse", "tie", or "not decided: one seed", "… one image", "… one seed and one image".
     shares:       fractions of the variance of one difference; NaN for one seed or one image.
     detectable:   the smallest |Δ| in dB that is detected with a power of 80 %; NaN where not decided.
     seeds_needed: to detect 0.02 dB on the same images; None where no number suffices, or where not decided.
-    seeds, images: their numbers.
-    method:       of the interval, in words.
+    seeds:        number of seeds that both arms have.
+    images:       number of images.
+    method:       statistical method of the interval, as text.
     remark:       exclusions and why interval and verdict differ, or None.
     level:        confidence level of the interval.
     tie_within:   differences up to this size in dB are ties whatever the p-value; None for no such margin.
@@ -72,7 +75,7 @@ def compare(scores: Scores, reference: str, level: float = 0.95, tie_within: flo
     tie_within: differences up to this size in dB are ties even where they are significant.
 
     Arms are a tie where the p-value after Holm's correction is not below 1 − level. It does not follow that they are
-    equal: `interval` bounds their difference, and `detectable` is the smallest difference that would be comparison.
+    equal: `interval` bounds their difference, and `detectable` is the smallest difference that this study would detect.
 
     Raises UserError for an unknown reference, a level outside (0, 1), a negative tie_within, NaN, arms without a common
     seed, arms evaluated on different images, and where no image has a finite PSNR everywhere.
@@ -100,20 +103,20 @@ def compare(scores: Scores, reference: str, level: float = 0.95, tie_within: flo
 
 
 def _uncorrected(arm: str, reference: str, pair: PairedScores, level: float, tie_within: float | None) -> Comparison:
-    """A comparison without what depends on the other arms: p_holm and the verdict are provisional."""
+    """A comparison before Holm's correction over all arms: p_holm and the verdict are provisional."""
     differences = pair.arm - pair.reference
     seeds, images = differences.shape
-    shares, smallest, needed = VarianceShares(math.nan, math.nan, math.nan), math.nan, None
+    shares, detectable, needed = VarianceShares(math.nan, math.nan, math.nan), math.nan, None
     if seeds > 1 and images > 1:
         table = mean_squares(differences)
-        width, p, method = float(half_width(table, 1 - level)), float(p_value(table)), BOTH
-        parts = variance_components(table)
-        shares = parts.shares
-        smallest = detectable_effect(parts, seeds, images)
-        needed = seeds_needed(parts, images)
+        width, p, method = float(half_width(table, 1 - level)), float(p_value(table)), SEEDS_AND_IMAGES
+        components = variance_components(table)
+        shares = components.shares
+        detectable = detectable_effect(components, seeds, images)
+        needed = seeds_needed(components, images)
     else:
         width, p = _one_way(differences.ravel(), 1 - level)
-        method = IMAGES if images > 1 else SEEDS if seeds > 1 else NEITHER
+        method = IMAGES_ONLY if images > 1 else SEEDS_ONLY if seeds > 1 else NO_INTERVAL
     difference = float(differences.mean())
     return Comparison(
         arm=arm,
@@ -126,7 +129,7 @@ def _uncorrected(arm: str, reference: str, pair: PairedScores, level: float, tie
         wilcoxon_p=wilcoxon_test(differences),
         verdict="tie",
         shares=shares,
-        detectable=smallest,
+        detectable=detectable,
         seeds_needed=needed,
         seeds=seeds,
         images=images,
@@ -144,10 +147,11 @@ def _one_way(values: np.ndarray, alpha: float) -> tuple[float, float]:
     count = len(values)
     if count == 1:
         return math.inf, 1.0
-    mean, error = float(values.mean()), float(values.std(ddof=1)) / math.sqrt(count)
-    if error == 0:
+    mean, standard_error = float(values.mean()), float(values.std(ddof=1)) / math.sqrt(count)
+    if standard_error == 0:
         return 0.0, float(mean == 0)
-    return float(t_quantile(count - 1, alpha)) * error, float(2 * stdtr(count - 1, -abs(mean) / error))
+    p = float(2 * stdtr(count - 1, -abs(mean) / standard_error))
+    return float(t_quantile(count - 1, alpha)) * standard_error, p
 
 
 def _with_verdict(comparison: Comparison, p_holm: float, arms: int) -> Comparison:
@@ -155,12 +159,11 @@ def _with_verdict(comparison: Comparison, p_holm: float, arms: int) -> Compariso
     alpha = 1 - comparison.level
     remarks = [comparison.remark] if comparison.remark else []
     if not comparison.decided:
-        single = [
-            f"one {what}" for what, count in (("seed", comparison.seeds), ("image", comparison.images)) if count == 1
-        ]
-        verdict = f"not decided: {' and '.join(single)}"
-        unknown = " or ".join(what.removeprefix("one ") + "s" for what in single)
-        remarks.append(f"the variance of the difference over {unknown} is unknown")
+        counts = {"seed": comparison.seeds, "image": comparison.images}
+        single = [factor for factor, count in counts.items() if count == 1]
+        verdict = f"not decided: {' and '.join(f'one {factor}' for factor in single)}"
+        factors = " or ".join(f"{factor}s" for factor in single)
+        remarks.append(f"the variance of the difference over {factors} is unknown")
     elif p_holm >= alpha:
         verdict = "tie"
         if comparison.p_value < alpha:

@@ -28,8 +28,8 @@ class PairedScores:
 def comparable_images(scores: Scores, reference: str) -> list[str]:
     """The images with a finite PSNR for every arm and seed, in order.
 
-    A PSNR is infinite where the output equals the target. It has no place in a mean, so the image is excluded from all
-    arms, which keeps their means comparable.
+    A PSNR is infinite where the output equals the target, and would make the mean infinite. Such an image is excluded
+    from all arms, which keeps their means comparable.
 
     Raises UserError where the reference is missing, an arm has no seeds, arms or seeds were evaluated on different
     images, a PSNR is NaN, or no image is left.
@@ -48,7 +48,8 @@ def comparable_images(scores: Scores, reference: str) -> list[str]:
         if not seeds:
             raise UserError(f"arm {arm} has no seeds", cure="Train the arm, or remove it")
     tables = {(arm, seed): table for arm, seeds in scores.items() for seed, table in seeds.items()}
-    (first_arm, first_seed), images = next((place, list(table)) for place, table in tables.items())
+    (first_arm, first_seed), first_table = next(iter(tables.items()))
+    images = list(first_table)
     for (arm, seed), table in tables.items():
         if set(table) != set(images):
             differing = ", ".join(sorted(set(table) ^ set(images))[:5])
@@ -71,15 +72,24 @@ def comparable_images(scores: Scores, reference: str) -> list[str]:
 
 
 def pair_scores(scores: Scores, arm: str, reference: str, images: list[str]) -> PairedScores:
-    """The scores of two arms on the seeds that both have. Raises UserError where there is none."""
+    """The scores of two arms on the seeds that both have.
+
+    images: as `comparable_images` returns them.
+
+    Raises UserError where the arms have no common seed.
+
+    >>> pair_scores({"a": {0: {"x": 30.0}, 1: {"x": 30.5}}, "b": {0: {"x": 31.0}}}, "a", "b", ["x"]).remark
+    'excluded: seed 1, which only a has'
+    """
     seeds = sorted(set(scores[arm]) & set(scores[reference]))
     if not seeds:
+        listed_seeds = f"{_join_seeds(scores[arm])} and {_join_seeds(scores[reference])}"
         raise UserError(
-            f"arms {arm} and {reference} have no common seed ({_listed(scores[arm])} and {_listed(scores[reference])})",
+            f"arms {arm} and {reference} have no common seed ({listed_seeds})",
             cure="Train both with the same seeds",
         )
     remarks = [
-        f"excluded: seed{'s' * (len(extra) > 1)} {_listed(extra)}, which only {name} has"
+        f"excluded: seed{'s' * (len(extra) > 1)} {_join_seeds(extra)}, which only {name} has"
         for name in (arm, reference)
         if (extra := set(scores[name]) - set(seeds))
     ]
@@ -93,5 +103,5 @@ def pair_scores(scores: Scores, arm: str, reference: str, images: list[str]) -> 
     return PairedScores(table(arm), table(reference), "; ".join(remarks) or None)
 
 
-def _listed(seeds: Iterable[int]) -> str:
+def _join_seeds(seeds: Iterable[int]) -> str:
     return ", ".join(str(seed) for seed in sorted(seeds))

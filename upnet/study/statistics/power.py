@@ -8,7 +8,7 @@ import numpy as np
 from upnet.study.statistics.crossed import MeanSquares, degrees_of_freedom, half_width, t_quantile, variance_of_mean
 
 POWER = 0.8
-"""The probability with which an effect of the detectable size is table."""
+"""The probability with which an effect of the detectable size is detected."""
 
 EFFECT = 0.02
 """The difference in dB for which the number of seeds is computed; papers report differences of this size."""
@@ -55,14 +55,20 @@ class VarianceComponents:
 
 
 def variance_components(table: MeanSquares) -> VarianceComponents:
-    """Estimates by the method of moments; negative estimates become 0."""
+    """Estimates by the method of moments; negative estimates become 0.
+
+    >>> from upnet.study.statistics.crossed import mean_squares
+    >>> components = variance_components(mean_squares(np.array([[0.1, 0.2, 0.3], [0.3, 0.4, 0.5]])))
+    >>> round(components.seed, 3), round(components.image, 3), round(components.residual, 3)
+    (0.02, 0.01, 0.0)
+    """
     seed = (float(table.seed) - float(table.residual)) / table.images
     image = (float(table.image) - float(table.residual)) / table.seeds
     return VarianceComponents(max(seed, 0.0), max(image, 0.0), float(table.residual))
 
 
 def detectable_effect(
-    parts: VarianceComponents, seeds: int, images: int, alpha: float = 0.05, power: float = POWER
+    components: VarianceComponents, seeds: int, images: int, alpha: float = 0.05, power: float = POWER
 ) -> float:
     """The smallest |Δ| in dB that one comparison at level alpha detects with the given power.
 
@@ -73,7 +79,7 @@ def detectable_effect(
     >>> round(detectable_effect(VarianceComponents(seed=4e-4, image=1e-4, residual=4e-4), seeds=5, images=14), 3)
     0.035
     """
-    expected = parts.expected(seeds, images)
+    expected = components.expected(seeds, images)
     error = math.sqrt(variance_of_mean(expected))
     if error == 0:
         return 0.0
@@ -83,24 +89,27 @@ def detectable_effect(
 
 
 def seeds_needed(
-    parts: VarianceComponents, images: int, effect: float = EFFECT, alpha: float = 0.05, power: float = POWER
+    components: VarianceComponents, images: int, effect: float = EFFECT, alpha: float = 0.05, power: float = POWER
 ) -> int | None:
     """The smallest number of seeds, at least 2, that makes the effect in dB detectable; None where no number does.
 
     More seeds don't reduce the variance between images: where it alone hides the effect, only more images help.
+
+    >>> seeds_needed(VarianceComponents(seed=4e-4, image=1e-4, residual=4e-4), images=14)
+    12
     """
-    error_of_images = math.sqrt(parts.image / images)
-    if error_of_images * _noncentrality(images - 1.0, float(t_quantile(images - 1, alpha)), power) >= effect:
+    image_error = math.sqrt(components.image / images)
+    if image_error * _noncentrality(images - 1.0, float(t_quantile(images - 1, alpha)), power) >= effect:
         return None
     high = 2
-    while detectable_effect(parts, high, images, alpha, power) > effect:
+    while detectable_effect(components, high, images, alpha, power) > effect:
         if high > MAX_SEEDS:
             return None
         high *= 2
     low = max(high // 2, 1)
     while high - low > 1:
         middle = (low + high) // 2
-        if detectable_effect(parts, middle, images, alpha, power) > effect:
+        if detectable_effect(components, middle, images, alpha, power) > effect:
             low = middle
         else:
             high = middle
@@ -108,7 +117,7 @@ def seeds_needed(
 
 
 def _noncentrality(freedom: float, critical: float, power: float) -> float:
-    """The non-centrality with which t exceeds the critical value with probability `power`."""
+    """The non-centrality at which t exceeds the critical value with probability `power`."""
     from scipy.special import nctdtrinc
 
     return float(nctdtrinc(freedom, 1 - power, critical))

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from upnet.study.statistics.comparison import Comparison
 from upnet.study.statistics.power import EFFECT
 
-FINE = 0.05
+NARROW = 0.05
 """Intervals narrower than this, in dB, are printed with three decimals."""
 
 
@@ -26,8 +26,8 @@ def format_signed(value: float, digits: int = 2) -> str:
 def format_difference(comparison: Comparison) -> str:
     """The difference with its interval: "+0.01 dB [−0.03, +0.05]"."""
     low, high = comparison.interval
-    fine = high - low < FINE or min(abs(low), abs(high)) < 0.005
-    digits = 3 if fine else 2
+    # A bound near 0 needs three decimals, too: rounded to 0.00 it would not show whether the interval contains 0.
+    digits = 3 if high - low < NARROW or min(abs(low), abs(high)) < 0.005 else 2
     bounds = f"[{format_signed(low, digits)}, {format_signed(high, digits)}]"
     return f"{format_signed(comparison.difference, digits)} dB {bounds}"
 
