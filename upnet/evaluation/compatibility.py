@@ -27,7 +27,7 @@ def protocol_label(content: Content) -> str:
 
 
 def footnote(content: Content, dataset: str) -> str:
-    """Everything that the numbers of a data set depend on, in one paragraph."""
+    """Everything that the numbers of a data set depend on, in one paragraph: LR, protocol, images, versions, device."""
     protocol, scores, versions = content["protocol"], content["datasets"][dataset], content["versions"]
     parts = [
         _lr_origin(protocol, str(scores["lr_from"])),
@@ -96,8 +96,9 @@ def group_label(text: str, group: int | None, several: bool) -> str:
 def _lr_origin(protocol: Mapping[str, Any], lr_from: str) -> str:
     """Where the LR images come from. lr_from: "files", "imresize", "both", with ", rounded up" for rounded sizes."""
     origin, _, rounded_up = lr_from.partition(", ")
-    made = ", ".join(str(protocol[key]) for key in ("lr", "resizing") if key in protocol)
-    text = {"files": "LR from files", "both": "LR from files, missing ones made from HR"}.get(origin, f"LR: {made}")
+    degradation = ", ".join(str(protocol[key]) for key in ("lr", "resizing") if key in protocol)
+    texts = {"files": "LR from files", "both": "LR from files, missing ones made from HR"}
+    text = texts.get(origin, f"LR: {degradation}")
     return text + (" (LR sizes rounded up: LR and HR cropped to whole LR pixels)" if rounded_up else "")
 
 
@@ -111,8 +112,8 @@ def _group_key(content: Content, dataset: str, measures: Sequence[str]) -> str:
 
 
 def _mixed_error(names: tuple[str, str], contents: tuple[Content, Content], dataset: str) -> UserError:
-    without = [name for name, content in zip(names, contents, strict=True) if dataset not in content["datasets"]]
-    differences = [f"{without[0]} has no {dataset}"] if without else _differences(*contents, dataset)
+    lacking = [name for name, content in zip(names, contents, strict=True) if dataset not in content["datasets"]]
+    differences = [f"{lacking[0]} has no {dataset}"] if lacking else _differences(*contents, dataset)
     return UserError(
         f"{names[0]} and {names[1]} differ in protocol or images ({'; '.join(differences)}), so their numbers are not "
         "comparable",

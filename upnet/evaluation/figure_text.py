@@ -1,4 +1,4 @@
-"""Text in matplotlib figures: names are drawn literally, in installed fonts that have their characters."""
+"""Text in matplotlib figures: names are drawn literally, in installed fonts that contain their characters."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -64,20 +64,20 @@ def _fallback_families(text: str) -> dict[str, str | None]:
 
     default = findfont(FontProperties())
     missing = {char for char in text if char != "\n" and not _has_glyph(default, char)}
-    wanted = missing - _family_cache.keys()
+    unresolved = missing - _family_cache.keys()
     for entry in fontManager.ttflist:
-        if not wanted:
+        if not unresolved:
             break
         if entry.style != "normal" or entry.name.startswith(_PLACEHOLDER_FONTS):
             continue
-        supported = {char for char in wanted if _has_glyph(entry.fname, char)}
+        supported = {char for char in unresolved if _has_glyph(entry.fname, char)}
         if supported:
             # A figure names the family, and matplotlib may choose another file of that family.
-            chosen = findfont(FontProperties(family=[entry.name]))
-            supported = {char for char in supported if _has_glyph(chosen, char)}
+            family_file = findfont(FontProperties(family=[entry.name]))
+            supported = {char for char in supported if _has_glyph(family_file, char)}
         _family_cache.update(dict.fromkeys(supported, entry.name))
-        wanted -= supported
-    _family_cache.update(dict.fromkeys(wanted))
+        unresolved -= supported
+    _family_cache.update(dict.fromkeys(unresolved))
     return {char: _family_cache[char] for char in sorted(missing)}
 
 
