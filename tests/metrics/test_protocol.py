@@ -273,7 +273,7 @@ def test_a_protocol_that_does_not_exist_is_refused(settings, sentence: str) -> N
         (torch.zeros(3, 20, 21), torch.zeros(3, 20, 20).byte(), r"\(3 or 1, 20, 20\).*got \(3, 20, 21\)"),
         (torch.zeros(1, 3, 20, 20), torch.zeros(3, 20, 20).byte(), r"got \(1, 3, 20, 20\)"),
         (torch.zeros(1, 20, 20), torch.zeros(3, 20, 20).byte(), "rgb8 needs an RGB output"),
-        (torch.full((3, 20, 20), math.nan), torch.zeros(3, 20, 20).byte(), "not a number"),
+        (torch.full((3, 20, 20), math.nan), torch.zeros(3, 20, 20).byte(), "contains NaN"),
         (
             torch.zeros(3, 14, 20),
             torch.zeros(3, 14, 20).byte(),

@@ -55,5 +55,5 @@ def test_nothing_to_average_is_refused() -> None:
 
 @pytest.mark.parametrize("bad", [Score(math.nan, 0.5), Score(30.0, math.nan)])
 def test_a_score_that_is_not_a_number_is_refused(bad: Score) -> None:
-    with pytest.raises(ValueError, match="not a number"):
+    with pytest.raises(ValueError, match="is NaN"):
         mean([Score(30.0, 0.8), bad])
