@@ -15,7 +15,7 @@ YAMLS = sorted((CONFIGS / "model/block").glob("*.yaml"))
 
 @pytest.mark.parametrize("yaml", YAMLS, ids=lambda path: path.stem)
 @pytest.mark.parametrize("channels", [(3, 8), (8, 8), (8, 5)])
-def test_a_block_keeps_the_size_and_gives_the_channels_asked_for(yaml: Path, channels: tuple[int, int]) -> None:
+def test_a_block_keeps_the_size_and_returns_out_channels(yaml: Path, channels: tuple[int, int]) -> None:
     block = instantiate(OmegaConf.load(yaml))(in_channels=channels[0], out_channels=channels[1])
     assert isinstance(block, Block)
     assert block(torch.rand(2, channels[0], 7, 10)).shape == (2, channels[1], 7, 10)
@@ -26,21 +26,21 @@ def test_a_residual_block_starts_as_the_identity() -> None:
     assert torch.equal(ResidualBlock(6, 6)(x), x)
 
 
-def test_a_residual_block_adds_its_scaled_change() -> None:
-    whole, half = ResidualBlock(4, 4), ResidualBlock(4, 4, residual_scale=0.5)
-    torch.nn.init.normal_(whole.second.weight)
-    half.load_state_dict(whole.state_dict())
+def test_a_residual_block_adds_its_scaled_branch() -> None:
+    unscaled, half = ResidualBlock(4, 4), ResidualBlock(4, 4, residual_scale=0.5)
+    torch.nn.init.normal_(unscaled.second.weight)
+    half.load_state_dict(unscaled.state_dict())
     x = torch.randn(1, 4, 6, 6)
-    torch.testing.assert_close(half(x) - x, (whole(x) - x) / 2)
+    torch.testing.assert_close(half(x) - x, (unscaled(x) - x) / 2)
 
 
-def test_a_residual_group_adds_its_input_to_what_its_blocks_and_last_convolution_make() -> None:
+def test_a_residual_group_adds_its_input_to_its_body() -> None:
     group = ResidualGroup(4, 4, blocks=3)
     x = torch.randn(1, 4, 6, 6)
     torch.testing.assert_close(group(x), x + group.exit(group.blocks(x)))
 
 
-def test_a_conv_block_is_convolutions_and_activations_in_turn() -> None:
+def test_a_conv_block_alternates_convolutions_and_activations() -> None:
     block = ConvBlock(3, 5, layers=2, kernel_size=3, activation="relu")
     first, _, second, _ = block.layers
     x = torch.randn(1, 3, 6, 6)
@@ -49,7 +49,7 @@ def test_a_conv_block_is_convolutions_and_activations_in_turn() -> None:
 
 @pytest.mark.parametrize("yaml", YAMLS, ids=lambda path: path.stem)
 @pytest.mark.parametrize("kernel_size", [1, 3, 5])
-def test_a_block_looks_as_far_as_it_says_and_no_farther(yaml: Path, kernel_size: int) -> None:
+def test_receptive_radius_of_a_block_is_exact(yaml: Path, kernel_size: int) -> None:
     torch.manual_seed(0)
     config = OmegaConf.load(yaml)
     sizes = {"kernel_size": kernel_size} | ({"blocks": 2} if "blocks" in config else {})
@@ -68,7 +68,7 @@ def test_a_block_looks_as_far_as_it_says_and_no_farther(yaml: Path, kernel_size:
         )
 
 
-def test_a_block_that_says_nothing_has_no_known_reach() -> None:
+def test_a_block_without_a_declared_radius_is_unbounded() -> None:
     class Silent(Block):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return x
@@ -77,7 +77,7 @@ def test_a_block_that_says_nothing_has_no_known_reach() -> None:
 
 
 @pytest.mark.parametrize(
-    ("make", "told"),
+    ("make", "message"),
     [
         (lambda: ConvBlock(3, 5, kernel_size=4), "kernel_size=4: .* odd kernel"),
         (lambda: ConvBlock(3, 5, layers=0), r"layers=0: .* Allowed: 1, 2"),
@@ -86,6 +86,6 @@ def test_a_block_that_says_nothing_has_no_known_reach() -> None:
         (lambda: ResidualGroup(3, 5, blocks=0), "blocks=0: .* at least one residual block"),
     ],
 )
-def test_what_cannot_be_built_is_refused_in_one_sentence(make, told: str) -> None:
-    with pytest.raises(ValueError, match=told):
+def test_invalid_settings_are_rejected(make, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         make()

@@ -27,7 +27,7 @@ def halved(side: int, times: int) -> int:
 @pytest.mark.parametrize("yaml", YAMLS, ids=lambda path: path.stem)
 @pytest.mark.parametrize("size", [(32, 32), (33, 45), (18, 7)])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_levels_have_the_sizes_and_widths_declared(yaml: Path, size: tuple[int, int], channels: int) -> None:
+def test_feature_maps_have_the_declared_sizes_and_widths(yaml: Path, size: tuple[int, int], channels: int) -> None:
     encoder = instantiate(OmegaConf.load(yaml))(channels=channels, block=ConvBlock)
     assert isinstance(encoder, Encoder)
     bottom, sites = encoder.eval()(torch.rand(2, channels, *size))
@@ -43,7 +43,7 @@ def test_levels_have_the_sizes_and_widths_declared(yaml: Path, size: tuple[int, 
 
 
 @pytest.mark.parametrize("yaml", YAMLS, ids=lambda path: path.stem)
-def test_every_level_is_made_of_the_window_it_declares(yaml: Path) -> None:
+def test_receptive_fields_of_the_levels_are_exact(yaml: Path) -> None:
     torch.manual_seed(0)
     encoder = instantiate(OmegaConf.load(yaml))(channels=3, block=ConvBlock).double().eval()
     windows = encoder.receptive_fields
@@ -70,20 +70,20 @@ def levels(encoder: Encoder, x: torch.Tensor) -> list[torch.Tensor]:
     return [*(skip for skip in skips if skip is not None), bottom]
 
 
-def test_a_stem_and_the_blocks_kernels_widen_the_windows() -> None:
+def test_stem_and_block_kernels_enlarge_the_receptive_field() -> None:
     thin = MaxPoolEncoder(3, partial(ConvBlock, layers=1), width=4, depth=1)
     wide = MaxPoolEncoder(3, partial(ConvBlock, layers=1, kernel_size=5), width=4, depth=1, stem_kernel=7)
     assert [tuple(window) for window in thin.receptive_fields] == [(1, 1, 1), (2, 3, 4)]
     assert [tuple(window) for window in wide.receptive_fields] == [(1, 5, 5), (2, 9, 10)]
 
 
-def test_where_normalisation_looks_at_all_pixels_there_are_no_windows() -> None:
+def test_batch_statistics_make_the_receptive_field_unbounded() -> None:
     encoder = ResNet(channels=3, block=ConvBlock, depth=1)
     assert encoder.train().receptive_fields is None
     assert encoder.eval().receptive_fields is not None
 
 
-def test_the_positions_of_the_plain_encoder_are_those_of_its_maxima() -> None:
+def test_indices_of_the_max_pool_encoder_are_those_of_its_maxima() -> None:
     encoder = MaxPoolEncoder(channels=3, block=ConvBlock, width=4, depth=2)
     _, sites = encoder(torch.rand(1, 3, 13, 9))
     for site in sites:
@@ -94,7 +94,7 @@ def test_the_positions_of_the_plain_encoder_are_those_of_its_maxima() -> None:
         assert torch.equal(picked, pooled.flatten(2))
 
 
-def test_the_strided_encoder_widens_where_it_halves() -> None:
+def test_the_strided_encoder_changes_width_at_each_stride() -> None:
     encoder = StridedConvEncoder(channels=3, block=ConvBlock, width=4, depth=2, growth=2)
     assert [tuple(conv.weight.shape[:2]) for conv in encoder.halvings if isinstance(conv, torch.nn.Conv2d)] == [
         (8, 4),
@@ -102,7 +102,7 @@ def test_the_strided_encoder_widens_where_it_halves() -> None:
     ]
 
 
-def test_without_a_network_pretrained_weights_are_refused_with_the_cure() -> None:
+def test_pretrained_weights_without_internet_are_rejected_with_a_cure() -> None:
     encoder = ResNet(channels=3, block=ConvBlock, weights="imagenet", depth=2)
     with (
         patch("torchvision.models._api.load_state_dict_from_url", side_effect=URLError("no route")),
@@ -111,25 +111,25 @@ def test_without_a_network_pretrained_weights_are_refused_with_the_cure() -> Non
         encoder.load_pretrained()
 
 
-def test_pretrained_weights_reach_every_stage_the_encoder_has() -> None:
+def test_pretrained_weights_are_loaded_into_every_stage() -> None:
     from torchvision import models
 
     donor = models.resnet18(weights=None).state_dict()
     encoder = ResNet(channels=3, block=ConvBlock, weights="imagenet", depth=3)
     with patch("torchvision.models._api.load_state_dict_from_url", return_value=donor):
         encoder.load_pretrained()
-    told = encoder.state_dict()
+    state = encoder.state_dict()
     for ours, theirs in (
         ("stages.0.0.weight", "conv1.weight"),
         ("stages.0.1.running_var", "bn1.running_var"),
         ("stages.1.1.1.conv2.weight", "layer1.1.conv2.weight"),
         ("stages.2.0.downsample.0.weight", "layer2.0.downsample.0.weight"),
     ):
-        assert torch.equal(told[ours], donor[theirs]), ours
+        assert torch.equal(state[ours], donor[theirs]), ours
 
 
 @pytest.mark.parametrize(
-    ("make", "told"),
+    ("make", "message"),
     [
         (lambda: MaxPoolEncoder(3, ConvBlock, width=0), "width=0"),
         (lambda: MaxPoolEncoder(3, ConvBlock, stem_kernel=4), "stem_kernel=4: .* odd kernel"),
@@ -137,12 +137,12 @@ def test_pretrained_weights_reach_every_stage_the_encoder_has() -> None:
         (lambda: ConvStack(3, layers=[8, 8], kernel_sizes=[3]), r"kernel_sizes=\[3\]: .*has 2 convolutions"),
     ],
 )
-def test_what_cannot_be_built_is_refused_in_one_sentence(make, told: str) -> None:
-    with pytest.raises(ValueError, match=told):
+def test_invalid_settings_are_rejected(make, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         make()
 
 
 @pytest.mark.parametrize("encoder", [MaxPoolEncoder, StridedConvEncoder, ResNet])
-def test_an_encoder_of_blocks_without_a_block_is_refused(encoder: type[Encoder]) -> None:
+def test_an_encoder_that_needs_a_block_rejects_none(encoder: type[Encoder]) -> None:
     with pytest.raises(ValueError, match=f"block=null: {encoder.__name__} needs a block.*model/block=conv"):
         encoder(channels=3, block=None)

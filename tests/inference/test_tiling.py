@@ -1,4 +1,4 @@
-"""Tiles come out as the whole picture does: every preset, every operator, every scale."""
+"""Tiled upscaling equals untiled upscaling for every preset, operator and scale."""
 
 from functools import cache, partial
 from typing import Any
@@ -29,7 +29,7 @@ SMALL = {
     "segnet": ("model.encoder.width=3", "model.encoder.depth=1"),
     "edsr": ("model.encoder.width=3", "model.block.blocks=2"),
 }
-KINDS = {
+ARCHITECTURES = {
     "depth 2": ("model.encoder.depth=2",),
     "depth 3": ("model.encoder.depth=3", "model.block.layers=1"),
     "a tail on top of a pyramid": ("model.encoder.depth=2", "model.input=lr", "model.block.layers=1"),
@@ -51,7 +51,7 @@ def config(*overrides: str) -> DictConfig:
 
 
 def built(preset: str, scale: int, *overrides: str, operator: Any = None) -> EncoderDecoder:
-    """A tiny network with weights large enough to see far."""
+    """A tiny network."""
     torch.manual_seed(0)
     model = config(f"model={preset}", f"scale={scale}", *SMALL.get(preset, ()), *overrides).model.copy()
     if operator is not None:
@@ -80,7 +80,7 @@ def in_tiles(net: EncoderDecoder, lr: torch.Tensor, tile: int) -> torch.Tensor:
         return upscale_in_tiles(net, lr, tile)
 
 
-def whole(net: EncoderDecoder, lr: torch.Tensor) -> torch.Tensor:
+def untiled(net: EncoderDecoder, lr: torch.Tensor) -> torch.Tensor:
     with torch.no_grad():
         return net(lr)
 
@@ -91,7 +91,7 @@ def same(one: torch.Tensor, other: torch.Tensor) -> None:
 
 @pytest.mark.rotating(per="operator")
 @pytest.mark.parametrize(("preset", "operator"), admitted())
-def test_tiles_equal_the_whole_for_every_preset_and_operator(preset: str, operator: str) -> None:
+def test_tiled_output_equals_untiled_for_every_preset_and_operator(preset: str, operator: str) -> None:
     for scale, tile in ((2, 19), (3, 17), (4, 14)):
         net = built(preset, scale, operator=yaml_of(operator))
         lr = torch.rand(1, net.channels, 43, 31)
@@ -100,74 +100,72 @@ def test_tiles_equal_the_whole_for_every_preset_and_operator(preset: str, operat
             with pytest.raises(UserError, match=type(unbounded[0]).__name__):
                 in_tiles(net, lr, tile)
         else:
-            same(in_tiles(net, lr, tile), whole(net, lr))
+            same(in_tiles(net, lr, tile), untiled(net, lr))
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4, 5])
-def test_tiles_equal_the_whole_where_nothing_grows(scale: int) -> None:
+def test_tiled_output_equals_untiled_for_srcnn(scale: int) -> None:
     net = built("srcnn", scale)
     lr = torch.rand(1, 1, 41, 27)
-    same(in_tiles(net, lr, 10), whole(net, lr))
+    same(in_tiles(net, lr, 10), untiled(net, lr))
 
 
-@pytest.mark.rotating(per="kind")
+@pytest.mark.rotating(per="architecture")
 @pytest.mark.parametrize("scale", [2, 3, 4])
-@pytest.mark.parametrize("kind", KINDS)
-def test_tiles_equal_the_whole_for_every_kind_of_network(kind: str, scale: int) -> None:
-    net = built("unet", scale, *KINDS[kind])
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_tiled_output_equals_untiled_for_every_architecture(architecture: str, scale: int) -> None:
+    net = built("unet", scale, *ARCHITECTURES[architecture])
     lr = torch.rand(1, net.channels, 57, 39)
-    same(in_tiles(net, lr, 20), whole(net, lr))
+    same(in_tiles(net, lr, 20), untiled(net, lr))
 
 
 @pytest.mark.parametrize("scale", [2, 3])
-def test_tiles_equal_the_whole_with_an_operator_of_its_own_at_every_place(scale: int) -> None:
+def test_tiled_output_equals_untiled_with_different_operators_per_place(scale: int) -> None:
     places = [yaml_of(operator) for operator in ("max_unpool", "bicubic", "resize_conv")]
     net = built("unet", scale, "model.encoder.depth=2", "model.input=lr", "model.block.layers=1", operator=places)
     lr = torch.rand(1, 3, 71, 50)
-    same(in_tiles(net, lr, 24), whole(net, lr))
+    same(in_tiles(net, lr, 24), untiled(net, lr))
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 50), (9, 2), (40, 33)])
 @pytest.mark.parametrize("tile", [5, 15, 200])
-def test_any_tile_equals_the_whole_at_any_size(size: tuple[int, int], tile: int) -> None:
+def test_tiled_output_equals_untiled_for_any_tile_and_image_size(size: tuple[int, int], tile: int) -> None:
     net = built("segnet", 3)
     lr = torch.rand(1, 3, *size)
-    same(in_tiles(net, lr, tile), whole(net, lr))
+    same(in_tiles(net, lr, tile), untiled(net, lr))
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
-def test_tiles_equal_the_whole_where_memory_does_not_hold_the_interpolated_picture(
+def test_tiled_output_equals_untiled_if_the_interpolated_image_exceeds_memory(
     scale: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(free_memory, "available_bytes", lambda: 0)
     net = built("unet", scale, "model.encoder.depth=2")
     lr = torch.rand(1, 3, 57, 41)
-    same(in_tiles(net, lr, 12), whole(net, lr))
+    same(in_tiles(net, lr, 12), untiled(net, lr))
 
 
 @pytest.mark.parametrize("operator", ["max_unpool", "transposed"])
 @pytest.mark.parametrize("scale", [2, 3])
-def test_on_a_cpu_pools_choose_alike_in_tiles_and_in_the_whole_also_where_the_picture_is_flat(
-    operator: str, scale: int
-) -> None:
+def test_max_pooling_ties_are_resolved_alike_in_tiles_on_a_cpu(operator: str, scale: int) -> None:
     net = built("segnet", scale, operator=yaml_of(operator))
     flat = torch.rand(1, 3, 7, 6).repeat_interleave(10, 2).repeat_interleave(10, 3)
-    same(in_tiles(net, flat, 23), whole(net, flat))
+    same(in_tiles(net, flat, 23), untiled(net, flat))
 
 
-def test_colour_beside_a_network_on_luma_comes_out_as_in_the_whole_picture() -> None:
+def test_tiled_chroma_of_a_luma_network_equals_untiled() -> None:
     net = built("espcn", 3)
-    picture = torch.rand(3, 50, 37)
-    same(upscale_tensor(net, picture, tile=12), upscale_tensor(net, picture, tile="none"))
+    image = torch.rand(3, 50, 37)
+    same(upscale_tensor(net, image, tile=12), upscale_tensor(net, image, tile="none"))
 
 
-EXACT = [(preset, ()) for preset in PRESETS] + [("unet", KINDS[kind]) for kind in KINDS]
+EXACT = [(preset, ()) for preset in PRESETS] + [("unet", ARCHITECTURES[architecture]) for architecture in ARCHITECTURES]
 
 
 @pytest.mark.rotating(per="overrides")
 @pytest.mark.parametrize(("preset", "overrides"), EXACT)
 @pytest.mark.parametrize("scale", [2, 3])
-def test_a_tile_looks_as_far_as_its_margin_and_no_farther(preset: str, overrides: tuple[str, ...], scale: int) -> None:
+def test_tile_margin_is_exactly_the_receptive_field(preset: str, overrides: tuple[str, ...], scale: int) -> None:
     net = built(preset, scale, *overrides, operator=None if preset == "srcnn" else yaml_of("transposed")).double()
     for parameter in net.parameters():
         parameter.data.abs_() if parameter.any() else parameter.data.fill_(0.1)
@@ -180,29 +178,29 @@ def test_a_tile_looks_as_far_as_its_margin_and_no_farther(preset: str, overrides
     lr = 1 + 0.1 * slopes.expand(1, net.channels, 5, -1)
 
     def tile(changed: int | None) -> torch.Tensor:
-        picture = lr.clone()
+        image = lr.clone()
         if changed is not None:
-            picture[..., changed] += 0.05
-        return whole(net, picture)[..., scale * kept.start : scale * kept.stop]
+            image[..., changed] += 0.05
+        return untiled(net, image)[..., scale * kept.start : scale * kept.stop]
 
-    def looks_at(pixel: int) -> bool:
+    def depends_on(pixel: int) -> bool:
         return not torch.equal(tile(pixel), calm)
 
     calm, left, right = tile(None), kept.start - field.before, kept.stop - 1 + field.after
-    assert not looks_at(left - 1)
-    assert not looks_at(right + 1)
-    # An operator's reach is that of its farthest phase: where the border falls on another, it is a pixel less.
-    assert looks_at(left) or looks_at(left + 1)
-    assert looks_at(right) or looks_at(right - 1)
+    assert not depends_on(left - 1)
+    assert not depends_on(right + 1)
+    # The radius is the maximum over the phases of the operator; other phases may reach one pixel less.
+    assert depends_on(left) or depends_on(left + 1)
+    assert depends_on(right) or depends_on(right - 1)
 
 
 @pytest.mark.parametrize("tile", [0, -4, True, 2.5, "some", None])
-def test_other_tiles_are_refused_with_what_is_allowed(tile: Any) -> None:
+def test_invalid_tiles_are_rejected_with_the_allowed_values(tile: Any) -> None:
     with pytest.raises(ValueError, match=r"tile=.*: is not a tile size\. Allowed: auto, none, or the side of a tile"):
         upscale_tensor(built("espcn", 2), torch.rand(1, 8, 8), tile)
 
 
-class Silent(Upsampler):
+class UndeclaredUpsampler(Upsampler):
     """Doubles every pixel, and declares no bound of its receptive field."""
 
     @property
@@ -213,15 +211,15 @@ class Silent(Upsampler):
         return x.repeat_interleave(2, -1).repeat_interleave(2, -2)
 
 
-class SilentBlock(Block):
-    """Nothing, and it doesn't say so."""
+class UndeclaredBlock(Block):
+    """The identity, without a declared receptive radius."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x
 
 
-class SilentEncoder(Encoder):
-    """The picture itself, and it doesn't say so either."""
+class UndeclaredEncoder(Encoder):
+    """The identity, without declared receptive fields."""
 
     widths = (3,)
 
@@ -239,22 +237,22 @@ def network(encoder: Any = None, block: Any = ConvBlock, upsampler: Any = Neares
 
 
 @pytest.mark.parametrize(
-    ("parts", "told"),
+    ("parts", "message"),
     [
-        ({"upsampler": [Silent, Nearest]}, r"Declare Silent\.receptive_radius"),
-        ({"upsampler": [Nearest, Silent]}, r"Declare Silent\.receptive_radius"),
+        ({"upsampler": [UndeclaredUpsampler, Nearest]}, r"Declare UndeclaredUpsampler\.receptive_radius"),
+        ({"upsampler": [Nearest, UndeclaredUpsampler]}, r"Declare UndeclaredUpsampler\.receptive_radius"),
         (
-            {"block": SilentBlock, "encoder": FLAT},
-            r"Declare SilentBlock\.receptive_radius",
+            {"block": UndeclaredBlock, "encoder": FLAT},
+            r"Declare UndeclaredBlock\.receptive_radius",
         ),
-        ({"encoder": lambda channels, block: SilentEncoder()}, r"Declare SilentEncoder\.receptive_fields"),
+        ({"encoder": lambda channels, block: UndeclaredEncoder()}, r"Declare UndeclaredEncoder\.receptive_fields"),
     ],
 )
-def test_a_part_that_does_not_say_how_far_it_looks_is_named_and_leaves_the_picture_whole(
-    parts: dict[str, Any], told: str
+def test_a_component_without_a_receptive_field_is_named_and_disables_tiling(
+    parts: dict[str, Any], message: str
 ) -> None:
     net = network(**parts)
     lr = torch.rand(3, 8, 9)
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(ValueError, match=message):
         upscale_tensor(net, lr, tile=4)
     assert torch.equal(upscale_tensor(net, lr, tile="auto"), upscale_tensor(net, lr, tile="none"))

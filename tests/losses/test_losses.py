@@ -16,7 +16,7 @@ LOSSES = sorted((CONFIGS / "loss").glob("*.yaml"))
 
 
 @pytest.mark.parametrize("yaml", LOSSES, ids=lambda path: path.stem)
-def test_a_loss_is_least_where_output_and_target_agree(yaml) -> None:
+def test_a_loss_is_minimal_for_equal_output_and_target(yaml) -> None:
     loss = instantiate(OmegaConf.load(yaml))
     target = torch.rand(2, 3, 4, 5)
     least = loss(target, target)
@@ -24,7 +24,7 @@ def test_a_loss_is_least_where_output_and_target_agree(yaml) -> None:
     assert loss(target + 0.1, target) > least + 5e-3
 
 
-def test_charbonnier_is_absolute_far_away_and_square_near_by() -> None:
+def test_charbonnier_is_linear_for_large_and_quadratic_for_small_errors() -> None:
     loss = Charbonnier(1e-3)
     zero = torch.zeros(1, dtype=torch.float64)
     assert loss(zero + 0.5, zero).item() == pytest.approx(0.5, abs=1e-5)
@@ -36,23 +36,23 @@ def test_charbonnier_is_absolute_far_away_and_square_near_by() -> None:
 def rates(schedule, steps: int) -> list[float]:
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=2.0)
     scheduler = schedule(optimizer)
-    told = []
+    factors = []
     for _ in range(steps):
-        told.append(optimizer.param_groups[0]["lr"] / 2.0)
+        factors.append(optimizer.param_groups[0]["lr"] / 2.0)
         optimizer.step()
         scheduler.step()
-    return told
+    return factors
 
 
-def test_cosine_rises_in_a_line_and_falls_to_its_floor() -> None:
-    told = rates(lambda optimizer: cosine(optimizer, steps=100, warmup=10, floor=0.1), 101)
-    assert told[:10] == pytest.approx([(step + 1) / 10 for step in range(10)])
-    assert told[55] == pytest.approx(0.1 + 0.9 * (1 + math.cos(math.pi / 2)) / 2)
-    assert told[100] == pytest.approx(0.1)
-    assert all(later <= earlier for earlier, later in pairwise(told[10:]))
+def test_cosine_warms_up_linearly_and_decays_to_its_floor() -> None:
+    factors = rates(lambda optimizer: cosine(optimizer, steps=100, warmup=10, floor=0.1), 101)
+    assert factors[:10] == pytest.approx([(step + 1) / 10 for step in range(10)])
+    assert factors[55] == pytest.approx(0.1 + 0.9 * (1 + math.cos(math.pi / 2)) / 2)
+    assert factors[100] == pytest.approx(0.1)
+    assert all(later <= earlier for earlier, later in pairwise(factors[10:]))
 
 
-def test_constant_rises_and_stays() -> None:
-    told = rates(lambda optimizer: constant(optimizer, steps=100, warmup=4), 100)
-    assert told[:4] == pytest.approx([0.25, 0.5, 0.75, 1])
-    assert set(told[4:]) == {1.0}
+def test_constant_warms_up_and_stays() -> None:
+    factors = rates(lambda optimizer: constant(optimizer, steps=100, warmup=4), 100)
+    assert factors[:4] == pytest.approx([0.25, 0.5, 0.75, 1])
+    assert set(factors[4:]) == {1.0}

@@ -19,12 +19,14 @@ from upnet.models.complexity import multiply_adds
         (["model=fsrcnn"], 2.87),
     ],
 )
-def test_published_networks_cost_what_is_published(compose: Compose, overrides: list[str], giga: float) -> None:
+def test_multiply_adds_of_published_networks_equal_the_papers(
+    compose: Compose, overrides: list[str], giga: float
+) -> None:
     net = build(compose(*overrides).model)
     assert multiply_adds(net) / 1e9 == pytest.approx(giga, rel=0.005)
 
 
-def test_an_interpolation_counts_its_taps_and_not_how_it_is_computed(compose: Compose) -> None:
+def test_multiply_adds_of_interpolations_do_not_depend_on_the_implementation(compose: Compose) -> None:
     small = ["model=edsr", "model.encoder.width=8", "model.block.blocks=1"]
     size = (64, 64)
     nearest, bilinear, bicubic = (
@@ -36,7 +38,7 @@ def test_an_interpolation_counts_its_taps_and_not_how_it_is_computed(compose: Co
     assert bicubic - nearest == 4 * values
 
 
-def test_counting_leaves_the_network_as_it_is(compose: Compose) -> None:
+def test_counting_does_not_change_the_network(compose: Compose) -> None:
     net = build(compose("model.encoder.width=4", "model/upsampler=bicubic").model)
     lr = torch.rand(1, 3, 8, 8)
     before = net(lr)

@@ -42,11 +42,13 @@ def built(compose: Compose, *overrides: str) -> EncoderDecoder:
         (["model=espcn", "scale=3"], 22_729),
     ],
 )
-def test_published_networks_have_their_published_parameters(compose: Compose, overrides: list[str], count: int) -> None:
+def test_parameter_counts_of_published_networks_equal_the_papers(
+    compose: Compose, overrides: list[str], count: int
+) -> None:
     assert sum(p.numel() for p in built(compose, *overrides).parameters()) == count
 
 
-def test_fsrcnn_has_its_published_weights_without_biases_and_slopes(compose: Compose) -> None:
+def test_fsrcnn_has_the_published_number_of_weights_without_biases_and_slopes(compose: Compose) -> None:
     net = built(compose, "model=fsrcnn")
     assert sum(p.numel() for p in net.parameters() if p.dim() == 4) == 12_464
 
@@ -55,7 +57,7 @@ def test_fsrcnn_has_its_published_weights_without_biases_and_slopes(compose: Com
 @pytest.mark.parametrize("preset", PRESETS)
 @pytest.mark.parametrize("scale", [2, 3, 4, 5])
 @pytest.mark.parametrize("size", [(1, 1), (7, 12), (16, 9)])
-def test_any_size_comes_out_exactly_scale_times_as_large(
+def test_output_is_exactly_scale_times_the_input_size(
     compose: Compose, preset: str, scale: int, size: tuple[int, int]
 ) -> None:
     net = built(compose, f"model={preset}", f"scale={scale}", *SMALL.get(preset, []))
@@ -66,7 +68,7 @@ def test_any_size_comes_out_exactly_scale_times_as_large(
 @pytest.mark.rotating(per="operator")
 @pytest.mark.parametrize("operator", OPERATORS)
 @pytest.mark.parametrize("preset", PRESETS)
-def test_every_operator_trains_in_every_preset_that_admits_it(compose: Compose, preset: str, operator: str) -> None:
+def test_every_operator_trains_in_every_preset_that_supports_it(compose: Compose, preset: str, operator: str) -> None:
     overrides = [f"model={preset}", f"model/upsampler={operator}", *SMALL.get(preset, [])]
     if (preset, operator) in REFUSED:
         with pytest.raises(ConfigError, match=REFUSED[preset, operator]):
@@ -86,12 +88,12 @@ def test_every_operator_trains_in_every_preset_that_admits_it(compose: Compose, 
 
 
 @pytest.mark.parametrize("operator", [name for name in OPERATORS if name != "max_unpool"])
-def test_every_operator_stands_in_a_straight_tail(compose: Compose, operator: str) -> None:
+def test_every_operator_works_in_a_tail(compose: Compose, operator: str) -> None:
     net = built(compose, "model=espcn", f"model/upsampler={operator}", "scale=3")
     assert net(torch.rand(1, 1, 5, 6)).shape == (1, 1, 15, 18)
 
 
-def test_one_operator_per_place_from_the_coarsest_grid_to_the_finest(compose: Compose) -> None:
+def test_a_list_gives_one_operator_per_place_from_coarse_to_fine(compose: Compose) -> None:
     config = compose("model=unet", "model.encoder.width=4", "model.input=lr")
     nodes = [
         {"_target_": f"upnet.upsample.{name}", "_partial_": True} for name in ("MaxUnpool", "Bilinear", "Transposed")
@@ -122,14 +124,14 @@ def test_the_residual_is_the_interpolated_input(compose: Compose, name: Interpol
     torch.testing.assert_close(net(lr), build_interpolation(name, 3, 2).upsample_full(lr))
 
 
-def test_without_a_residual_nothing_of_the_input_is_added(compose: Compose) -> None:
+def test_without_residual_the_input_is_not_added(compose: Compose) -> None:
     net = built(compose, "model.encoder.width=4", "model.residual=none")
     for parameter in net.tail.parameters():
         nn.init.zeros_(parameter)
     assert torch.equal(net(torch.rand(1, 3, 6, 7)), torch.full((1, 3, 12, 14), 0.5))
 
 
-def test_without_skips_the_decoder_does_not_see_the_encoder(compose: Compose) -> None:
+def test_without_skips_the_decoder_gets_no_encoder_features(compose: Compose) -> None:
     net = built(compose, "model=segnet", "model.encoder.width=4")
     assert net.decoder is not None
     seen = []
@@ -140,23 +142,23 @@ def test_without_skips_the_decoder_does_not_see_the_encoder(compose: Compose) ->
     assert seen == [None, None]
 
 
-def test_max_unpooling_behind_a_strided_encoder_is_refused_with_the_cure(compose: Compose) -> None:
+def test_max_unpool_after_a_strided_encoder_is_rejected_with_a_cure(compose: Compose) -> None:
     with pytest.raises(ConfigError, match=r"MaxUnpool at level 1 requires indices.*model/encoder=max_pool"):
         built(compose, "model/encoder=strided_conv", "model/upsampler=max_unpool")
 
 
-def test_max_unpooling_in_the_tail_is_refused_with_the_cure(compose: Compose) -> None:
+def test_max_unpool_in_the_tail_is_rejected_with_a_cure(compose: Compose) -> None:
     with pytest.raises(ConfigError, match=r"MaxUnpool at the tail requires indices.*model.input=interpolated"):
         built(compose, "model.input=lr", "model/upsampler=max_unpool")
 
 
-def test_a_network_with_a_place_and_no_operator_is_refused(compose: Compose) -> None:
+def test_a_network_without_an_upsampler_for_its_places_is_rejected(compose: Compose) -> None:
     with pytest.raises(ConfigError, match=r"upsampler=null.*level 1, level 0"):
         built(compose, "model.upsampler=null")
 
 
 @pytest.mark.parametrize("operator", OPERATORS)
-def test_bf16_autocast_keeps_the_picture_in_float32(compose: Compose, operator: str) -> None:
+def test_output_is_float32_under_bf16_autocast(compose: Compose, operator: str) -> None:
     net = built(compose, "model.encoder.width=4", f"model/upsampler={operator}")
     lr = torch.rand(1, 3, 8, 8)
     with torch.autocast("cpu", torch.bfloat16), torch.no_grad():
@@ -168,7 +170,7 @@ def test_bf16_autocast_keeps_the_picture_in_float32(compose: Compose, operator: 
 
 @pytest.mark.rotating(per=None)
 @pytest.mark.parametrize("operator", OPERATORS)
-def test_the_network_compiles_whole_for_every_operator(compose: Compose, operator: str) -> None:
+def test_the_network_compiles_without_graph_breaks_for_every_operator(compose: Compose, operator: str) -> None:
     net = built(compose, "model.encoder.width=4", "model.encoder.depth=1", f"model/upsampler={operator}")
     lr = torch.rand(2, 3, 7, 8)
     # The graph without the compiled backward pass: test_laws.py compares that for each operator alone.
@@ -177,7 +179,7 @@ def test_the_network_compiles_whole_for_every_operator(compose: Compose, operato
     torch.compiler.reset()
 
 
-def test_plain_torch_code_can_use_the_family_without_any_config() -> None:
+def test_encoder_decoder_can_be_built_without_a_config() -> None:
     from functools import partial
 
     from upnet.blocks import ConvBlock
@@ -189,6 +191,6 @@ def test_plain_torch_code_can_use_the_family_without_any_config() -> None:
     assert net(torch.rand(1, 3, 5, 5)).shape == (1, 3, 10, 10)
 
 
-def test_every_preset_is_only_yaml() -> None:
+def test_presets_have_no_python_module() -> None:
     modules = {path.stem for path in (ROOT / "upnet/models").glob("*.py")}
     assert not modules & set(PRESETS)

@@ -1,4 +1,4 @@
-"""What the operators' tests share: the folder of yamls is the list, so a new yaml is tested by existing."""
+"""Fixtures of the operators' tests, parametrised over the yamls of configs/model/upsampler."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,13 +15,13 @@ from upnet.site import Site
 from upnet.upsample import Upsampler
 
 FOLDER = Path(__file__).parents[2] / "configs" / "model" / "upsampler"
-WHOLE, FRACTIONAL = (2, 3, 4), (1.14, 1.5, 2.5)
+INTEGER, FRACTIONAL = (2, 3, 4), (1.14, 1.5, 2.5)
 
 Factory = Callable[..., Upsampler]
 
 
 class Visit(Protocol):
-    """Makes what an operator meets at a place of a given size: its input and the site."""
+    """Return an input and a site of the given size for an operator."""
 
     def __call__(self, operator: Upsampler, size: tuple[int, int], seed: int = 0) -> tuple[Tensor, Site]: ...
 
@@ -31,7 +31,7 @@ def _factories() -> dict[str, Factory]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """`factory` runs through the folder; `factory` with `scale` through every scale the operator has."""
+    """Parametrise `factory` over the folder; with `scale`, over all scales that the operator supports."""
     if "factory" not in metafunc.fixturenames:
         return
     factories = _factories()
@@ -41,7 +41,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     cases = [
         pytest.param(make, scale, id=f"{stem}-{scale}")
         for stem, make in factories.items()
-        for scale in (*WHOLE, *(FRACTIONAL if make(channels=1, scale=2).fractional else ()))
+        for scale in (*INTEGER, *(FRACTIONAL if make(channels=1, scale=2).fractional else ()))
     ]
     metafunc.parametrize(("factory", "scale"), cases)
 
@@ -59,16 +59,16 @@ def fixed_factories() -> dict[str, Factory]:
 
 @pytest.fixture(scope="session")
 def visit() -> Visit:
-    """Draws a float64 picture of the site's size; x and the positions are what max-pooling makes of it."""
+    """Draw a float64 image of the site's size; x and the indices are its max-pooling."""
 
     def make(operator: Upsampler, size: tuple[int, int], seed: int = 0) -> tuple[Tensor, Site]:
         generator = torch.Generator().manual_seed(seed)
-        picture = torch.randn(2, operator.channels, *size, generator=generator, dtype=torch.float64)
+        image = torch.randn(2, operator.channels, *size, generator=generator, dtype=torch.float64)
         if isinstance(operator.scale, int):
-            x, indices = F.max_pool2d(picture, operator.scale, ceil_mode=True, return_indices=True)
-            return x, Site(size, indices=indices, skip=picture)
+            x, indices = F.max_pool2d(image, operator.scale, ceil_mode=True, return_indices=True)
+            return x, Site(size, indices=indices, skip=image)
         shape = (2, operator.channels, *operator.input_size(*size))
-        return torch.randn(shape, generator=generator, dtype=torch.float64), Site(size, skip=picture)
+        return torch.randn(shape, generator=generator, dtype=torch.float64), Site(size, skip=image)
 
     return make
 

@@ -1,4 +1,4 @@
-"""Area against means that are taken in whole pixels."""
+"""Area against means over integer numbers of pixels."""
 
 from fractions import Fraction
 
@@ -11,7 +11,7 @@ from upnet.upsample import Area, Nearest
 
 @pytest.mark.parametrize("scale", ["1.14", "1.25", "1.5", "2.5", "2.7"])
 @pytest.mark.parametrize("size", [(50, 20), (7, 11), (1, 3)], ids=str)
-def test_every_output_pixel_is_the_mean_of_what_it_covers(scale, size):
+def test_every_output_pixel_is_the_mean_over_its_area(scale, size):
     """With s = p/q: each input pixel cut into p × p, and the mean of every q × q of them."""
     ratio = Fraction(scale)
     x = torch.randn(2, 3, *size, dtype=torch.float64)
@@ -21,7 +21,7 @@ def test_every_output_pixel_is_the_mean_of_what_it_covers(scale, size):
 
 
 @pytest.mark.parametrize("scale", [1, 2, 3, 4, 7])
-def test_for_a_whole_scale_it_is_nearest_and_so_is_its_matrix(scale):
+def test_equals_nearest_at_integer_scales(scale):
     x = torch.randn(2, 3, 5, 6, dtype=torch.float64)
     expected = Nearest(3, scale).upsample_full(x)
     operator = Area(3, scale)
@@ -29,6 +29,6 @@ def test_for_a_whole_scale_it_is_nearest_and_so_is_its_matrix(scale):
     torch.testing.assert_close(operator.matrix(5) @ x @ operator.matrix(6).T, expected, rtol=1e-13, atol=1e-13)
 
 
-def test_no_input_pixel_counts_for_more_than_another():
+def test_all_input_pixels_have_the_same_total_weight():
     columns = Area(1, 2.5).matrix(12).sum(0)
     torch.testing.assert_close(columns, torch.full((12,), 2.5, dtype=torch.float64), rtol=1e-12, atol=0)

@@ -6,7 +6,7 @@ from upnet.upsample import BedOfNails
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
-def test_it_is_the_transposed_convolution_with_one_weight_of_one(scale):
+def test_equals_a_transposed_convolution_with_a_single_unit_weight(scale):
     x = torch.randn(2, 3, 5, 4, dtype=torch.float64)
     one = torch.ones(3, 1, 1, 1, dtype=torch.float64)
     expected = F.conv_transpose2d(x, one, stride=scale, output_padding=scale - 1, groups=3)
@@ -15,7 +15,7 @@ def test_it_is_the_transposed_convolution_with_one_weight_of_one(scale):
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
 @pytest.mark.parametrize("size", [(12, 12), (13, 11), (7, 5)])
-def test_sum_and_values_survive_also_where_an_odd_size_crops(scale, size, visit):
+def test_values_and_their_sum_are_kept_also_at_odd_sizes(scale, size, visit):
     operator = BedOfNails(3, scale)
     x, site = visit(operator, size)
     out = operator(x, site)

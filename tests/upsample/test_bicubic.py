@@ -35,7 +35,7 @@ def textbook(x: Tensor, scale: float) -> Tensor:
 
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("size", [(6, 8), (7, 5), (1, 3)])
-def test_lagrange_is_the_textbooks_polynomial_through_the_sixteen_nearest_pixels(scale, size):
+def test_lagrange_equals_the_polynomial_through_the_sixteen_nearest_pixels(scale, size):
     x = torch.randn(*size, dtype=torch.float64)
     out = Bicubic(1, scale, kernel="lagrange").upsample_full(x[None, None])[0, 0]
     torch.testing.assert_close(out, textbook(x, scale), rtol=1e-11, atol=1e-11)
@@ -43,28 +43,28 @@ def test_lagrange_is_the_textbooks_polynomial_through_the_sixteen_nearest_pixels
 
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("size", [(8, 6), (7, 9), (1, 2)])
-def test_keys_with_minus_three_quarters_is_torchs_bicubic(scale, size):
+def test_keys_with_minus_three_quarters_equals_torch_bicubic(scale, size):
     x = torch.randn(2, 3, *size, dtype=torch.float64)
     expected = F.interpolate(x, scale_factor=scale, mode="bicubic", align_corners=False)
     torch.testing.assert_close(Bicubic(3, scale, a=-0.75).upsample_full(x), expected, rtol=1e-11, atol=1e-11)
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
-def test_keys_with_minus_a_half_is_pillow_and_torchs_antialiased_bicubic_inside_the_border(scale):
-    """Those two leave out what lies outside the picture and divide by the weights that remain; here borders repeat."""
+def test_keys_with_minus_one_half_equals_pillow_and_antialiased_torch_inside_the_border(scale):
+    """Pillow and torch normalise the weights of the pixels inside the image; upnet replicates the border."""
     x = torch.randn(1, 1, 11, 9, dtype=torch.float64)
     out = Bicubic(1, scale).upsample_full(x)
     inner = (..., slice(2 * scale, -2 * scale), slice(2 * scale, -2 * scale))
     antialiased = F.interpolate(x, scale_factor=scale, mode="bicubic", antialias=True)
     torch.testing.assert_close(out[inner], antialiased[inner], rtol=1e-11, atol=1e-11)
-    picture = Image.fromarray(x[0, 0].float().numpy()).resize((9 * scale, 11 * scale), Image.Resampling.BICUBIC)
-    torch.testing.assert_close(out[inner][0, 0].float(), torch.from_numpy(np.array(picture))[inner], rtol=0, atol=2e-6)
+    pillow = Image.fromarray(x[0, 0].float().numpy()).resize((9 * scale, 11 * scale), Image.Resampling.BICUBIC)
+    torch.testing.assert_close(out[inner][0, 0].float(), torch.from_numpy(np.array(pillow))[inner], rtol=0, atol=2e-6)
 
 
 @pytest.mark.parametrize(
     ("a", "taps"), [(-0.75, (0.8789, 0.2617, -0.1055, -0.0352)), (-0.5, (0.8672, 0.2266, -0.0703, -0.0234))]
 )
-def test_the_weights_at_scale_two_are_the_printed_ones(a, taps):
+def test_weights_at_scale_2_equal_the_published_weights(a, taps):
     weights = Bicubic(1, 2, a=a).kernel(torch.tensor([0.25, 0.75, 1.25, 1.75], dtype=torch.float64))
     assert weights.tolist() == pytest.approx(taps, abs=5e-5)
     assert Bicubic(1, 2, a=a).matrix(9)[8, 2:6].tolist() == pytest.approx([taps[i] for i in (3, 1, 0, 2)], abs=5e-5)
@@ -87,8 +87,8 @@ def test_polynomials_are_reproduced_up_to_the_degree_of_the_kernel(scale, settin
 
 
 @pytest.mark.parametrize("kernel", ["keys", "lagrange"])
-def test_the_pixels_themselves_are_met_where_the_grids_meet(kernel):
-    """At scale 3 every third output pixel lies on an input pixel."""
+def test_input_pixels_are_interpolated_exactly_where_the_grids_coincide(kernel):
+    """At scale 3 every third output pixel coincides with an input pixel."""
     x = torch.randn(1, 1, 5, 4, dtype=torch.float64)
     torch.testing.assert_close(
         Bicubic(1, 3, kernel=kernel).upsample_full(x)[..., 1::3, 1::3], x, rtol=1e-14, atol=1e-14
@@ -96,11 +96,11 @@ def test_the_pixels_themselves_are_met_where_the_grids_meet(kernel):
 
 
 @pytest.mark.parametrize("a", [0.1, -1.5, float("nan")])
-def test_a_coefficient_beyond_use_is_refused(a):
+def test_a_coefficient_out_of_range_is_rejected(a):
     with pytest.raises(ValueError, match=r"a=.*a number in \[-1, 0\]"):
         Bicubic(1, 2, a=a)
 
 
-def test_an_unknown_kernel_is_refused_with_those_there_are():
+def test_an_unknown_kernel_is_rejected_with_the_allowed_names():
     with pytest.raises(ValueError, match=r"kernel=spline: .*Allowed: keys or lagrange"):
         Bicubic(1, 2, kernel="spline")  # pyright: ignore[reportArgumentType]

@@ -19,7 +19,7 @@ def textbook(x: Tensor, scale: float) -> Tensor:
             v, u = (row + 0.5) / scale - 0.5, (col + 0.5) / scale - 0.5
             points = [(math.floor(v) + i, math.floor(u) + j) for i in (0, 1) for j in (0, 1)]
             system = torch.tensor([[1, j, i, i * j] for i, j in points], dtype=x.dtype)
-            # Outside the picture its outermost pixels repeat.
+            # The border pixels are replicated.
             values = [x[min(max(i, 0), height - 1), min(max(j, 0), width - 1)] for i, j in points]
             a, b, c, d = torch.linalg.solve(system, torch.stack(values))
             out[row, col] = a + b * u + c * v + d * u * v
@@ -28,14 +28,14 @@ def textbook(x: Tensor, scale: float) -> Tensor:
 
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("size", [(4, 6), (5, 3), (1, 2)])
-def test_it_is_the_textbooks_polynomial_through_the_four_nearest_pixels(scale, size):
+def test_equals_the_polynomial_through_the_four_nearest_pixels(scale, size):
     x = torch.randn(*size, dtype=torch.float64)
     torch.testing.assert_close(Bilinear(1, scale).upsample_full(x[None, None])[0, 0], textbook(x, scale))
 
 
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("size", [(8, 10), (11, 9)])
-def test_it_is_torchs_half_pixel_bilinear_and_so_is_its_matrix(scale, size):
+def test_output_and_matrix_equal_torch_bilinear_with_half_pixel_centres(scale, size):
     operator, x = Bilinear(3, scale), torch.randn(2, 3, *size, dtype=torch.float64)
     expected = F.interpolate(x, scale_factor=scale, mode="bilinear", align_corners=False)
     torch.testing.assert_close(operator.upsample_full(x), expected, rtol=1e-12, atol=1e-12)
@@ -44,7 +44,7 @@ def test_it_is_torchs_half_pixel_bilinear_and_so_is_its_matrix(scale, size):
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
-def test_inside_the_border_it_is_a_transposed_convolution_with_a_tent(scale):
+def test_equals_a_transposed_convolution_with_a_tent_kernel_inside_the_border(scale):
     kernel, padding = 2 * scale - scale % 2, math.ceil((scale - 1) / 2)
     tent = 1 - ((torch.arange(kernel, dtype=torch.float64) - (kernel - 1) / 2) / scale).abs()
     x = torch.randn(1, 1, 9, 8, dtype=torch.float64)

@@ -49,7 +49,7 @@ def strong(operator: CARAFE) -> CARAFE:
 
 @pytest.mark.parametrize("scale", [1, 2, 3])
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
-def test_it_is_what_its_definition_says_pixel_by_pixel(scale, settings):
+def test_equals_its_definition_pixel_by_pixel(scale, settings):
     operator = strong(CARAFE(3, scale, **settings))
     x = torch.randn(2, 3, 4, 5, dtype=torch.float64)
     out = operator.upsample_full(x).detach().numpy()
@@ -58,7 +58,7 @@ def test_it_is_what_its_definition_says_pixel_by_pixel(scale, settings):
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
-def test_without_weights_it_is_a_box_blur_and_nearest_behind_it(scale):
+def test_zero_weights_give_a_box_blur_and_nearest(scale):
     operator = CARAFE(4, scale).double()
     torch.nn.init.zeros_(operator.encode.weight)
     x = torch.randn(2, 4, 6, 7, dtype=torch.float64)
@@ -75,7 +75,7 @@ def test_it_starts_close_to_that():
     assert (operator.upsample_full(x) - Nearest(16, 2).upsample_full(blurred)).abs().max() < 0.03
 
 
-def test_where_channels_change_weights_are_read_from_those_that_come_in():
+def test_kernels_are_predicted_from_the_input_channels():
     operator = strong(CARAFE(6, 2, out_channels=1))
     x = torch.randn(1, 6, 5, 4, dtype=torch.float64)
     keeping = strong(CARAFE(6, 2))
@@ -88,7 +88,7 @@ def test_where_channels_change_weights_are_read_from_those_that_come_in():
     torch.testing.assert_close(operator.upsample_full(x), expected, rtol=1e-12, atol=1e-12)
 
 
-def test_weights_sum_to_one_in_float32_whatever_autocast_says():
+def test_predicted_weights_are_normalised_in_float32_under_autocast():
     operator, x = CARAFE(8, 2), torch.randn(2, 8, 6, 5)
     with torch.autocast("cpu", torch.bfloat16):
         kernels = operator.reassembly_kernels(x)
@@ -97,14 +97,14 @@ def test_weights_sum_to_one_in_float32_whatever_autocast_says():
 
 
 @pytest.mark.parametrize("channels", [3, 16, 64, 100])
-def test_parameters_are_the_papers(channels):
+def test_parameter_count_equals_the_paper(channels):
     """C·Cm + Cm and ke²·Cm·s²ku² + s²ku², the biases counted; no more than C channels are compressed to."""
     mid = min(64, channels)
     expected = channels * mid + mid + 9 * mid * 4 * 25 + 4 * 25
     assert sum(p.numel() for p in CARAFE(channels, 2).parameters()) == expected
 
 
-def test_multiply_adds_are_those_of_every_product_its_definition_writes():
+def test_multiply_adds_count_every_product_of_the_definition():
     """1×1 to mid, 3×3 to s²·25, and 25 for every output value: on 6 × 5 pixels, 8 channels, ×3."""
     assert CARAFE(8, 3, mid=4).multiply_adds(6, 5) == 30 * (8 * 4 + 9 * 4 * 9 * 25 + 25 * 9 * 8)
     assert CARAFE(8, 3, 2, mid=4).multiply_adds(6, 5) == 30 * (8 * 4 + 9 * 4 * 9 * 25 + 25 * 9 * 2 + 9 * 8 * 2)
@@ -114,6 +114,6 @@ def test_multiply_adds_are_those_of_every_product_its_definition_writes():
     ("settings", "words"),
     [({"k_up": 4}, "k_up=4: .*odd"), ({"k_enc": 0}, "k_enc=0: .*odd"), ({"mid": 0}, "mid=0: .*64 in the paper")],
 )
-def test_even_windows_and_no_channels_are_refused(settings, words):
+def test_even_windows_and_zero_channels_are_rejected(settings, words):
     with pytest.raises(ValueError, match=words):
         CARAFE(4, 2, **settings)

@@ -9,7 +9,7 @@ each_kernel = pytest.mark.parametrize(("scale", "kernel_size"), KERNELS)
 
 
 @each_kernel
-def test_it_is_two_of_torchs_layers_one_for_each_axis(scale, kernel_size):
+def test_equals_two_1d_transposed_convolutions(scale, kernel_size):
     operator = DecomposedTransposed(3, scale, out_channels=2, kernel_size=kernel_size).double()
     k = kernel_size or 3 * scale
     p = -(-(k - scale) // 2)
@@ -24,28 +24,28 @@ def test_it_is_two_of_torchs_layers_one_for_each_axis(scale, kernel_size):
 
 
 @each_kernel
-def test_it_is_the_transposed_convolution_of_the_products_of_its_kernels(scale, kernel_size):
+def test_equals_the_transposed_convolution_with_outer_product_kernels(scale, kernel_size):
     operator = DecomposedTransposed(3, scale, out_channels=2, kernel_size=kernel_size).double()
-    whole = Transposed(3, scale, out_channels=2, kernel_size=kernel_size).double()
+    dense = Transposed(3, scale, out_channels=2, kernel_size=kernel_size).double()
     with torch.no_grad():
         products = torch.einsum("imr,moc->iorc", operator.rows.weight[..., 0], operator.cols.weight[:, :, 0])
-        whole.conv.weight.copy_(products)
-        assert whole.conv.bias is not None
+        dense.conv.weight.copy_(products)
+        assert dense.conv.bias is not None
         assert operator.cols.bias is not None
-        whole.conv.bias.copy_(operator.cols.bias)
+        dense.conv.bias.copy_(operator.cols.bias)
     x = torch.randn(2, 3, 5, 4, dtype=torch.float64)
-    torch.testing.assert_close(operator.upsample_full(x), whole.upsample_full(x), rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(operator.upsample_full(x), dense.upsample_full(x), rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize(("scale", "kernel_size"), [(2, 2), (2, None), (4, None)])
-def test_at_the_start_the_output_varies_as_a_convolutions_does(scale, kernel_size):
+def test_initial_output_variance_matches_a_convolution(scale, kernel_size):
     torch.manual_seed(0)
     out = DecomposedTransposed(64, scale, kernel_size=kernel_size).upsample_full(torch.randn(4, 64, 12, 12))
     inside = out[..., 2 * scale : -2 * scale, 2 * scale : -2 * scale]
     assert inside.var().item() == pytest.approx(1 / 3, rel=0.2)
 
 
-def test_kernels_that_cannot_reach_or_be_centred_are_refused():
+def test_kernels_smaller_than_the_scale_or_off_centre_are_rejected():
     with pytest.raises(ValueError, match=r"kernel_size=2: DecomposedTransposed needs .*3 or more at scale 3"):
         DecomposedTransposed(1, 3, kernel_size=2)
     with pytest.raises(ValueError, match="odd kernel at scale 1"):

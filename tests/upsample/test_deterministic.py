@@ -1,4 +1,4 @@
-"""torch.use_deterministic_algorithms(True) on a GPU, where torch's own backward of most of these refuses."""
+"""torch.use_deterministic_algorithms(True) on a GPU, where most backward kernels of torch raise an error."""
 
 from collections.abc import Callable
 from typing import Any
@@ -77,7 +77,9 @@ def kernels(module: Callable[[Tensor], Tensor], x: Tensor, *weights: Tensor) -> 
 @pytest.mark.covering
 @pytest.mark.parametrize("memory_format", FORMATS, ids=str)
 @pytest.mark.parametrize("out_channels", [8, 3])
-def test_no_kernel_that_torch_refuses_on_cuda_runs(factory, scale, out_channels, memory_format, visit, deterministic):
+def test_operators_use_only_deterministic_kernels_on_cuda(
+    factory, scale, out_channels, memory_format, visit, deterministic
+):
     operator = factory(channels=8, scale=scale, out_channels=out_channels).to("meta", memory_format=memory_format)
     x, site = visit(operator, (11, 8))
     x = x.float().to("meta").to(memory_format=memory_format)
@@ -89,7 +91,7 @@ def test_no_kernel_that_torch_refuses_on_cuda_runs(factory, scale, out_channels,
 
 
 @pytest.mark.parametrize("overrides", NETWORKS, ids="-".join)
-def test_nor_does_one_in_a_network(overrides, compose: Compose, deterministic):
+def test_networks_use_only_deterministic_kernels_on_cuda(overrides, compose: Compose, deterministic):
     config = compose(*overrides, "model.upsampler=null" if "model/encoder=conv_stack" in overrides else "scale=2")
     net = build(config.model).to("meta")
     x = torch.rand(2, net.channels, 17, 14, device="meta")
@@ -97,7 +99,7 @@ def test_nor_does_one_in_a_network(overrides, compose: Compose, deterministic):
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in (CONFIGS / "loss").glob("*.yaml")))
-def test_nor_does_one_in_a_loss(name, compose: Compose, deterministic):
+def test_losses_use_only_deterministic_kernels_on_cuda(name, compose: Compose, deterministic):
     loss = build(compose(f"loss={name}").loss)
     hr = torch.rand(2, 3, 8, 8, device="meta")
     assert not kernels(lambda x: loss(x, hr), torch.rand(2, 3, 8, 8, device="meta")) & REFUSED
@@ -115,7 +117,7 @@ def test_nor_does_one_in_a_loss(name, compose: Compose, deterministic):
     ],
     ids=["bilinear", "bicubic", "reflection", "adaptive", "grid_sample", "max_unpool"],
 )
-def test_torchs_own_would_be_caught(module):
+def test_the_check_detects_nondeterministic_torch_modules(module):
     assert kernels(module, torch.rand(2, 3, 6, 6, device="meta")) & REFUSED
 
 
@@ -123,7 +125,7 @@ def test_torchs_own_would_be_caught(module):
 @pytest.mark.gpu
 @pytest.mark.parametrize("memory_format", FORMATS, ids=str)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
-def test_on_a_gpu_two_runs_give_the_same_bits(factory, scale, dtype, memory_format, visit, deterministic, monkeypatch):
+def test_gpu_runs_are_bitwise_repeatable(factory, scale, dtype, memory_format, visit, deterministic, monkeypatch):
     monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.manual_seed(0)
     operator = factory(channels=16, scale=scale).to("cuda", dtype)
@@ -145,7 +147,7 @@ def test_on_a_gpu_two_runs_give_the_same_bits(factory, scale, dtype, memory_form
 @pytest.mark.covering
 @pytest.mark.gpu
 @pytest.mark.parametrize("memory_format", FORMATS, ids=str)
-def test_a_gpu_gives_in_float64_what_a_cpu_gives(factory, scale, memory_format, visit, deterministic, monkeypatch):
+def test_gpu_matches_cpu_in_float64(factory, scale, memory_format, visit, deterministic, monkeypatch):
     monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.manual_seed(0)
     operator = factory(channels=3, scale=scale).double()

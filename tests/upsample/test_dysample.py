@@ -20,7 +20,7 @@ def either_way(request, deterministic):
 
 
 def wandering(operator: DySample, spread: float = 2.0) -> DySample:
-    """With places that leave the picture now and then."""
+    """With some positions outside the image."""
     torch.manual_seed(0)
     for parameter in operator.parameters():
         torch.nn.init.normal_(parameter, std=spread)
@@ -63,11 +63,11 @@ def straightforward(x: np.ndarray, operator: DySample) -> np.ndarray:
 
 @pytest.mark.parametrize("scale", [1, 2, 3])
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
-def test_it_is_what_its_definition_says_value_by_value(scale, settings, either_way):
+def test_equals_its_definition_value_by_value(scale, settings, either_way):
     operator = wandering(DySample(36, scale, **settings), 0.5)
     x = torch.randn(1, 36, 4, 5, dtype=torch.float64)
     shifts = operator.shifts(x)
-    assert shifts.abs().max() > 1  # some leave the picture
+    assert shifts.abs().max() > 1  # some are outside the image
     np.testing.assert_allclose(
         operator.upsample_full(x)[0].detach().numpy(), straightforward(x[0].numpy(), operator), rtol=1e-9, atol=1e-11
     )
@@ -84,7 +84,7 @@ def by_grid_sample(x: Tensor, operator: DySample) -> Tensor:
 
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
-def test_output_and_every_gradient_are_those_of_grid_sample(settings, either_way):
+def test_output_and_gradients_equal_grid_sample(settings, either_way):
     operator = wandering(DySample(8, 2, **settings))
     x = torch.randn(2, 8, 6, 5, dtype=torch.float64, requires_grad=True)
     outputs = operator.upsample_full(x), by_grid_sample(x, operator)
@@ -97,7 +97,7 @@ def test_output_and_every_gradient_are_those_of_grid_sample(settings, either_way
 
 @pytest.mark.parametrize("scale", [1, 2, 3, 4, 5])
 @pytest.mark.parametrize("settings", [{}, {"dyscope": True}, {"style": "pl"}], ids=str)
-def test_without_shifts_it_is_bilinear_interpolation_also_at_the_borders(scale, settings, either_way):
+def test_zero_offsets_give_bilinear_interpolation_also_at_the_borders(scale, settings, either_way):
     channels = scale**2
     x = torch.rand(1, channels, 7, 12)
     operator = DySample(channels, scale, init="bilinear", **settings)
@@ -106,7 +106,7 @@ def test_without_shifts_it_is_bilinear_interpolation_also_at_the_borders(scale, 
 
 
 @pytest.mark.parametrize("scale", [2, 3])
-def test_the_table_loses_no_digits_to_the_width_of_a_picture(scale, deterministic):
+def test_sampling_positions_are_precise_for_wide_images(scale, deterministic):
     """Places are counted from the nearest pixel; as parts of the width they would be rounded far more."""
     x = torch.randn(1, 1, 2, 3000)
     expected = Bilinear(1, scale).upsample_full(x.double()).float()
@@ -120,7 +120,7 @@ def test_it_starts_close_to_that():
     assert 0 < (operator.upsample_full(x) - Bilinear(64, 2).upsample_full(x)).abs().max() < 0.1
 
 
-def test_without_shifts_yet_it_learns_them():
+def test_zero_offsets_receive_gradients():
     operator = DySample(4, 2, init="bilinear")
     operator.upsample_full(torch.randn(1, 4, 5, 5)).square().sum().backward()
     gradient = operator.offset.weight.grad
@@ -129,7 +129,7 @@ def test_without_shifts_yet_it_learns_them():
 
 
 @pytest.mark.parametrize(("channels", "groups", "taken"), [(64, 4, 4), (3, 4, 1), (6, 4, 2), (1, 4, 1), (12, 8, 4)])
-def test_groups_are_what_they_have_in_common_with_the_channels(channels, groups, taken):
+def test_groups_are_the_greatest_common_divisor_with_the_channels(channels, groups, taken):
     assert DySample(channels, 2, groups=groups).groups == taken
 
 
@@ -143,18 +143,18 @@ def test_groups_are_what_they_have_in_common_with_the_channels(channels, groups,
     ],
     ids=str,
 )
-def test_parameters_are_the_papers(settings, expected):
+def test_parameter_count_equals_the_paper(settings, expected):
     assert sum(p.numel() for p in DySample(64, 2, **settings).parameters()) == expected
 
 
-def test_multiply_adds_are_those_of_every_product_its_definition_writes():
+def test_multiply_adds_count_every_product_of_the_definition():
     """On 6 × 5 pixels, 64 channels, ×2: the 1×1 convolution where it happens, and four taps for every output value."""
     assert DySample(64, 2).multiply_adds(6, 5) == 30 * (64 * 32 + 4 * 4 * 64)
     assert DySample(64, 2, style="pl").multiply_adds(6, 5) == 30 * (4 * 16 * 8 + 4 * 4 * 64)
     assert DySample(64, 2, 3).multiply_adds(6, 5) == 30 * (64 * 8 + 4 * 4 * 3 + 9 * 64 * 3)
 
 
-def test_places_that_are_no_numbers_do_not_crash(either_way):
+def test_nan_positions_do_not_crash(either_way):
     operator = DySample(2, 2, init="bilinear")
     x = torch.full((1, 2, 3, 3), float("inf"))
     assert operator.upsample_full(x).shape == (1, 2, 6, 6)
@@ -169,6 +169,6 @@ def test_places_that_are_no_numbers_do_not_crash(either_way):
         ({"init": "icnr"}, "init=icnr: .*plain or bilinear"),
     ],
 )
-def test_what_it_cannot_be_built_with_is_refused_with_the_cure(settings, words):
+def test_invalid_settings_are_rejected_with_a_cure(settings, words):
     with pytest.raises(ValueError, match=words):
         DySample(**{"channels": 8, "scale": 2, **settings})

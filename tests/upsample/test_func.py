@@ -48,21 +48,21 @@ def same(ours: Tensor, expected: Tensor) -> None:
 @pytest.mark.covering
 @each_format
 @each_width
-def test_gradients_of_every_input_and_weight_are_those_of_autograd(factory, channels, memory_format, case):
+def test_grad_equals_autograd_for_inputs_and_weights(factory, channels, memory_format, case):
     operator, x, _, loss = case(factory, channels, 2, memory_format)
     weights = dict(operator.named_parameters())
     leaf = x.clone(memory_format=torch.preserve_format).requires_grad_()
     expected = torch.autograd.grad(loss(leaf, parameters=weights), [leaf, *weights.values()])
     into_x, into_weights = grad(lambda x, weights: loss(x, parameters=weights), argnums=(0, 1))(x, weights)
-    for ours, own in zip((into_x, *into_weights.values()), expected, strict=True):
-        same(ours, own)
+    for ours, expected_gradient in zip((into_x, *into_weights.values()), expected, strict=True):
+        same(ours, expected_gradient)
 
 
 @pytest.mark.covering
 @pytest.mark.usefixtures("either_mode")
 @each_format
 @each_width
-def test_gradients_of_many_inputs_at_once_are_those_of_each(factory, channels, memory_format, case):
+def test_vmap_of_grad_equals_a_loop(factory, channels, memory_format, case):
     _, x, site, loss = case(factory, channels, 2, memory_format)
     many = torch.stack([x, x.flip(0), 2 * x])
     if site.indices is None:
@@ -78,7 +78,7 @@ def test_gradients_of_many_inputs_at_once_are_those_of_each(factory, channels, m
 @pytest.mark.covering
 @each_format
 @each_width
-def test_per_sample_gradients_of_the_weights_are_those_of_each(factory, channels, memory_format, case):
+def test_per_sample_weight_gradients_equal_a_loop(factory, channels, memory_format, case):
     operator, x, _, loss = case(factory, channels, 2, memory_format)
     weights = dict(operator.named_parameters())
     if not weights:
@@ -93,7 +93,7 @@ def test_per_sample_gradients_of_the_weights_are_those_of_each(factory, channels
 
 @pytest.mark.covering
 @each_format
-def test_jacobians_of_outputs_and_of_gradients_are_those_of_autograd(factory, scale, memory_format, case):
+def test_jacrev_equals_autograd(factory, scale, memory_format, case):
     operator, x, site, _ = case(factory, 2, scale, memory_format)
     x = x[:1]
     site = Site(site.size, indices=None if site.indices is None else site.indices[:1])
@@ -105,7 +105,7 @@ def test_jacobians_of_outputs_and_of_gradients_are_those_of_autograd(factory, sc
 
 
 @pytest.mark.rotating
-def test_what_a_transform_left_behind_serves_training(factory, scale, case):
+def test_training_works_after_a_functional_transform(factory, scale, case):
     _, x, _, loss = case(factory, 2, scale, torch.contiguous_format)
     ours = grad(loss)(x)
     vmap(grad(loss))(torch.stack([x, x]))

@@ -16,7 +16,7 @@ STARTS = [
 
 
 def shift_of_centre(operator: Upsampler) -> tuple[float, float]:
-    """How far the centroid of an impulse response lies from the impulse's own place, in output pixels, rows first."""
+    """Distance of the centroid of an impulse response from the impulse, in output pixels, rows first."""
     x = torch.zeros(1, 1, 11, 11, dtype=torch.float64)
     x[0, 0, 5, 4] = 1
     with torch.no_grad():
@@ -36,7 +36,7 @@ def transposed_of_ones(scale: int, kernel_size: int | None) -> Transposed:
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
-def test_interpolation_is_centred_and_a_bed_of_nails_is_not(scale):
+def test_interpolations_are_centred_and_bed_of_nails_is_not(scale):
     kernels = (Bicubic(1, scale), Bicubic(1, scale, a=-0.75), Bicubic(1, scale, kernel="lagrange"))
     for operator in (Nearest(1, scale), Bilinear(1, scale), *kernels):
         assert shift_of_centre(operator) == pytest.approx((0, 0), abs=1e-12)
@@ -47,7 +47,7 @@ def test_interpolation_is_centred_and_a_bed_of_nails_is_not(scale):
     ("scale", "kernel_size", "shift"),
     [(2, 2, 0), (2, 4, 0), (2, 6, 0), (2, None, 0), (2, 3, -0.5), (2, 5, -0.5), (3, 3, 0), (3, 4, -0.5), (3, None, 0)],
 )
-def test_a_transposed_convolution_is_centred_where_kernel_and_scale_are_both_even_or_odd(scale, kernel_size, shift):
+def test_transposed_is_centred_if_kernel_and_scale_have_the_same_parity(scale, kernel_size, shift):
     assert shift_of_centre(transposed_of_ones(scale, kernel_size)) == pytest.approx((shift, shift), abs=1e-12)
 
 
@@ -61,7 +61,7 @@ def part_of_power_between_phases(operator: Upsampler) -> float:
 
 
 @pytest.mark.parametrize(("scale", "start", "expected"), STARTS)
-def test_independent_weights_start_with_a_checkerboard_whatever_their_overlap(scale, start, expected):
+def test_independent_weights_start_with_a_checkerboard_for_any_overlap(scale, start, expected):
     """1 − 1/s² of the power, less what the one bias of a transposed convolution shares between the phases."""
     torch.manual_seed(0)
     assert part_of_power_between_phases(start(channels=32, scale=scale, out_channels=400)) == pytest.approx(

@@ -12,8 +12,8 @@ SCALES = [2, 3, 4, 1.14, 1.5, 2.5]
 
 @pytest.mark.parametrize("scale", [2, 3, 4, 5])
 @pytest.mark.parametrize("size", [(9, 12), (2, 5), (1, 1)], ids=str)
-def test_it_is_pillows_lanczos_of_the_picture_with_repeated_borders(scale, size):
-    """Pillow leaves out what lies outside; given a frame of repeated pixels, wider than the kernel, it leaves out none.
+def test_equals_pillow_lanczos_with_replicated_borders(scale, size):
+    """Pillow omits pixels outside the image; with a replicated border wider than the kernel it omits none.
 
     Without the frame it is the same off the borders.
     """
@@ -26,7 +26,7 @@ def test_it_is_pillows_lanczos_of_the_picture_with_repeated_borders(scale, size)
     np.testing.assert_allclose(out, pillow[inside], rtol=0, atol=2e-6)
 
 
-def test_off_the_borders_it_is_pillows_own():
+def test_equals_pillow_lanczos_away_from_the_borders():
     x = np.random.default_rng(1).random((12, 10), np.float32)
     pillow = np.array(Image.fromarray(x).resize((20, 24), Image.Resampling.LANCZOS))
     out = Lanczos(1, 2).upsample_full(torch.from_numpy(x).double()[None, None])[0, 0].numpy()
@@ -36,7 +36,7 @@ def test_off_the_borders_it_is_pillows_own():
 
 
 @pytest.mark.parametrize("lobes", [1, 2, 3, 4])
-def test_the_weights_are_the_windowed_sinc_over_its_sum(lobes):
+def test_weights_are_the_normalised_windowed_sinc(lobes):
     places = np.arange(-lobes, lobes) + 0.75  # of the taps, seen from a quarter beyond an input pixel
     weights = np.sinc(places) * np.sinc(places / lobes)
     row = Lanczos(1, 2, lobes=lobes).matrix(21)[21, 10 - lobes + 1 : 10 + lobes + 1]
@@ -44,7 +44,7 @@ def test_the_weights_are_the_windowed_sinc_over_its_sum(lobes):
 
 
 @pytest.mark.parametrize("scale", SCALES)
-def test_a_constant_stays_one_and_input_pixels_that_are_met_stay_themselves(scale):
+def test_constants_and_coinciding_input_pixels_are_reproduced(scale):
     rows = Lanczos(1, scale).matrix(30)
     torch.testing.assert_close(rows.sum(1), torch.ones(len(rows), dtype=torch.float64), rtol=1e-13, atol=0)
     if scale == 3:
@@ -52,6 +52,6 @@ def test_a_constant_stays_one_and_input_pixels_that_are_met_stay_themselves(scal
 
 
 @pytest.mark.parametrize("lobes", [0, -1, 65, 2.5])
-def test_lobes_that_are_none_are_refused(lobes):
+def test_fewer_than_one_lobe_is_rejected(lobes):
     with pytest.raises(ValueError, match=f"lobes={lobes}: .*an integer from 1 to 64, usually 2 or 3"):
         Lanczos(1, 2, lobes=lobes)

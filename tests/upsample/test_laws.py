@@ -38,14 +38,14 @@ def test_every_public_operator_has_a_yaml_with_its_modules_stem(request):
 
 @pytest.mark.covering
 @pytest.mark.parametrize("size", SIZES, ids=str)
-def test_output_is_exactly_the_size_of_the_site(factory, scale, size, visit):
+def test_output_has_the_size_of_the_site(factory, scale, size, visit):
     operator = build(factory, scale)
     x, site = visit(operator, size)
     assert operator(x, site).shape == (2, 3, *size)
 
 
 @pytest.mark.rotating
-def test_enlarging_without_a_site_gives_the_whole_output(factory, scale):
+def test_upsample_full_returns_the_uncropped_output(factory, scale):
     operator = build(factory, scale)
     skip_where_it_reads_the_site(operator)
     assert operator.upsample_full(torch.ones(1, 3, 5, 7).double()).shape[-2:] == (int(scale * 5), int(scale * 7))
@@ -54,7 +54,7 @@ def test_enlarging_without_a_site_gives_the_whole_output(factory, scale):
 @pytest.mark.covering
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16], ids=str)
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last], ids=str)
-def test_type_and_memory_format_are_kept(factory, scale, dtype, memory_format, visit):
+def test_dtype_and_memory_format_are_kept(factory, scale, dtype, memory_format, visit):
     operator = build(factory, scale).to(dtype=dtype)
     even = operator.output_size(6, 4)
     x, site = visit(operator, even)
@@ -65,7 +65,7 @@ def test_type_and_memory_format_are_kept(factory, scale, dtype, memory_format, v
 
 @pytest.mark.covering
 @pytest.mark.parametrize("size", SIZES, ids=str)
-def test_contiguous_and_channels_last_give_the_same(factory, scale, size, visit):
+def test_contiguous_and_channels_last_inputs_agree(factory, scale, size, visit):
     operator = build(factory, scale)
     x, site = visit(operator, size)
     twin = operator(x.to(memory_format=torch.channels_last), site)
@@ -83,7 +83,7 @@ def test_bfloat16_is_close_to_float64(factory, scale, visit):
 
 
 @pytest.mark.rotating
-def test_out_channels_are_honoured_and_trained(factory, scale):
+def test_out_channels_are_produced_and_trained(factory, scale):
     operator = build(factory, scale, channels=3, out_channels=2)
     skip_where_it_reads_the_site(operator)
     out = operator.upsample_full(torch.randn(1, 3, 5, 4).double())
@@ -95,7 +95,7 @@ def test_out_channels_are_honoured_and_trained(factory, scale):
 
 @pytest.mark.covering
 @pytest.mark.parametrize("size", [(6, 5), (3, 7)], ids=str)
-def test_gradients_are_those_of_finite_differences(factory, scale, size, visit):
+def test_gradients_match_finite_differences(factory, scale, size, visit):
     operator = build(factory, scale, channels=2)
     x, site = visit(operator, size)
     names, parameters = zip(*operator.named_parameters(), strict=True) if list(operator.parameters()) else ((), ())
@@ -103,7 +103,7 @@ def test_gradients_are_those_of_finite_differences(factory, scale, size, visit):
     def output(x: Tensor, *values: Tensor) -> Tensor:
         return torch.func.functional_call(operator, dict(zip(names, values, strict=True)), (x, site))
 
-    # In fast mode the whole Jacobian is compared along random directions: as sharp, and a hundred times as quick.
+    # Fast mode compares the Jacobian along random directions.
     assert torch.autograd.gradcheck(output, (x.requires_grad_(), *parameters), fast_mode=True)
 
 
@@ -113,7 +113,7 @@ def test_shifts_by_whole_input_pixels_commute_with_the_operator(factory, scale):
     skip_where_it_reads_the_site(operator)
     if operator.support_size is None:
         pytest.skip("every output pixel feels the border, which doesn't shift along")
-    # Only shifts that are whole on both grids: 2 input pixels for scales 1.5 and 2.5, 50 for 1.14.
+    # Only shifts that are integers on both grids: 2 input pixels for scales 1.5 and 2.5, 50 for 1.14.
     shift = next(n for n in range(1, 51) if abs(n * scale - round(n * scale)) < 1e-9)
     border, rows = 8, 24 + shift
     wide = torch.randn(1, 3, rows, 20, dtype=torch.float64)
@@ -161,7 +161,7 @@ def test_multiply_adds_of_fixed_operators_count_their_taps(factory, visit):
 
 
 @pytest.mark.rotating
-def test_deterministic_mode_changes_nothing_and_repeats_itself(factory, scale, visit, deterministic):
+def test_deterministic_mode_is_repeatable_and_agrees_with_the_default(factory, scale, visit, deterministic):
     operator = build(factory, scale)
     x, site = visit(operator, (11, 8))
     x.requires_grad_()
@@ -175,7 +175,7 @@ def test_deterministic_mode_changes_nothing_and_repeats_itself(factory, scale, v
         torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-12)
 
 
-def test_compiled_whole_it_gives_the_same_output_and_gradient(factory, visit):
+def test_compiled_output_and_gradient_equal_eager(factory, visit):
     operator = build(factory)
     compiled = torch.compile(operator, backend="aot_eager", fullgraph=True)
     x, site = visit(operator, (9, 6))
@@ -185,12 +185,12 @@ def test_compiled_whole_it_gives_the_same_output_and_gradient(factory, visit):
         out = call(x, site)
         results.append((out, *torch.autograd.grad(out.square().sum(), x)))
     torch._dynamo.reset()
-    for eager, whole in zip(*results, strict=True):
-        torch.testing.assert_close(whole, eager, rtol=1e-12, atol=1e-12)
+    for eager, compiled_result in zip(*results, strict=True):
+        torch.testing.assert_close(compiled_result, eager, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.rotating
-def test_state_dict_copy_and_pickle_give_the_same_operator(factory, scale, visit):
+def test_state_dict_deepcopy_and_pickle_keep_the_operator(factory, scale, visit):
     operator = build(factory, scale)
     x, site = visit(operator, (7, 6))
     expected = operator(x, site)
@@ -205,7 +205,7 @@ def test_state_dict_copy_and_pickle_give_the_same_operator(factory, scale, visit
 
 
 @pytest.mark.rotating
-def test_what_inference_mode_left_behind_serves_training(factory, scale, visit):
+def test_training_works_after_inference_mode(factory, scale, visit):
     operator = build(factory, scale)
     x, site = visit(operator, (9, 6))
     with torch.inference_mode():
@@ -216,7 +216,7 @@ def test_what_inference_mode_left_behind_serves_training(factory, scale, visit):
     assert torch.equal(before, after)
 
 
-def test_wrong_channels_and_shapes_are_refused_with_the_right_ones(factory, visit):
+def test_wrong_input_shapes_are_rejected_with_the_expected_shape(factory, visit):
     operator = build(factory)
     x, site = visit(operator, (8, 8))
     with pytest.raises(ValueError, match=r"must be \(N, 3, h, w\); got \(2, 2, 4, 4\)"):
@@ -227,7 +227,7 @@ def test_wrong_channels_and_shapes_are_refused_with_the_right_ones(factory, visi
 
 @pytest.mark.rotating
 @pytest.mark.parametrize("size", [(8, 9), (6, 8), (16, 16)], ids=str)
-def test_a_size_that_does_not_fit_the_site_is_refused_with_the_right_one(factory, size, visit):
+def test_an_input_size_that_does_not_fit_the_site_is_rejected(factory, size, visit):
     operator = build(factory)
     x, site = visit(operator, (8, 8))
     rows, cols = operator.input_size(*size)
@@ -235,7 +235,7 @@ def test_a_size_that_does_not_fit_the_site_is_refused_with_the_right_one(factory
         operator(x, Site(size, indices=site.indices, skip=site.skip))
 
 
-def test_a_site_without_what_the_operator_reads_is_refused_by_field(factory):
+def test_a_site_without_a_required_field_is_rejected(factory):
     operator = build(factory)
     if not operator.requires:
         pytest.skip("reads nothing but the size")
@@ -244,13 +244,13 @@ def test_a_site_without_what_the_operator_reads_is_refused_by_field(factory):
 
 
 @pytest.mark.parametrize("scale", [0, -2, 0.5, float("nan"), float("inf")])
-def test_scales_that_do_not_enlarge_are_refused(scale, fixed_factories):
+def test_scales_below_one_are_rejected(scale, fixed_factories):
     for factory in fixed_factories.values():
         with pytest.raises(ValueError, match=f"scale={scale}: .*a finite number from 1 on"):
             factory(channels=3, scale=scale)
 
 
-def test_a_fractional_scale_is_taken_or_refused_as_declared(factory):
+def test_fractional_scales_are_accepted_or_rejected_as_declared(factory):
     if factory(channels=1, scale=2).fractional:
         assert factory(channels=1, scale=1.5).scale == 1.5
     else:
@@ -260,7 +260,7 @@ def test_a_fractional_scale_is_taken_or_refused_as_declared(factory):
 
 @pytest.mark.rotating
 @pytest.mark.parametrize(("channels", "out_channels"), [(0, None), (-1, None), (3, 0)])
-def test_channels_below_one_are_refused(factory, channels, out_channels):
+def test_fewer_than_one_channel_is_rejected(factory, channels, out_channels):
     with pytest.raises(
         ValueError, match=f"channels={channels if out_channels is None else out_channels}: .*at least one channel"
     ):

@@ -10,8 +10,8 @@ from upnet.upsample import MaxUnpool
 SIZES = [(12, 12), (13, 11), (7, 12), (1, 5), (5, 1)]
 
 
-def pooled(picture, scale):
-    return F.max_pool2d(picture, scale, ceil_mode=True, return_indices=True)
+def pooled(image, scale):
+    return F.max_pool2d(image, scale, ceil_mode=True, return_indices=True)
 
 
 @pytest.fixture(params=[False, True], ids=["fast", "deterministic"])
@@ -21,7 +21,7 @@ def either_mode(request, deterministic):
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
 @pytest.mark.parametrize("size", SIZES, ids=str)
-def test_every_value_lands_on_its_position_and_zero_elsewhere(scale, size, either_mode):
+def test_values_are_written_to_their_positions_and_zeros_elsewhere(scale, size, either_mode):
     x, indices = pooled(torch.randn(2, 3, *size, dtype=torch.float64), scale)
     expected = torch.zeros(2, 3, size[0] * size[1], dtype=torch.float64)
     for n, c in torch.cartesian_prod(torch.arange(2), torch.arange(3)).tolist():
@@ -32,7 +32,7 @@ def test_every_value_lands_on_its_position_and_zero_elsewhere(scale, size, eithe
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
 @pytest.mark.parametrize("size", SIZES, ids=str)
-def test_it_is_torchs_unpooling_with_the_output_size_given(scale, size, deterministic):
+def test_equals_max_unpool2d_with_output_size(scale, size, deterministic):
     x, indices = pooled(torch.randn(2, 3, *size, dtype=torch.float64), scale)
     out = MaxUnpool(3, scale)(x, Site(size, indices))
     torch.use_deterministic_algorithms(False)
@@ -51,16 +51,16 @@ def test_pooling_after_unpooling_returns_a_non_negative_input(scale, height, wid
 
 
 @pytest.mark.parametrize("size", [(7, 7), (6, 7)], ids=str)
-def test_unpooled_maxima_stand_where_the_picture_has_them(size):
+def test_unpooled_maxima_are_at_their_positions_in_the_image(size):
     """An odd width shifts every flattened position that is read with a wrong width: here each is looked up."""
-    picture = torch.randn(1, 4, *size)
-    x, indices = pooled(picture, 2)
+    image = torch.randn(1, 4, *size)
+    x, indices = pooled(image, 2)
     out = MaxUnpool(4, 2)(x, Site(size, indices))
-    assert torch.equal(out[out != 0], picture[out != 0])
+    assert torch.equal(out[out != 0], image[out != 0])
     assert int((out != 0).sum()) == x.numel()
 
 
-def test_a_tie_goes_to_the_first_of_its_block_in_reading_order():
+def test_ties_go_to_the_first_position_of_the_window():
     x, indices = pooled(torch.ones(1, 1, 5, 5), 2)
     out = MaxUnpool(1, 2)(x, Site((5, 5), indices))
     expected = torch.zeros(5, 5)
@@ -68,7 +68,7 @@ def test_a_tie_goes_to_the_first_of_its_block_in_reading_order():
     assert torch.equal(out[0, 0], expected)
 
 
-def test_the_gradient_reads_what_the_forward_wrote(either_mode):
+def test_gradient_is_read_at_the_positions(either_mode):
     x, indices = pooled(torch.randn(2, 3, 9, 8), 2)
     x.requires_grad_()
     upstream = torch.randn(2, 3, 9, 8)
@@ -77,7 +77,7 @@ def test_the_gradient_reads_what_the_forward_wrote(either_mode):
 
 
 @pytest.mark.parametrize("channels_last", [(False, True), (True, False), (True, True)], ids=str)
-def test_input_positions_and_gradient_may_lie_in_memory_as_they_like(channels_last, either_mode):
+def test_any_memory_format_of_input_indices_and_gradient_works(channels_last, either_mode):
     formats = [torch.channels_last if last else torch.contiguous_format for last in channels_last]
     x, indices = pooled(torch.randn(2, 3, 9, 8), 2)
     upstream = torch.randn(2, 3, 9, 8)
@@ -87,14 +87,14 @@ def test_input_positions_and_gradient_may_lie_in_memory_as_they_like(channels_la
     assert torch.equal(torch.autograd.grad(out, x, upstream.to(memory_format=formats[1]))[0], expected[0])
 
 
-def test_its_gradient_has_a_gradient(either_mode):
+def test_second_derivatives_exist(either_mode):
     x, indices = pooled(torch.randn(1, 2, 5, 4, dtype=torch.float64), 2)
     site = Site((5, 4), indices)
     assert torch.autograd.gradgradcheck(lambda x: MaxUnpool(2, 2)(x, site).square(), x.requires_grad_())
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
-def test_planes_moved_a_few_at_a_time_are_those_of_torch(dtype, monkeypatch):
+def test_chunked_unpooling_equals_torch(dtype, monkeypatch):
     monkeypatch.setattr("upnet.upsample.max_unpool.CHUNK", 200)  # two of the 15 planes of 9 × 8, and one at the end
     x, indices = pooled(torch.randn(3, 5, 9, 8).to(dtype), 2)
     upstream = torch.randn(3, 5, 9, 8).to(dtype)
@@ -108,13 +108,13 @@ def test_planes_moved_a_few_at_a_time_are_those_of_torch(dtype, monkeypatch):
     assert all(torch.equal(ours, torchs) for ours, torchs in zip(*results, strict=True))
 
 
-def test_infinite_values_stay_alone(either_mode):
+def test_infinite_values_do_not_spread(either_mode):
     x = torch.full((1, 1, 1, 1), float("inf"))
     out = MaxUnpool(1, 2)(x, Site((2, 2), torch.tensor([[[[1]]]])))
     assert out.flatten().tolist() == [0, float("inf"), 0, 0]
 
 
-def test_positions_of_other_channels_are_refused():
+def test_indices_of_another_number_of_channels_are_rejected():
     x, indices = pooled(torch.randn(1, 4, 8, 8), 2)
     with pytest.raises(ValueError, match="one index for each value"):
         MaxUnpool(4, 2)(x, Site((8, 8), indices[:, :2]))

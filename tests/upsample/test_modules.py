@@ -36,7 +36,7 @@ class Half(nn.Module):
 @pytest.mark.covering
 @each_format
 @each_width
-def test_hooks_of_every_part_fire_and_may_replace_its_output(factory, channels, memory_format, visit):
+def test_forward_and_backward_hooks_fire_and_can_replace_outputs(factory, channels, memory_format, visit):
     operator = build(factory, channels)
     x, site = visit(operator, (8, 6))
     x = x.to(memory_format=memory_format).requires_grad_()
@@ -55,7 +55,7 @@ def test_hooks_of_every_part_fire_and_may_replace_its_output(factory, channels, 
 @pytest.mark.rotating
 @each_format
 @each_width
-def test_hooks_change_no_bit(factory, channels, memory_format, visit):
+def test_hooks_do_not_change_the_output(factory, channels, memory_format, visit):
     operator, watched = build(factory, channels), build(factory, channels)
     x, site = visit(operator, (8, 6))
     x = x.to(memory_format=memory_format)
@@ -67,7 +67,7 @@ def test_hooks_change_no_bit(factory, channels, memory_format, visit):
 @pytest.mark.covering
 @each_format
 @each_width
-def test_a_pruned_or_parametrised_weight_is_the_one_that_counts(factory, channels, memory_format, visit):
+def test_pruned_and_parametrized_weights_are_used(factory, channels, memory_format, visit):
     operator = build(factory, channels)
     x, site = visit(operator, (8, 6))
     x = x.to(memory_format=memory_format)
@@ -88,7 +88,7 @@ def test_a_pruned_or_parametrised_weight_is_the_one_that_counts(factory, channel
 @each_format
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
 @pytest.mark.parametrize("channels", [3, 16])
-def test_training_and_inference_give_the_same_bits(factory, channels, dtype, memory_format, visit):
+def test_training_and_inference_are_bitwise_equal(factory, channels, dtype, memory_format, visit):
     operator = build(factory, channels).to(dtype).to(memory_format=memory_format)
     x, site = visit(operator, (16, 12))
     x = x.to(dtype).to(memory_format=memory_format)
@@ -105,7 +105,7 @@ def test_training_and_inference_give_the_same_bits(factory, channels, dtype, mem
 @pytest.mark.parametrize("kernel_size", [None, 2, 4])
 @pytest.mark.parametrize("channels", [3, 16])
 @pytest.mark.parametrize("make", [Transposed, DecomposedTransposed])
-def test_so_do_transposed_convolutions_of_every_kernel(make, channels, kernel_size, memory_format):
+def test_transposed_convolutions_are_bitwise_equal_in_inference(make, channels, kernel_size, memory_format):
     operator = make(channels, 2, kernel_size=kernel_size).to(memory_format=memory_format)
     x = torch.randn(2, channels, 16, 12).to(memory_format=memory_format)
     trained = operator.upsample_full(x)
@@ -114,7 +114,7 @@ def test_so_do_transposed_convolutions_of_every_kernel(make, channels, kernel_si
 
 
 @pytest.mark.parametrize("make", [Transposed, DecomposedTransposed, PixelShuffle])
-def test_state_dicts_are_those_of_torchs_own_layers(make):
+def test_state_dict_keys_match_torch_layers(make):
     keys = (
         {"conv.weight", "conv.bias"}
         if make is not DecomposedTransposed

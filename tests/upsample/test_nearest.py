@@ -13,7 +13,7 @@ SCALES = ["2", "3", "4", "1.14", "1.5", "1.75", "2.5", "2.7", "3.3"]
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("length", [1, 2, 5, 17, 150])
-def test_every_output_pixel_takes_the_input_pixel_it_lies_in(scale, length, dtype):
+def test_every_output_pixel_copies_the_input_pixel_that_contains_its_centre(scale, length, dtype):
     """In exact fractions. A centre on the border of two input pixels, as 13.5/2.7 = 5, may take either."""
     exact = Fraction(scale)
     column = torch.arange(length, dtype=dtype).view(1, 1, length, 1)
@@ -25,7 +25,7 @@ def test_every_output_pixel_takes_the_input_pixel_it_lies_in(scale, length, dtyp
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
-def test_for_whole_scales_it_is_every_torch_nearest_and_the_area_mean(scale):
+def test_integer_scales_equal_torch_nearest_and_area(scale):
     x = torch.randn(2, 3, 5, 7, dtype=torch.float64)
     out = Nearest(3, scale).upsample_full(x)
     for mode in ("nearest", "nearest-exact", "area"):
@@ -33,7 +33,7 @@ def test_for_whole_scales_it_is_every_torch_nearest_and_the_area_mean(scale):
 
 
 @pytest.mark.parametrize("scale", [1.14, 1.5, 2.5])
-def test_for_fractional_scales_it_is_the_centred_torch_nearest_and_not_the_other(scale):
+def test_fractional_scales_equal_torch_nearest_exact(scale):
     x = torch.randn(2, 3, 15, 14, dtype=torch.float64)
     out = Nearest(3, scale).upsample_full(x)
     assert torch.equal(out, F.interpolate(x, scale_factor=scale, mode="nearest-exact"))

@@ -10,7 +10,7 @@ from upnet.upsample import BedOfNails, Bicubic, MaxUnpool, ResizeConv
 
 @pytest.mark.parametrize("scale", [2, 3, 1.5])
 @pytest.mark.parametrize("kernel_size", [1, 3, 5])
-def test_it_is_the_convolution_of_every_fixed_operators_output(scale, kernel_size, fixed_factories):
+def test_equals_the_convolution_of_the_fixed_operators_output(scale, kernel_size, fixed_factories):
     for factory in fixed_factories.values():
         fixed = factory(channels=4, scale=2 if not factory(channels=4, scale=2).fractional else scale)
         operator = ResizeConv(4, fixed.scale, out_channels=3, fixed=factory, kernel_size=kernel_size).double()
@@ -19,8 +19,8 @@ def test_it_is_the_convolution_of_every_fixed_operators_output(scale, kernel_siz
         torch.testing.assert_close(operator.upsample_full(x), expected, rtol=1e-12, atol=1e-12)
 
 
-def test_an_odd_site_is_cropped_before_the_convolution_sees_it():
-    """Cropped afterwards, the last row would be made of a row that is not part of the picture."""
+def test_odd_outputs_are_cropped_before_the_convolution():
+    """If it were cropped after the convolution, the last row would depend on a row outside the output."""
     operator = ResizeConv(2, 2).double()
     x = torch.randn(1, 2, 4, 4, dtype=torch.float64)
     cropped = operator.fixed(x, Site((7, 7)))
@@ -29,14 +29,14 @@ def test_an_odd_site_is_cropped_before_the_convolution_sees_it():
     assert (out - operator.upsample_full(x)[..., :7, :7])[..., -1, :].abs().min() > 0
 
 
-def test_it_reads_of_the_site_what_its_fixed_operator_reads(visit):
+def test_requires_the_site_fields_of_its_fixed_operator(visit):
     operator = ResizeConv(3, 2, fixed=MaxUnpool).double()
     assert operator.requires == {"indices"}
     x, site = visit(operator, (9, 7))
     torch.testing.assert_close(operator(x, site), operator.conv(MaxUnpool(3, 2)(x, site)), rtol=1e-13, atol=1e-13)
 
 
-def test_bed_of_nails_before_a_convolution_is_a_transposed_convolution():
+def test_bed_of_nails_and_convolution_equal_a_transposed_convolution():
     operator = ResizeConv(2, 2, fixed=BedOfNails).double()
     x = torch.randn(1, 2, 5, 6, dtype=torch.float64)
     weight = operator.conv.weight.flip(2, 3).transpose(0, 1)
@@ -44,17 +44,17 @@ def test_bed_of_nails_before_a_convolution_is_a_transposed_convolution():
     torch.testing.assert_close(operator.upsample_full(x), expected, rtol=1e-13, atol=1e-13)
 
 
-def test_settings_of_the_fixed_operator_reach_it():
+def test_settings_are_passed_to_the_fixed_operator():
     fixed = ResizeConv(2, 2, fixed=partial(Bicubic, a=-0.75)).fixed
     assert isinstance(fixed, Bicubic)
     assert fixed.a == -0.75
 
 
-def test_a_scale_the_fixed_operator_does_not_have_is_refused():
+def test_a_scale_that_the_fixed_operator_does_not_support_is_rejected():
     with pytest.raises(ValueError, match=r"scale=1\.5: BedOfNails needs an integer scale"):
         ResizeConv(2, 1.5, fixed=BedOfNails)
 
 
-def test_an_even_kernel_is_refused():
+def test_an_even_kernel_is_rejected():
     with pytest.raises(ValueError, match=r"kernel_size=2: .*odd"):
         ResizeConv(4, 2, kernel_size=2)

@@ -107,7 +107,7 @@ def check(operator: Upsampler, visit) -> None:
 
 @pytest.mark.covering
 @pytest.mark.parametrize("out_channels", [None, 2])
-def test_support_size_and_receptive_radius_are_those_of_the_jacobian(factory, scale, out_channels, visit):
+def test_support_size_and_receptive_radius_match_the_jacobian(factory, scale, out_channels, visit):
     torch.manual_seed(0)
     extra = {} if out_channels is None else {"out_channels": out_channels}
     operator = factory(channels=4, scale=scale, **extra).double()
@@ -127,7 +127,7 @@ def test_the_wider_side_of_a_transposed_convolution_decides_its_radius(kernel_si
     check(Transposed(4, 2, kernel_size=kernel_size).double(), visit)
 
 
-def test_an_operator_that_declares_no_bound_has_none():
+def test_an_operator_without_input_support_is_unbounded():
     class Unbounded(Nearest):
         def input_support(self, output: int) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
             return None
@@ -139,7 +139,7 @@ def test_an_operator_that_declares_no_bound_has_none():
 
 @pytest.mark.rotating
 @pytest.mark.parametrize("out_channels", [None, 2])
-def test_measured_support_is_the_declared_one(factory, scale, out_channels):
+def test_measured_support_equals_the_declared_support(factory, scale, out_channels):
     torch.manual_seed(0)
     operator = factory(channels=4, scale=scale, **({} if out_channels is None else {"out_channels": out_channels}))
     if scale == 1.14 or operator.receptive_radius is None:
@@ -152,11 +152,11 @@ def test_measured_support_is_the_declared_one(factory, scale, out_channels):
 
 
 @pytest.mark.parametrize("operator", [DCT(2, 2), DySample(4, 2), DySample(4, 2, style="pl")], ids=str)
-def test_no_support_is_measured_where_it_is_unbounded_or_depends_on_the_input(operator):
+def test_unbounded_or_input_dependent_support_is_measured_as_none(operator):
     assert measure_input_support(operator, 5) is None
 
 
-def test_weights_that_start_at_zero_or_have_no_numbers_yet_are_measured_too():
+def test_support_is_measured_with_zero_weights_and_on_the_meta_device():
     operator = Transposed(4, 2, init="bilinear")
     before = {name: value.clone() for name, value in operator.state_dict().items()}
     assert measure_input_support(operator, 3) == operator.input_support(3)
@@ -164,7 +164,7 @@ def test_weights_that_start_at_zero_or_have_no_numbers_yet_are_measured_too():
     assert before.keys() == operator.state_dict().keys()
 
 
-def test_measuring_changes_neither_weights_nor_random_numbers():
+def test_measuring_support_changes_neither_weights_nor_rng_state():
     operator = PixelShuffle(4, 2)
     before, state = copy.deepcopy(operator.state_dict()), torch.get_rng_state()
     measure_input_support(operator, 0)
@@ -180,7 +180,7 @@ class OneMethod(Upsampler):
         return blurred.repeat_interleave(int(self.scale), -1).repeat_interleave(int(self.scale), -2)
 
 
-def test_an_operator_of_one_method_has_a_support_and_a_receptive_radius():
+def test_an_operator_that_defines_only_expand_has_a_measured_support():
     assert (OneMethod(3, 3).support_size, OneMethod(3, 3).receptive_radius) == (25, 2)
     assert (OneMethod(3, 2, 8).support_size, OneMethod(3, 2, 8).receptive_radius) == (49, 3)
     with torch.inference_mode():

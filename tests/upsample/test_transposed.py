@@ -19,7 +19,7 @@ def make(scale: int, kernel_size: int | None, channels: int = 3, out_channels: i
 
 
 def layer_of(operator: Transposed) -> nn.ConvTranspose2d:
-    """torch's own layer with the operator's very parameters."""
+    """The torch layer with the parameters of the operator."""
     conv = operator.conv
     k, s, padding, left = conv.kernel_size, conv.stride, int(conv.padding[0]), conv.output_padding
     layer = nn.ConvTranspose2d(conv.in_channels, conv.out_channels, k, s, padding, left)  # pyright: ignore[reportArgumentType]
@@ -27,7 +27,7 @@ def layer_of(operator: Transposed) -> nn.ConvTranspose2d:
     return layer
 
 
-def picture(channels: int = 3, height: int = 5, width: int = 4) -> Tensor:
+def random_input(channels: int = 3, height: int = 5, width: int = 4) -> Tensor:
     return torch.randn(2, channels, height, width, dtype=torch.float64)
 
 
@@ -36,8 +36,8 @@ def same(a: Tensor, b: Tensor) -> None:
 
 
 @each_kernel
-def test_it_is_torchs_layer_with_the_padding_that_makes_the_size_exact(scale, kernel_size):
-    operator, x = make(scale, kernel_size), picture()
+def test_equals_conv_transpose2d_with_padding_for_the_exact_size(scale, kernel_size):
+    operator, x = make(scale, kernel_size), random_input()
     k = kernel_size or 3 * scale
     padding = -(-(k - scale) // 2)
     left = 2 * padding - (k - scale)
@@ -50,11 +50,9 @@ def test_it_is_torchs_layer_with_the_padding_that_makes_the_size_exact(scale, ke
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last], ids=str)
 @pytest.mark.parametrize("out_channels", [2, 12])
 @pytest.mark.parametrize(("scale", "kernel_size"), [*KERNELS, (2, 9), (2, 10), (3, 7)])
-def test_however_it_is_computed_output_and_gradients_are_those_of_torchs_layer(
-    scale, kernel_size, out_channels, memory_format
-):
+def test_every_implementation_equals_conv_transpose2d_with_gradients(scale, kernel_size, out_channels, memory_format):
     operator = make(scale, kernel_size, out_channels=out_channels)
-    x = picture().to(memory_format=memory_format).requires_grad_()
+    x = random_input().to(memory_format=memory_format).requires_grad_()
     with torch.no_grad():
         same(operator.upsample_full(x), layer_of(operator)(x))
     leaves = [x, *operator.parameters()]
@@ -69,8 +67,8 @@ def test_however_it_is_computed_output_and_gradients_are_those_of_torchs_layer(
 
 @pytest.mark.parametrize("out_channels", [2, 12])
 @each_kernel
-def test_under_autocast_types_are_those_of_torchs_layer(scale, kernel_size, out_channels):
-    operator, x = make(scale, kernel_size, out_channels=out_channels).float(), picture().float()
+def test_dtypes_under_autocast_equal_conv_transpose2d(scale, kernel_size, out_channels):
+    operator, x = make(scale, kernel_size, out_channels=out_channels).float(), random_input().float()
     with torch.autocast("cpu", dtype=torch.bfloat16):
         out, expected = operator.upsample_full(x), layer_of(operator)(x)
     assert out.dtype == expected.dtype == torch.bfloat16
@@ -80,16 +78,16 @@ def test_under_autocast_types_are_those_of_torchs_layer(scale, kernel_size, out_
 
 
 @each_kernel
-def test_its_multiply_adds_are_those_of_torchs_layer(scale, kernel_size):
+def test_multiply_adds_equal_conv_transpose2d(scale, kernel_size):
     operator = make(scale, kernel_size)
     with FlopCounterMode(display=False) as counter:
-        layer_of(operator)(picture()[:1])
+        layer_of(operator)(random_input()[:1])
     assert operator.multiply_adds(5, 4) == counter.get_total_flops() // 2
 
 
 @each_kernel
-def test_first_view_an_ordinary_convolution_of_the_zero_inserted_input(scale, kernel_size):
-    operator, x = make(scale, kernel_size), picture()
+def test_first_view_is_a_convolution_of_the_zero_inserted_input(scale, kernel_size):
+    operator, x = make(scale, kernel_size), random_input()
     expanded = operator.zero_inserted(x)
     k = operator.conv.kernel_size[0]
     assert expanded.shape[-2:] == (scale * 5 + k - 1, scale * 4 + k - 1)
@@ -97,7 +95,7 @@ def test_first_view_an_ordinary_convolution_of_the_zero_inserted_input(scale, ke
     same(F.conv2d(expanded, operator.ordinary_weight(), operator.conv.bias), operator.upsample_full(x))
 
 
-def test_first_view_of_one_two_three_four():
+def test_first_view_of_a_2x2_input():
     """The frame of one zero that a 3×3 kernel needs stands around the example of science and textbooks."""
     x = torch.tensor([[1.0, 2.0], [3.0, 4.0]])[None, None]
     expanded = Transposed(1, 2, kernel_size=3).zero_inserted(x)[0, 0]
@@ -107,8 +105,8 @@ def test_first_view_of_one_two_three_four():
 
 
 @each_kernel
-def test_second_view_the_product_of_a_matrix_with_the_flattened_input(scale, kernel_size):
-    operator, x = make(scale, kernel_size), picture()
+def test_second_view_is_a_matrix_times_the_flattened_input(scale, kernel_size):
+    operator, x = make(scale, kernel_size), random_input()
     bias = operator.conv.bias
     assert bias is not None
     product = x.flatten(1) @ operator.matrix(5, 4).T
@@ -116,7 +114,7 @@ def test_second_view_the_product_of_a_matrix_with_the_flattened_input(scale, ker
 
 
 @each_kernel
-def test_its_matrix_is_the_transpose_of_the_strided_convolutions(scale, kernel_size):
+def test_matrix_is_the_transpose_of_the_strided_convolutions_matrix(scale, kernel_size):
     operator, height, width = make(scale, kernel_size), 4, 3
     units = torch.eye(2 * scale * height * scale * width, dtype=torch.float64)
     strided = F.conv2d(
@@ -129,9 +127,9 @@ def test_its_matrix_is_the_transpose_of_the_strided_convolutions(scale, kernel_s
 
 
 @each_kernel
-def test_third_view_one_small_convolution_for_each_output_phase(scale, kernel_size):
+def test_third_view_is_one_small_convolution_per_output_phase(scale, kernel_size):
     """y[sn + r] = Σ_d w[sd + r + p]·x[n − d], summed as it is written."""
-    operator, x = make(scale, kernel_size), picture()
+    operator, x = make(scale, kernel_size), random_input()
     weight, bias, p = operator.conv.weight, operator.conv.bias, int(operator.conv.padding[0])
     assert bias is not None
     expected = bias.view(1, 2, 1, 1).expand(2, 2, 5 * scale, 4 * scale).clone()
@@ -147,8 +145,8 @@ def test_third_view_one_small_convolution_for_each_output_phase(scale, kernel_si
 
 
 @pytest.mark.parametrize("kernel_size", [1, 3, 5, None])
-def test_with_scale_one_it_is_an_ordinary_convolution_of_the_input(kernel_size):
-    operator, x = make(1, kernel_size), picture()
+def test_scale_one_is_an_ordinary_convolution(kernel_size):
+    operator, x = make(1, kernel_size), random_input()
     k = operator.conv.kernel_size[0]
     same(operator.upsample_full(x), F.conv2d(x, operator.ordinary_weight(), operator.conv.bias, padding=k // 2))
 
@@ -173,7 +171,7 @@ def distances_from_ordinary_convolutions(scale: int, kernel_size: int, length: i
 
 
 @pytest.mark.parametrize(("scale", "kernel_size"), [(2, 2), (2, 3), (2, 4), (2, 6), (3, 3), (4, 5)])
-def test_with_a_larger_scale_no_ordinary_convolution_of_the_input_equals_it(scale, kernel_size):
+def test_larger_scales_equal_no_ordinary_convolution(scale, kernel_size):
     """A proof for every kernel but zero, and for ordinary convolutions of every size and padding.
 
     Ordinary convolution means y[o] = Σ_j v[j]·x[o + j − p] + b: one input pixel further is one output pixel further. So
@@ -186,7 +184,7 @@ def test_with_a_larger_scale_no_ordinary_convolution_of_the_input_equals_it(scal
     s = 1 all of them are, as the two are then the same thing.
 
     On an endless grid the reason takes one line: if T commutes with shifts as both do, S·T(x) = T(S·x) = Sˢ·T(x), and
-    what equals its own shift by s − 1 pixels without end is not the answer to a finite picture, unless it is zero.
+    an output that equals its own shift by s − 1 pixels is not the response to a finite input, unless it is zero.
     """
     values = distances_from_ordinary_convolutions(scale, kernel_size, length=4)
     assert values.min() > 0.5
@@ -194,7 +192,7 @@ def test_with_a_larger_scale_no_ordinary_convolution_of_the_input_equals_it(scal
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
-def test_the_default_and_a_three_by_three_sub_pixel_convolution_are_one_operator(scale):
+def test_default_equals_a_3x3_sub_pixel_convolution(scale):
     """k = 3s: weight [s(2 − t) + r] of the one is weight t of the other's phase r, in each axis."""
     shuffle = PixelShuffle(3, scale, out_channels=2, init="plain").double()
     operator = make(scale, None)
@@ -208,7 +206,7 @@ def test_the_default_and_a_three_by_three_sub_pixel_convolution_are_one_operator
         shared = torch.tensor([0.3, -0.2], dtype=torch.float64)
         operator.conv.bias.copy_(shared)
         shuffle.conv.bias.copy_(shared.repeat_interleave(scale**2))
-    x = picture()
+    x = random_input()
     same(operator.upsample_full(x), shuffle.upsample_full(x))
 
 
@@ -222,7 +220,7 @@ def test_the_default_and_a_three_by_three_sub_pixel_convolution_are_one_operator
         (3, None, [[9, 9, 9]] * 3),
     ],
 )
-def test_how_often_each_output_phase_is_written(scale, kernel_size, counts):
+def test_number_of_writes_per_output_phase(scale, kernel_size, counts):
     operator = make(scale, kernel_size, channels=1, out_channels=1)
     ones = nn.init.ones_(operator.conv.weight)
     out = F.conv_transpose2d(torch.ones(1, 1, 7, 7).double(), ones, None, scale, int(operator.conv.padding[0]))
@@ -231,19 +229,19 @@ def test_how_often_each_output_phase_is_written(scale, kernel_size, counts):
 
 
 @pytest.mark.parametrize(("scale", "kernel_size"), [(2, 2), (2, None), (4, None)])
-def test_at_the_start_the_output_varies_as_a_convolutions_does(scale, kernel_size):
-    """Unit variance in, a third out: the variance that torch's own start gives an ordinary convolution."""
+def test_initial_output_variance_matches_a_convolution(scale, kernel_size):
+    """Unit input variance gives 1/3, as for an ordinary convolution with the initialisation of torch."""
     torch.manual_seed(0)
     out = Transposed(64, scale, kernel_size=kernel_size).upsample_full(torch.randn(4, 64, 12, 12))
     inside = out[..., 2 * scale : -2 * scale, 2 * scale : -2 * scale]
     assert inside.var().item() == pytest.approx(1 / 3, rel=0.15)
 
 
-def test_a_kernel_that_cannot_reach_every_pixel_is_refused():
+def test_a_kernel_smaller_than_the_scale_is_rejected():
     with pytest.raises(ValueError, match=r"kernel_size=2: Transposed needs .*3 or more at scale 3"):
         Transposed(1, 3, kernel_size=2)
 
 
-def test_an_even_kernel_with_scale_one_is_refused():
+def test_an_even_kernel_at_scale_one_is_rejected():
     with pytest.raises(ValueError, match="odd kernel at scale 1"):
         Transposed(1, 1, kernel_size=4)

@@ -35,7 +35,7 @@ EXACT = [partial(ResizeConv, fixed=Bilinear), partial(ResizeConv, fixed=Bilinear
 
 @pytest.mark.parametrize("scale", [1, 2, 3, 4])
 @pytest.mark.parametrize("make", LEARNT, ids=str)
-def test_it_is_bilinear_interpolation_of_a_picture_that_zeros_lie_around(make, scale):
+def test_initialised_operator_equals_bilinear_interpolation_with_zero_padding(make, scale):
     """So off the outermost ⌊s/2⌋ pixels it is bilinear interpolation as `Bilinear` has it, whose borders repeat."""
     x, edge = torch.randn(2, 4, 6, 7, dtype=torch.float64), scale // 2
     out = make(channels=4, scale=scale, init="bilinear").double().upsample_full(x)
@@ -47,14 +47,14 @@ def test_it_is_bilinear_interpolation_of_a_picture_that_zeros_lie_around(make, s
 
 @pytest.mark.parametrize("scale", [1, 2, 3, 4, 5])
 @pytest.mark.parametrize("make", EXACT, ids=str)
-def test_behind_bilinear_it_is_that_also_at_the_borders(make, scale):
+def test_resize_conv_after_bilinear_is_bilinear_also_at_the_borders(make, scale):
     x = torch.randn(2, 4, 6, 7, dtype=torch.float64)
     out = make(channels=4, scale=scale, init="bilinear").double().upsample_full(x)
     torch.testing.assert_close(out, Bilinear(x.shape[1], scale).upsample_full(x), rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("scale", [1.14, 1.5, 2.5])
-def test_fractional_scales_are_matched_behind_bilinear(scale):
+def test_resize_conv_after_bilinear_supports_fractional_scales(scale):
     x = torch.randn(2, 4, 6, 7, dtype=torch.float64)
     out = ResizeConv(4, scale, fixed=Bilinear, init="bilinear").double().upsample_full(x)
     torch.testing.assert_close(out, Bilinear(x.shape[1], scale).upsample_full(x), rtol=0, atol=1e-6)
@@ -62,7 +62,7 @@ def test_fractional_scales_are_matched_behind_bilinear(scale):
 
 @pytest.mark.parametrize("scale", [2, 3, 4, 5])
 @pytest.mark.parametrize("kind", [Transposed, DecomposedTransposed])
-def test_the_smallest_kernel_that_holds_the_tent_is_matched_and_a_smaller_one_refused(scale, kind):
+def test_the_smallest_kernel_that_contains_the_tent_is_accepted_and_smaller_ones_are_rejected(scale, kind):
     smallest = 2 * scale - scale % 2
     x = torch.randn(1, 2, 6, 7, dtype=torch.float64)
     out = kind(2, scale, kernel_size=smallest, init="bilinear").double().upsample_full(x)
@@ -73,13 +73,13 @@ def test_the_smallest_kernel_that_holds_the_tent_is_matched_and_a_smaller_one_re
 
 
 @pytest.mark.parametrize("kernel_size", [4, 5, 6, 7])
-def test_kernels_that_are_off_the_centre_hold_the_tent_at_its_own_place(kernel_size):
+def test_off_centre_kernels_contain_the_shifted_tent(kernel_size):
     x = torch.randn(1, 2, 6, 7, dtype=torch.float64)
     out = Transposed(2, 2, kernel_size=kernel_size, init="bilinear").double().upsample_full(x)[..., 1:-1, 1:-1]
     torch.testing.assert_close(out, Bilinear(2, 2).upsample_full(x)[..., 1:-1, 1:-1], rtol=0, atol=1e-6)
 
 
-def test_from_one_seed_all_are_one_function_also_where_channels_change():
+def test_all_operators_initialised_from_one_seed_are_the_same_function():
     """y = bilinear(m·x), and m is drawn first, so that it is the same in every arm of a study."""
     x, outputs = torch.randn(2, 5, 6, 7, dtype=torch.float64), []
     for make in (*LEARNT, EXACT[0]):
@@ -89,7 +89,7 @@ def test_from_one_seed_all_are_one_function_also_where_channels_change():
         torch.testing.assert_close(out, outputs[0], rtol=0, atol=1e-6)
 
 
-def test_matched_or_not_it_learns():
+def test_all_weights_receive_gradients_after_bilinear_initialisation():
     for make in (*LEARNT, *EXACT):
         operator: Upsampler = make(channels=4, scale=2, init="bilinear")
         operator.upsample_full(torch.randn(1, 4, 5, 5)).square().sum().backward()
@@ -107,12 +107,12 @@ def test_matched_or_not_it_learns():
     ],
     ids=str,
 )
-def test_what_cannot_be_matched_is_refused_with_the_cure(make, scale, words):
+def test_configurations_without_bilinear_initialisation_are_rejected(make, scale, words):
     with pytest.raises(ValueError, match=words):
         make(channels=2, scale=scale, init="bilinear")
 
 
 @pytest.mark.parametrize("kind", [Transposed, DecomposedTransposed, ResizeConv, PixelShuffle])
-def test_an_unknown_start_is_refused_with_those_there_are(kind):
+def test_an_unknown_initialisation_is_rejected_with_the_allowed_names(kind):
     with pytest.raises(UserError, match=r"init=zero: .*Allowed: .*plain or bilinear"):
         kind(2, 2, init="zero")

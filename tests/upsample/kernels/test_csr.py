@@ -22,7 +22,7 @@ def taps(dtype: torch.dtype = torch.float64) -> tuple[CsrMatrix, Tensor]:
     return CsrMatrix.from_rows(PLACES, weights, 5), dense
 
 
-def test_taps_and_their_transpose_multiply_as_the_dense_matrix_does():
+def test_sparse_products_equal_dense_products():
     sparse, dense = taps()
     x, y = torch.randn(3, 5, 7, dtype=torch.float64), torch.randn(3, 4, 7, dtype=torch.float64)
     torch.testing.assert_close(sparse.multiply(x), dense @ x, rtol=1e-13, atol=1e-13)
@@ -30,14 +30,14 @@ def test_taps_and_their_transpose_multiply_as_the_dense_matrix_does():
     torch.testing.assert_close(sparse.transposed().transposed().multiply(x), dense @ x, rtol=1e-13, atol=1e-13)
 
 
-def test_an_input_that_no_output_is_made_of_has_no_gradient():
+def test_unused_inputs_have_zero_gradient():
     unused = CsrMatrix.from_rows(torch.tensor([[0, 2], [2, 0]]), torch.ones(2, 2, dtype=torch.float64), 4)
     back = unused.transposed().multiply(torch.ones(1, 2, 3, dtype=torch.float64))
     assert back[0, :, 0].tolist() == [2, 0, 2, 0]
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16], ids=str)
-def test_sums_are_rounded_once_in_every_type(dtype):
+def test_products_are_rounded_once_in_every_dtype(dtype):
     sparse, _ = taps(dtype)
     x = torch.randn(2, 5, 33).to(dtype)
     products = sparse.values.double().view(4, 3, 1) * x.double()[:, PLACES]
@@ -47,7 +47,7 @@ def test_sums_are_rounded_once_in_every_type(dtype):
     assert ((sparse.multiply(x).double() - products.sum(2)).abs() <= room).all()
 
 
-def test_first_and_second_gradients_are_those_of_finite_differences():
+def test_first_and_second_derivatives_match_finite_differences():
     sparse, _ = taps()
     x = torch.randn(2, 5, 3, dtype=torch.float64, requires_grad=True)
 
@@ -71,9 +71,7 @@ def on_cpu(request, monkeypatch):
 @pytest.mark.parametrize("channels", [1, 9])
 @pytest.mark.parametrize("scale", [1, 2, 3, 4, 1.14, 2.5, 7.3])
 @pytest.mark.parametrize("operator", [Bicubic, Bilinear, Lanczos, Area])
-def test_lines_longer_than_a_block_and_their_gradients_are_the_matrices_products(
-    operator, scale, channels, memory_format
-):
+def test_separable_interpolation_and_gradients_equal_dense_matrix_products(operator, scale, channels, memory_format):
     up = operator(channels, scale)
     x = torch.randn(1, channels, 5, 131, dtype=torch.float64).to(memory_format=memory_format).requires_grad_()
     out = up.upsample_full(x)
@@ -84,14 +82,14 @@ def test_lines_longer_than_a_block_and_their_gradients_are_the_matrices_products
     torch.testing.assert_close(gradient, rows.T @ upstream @ cols, rtol=1e-12, atol=1e-12)
 
 
-def test_many_lines_are_made_in_parts_and_come_out_as_one(monkeypatch):
+def test_chunked_products_equal_one_product(monkeypatch):
     up, x = Bicubic(3, 2), torch.randn(2, 3, 7, 40, dtype=torch.float64)
-    whole = up.upsample_full(x)
+    unchunked = up.upsample_full(x)
     monkeypatch.setattr("upnet.upsample.kernels.csr.CHUNK", 500)
-    torch.testing.assert_close(up.upsample_full(x), whole, rtol=1e-13, atol=1e-13)
+    torch.testing.assert_close(up.upsample_full(x), unchunked, rtol=1e-13, atol=1e-13)
 
 
-def test_blocks_leave_most_zeros_of_a_long_line_out():
+def test_banded_blocks_skip_most_zeros():
     there, back = Bicubic(1, 2)._banded(500, torch.empty(0))
     for matrix in (there, back):
         assert isinstance(matrix, BandedMatrix)
@@ -100,7 +98,7 @@ def test_blocks_leave_most_zeros_of_a_long_line_out():
 
 @pytest.mark.parametrize("channels", [2, 16])
 @pytest.mark.parametrize("memory_format", FORMATS, ids=str)
-def test_an_interpolation_keeps_the_type_of_its_input_under_autocast(channels, memory_format):
+def test_interpolation_keeps_the_input_dtype_under_autocast(channels, memory_format):
     x = torch.randn(1, channels, 6, 7).to(memory_format=memory_format)
     for up in (Bicubic(channels, 2), Bilinear(channels, 2), Lanczos(channels, 2)):
         with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -112,7 +110,7 @@ def test_an_interpolation_keeps_the_type_of_its_input_under_autocast(channels, m
 @pytest.mark.parametrize("memory_format", FORMATS, ids=str)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
 @pytest.mark.parametrize("operator", [Bicubic, Lanczos])
-def test_off_a_cpu_work_and_memory_grow_with_the_image_and_not_with_its_square(operator, dtype, memory_format):
+def test_work_and_memory_on_accelerators_are_linear_in_the_image_size(operator, dtype, memory_format):
     """On `meta`, which computes nothing but shapes and counts: with dense matrices both grow 4 times as fast."""
 
     def cost(length: int) -> tuple[int, int]:
@@ -138,7 +136,7 @@ def held(up: Separable) -> int:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
 @pytest.mark.parametrize("scale", [2, 3])
 @pytest.mark.parametrize("operator", [Bicubic, Lanczos, Bilinear])
-def test_off_a_cpu_products_read_and_write_at_aligned_addresses(operator, scale, dtype):
+def test_products_on_accelerators_use_aligned_addresses(operator, scale, dtype):
     bands, back = operator(1, scale)._banded(1000, torch.empty(0, dtype=dtype, device="meta"))
     assert all(band.column % 8 == 0 for band in (*bands.blocks, *back.blocks))
 
@@ -154,7 +152,7 @@ def test_off_a_cpu_products_read_and_write_at_aligned_addresses(operator, scale,
     ],
     ids=str,
 )
-def test_compiled_it_is_the_product_of_the_matrices_without_any(operator, scale, memory_format):
+def test_compiled_interpolation_equals_dense_matrix_products(operator, scale, memory_format):
     up = operator(9, scale)
     x = torch.randn(1, 9, 5, 31, dtype=torch.float64).to(memory_format=memory_format).requires_grad_()
     out = torch.compile(up.upsample_full, backend="aot_eager", fullgraph=True)(x)
