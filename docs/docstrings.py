@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-ARGUMENT = re.compile(r"([A-Za-z_][\w.]*(?:, [A-Za-z_]\w*)*): +(\S.*)")
+ARGUMENT = re.compile(r"(?!Sources?:|Symbols:)([A-Za-z_][\w.]*(?:, [A-Za-z_]\w*)*): +(\S.*)")
 _CODE = re.compile(r"``?([^`]+)``?")
 
 

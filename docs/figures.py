@@ -66,8 +66,8 @@ def draw_input(folder: Path) -> dict[str, str]:
     _save(folder / "input-lr.png", lambda axes: draw_image(axes, pair.lr))
     return {
         "input-hr.png": "**HR**: a detail of a photograph, 84 × 84 pixels.",
-        "input-lr.png": "**LR**: its reduction by antialiased bicubic interpolation, 42 × 42 pixels. The input of "
-        "every operator.",
+        "input-lr.png": "**LR**: the same detail, downscaled to 42 × 42 pixels by antialiased bicubic interpolation. "
+        "It is the input of every operator.",
     }
 
 

@@ -15,17 +15,21 @@ from upnet.upsample import Upsampler
 from upnet.utils.paths import CONFIGS
 
 SYMBOLS = {
-    r"\bs\b": "$s$ is the scale",
-    r"\bn\b|n_1": "$n$ is an input position (row, column), counted from 0",
-    r"\bo\b|o_1": "$o$ is an output position",
-    r"_1\b": "the subscripts 1 and 2 are the two axes",
-    r"\\ast": r"$\ast$ is a 2-D convolution",
-    r"\bW\b|W_": "$W$ are weights",
-    r"\bb\b|b_j": "$b$ is a bias",
-    r"_j\b": "$j$ is an output channel",
-    r"_i\b": "$i$ is an input channel",
+    "x": "is the input",
+    "y": "is the output",
+    "s": "is the scale",
+    "n": "is an input position (row, column), counted from 0",
+    "o": "is an output position",
+    "u": "is the position of output pixel $o$ in input pixels",
+    "k": "is the weight of an input pixel at a distance of $t$ pixels",
+    "W": "are weights",
+    "b": "is a bias",
+    "j": "is an output channel",
+    "i": "is an input channel",
 }
-"""What the symbols of the formulas mean; a page explains those that its formula contains."""
+"""Symbols with the same meaning in most formulas. A class explains others, or another meaning, after `Symbols:`."""
+_NO_SYMBOL = re.compile(r"\.\. math::|\\(text|operatorname|mathrm|begin|end)\{[^}]*\}|\\[A-Za-z]+")
+"""Parts of a formula whose letters are no symbols: directives, text and commands."""
 
 
 def operator_pages(folder: Path) -> Iterator[tuple[str, str]]:
@@ -47,10 +51,9 @@ def operator_pages(folder: Path) -> Iterator[tuple[str, str]]:
 def _page(name: str, operator: type[Upsampler], summary: str, config: str, figures: dict[str, str]) -> str:
     kinds = _sort_paragraphs(operator)
     formula = "\n".join(kinds["formula"])
-    symbols = [text for pattern, text in SYMBOLS.items() if re.search(pattern, formula)]
     parts = [f"# {name}", summary]
     if formula:
-        parts += ["## Formula", _rst(kinds["formula"]), f"{'; '.join(['$x$ is the input, $y$ the output', *symbols])}."]
+        parts += ["## Formula", _rst(kinds["formula"]), _symbols(formula, " ".join(kinds["symbols"]))]
     parts += ["## Response", _panels(figures), _rst(kinds["text"])]
     if kinds["source"]:
         parts += ["## Paper", _rst(kinds["source"])]
@@ -68,15 +71,44 @@ def _page(name: str, operator: type[Upsampler], summary: str, config: str, figur
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
+def _symbols(formula: str, declared: str) -> str:
+    """A sentence that explains every letter of a formula. Raises ValueError if a letter has no explanation.
+
+    declared: the paragraph `Symbols: p is the padding; V, W are the kernels.` of a class, or "".
+    """
+    meanings: dict[str, str] = {}
+    for item in declared.removeprefix("Symbols:").strip().rstrip(".").split("; ") if declared else []:
+        symbol, verb, meaning = re.split(r" (is|are) ", item, maxsplit=1)
+        meanings[symbol] = f"{verb} {meaning}"
+    letters = set(re.findall("[A-Za-z]", _NO_SYMBOL.sub("", formula)))
+    own = {symbol[0] for symbols in meanings for symbol in symbols.split(", ")}
+    common = {letter: meaning for letter, meaning in SYMBOLS.items() if letter in letters - own}
+    unexplained = letters - set("".join([*meanings, *common])) - set("t" if "k" in common else "")
+    if unexplained:
+        raise ValueError(f"nothing explains {', '.join(sorted(unexplained))} in {formula}")
+    sentences = [f"${_latex(symbol)}$ {meaning}" for symbol, meaning in (common | meanings).items()]
+    sentences += ["the subscripts 1 and 2 are the two axes"] * ("_1" in formula)
+    sentences += [r"$\ast$ is a 2-D convolution"] * (r"\ast" in formula)
+    return f"{'; '.join(sentences)}."
+
+
+def _latex(symbol: str) -> str:
+    """Words and subscripts of several letters become upright; Greek letters become commands."""
+    return re.sub(r"[A-Za-z]{2,}", r"\\text{\g<0>}", symbol).replace("Δ", r"\Delta")
+
+
 def _sort_paragraphs(operator: type[Upsampler]) -> dict[str, list[str]]:
     """The docstring's paragraphs by what they hold, as lines of reStructuredText."""
-    kinds: dict[str, list[str]] = {kind: [] for kind in ("formula", "text", "raises", "source", "example")}
+    kinds: dict[str, list[str]] = {kind: [] for kind in ("formula", "symbols", "text", "raises", "source", "example")}
     for paragraph in paragraphs((inspect.getdoc(operator) or "").splitlines()):
         first = paragraph[0]
         if first.startswith(".. math::"):
             kind = "formula"
         elif first.startswith(">>>"):
             kind = "example"
+        elif first.startswith("Symbols:"):
+            kinds["symbols"] += [line.strip() for line in paragraph]
+            continue
         elif re.match(r"Sources?:", first):
             kind = "source"
         elif ARGUMENT.fullmatch(first):

@@ -78,7 +78,7 @@ def test_the_refusal_says_where_what_and_the_way_out() -> None:
     ["upnet.models.os.system", "upnet.upsample.base.nn.Linear", "upnet.upsample.base.nn", "upnet.upsample.base.Tensor",
      "upnet.upsample.base.math.floor", "upnet.upsample.base.dataclass", "upnet.upsample.base.Upsampler",
      "upnet.upsample.Transposed.forward", "upnet.upsample.Transposed.__init__", "upnet.upsample.__builtins__.eval",
-     "upnet.upsample._private.Thing", "upnet.upsample.base", "upnet.upsample.interpolation", "upnet.upsample.Nothing",
+     "upnet.upsample._private.Thing", "upnet.upsample.base", "upnet.upsample.support", "upnet.upsample.Nothing",
      "upnet.upsample.__main__.main", "upnet.encoders.nothing.Here", "upnet.upsample.Upsampler"],
 )  # fmt: skip
 def test_nobody_reaches_through_our_packages(target: str) -> None:

@@ -11,6 +11,7 @@ from support import CONFIGS
 
 from upnet.losses import Charbonnier
 from upnet.schedulers import constant, cosine
+from upnet.utils.errors import UserError
 
 LOSSES = sorted((CONFIGS / "loss").glob("*.yaml"))
 
@@ -29,8 +30,9 @@ def test_charbonnier_is_linear_for_large_and_quadratic_for_small_errors() -> Non
     zero = torch.zeros(1, dtype=torch.float64)
     assert loss(zero + 0.5, zero).item() == pytest.approx(0.5, abs=1e-5)
     assert loss(zero + 1e-5, zero).item() - 1e-3 == pytest.approx(1e-10 / 2e-3, rel=1e-3)
-    with pytest.raises(ValueError, match=r"loss\.epsilon=0: is not above 0"):
+    with pytest.raises(UserError) as refusal:
         Charbonnier(0)
+    assert (refusal.value.setting, refusal.value.value) == ("epsilon", 0)
 
 
 def rates(schedule, steps: int) -> list[float]:

@@ -10,7 +10,8 @@ from torch import nn
 from upnet.config import ConfigError, build
 from upnet.models import EncoderDecoder
 from upnet.models.decoder import DecoderLevel
-from upnet.upsample import Bilinear, Interpolation, MaxUnpool, Nearest, Transposed, Upsampler, build_interpolation
+from upnet.models.wiring import Interpolation, build_interpolation
+from upnet.upsample import Bilinear, MaxUnpool, Nearest, Transposed, Upsampler
 
 PRESETS = sorted(path.stem for path in (CONFIGS / "model").glob("*.yaml"))
 OPERATORS = sorted(path.stem for path in (CONFIGS / "model/upsampler").glob("*.yaml"))

@@ -163,7 +163,7 @@ def test_nan_positions_do_not_crash(either_way):
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"style": "pl", "channels": 6}, "shuffles 6 channels to 4 phases, which must divide them.*Set style=lp"),
+        ({"style": "pl", "channels": 6}, "channels that scale² = 4 divides; got 6.*Set style=lp"),
         ({"style": "xy"}, "style=xy: .*lp or pl"),
         ({"groups": 0}, "groups=0: .*4 in the paper"),
         ({"init": "icnr"}, "init=icnr: .*plain or bilinear"),

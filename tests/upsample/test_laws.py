@@ -246,7 +246,7 @@ def test_a_site_without_a_required_field_is_rejected(factory):
 @pytest.mark.parametrize("scale", [0, -2, 0.5, float("nan"), float("inf")])
 def test_scales_below_one_are_rejected(scale, fixed_factories):
     for factory in fixed_factories.values():
-        with pytest.raises(ValueError, match=f"scale={scale}: .*a finite number from 1 on"):
+        with pytest.raises(ValueError, match=f"scale={scale}: .*a finite number of at least 1"):
             factory(channels=3, scale=scale)
 
 

@@ -20,7 +20,7 @@ OPERATORS: dict[str, type[Upsampler]] = {
 }
 INTERPOLATIONS: list[tuple[str, Callable[[Tensor], Tensor], int, Border]] = [
     ("bilinear", kernels.tent, 1, "replicate"),
-    ("bicubic", kernels.keys, 2, "symmetric"),
+    ("bicubic", kernels.keys_cubic, 2, "symmetric"),
     ("lanczos", kernels.lanczos, 3, "renormalize"),
 ]
 """Name of a baseline, its kernel, half the number of its weights, and its border."""
@@ -68,7 +68,7 @@ def test_indices_beyond_the_border(border: Border, expected: list[int]) -> None:
 
 @pytest.mark.parametrize(
     ("kernel", "support"),
-    [(kernels.tent, 1), (kernels.keys, 2), (partial(kernels.keys, a=-0.75), 2), (kernels.lagrange, 2)],
+    [(kernels.tent, 1), (kernels.keys_cubic, 2), (partial(kernels.keys_cubic, a=-0.75), 2), (kernels.lagrange, 2)],
 )
 def test_weights_sum_to_one_and_a_pixel_keeps_its_value(kernel: Callable[[Tensor], Tensor], support: int) -> None:
     offsets = torch.linspace(0, 1, 21, dtype=torch.float64)
@@ -80,5 +80,5 @@ def test_weights_sum_to_one_and_a_pixel_keeps_its_value(kernel: Callable[[Tensor
 def test_the_integer_form_of_keys_kernel_is_the_kernel() -> None:
     for n in range(17):
         inner, outer = keys_polynomials(n, 8, -1, 2)
-        expected = float(kernels.keys(torch.tensor(n / 8, dtype=torch.float64)))
+        expected = float(kernels.keys_cubic(torch.tensor(n / 8, dtype=torch.float64)))
         assert (inner if n < 8 else outer if n < 16 else 0) / (2 * 8**3) == pytest.approx(expected, abs=1e-15)

@@ -1,19 +1,21 @@
-"""The base class of blocks, and the activations and paddings that they share with encoders."""
+"""The base class of blocks, and the activations, paddings and sequences of convolutions that encoders use as well."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Literal
 
 from torch import Tensor, nn
 
 from upnet.utils.errors import UserError
+from upnet.utils.seeding import named_rng
 
 Activation = Literal["relu", "prelu", "leaky_relu", "gelu", "tanh", "none"]
 
 
-def activation(name: Activation, channels: int) -> nn.Module:
+def make_activation(name: Activation, channels: int) -> nn.Module:
     """An activation for (N, channels, H, W). Raises UserError for an unknown name.
 
-    >>> activation("prelu", 8)
+    >>> make_activation("prelu", 8)
     PReLU(num_parameters=8)
     """
     match name:
@@ -50,6 +52,29 @@ def same_padding(kernel_size: int, owner: str, setting: str = "kernel_size") -> 
             allowed="1, 3, 5, …",
         )
     return kernel_size // 2
+
+
+def make_convolutions(
+    widths: Sequence[int], kernel_sizes: Sequence[int], activation: Activation, owner: str, setting: str = "kernel_size"
+) -> nn.Sequential:
+    """Convolutions, each followed by an activation: (N, widths[0], H, W) -> (N, widths[-1], H, W).
+
+    widths:         the input channels of the first convolution, then the output channels of each.
+    kernel_sizes:   of each convolution, odd.
+    owner, setting: the class and its argument, for the error.
+
+    Raises UserError for an even kernel.
+
+    >>> len(make_convolutions([3, 8, 8], [3, 3], "relu", "ConvBlock"))
+    4
+    """
+    modules: list[nn.Module] = []
+    for layer, (in_width, width, kernel_size) in enumerate(zip(widths[:-1], widths[1:], kernel_sizes, strict=True)):
+        padding = same_padding(kernel_size, owner, setting)
+        with named_rng(f"layer {layer}"):
+            modules.append(nn.Conv2d(in_width, width, kernel_size, padding=padding))
+        modules.append(make_activation(activation, width))
+    return nn.Sequential(*modules)
 
 
 class Block(nn.Module, ABC):

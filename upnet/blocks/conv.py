@@ -3,12 +3,10 @@
 from typing import Annotated
 
 from annotated_types import Ge
-from torch import Tensor, nn
+from torch import Tensor
 
-from upnet.blocks.base import Activation, Block, same_padding
-from upnet.blocks.base import activation as make_activation
+from upnet.blocks.base import Activation, Block, make_convolutions
 from upnet.utils.errors import UserError
-from upnet.utils.seeding import named_rng
 
 
 class ConvBlock(Block):
@@ -38,19 +36,13 @@ class ConvBlock(Block):
             raise UserError(
                 "ConvBlock needs at least one convolution", setting="layers", value=layers, allowed="1, 2, …"
             )
-        padding = same_padding(kernel_size, "ConvBlock")
-        modules: list[nn.Module] = []
-        for layer in range(layers):
-            width = in_channels if layer == 0 else out_channels
-            with named_rng(f"layer {layer}"):
-                modules.append(nn.Conv2d(width, out_channels, kernel_size, padding=padding))
-            modules.append(make_activation(activation, out_channels))
-        self.layers = nn.Sequential(*modules)
-        self._receptive_radius = layers * padding
+        widths = (in_channels, *[out_channels] * layers)
+        self.layers = make_convolutions(widths, [kernel_size] * layers, activation, "ConvBlock")
+        self._receptive_radius = layers * (kernel_size // 2)
 
     @property
     def receptive_radius(self) -> int:
-        """Half a kernel per convolution."""
+        """kernel_size // 2 for each convolution."""
         return self._receptive_radius
 
     def forward(self, x: Tensor) -> Tensor:

@@ -5,8 +5,7 @@ from typing import Annotated
 from annotated_types import Ge, Gt
 from torch import Tensor, nn
 
-from upnet.blocks.base import Activation, Block, same_padding
-from upnet.blocks.base import activation as make_activation
+from upnet.blocks.base import Activation, Block, make_activation, same_padding
 from upnet.utils.seeding import named_rng
 
 
@@ -50,7 +49,7 @@ class ResidualBlock(Block):
 
     @property
     def receptive_radius(self) -> int:
-        """Half a kernel per convolution."""
+        """kernel_size // 2 for each of the two convolutions."""
         return self._receptive_radius
 
     def forward(self, x: Tensor) -> Tensor:

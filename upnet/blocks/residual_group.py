@@ -53,7 +53,7 @@ class ResidualGroup(Block):
 
     @property
     def receptive_radius(self) -> int:
-        """Half a kernel per convolution: two in each block, and the last."""
+        """kernel_size // 2 for each convolution: two per residual block, and the last one."""
         return self._receptive_radius
 
     def forward(self, x: Tensor) -> Tensor:

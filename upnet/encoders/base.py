@@ -30,7 +30,7 @@ class Encoder(nn.Module, ABC):
     """(N, channels, H, W) -> features on the coarsest grid, and one Site per downsampling, finest first.
 
     Levels are numbered from the finest grid: level 0 has the (H, W) pixels of the input, and each following level has
-    (⌈H/2⌉, ⌈W/2⌉) pixels of the level before. A depth of d makes the levels 0 … d and d sites; `widths[i]` are the
+    (⌈H/2⌉, ⌈W/2⌉) pixels of the level before. Depth d means levels 0 … d and d sites; `widths[i]` are the
     channels of level i. For depth 2:
 
         level 0: (N, widths[0], H, W)         -> sites[0], size (H, W)

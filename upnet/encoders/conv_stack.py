@@ -2,21 +2,20 @@
 
 from collections.abc import Sequence
 
-from torch import Tensor, nn
+from torch import Tensor
 
-from upnet.blocks.base import Activation, same_padding
-from upnet.blocks.base import activation as make_activation
+from upnet.blocks.base import Activation, make_convolutions
 from upnet.encoders.base import BlockFactory, Encoder
 from upnet.site import Site
 from upnet.utils.errors import UserError
 from upnet.utils.receptive_field import ReceptiveField
-from upnet.utils.seeding import named_rng
 
 
 class ConvStack(Encoder):
     """The feature extractor of SRCNN, ESPCN and FSRCNN: depth 0, without blocks.
 
-    layers:       the width of each convolution.
+    block:        ignored; every encoder is called with a block.
+    layers:       the output channels of each convolution.
     kernel_sizes: the kernel size of each convolution, odd.
     activation:   after each convolution.
 
@@ -46,19 +45,12 @@ class ConvStack(Encoder):
                 value=kernel_sizes,
             )
         self.widths = (layers[-1],)
-        modules: list[nn.Module] = []
-        in_channels = (channels, *layers[:-1])
-        for number, (in_width, width, kernel_size) in enumerate(zip(in_channels, layers, kernel_sizes, strict=True)):
-            with named_rng(f"layer {number}"):
-                padding = same_padding(kernel_size, "ConvStack", "kernel_sizes")
-                conv = nn.Conv2d(in_width, width, kernel_size, padding=padding)
-            modules += [conv, make_activation(activation, width)]
-        self.layers = nn.Sequential(*modules)
+        self.layers = make_convolutions((channels, *layers), kernel_sizes, activation, "ConvStack", "kernel_sizes")
         self._receptive_radius = sum(kernel_size // 2 for kernel_size in kernel_sizes)
 
     @property
     def receptive_fields(self) -> tuple[ReceptiveField, ...]:
-        """Half a kernel per convolution."""
+        """The radius of level 0: kernel_size // 2 for each convolution."""
         return (ReceptiveField.of_radius(self._receptive_radius),)
 
     def forward(self, x: Tensor) -> tuple[Tensor, list[Site]]:

@@ -17,6 +17,7 @@ from upnet.metrics import bicubic
 from upnet.models import EncoderDecoder
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 MAX_ROWS = 4
@@ -112,13 +113,26 @@ def draw_comparison(net: EncoderDecoder, sets: Mapping[str, Store], content: Map
     figure.savefig(file, dpi=130, format="png")
 
 
+def mark_crop(axes: "Axes", corner: tuple[int, int], side: int) -> None:
+    """Draw a yellow box around a square crop of the image in the axes.
+
+    corner: row and column of its top left pixel.
+    """
+    from matplotlib.patches import Rectangle
+
+    # imshow puts the centre of the first pixel at 0. Clipping would hide half of a line on the border of the image.
+    top, left = corner
+    box = Rectangle((left - 0.5, top - 0.5), side, side, fill=False, edgecolor="#ffd400", linewidth=1.6)
+    box.set_clip_on(False)
+    axes.add_patch(box)
+
+
 def _comparison_figure(
     net: EncoderDecoder, rows: Sequence[tuple[str, Store, int]], content: Mapping[str, Any]
 ) -> "Figure":
     """rows: data set, its store, and index of the image in it."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
-    from matplotlib.patches import Rectangle
 
     figure = Figure(figsize=(12.8, 2.62 * len(rows) + 0.1), layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
@@ -126,9 +140,8 @@ def _comparison_figure(
     for row, (dataset, store, index) in zip(axes, rows, strict=True):
         score = content["datasets"][dataset]["images"][store.names[index]]
         crop = Crop.hardest_for_bicubic(store, index, net.scale)
-        top, left = crop.corner
         row[0].imshow(crop.hr_image)
-        row[0].add_patch(Rectangle((left, top), crop.side, crop.side, fill=False, edgecolor="#ffd400", linewidth=1.6))
+        mark_crop(row[0], crop.corner, crop.side)
         row[0].set_title(f"{dataset}: {store.names[index]}", fontsize=9, loc="left")
         tiles = {
             f"LR, downscaled by {net.scale}": crop.lr,

@@ -70,7 +70,7 @@ class ImagePair:
 
 
 def load_image_pair(scale: float) -> ImagePair:
-    """A detail of scikit-image's astronaut, and its antialiased bicubic reduction as in SR data sets."""
+    """A detail of scikit-image's astronaut, and the same detail downscaled as in SR data sets (antialiased bicubic)."""
     from skimage import data
 
     photograph = torch.from_numpy(data.astronaut()).permute(2, 0, 1).double() / 255
@@ -103,7 +103,7 @@ def match_contrast(image: Tensor, reference: Tensor) -> Tensor:
 
 @torch.no_grad()
 def impulse_response(operator: Upsampler) -> Tensor:
-    """The output (17·s, 17·s) for a 1 in the centre of 17 × 17 zeros, less the output for zeros only.
+    """The output (17·s, 17·s) for a 1 in the centre of 17 × 17 zeros, minus the output for zeros only.
 
     For an operator that reads indices it depends on the indices, which are those of an example.
     """
@@ -121,8 +121,8 @@ def frequency_response(response: Tensor) -> Tensor:
 def spectrum(image: Tensor) -> Tensor:
     """Magnitude spectrum (H, W) of an image (C, H, W), in dB relative to its maximum, zero frequency centred.
 
-    It is that of the mean of the channels, less its mean, under a Hann window. Without the window, the difference
-    between opposite borders gives a cross in the spectrum.
+    The channels are averaged, the mean of the pixels is subtracted, and a Hann window is applied. Without the window,
+    the difference between opposite borders gives a cross in the spectrum.
     """
     grey = image.mean(0)
     rows, cols = (torch.hann_window(length, periodic=False, dtype=grey.dtype) for length in grey.shape)

@@ -15,7 +15,7 @@ MAX_MATRICES = 16
 
 
 @dataclass(frozen=True)
-class Block:
+class TextBlock:
     """A title above lines of equal width."""
 
     title: str
@@ -37,17 +37,17 @@ def lay_out(stages: Sequence[Stage], width: int) -> list[Text]:
         style = "bold" if number == 0 else "bold green" if number == len(stages) - 1 else ""
         blocks = [format_matrix(matrix, style if index == 0 else "") for index, matrix in enumerate(stage.matrices)]
         if len(blocks) > MAX_MATRICES:
-            blocks = [*blocks[:2], Block("…", []), blocks[-1]]
+            blocks = [*blocks[:2], TextBlock("…", []), blocks[-1]]
         groups.append([arrow(len(stage.matrices[0].values)), *blocks] if stage.computed else blocks)
     return side_by_side(groups, width)
 
 
-def tallest(stages: Sequence[Stage]) -> int:
+def max_rows(stages: Sequence[Stage]) -> int:
     """The largest number of rows of a matrix in the stages."""
     return max(len(matrix.values) for stage in stages for matrix in stage.matrices)
 
 
-def format_matrix(matrix: TitledMatrix, style: str = "") -> Block:
+def format_matrix(matrix: TitledMatrix, style: str = "") -> TextBlock:
     """A matrix with aligned decimal points, zeros as dim dots, and gaps between its groups.
 
     The numbers have as many decimals as they need, at most four.
@@ -74,20 +74,20 @@ def format_matrix(matrix: TitledMatrix, style: str = "") -> Block:
             else:
                 line.append(f"{value:{width}.{decimals}f}", style=style)
         lines.append(line)
-    return Block(matrix.title, lines)
+    return TextBlock(matrix.title, lines)
 
 
-def arrow(height: int) -> Block:
+def arrow(height: int) -> TextBlock:
     """An arrow to the right at half the height of `height` lines."""
-    return Block("", [Text()] * ((height - 1) // 2) + [Text("→", style="dim")])
+    return TextBlock("", [Text()] * ((height - 1) // 2) + [Text("→", style="dim")])
 
 
-def side_by_side(groups: Sequence[Sequence[Block]], width: int, indent: int = 2) -> list[Text]:
+def side_by_side(groups: Sequence[Sequence[TextBlock]], width: int, indent: int = 2) -> list[Text]:
     """Lines of at most `width` characters for blocks from left to right.
 
     A group is kept together where it fits on one line. A block wider than a line is not broken.
     """
-    rows: list[list[Block]] = [[]]
+    rows: list[list[TextBlock]] = [[]]
     for group in groups:
         fits = indent + _width(group) <= width
         for unit in [group] if fits else [[block] for block in group]:
@@ -100,11 +100,11 @@ def side_by_side(groups: Sequence[Sequence[Block]], width: int, indent: int = 2)
     return lines
 
 
-def _width(blocks: Sequence[Block]) -> int:
+def _width(blocks: Sequence[TextBlock]) -> int:
     return sum(block.width for block in blocks) + GAP * (len(blocks) - 1)
 
 
-def _join_blocks(blocks: Sequence[Block], indent: int) -> list[Text]:
+def _join_blocks(blocks: Sequence[TextBlock], indent: int) -> list[Text]:
     titles = [Text(block.title, style="italic dim") for block in blocks]
     height = max(len(block.lines) for block in blocks)
     table = [titles, *([b.lines[i] if i < len(b.lines) else Text() for b in blocks] for i in range(height))]

@@ -8,7 +8,7 @@ from rich.text import Text
 from torch import Tensor
 
 from upnet.gallery.example import Example, ExampleSite, example_site, set_example_weights
-from upnet.gallery.number_grid import ZERO, lay_out, tallest
+from upnet.gallery.number_grid import ZERO, lay_out, max_rows
 from upnet.upsample.base import Upsampler
 from upnet.upsample.stages import Stage, TitledMatrix, View
 
@@ -74,7 +74,7 @@ def _print_view(console: Console, view: View, output: Tensor) -> None:
     console.print()
     _print_paragraph(console, view.heading, "bold")
     console.print()
-    if tallest(view.stages) <= MAX_ROWS:
+    if max_rows(view.stages) <= MAX_ROWS:
         _print_lines(console, lay_out(view.stages, console.width))
     else:
         _print_paragraph(console, "The matrices are too tall to print. Choose a smaller --input or --scale.", "dim")

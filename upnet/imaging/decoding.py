@@ -7,6 +7,7 @@ import zlib
 import numpy as np
 from PIL import Image
 
+from upnet.imaging.ifd import ORIENTATION
 from upnet.imaging.image16 import to_8bit
 from upnet.utils.errors import UserError
 
@@ -26,7 +27,6 @@ DECODER_ERRORS = (
     zlib.error,
 )
 
-_EXIF_ORIENTATION = 0x0112
 _16BIT_FORMATS = ("PNG", "PPM")
 """Formats whose images of mode I have 16 bits: PGM, and grey PNG in older versions of Pillow."""
 
@@ -57,7 +57,11 @@ def decode(image: Image.Image) -> np.ndarray:
 
 
 def decode_for_training(image: Image.Image) -> np.ndarray:
-    """As `decode`, but CMYK profiles are ignored, and 32-bit integers are rejected whatever their range."""
+    """As `decode`, but CMYK profiles are ignored, and 32-bit integers are rejected whatever their range.
+
+    >>> decode_for_training(Image.new("CMYK", (3, 2))).shape
+    (2, 3, 3)
+    """
     image.load()
     if image.mode == "I" and image.format not in _16BIT_FORMATS:
         _reject_32bit(image)
@@ -100,7 +104,7 @@ def exif_orientation(image: Image.Image) -> int | None:
     1
     """
     try:
-        return image.getexif().get(_EXIF_ORIENTATION, 1)
+        return image.getexif().get(ORIENTATION, 1)
     except DECODER_ERRORS:
         return None
 

@@ -79,6 +79,14 @@ def read_tiff_16bit(path: Path, check_size: Callable[[int, int], None]) -> tuple
     Supports separate colour planes, grey with alpha, and premultiplied colours, which are divided by alpha. Returns the
     pixels, (H, W, C) uint16, not rotated, and their EXIF orientation. Raises UserError for other files, and for
     compressions that tifffile cannot decode without further libraries.
+
+    >>> import tempfile
+    >>> import tifffile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     tifffile.imwrite(f"{folder}/rgb.tif", np.zeros((2, 4, 3), np.uint16), photometric="rgb")
+    ...     samples, orientation = read_tiff_16bit(Path(folder, "rgb.tif"), check_size=lambda width, height: None)
+    >>> samples.shape, orientation
+    ((2, 4, 3), 1)
     """
     import tifffile
 

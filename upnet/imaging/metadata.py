@@ -64,7 +64,14 @@ def read_metadata(image: Image.Image, path: Path | None, orientation: int) -> Me
 
 
 def read_tiff_metadata(path: Path) -> Metadata:
-    """Metadata of a TIFF file, in the upright orientation."""
+    """Metadata of a TIFF file, in the upright orientation.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     Image.new("L", (3, 2)).save(f"{folder}/grey.tif", dpi=(300, 300))
+    ...     read_tiff_metadata(Path(folder, "grey.tif")).density
+    (300.0, 300.0)
+    """
     try:
         with path.open("rb") as file:
             tags = read_tags(file)

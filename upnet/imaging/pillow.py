@@ -95,6 +95,9 @@ def upright_image(samples: np.ndarray, metadata: Metadata, orientation: int, rem
     samples:     (H, W) or (H, W, C).
     orientation: the EXIF orientation (1..8) of `samples`.
     remarks:     see `RasterImage`; a remark on the lost metadata is appended.
+
+    >>> upright_image(np.zeros((2, 3), np.uint8), Metadata(), orientation=6, remarks=()).size
+    (2, 3)
     """
     if metadata.lost:
         remarks = (*remarks, f"lost its {', '.join(metadata.lost)}")

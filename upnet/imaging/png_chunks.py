@@ -145,7 +145,17 @@ def decompress(content: bytes) -> bytes | None:
 
 @contextmanager
 def without_metadata(path: Path) -> Iterator[Path | BinaryIO]:
-    """What Pillow should open: a PNG file without its metadata chunks; for any other file its path."""
+    """A PNG file without its metadata chunks, for Pillow to open; for any other file its path.
+
+    >>> import tempfile
+    >>> from PIL import Image
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "grey.png")
+    ...     Image.new("L", (3, 2)).save(path, dpi=(300, 300))
+    ...     with without_metadata(path) as source, Image.open(source) as image:
+    ...         image.size, "dpi" in image.info
+    ((3, 2), False)
+    """
     with path.open("rb") as file:
         hidden = [chunk for chunk in find_chunks(file) if chunk.is_metadata]
         if not hidden:
@@ -160,7 +170,17 @@ def without_metadata(path: Path) -> Iterator[Path | BinaryIO]:
 
 
 def orientation_info(path: Path) -> dict[str, Any]:
-    """The metadata of a PNG file from which `PIL.Image.Image.getexif` reads the orientation, under Pillow's keys."""
+    """EXIF and XMP of a PNG file under the keys of Pillow's `info`, where `getexif` looks for the orientation.
+
+    >>> import tempfile
+    >>> from PIL import Image
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     exif = Image.Exif()
+    ...     exif[0x0112] = 6
+    ...     Image.new("L", (3, 2)).save(f"{folder}/rotated.png", exif=exif)
+    ...     list(orientation_info(Path(folder, "rotated.png")))
+    ['exif']
+    """
     info: dict[str, Any] = {}
     with path.open("rb") as file:
         for chunk in find_chunks(file):

@@ -36,7 +36,17 @@ _OUTDATED = frozenset({b"sBIT", b"hIST", b"tIME", b"iDOT"})
 
 
 def read_png_metadata(path: Path) -> Metadata:
-    """Metadata of a PNG file, not rotated. Chunks that are damaged or too large are named in `lost`."""
+    """Metadata of a PNG file, in the orientation of the stored pixels.
+
+    Chunks that are damaged or too large are named in `lost`.
+
+    >>> import tempfile
+    >>> from PIL import Image
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     Image.new("L", (3, 2)).save(f"{folder}/grey.png", dpi=(300, 300))
+    ...     read_png_metadata(Path(folder, "grey.png")).density
+    (300.0, 300.0)
+    """
     reader = _MetadataReader()
     with path.open("rb") as file:
         for chunk in find_chunks(file):

@@ -71,7 +71,7 @@ def read_rgb(path: str | Path, max_pixels: int | None = None) -> np.ndarray:
     path = Path(path)
     try:
         with open_image(path, max_pixels) as image:
-            samples = _decode_all_bits(path, image)
+            samples = _decode_if_16bit(path, image)
             samples = to_rgb8(decode_for_training(image) if samples is None else samples)
             orientation = exif_orientation(image) or 1
     except UnsupportedLayoutError:
@@ -101,7 +101,7 @@ def read_image(path: str | Path, max_pixels: int | None = None) -> RasterImage:
     path = Path(path)
     try:
         with open_image(path, max_pixels) as image:
-            return from_pillow(image, _decode_all_bits(path, image), path)
+            return from_pillow(image, _decode_if_16bit(path, image), path)
     except UnsupportedLayoutError:
         with broken_image_errors(path):
             samples, orientation = read_tiff_16bit(path, partial(check_pixel_count, max_pixels=max_pixels))
@@ -113,6 +113,13 @@ def open_image(path: Path, max_pixels: int | None = None) -> Iterator[Image.Imag
     """Open a file with Pillow; errors inside the context become a BrokenImageError that names the file.
 
     Raises UnsupportedLayoutError for a TIFF of a layout that Pillow doesn't know.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     Image.new("L", (3, 2)).save(f"{folder}/grey.png")
+    ...     with open_image(Path(folder, "grey.png")) as image:
+    ...         image.mode, image.size
+    ('L', (3, 2))
     """
     with broken_image_errors(path), ExitStack() as stack:
         try:
@@ -181,7 +188,7 @@ def _open_with_limit(source: Path | BinaryIO, max_pixels: int | None) -> Image.I
     return image
 
 
-def _decode_all_bits(path: Path, image: Image.Image) -> np.ndarray | None:
+def _decode_if_16bit(path: Path, image: Image.Image) -> np.ndarray | None:
     """The pixels of a file with 16-bit colour, (H, W, C) uint16; None for other files.
 
     Raises UnsupportedLayoutError where Pillow doesn't return all bits.

@@ -1,4 +1,4 @@
-"""Write an image with its metadata, atomically: 8 bits with Pillow, TIFF with tifffile, and 16-bit PNG itself."""
+"""Write an image with its metadata, atomically: 8 bits by Pillow, TIFF by tifffile, 16-bit PNG by `write_png16`."""
 
 import os
 import struct

@@ -103,6 +103,17 @@ def upscale_file(
 
     Raises UserError if the image cannot be read, if the format doesn't support its transparency or the upscaled size,
     and if the target's folder cannot be written to; RunError if writing the target fails.
+
+    >>> import tempfile
+    >>> from functools import partial
+    >>> from PIL import Image
+    >>> from upnet.encoders import ConvStack
+    >>> from upnet.models import EncoderDecoder
+    >>> net = EncoderDecoder(2, 3, partial(ConvStack, layers=[8, 8]), block=None, upsampler=None)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     Image.new("CMYK", (4, 3)).save(f"{folder}/photo.jpg")
+    ...     upscale_file(Upscaler(net), Path(folder, "photo.jpg"), Path(folder, "large.png"))
+    ('was converted from CMYK to sRGB',)
     """
     image_format = FORMATS[target.suffix.lower()]
     image = image_format.adapt(read_image(source, max_pixels), upscaler.scale, target)

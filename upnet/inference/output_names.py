@@ -148,13 +148,13 @@ def _plan_folder(source: Path, target: Path | None, scale: int) -> Plan:
 
 def _unique_names(paths: Sequence[Path]) -> list[Path]:
     """A distinct PNG name for each path: a.jpg becomes a.png, or a.jpg.png if its folder also has a.png."""
-    stems = [path.with_suffix(".png") for path in paths]
-    counts = Counter(_normalised(stem) for stem in stems)
-    taken = {_normalised(stem) for stem in stems if counts[_normalised(stem)] == 1}
+    png_paths = [path.with_suffix(".png") for path in paths]
+    counts = Counter(_normalised(path) for path in png_paths)
+    taken = {name for name, count in counts.items() if count == 1}
     names: list[Path] = []
-    for path, stem in zip(paths, stems, strict=True):
-        name, number = stem, 1
-        if counts[_normalised(stem)] > 1:
+    for path, png_path in zip(paths, png_paths, strict=True):
+        name, number = png_path, 1
+        if counts[_normalised(png_path)] > 1:
             name = path.with_name(f"{path.name}.png")
             while _normalised(name) in taken:
                 number += 1

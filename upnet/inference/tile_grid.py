@@ -55,11 +55,11 @@ def with_context(kept: range, length: int, field: PeriodicReceptiveField) -> ran
     return range(max(0, start), min(length, round_up(kept.stop + field.after, field)))
 
 
-def view(image: Tensor, tile: Tile, scale: int) -> Tensor:
+def tile_view(image: Tensor, tile: Tile, scale: int) -> Tensor:
     """The pixels of a tile in an image (..., scale·h, scale·w), without a copy.
 
     >>> import torch
-    >>> view(torch.zeros(3, 8, 8), Tile(range(1, 3), range(4)), scale=2).shape
+    >>> tile_view(torch.zeros(3, 8, 8), Tile(range(1, 3), range(4)), scale=2).shape
     torch.Size([3, 4, 8])
     """
     rows, cols = (slice(scale * pixels.start, scale * pixels.stop) for pixels in tile)

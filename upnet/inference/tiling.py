@@ -21,7 +21,7 @@ from upnet.inference.tile_grid import (
     relative_to,
     round_up,
     split,
-    view,
+    tile_view,
     with_context,
 )
 from upnet.models import EncoderDecoder
@@ -58,7 +58,7 @@ def upscale_in_tiles(net: EncoderDecoder, lr: Tensor, tile: Tiling) -> Tensor:
     if tile == "auto":
         return _upscale_within_memory(net, lr)
     if tile == "none":
-        with _explained_oom(lr, tile):
+        with _raise_too_large(lr, tile):
             return net(lr)
     if not isinstance(tile, int) or isinstance(tile, bool) or tile < 1:
         raise UserError(
@@ -69,7 +69,7 @@ def upscale_in_tiles(net: EncoderDecoder, lr: Tensor, tile: Tiling) -> Tensor:
         )
     field = net.receptive_field
     tiles = split(full_tile(lr), round_up(tile, field), field)
-    with _explained_oom(lr, tile):
+    with _raise_too_large(lr, tile):
         if len(tiles) == 1:
             return net(lr)
         output = _TiledOutput(net, lr, field)
@@ -82,7 +82,7 @@ def _upscale_within_memory(net: EncoderDecoder, lr: Tensor) -> Tensor:
     """Process the whole image if it fits into memory, else tiles whose side is halved until they fit."""
     on_cpu = lr.device.type == "cpu"
     if not on_cpu or fits(net, lr.shape, extra=0):
-        with _continue_when_out_of_memory():
+        with _suppress_oom():
             return net(lr)
     field, output = _require_receptive_field(net, lr), None
     tiles, side = [full_tile(lr)], max(lr.shape[-2:])
@@ -98,7 +98,7 @@ def _upscale_within_memory(net: EncoderDecoder, lr: Tensor) -> Tensor:
         shape = (*lr.shape[:2], *largest_with_context(tiles, field, lr))
         if on_cpu and not fits(net, shape, extra=net.scale**2 * lr.nbytes):
             continue
-        with _continue_when_out_of_memory():
+        with _suppress_oom():
             output = _TiledOutput(net, lr, field) if output is None else output
             while tiles:
                 output.compute(tiles[0])
@@ -118,7 +118,7 @@ class _TiledOutput:
         # The input is interpolated once, as a whole, to get the same bits as without tiles. Otherwise max-pooling could
         # select other pixels in flat areas, where pixels are equal up to rounding.
         if lr.device.type != "cpu" or has_free(4 * self.pixels.nbytes):
-            with _continue_when_out_of_memory():
+            with _suppress_oom():
                 self._prepared = net.prepare(lr)
 
     def compute(self, tile: Tile) -> None:
@@ -131,16 +131,16 @@ class _TiledOutput:
             x, base = self._prepared
             computed = self.net.refine(self._crop(x, context), None if base is None else self._crop(base, context))
         inner = Tile(relative_to(tile.rows, context.rows), relative_to(tile.cols, context.cols))
-        view(self.pixels, tile, self.net.scale).copy_(view(computed, inner, self.net.scale))
+        tile_view(self.pixels, tile, self.net.scale).copy_(tile_view(computed, inner, self.net.scale))
 
     def _crop(self, image: Tensor, tile: Tile) -> Tensor:
         """A tile of the LR image, or of an image interpolated from it."""
-        return view(image, tile, image.shape[-1] // self.lr.shape[-1]).contiguous()
+        return tile_view(image, tile, image.shape[-1] // self.lr.shape[-1]).contiguous()
 
 
 @contextmanager
-def _continue_when_out_of_memory() -> Iterator[None]:
-    """Ignore that memory is exhausted in the block: execution continues after it, when its tensors are freed."""
+def _suppress_oom() -> Iterator[None]:
+    """Suppress out-of-memory errors of the block, so that the caller can retry after its tensors are freed."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:
@@ -149,7 +149,7 @@ def _continue_when_out_of_memory() -> Iterator[None]:
 
 
 @contextmanager
-def _explained_oom(lr: Tensor, tile: Tiling) -> Iterator[None]:
+def _raise_too_large(lr: Tensor, tile: Tiling) -> Iterator[None]:
     """Raise ImageTooLargeError if memory is exhausted in the block."""
     try:
         yield

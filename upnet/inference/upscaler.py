@@ -88,18 +88,18 @@ class Upscaler:
         network contains NaN or infinity.
         """
         if isinstance(image, Tensor):
-            return self._tensor(image)
+            return self._upscale_tensor(image)
         if isinstance(image, np.ndarray):
-            return self._array(image)
+            return self._upscale_array(image)
         from PIL import Image as Pillow
 
         from upnet.imaging.pillow import from_pillow
         from upnet.imaging.reading import read_image
 
         if isinstance(image, (str, Path)):
-            return self._pil(read_image(image))
+            return self._upscale_pillow(read_image(image))
         if isinstance(image, Pillow.Image):
-            return self._pil(from_pillow(image))
+            return self._upscale_pillow(from_pillow(image))
         raise UserError(
             "is not a type of images",
             setting="type(image)",
@@ -107,7 +107,7 @@ class Upscaler:
             allowed="a path, a PIL image, a NumPy array, a tensor",
         )
 
-    def _pil(self, image: "RasterImage") -> "Image":
+    def _upscale_pillow(self, image: "RasterImage") -> "Image":
         from upnet.imaging.pillow import to_pillow
 
         if image.samples.dtype == np.uint16 and image.samples.ndim == 3:
@@ -115,9 +115,9 @@ class Upscaler:
                 "Pillow supports neither 16-bit colour nor 16-bit transparency",
                 cure="Pass an array (H, W, C) of uint16, or run upnet evaluate checkpoint=PATH input=FILE",
             )
-        return to_pillow(image.with_samples(self._array(image.samples)))
+        return to_pillow(image.with_samples(self._upscale_array(image.samples)))
 
-    def _array(self, image: np.ndarray) -> np.ndarray:
+    def _upscale_array(self, image: np.ndarray) -> np.ndarray:
         check_array(image)
         pixels = np.asarray(image)  # the values of a subclass, such as a matrix
         largest = np.iinfo(image.dtype).max if image.dtype.kind == "u" else None
@@ -128,10 +128,10 @@ class Upscaler:
         result = upscaled.movedim(0, -1).numpy().astype(image.dtype)
         return np.ascontiguousarray(result[..., 0] if image.ndim == 2 else result)
 
-    def _tensor(self, image: Tensor) -> Tensor:
+    def _upscale_tensor(self, image: Tensor) -> Tensor:
         check_tensor(image)
         if image.ndim == 4:
-            return torch.stack([self._tensor(item) for item in image])
+            return torch.stack([self._upscale_tensor(item) for item in image])
         if image.is_floating_point():
             return self._upscale_channels(image.to(torch.float32)).clamp(0, 1).to(image)
         largest = torch.iinfo(image.dtype).max
@@ -180,9 +180,16 @@ def load(
     device:                of the network, such as "cpu" or "cuda".
     tile, ensemble, alpha: see `Upscaler`.
 
-    The call changes neither environment variables nor global settings of torch. On a CPU, torch caches
-    kernels per image size; `upnet.utils.allocator.limit_onednn_cache(64)`, called before upscaling many images of
-    different sizes, limits that memory.
+    The call changes neither environment variables nor global settings of torch. On a CPU, torch caches kernels per
+    image size; `upnet.utils.allocator.limit_onednn_cache(64)`, called before upscaling many images of different sizes,
+    limits that memory.
+
+    Raises UserError if the checkpoint cannot be loaded or trusted, and as `Upscaler` does.
+
+    >>> load("runs/first/checkpoints/last.ckpt").upscale("photo.png").save("large.png")  # doctest: +SKIP
+    >>> load("no-such-file.ckpt")
+    Traceback (most recent call last):
+    upnet.utils.errors.UserError: there is no checkpoint at no-such-file.ckpt...
     """
     loaded = load_network(path, weights, trust)
     return Upscaler(loaded.net, tile, ensemble, alpha).to(device)

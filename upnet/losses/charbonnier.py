@@ -32,7 +32,9 @@ class Charbonnier(nn.Module):
     def __init__(self, epsilon: Annotated[float, Gt(0)] = 1e-3) -> None:
         super().__init__()
         if epsilon <= 0:
-            raise UserError("is not above 0", setting="loss.epsilon", value=epsilon, allowed="numbers above 0")
+            raise UserError(
+                "is out of range for Charbonnier", setting="epsilon", value=epsilon, allowed="numbers above 0"
+            )
         self.epsilon = epsilon
 
     def forward(self, output: Tensor, target: Tensor) -> Tensor:

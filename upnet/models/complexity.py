@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from upnet.models import EncoderDecoder
 from upnet.upsample import Upsampler
 
-OUTPUT = (720, 1280)
+OUTPUT_SIZE = (720, 1280)
 """(H, W) of the output image that publications count multiply-adds for."""
 
 
@@ -24,8 +24,10 @@ def parameters(net: nn.Module) -> int:
     return sum(parameter.numel() for parameter in net.parameters())
 
 
-def multiply_adds(net: EncoderDecoder, output: tuple[int, int] = OUTPUT) -> int:
-    """The multiply-adds for one output image of (H, W) pixels. Shapes are propagated and nothing is computed.
+def multiply_adds(net: EncoderDecoder, output_size: tuple[int, int] = OUTPUT_SIZE) -> int:
+    """The multiply-adds for one output image. Shapes are propagated and nothing is computed.
+
+    output_size: (H, W) of the output image in pixels.
 
     A convolution counts on the grid where it is computed: a transposed one on its input grid, not on its output grid
     as in some publications. An upsampler that declares its cost, `Upsampler.multiply_adds`, counts as declared: an
@@ -40,7 +42,7 @@ def multiply_adds(net: EncoderDecoder, output: tuple[int, int] = OUTPUT) -> int:
     # A copy, since upsamplers may cache constants per size, and the cached ones would be fake tensors.
     fake_net = copy.deepcopy(net).cpu()
     with FakeTensorMode(allow_non_fake_inputs=True), torch.no_grad():
-        lr = torch.empty(1, net.channels, output[0] // net.scale, output[1] // net.scale)
+        lr = torch.empty(1, net.channels, *(side // net.scale for side in output_size))
         declared: dict[str, int] = {}
         handles = [
             module.register_forward_hook(_add_declared_cost(declared, name))

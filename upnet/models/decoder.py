@@ -22,6 +22,9 @@ class DecoderLevel(nn.Module):
 
     The width is reduced before the upsampler, which preserves it. That fits max-unpooling, whose indices belong to the
     finer width, and exchanging upsamplers changes nothing else.
+
+    coarse, fine: channels of the next coarser level and of this level.
+    skip:         whether the skip of the site is concatenated.
     """
 
     def __init__(self, coarse: int, fine: int, block: BlockFactory, upsampler: UpsamplerFactory, skip: bool) -> None:
@@ -83,13 +86,13 @@ class Decoder(nn.Module):
             level = encoder.depth - 1 - number
             # The name of the RNG counts from the coarsest level. It determines the initial weights and never changes.
             with named_rng(f"level {number}"):
-                built = DecoderLevel(encoder.widths[level + 1], encoder.widths[level], block, upsampler, skip)
+                decoder_level = DecoderLevel(encoder.widths[level + 1], encoder.widths[level], block, upsampler, skip)
             cure = (
                 f"{type(encoder).__name__} provides {', '.join(sorted(provided)) or 'nothing'}. "
                 "Set model/encoder=max_pool, which provides the indices of its max-pooling"
             )
-            check_requirements(built.upsampler, level_name(level), provided, cure)
-            levels[str(level)] = built
+            check_requirements(decoder_level.upsampler, level_name(level), provided, cure)
+            levels[str(level)] = decoder_level
         self.levels = nn.ModuleDict(levels)
 
     def forward(self, x: Tensor, sites: Sequence[Site]) -> Tensor:

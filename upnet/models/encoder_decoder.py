@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from upnet.encoders import BlockFactory, Encoder
 from upnet.models.decoder import Decoder, level_name
 from upnet.models.tail import Tail
-from upnet.models.wiring import UpsamplerFactory, assign_upsamplers
-from upnet.upsample import Interpolation, Upsampler, build_interpolation
+from upnet.models.wiring import Interpolation, UpsamplerFactory, assign_upsamplers, build_interpolation
+from upnet.upsample import Upsampler
 from upnet.upsample.kernels.autocast import no_autocast
 from upnet.utils.errors import UserError
 from upnet.utils.receptive_field import (
@@ -147,7 +147,7 @@ class EncoderDecoder(nn.Module):
         fields = self.encoder.receptive_fields
         if fields is None:
             raise UnknownReceptiveFieldError(self.encoder, "receptive_fields")
-        # The coarsest level repeats with its stride in pixels of the encoder's input: that many LR pixels, or fewer.
+        # The receptive fields repeat after `stride` pixels of the encoder's input, which is on the LR or the HR grid.
         stride = fields[-1].stride
         period = stride if self.input_interpolation is None else stride // math.gcd(stride, self.scale)
         output = Span(0, self.scale * period - 1)

@@ -64,7 +64,7 @@ def create_model(
     if isinstance(upsampler, str):
         overrides.append(f"model/upsampler={_checked_name(upsampler, 'model/upsampler')}")
     elif upsampler is not None:
-        values["model.upsampler"] = [_operator(item) for item in upsampler]
+        values["model.upsampler"] = [_upsampler_config(item) for item in upsampler]
     for setting, value in changes.items():
         if setting in GROUPS and isinstance(value, str):
             overrides.append(f"model/{setting}={_checked_name(value, f'model/{setting}')}")
@@ -77,7 +77,7 @@ def create_model(
     return net
 
 
-def _operator(name: str) -> dict[str, Any]:
+def _upsampler_config(name: str) -> dict[str, Any]:
     return plain_mapping(
         compose_training([f"model/upsampler={_checked_name(name, 'model/upsampler')}"]).model.upsampler
     )

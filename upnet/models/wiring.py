@@ -1,12 +1,16 @@
-"""Assignment of upsamplers to the places of a network, and the check that each has the inputs it requires."""
+"""The upsamplers of a network: one per place, the inputs that they require, and the interpolation of the image."""
 
 from collections.abc import Callable, Sequence
+from typing import Literal
 
-from upnet.upsample import Upsampler
-from upnet.utils.errors import UserError
+from upnet.upsample import Bicubic, Bilinear, Nearest, Upsampler
+from upnet.utils.errors import UserError, join_or
 
 UpsamplerFactory = Callable[..., Upsampler]
 """Called as upsampler(channels=…, scale=…) or upsampler(channels=…, scale=…, out_channels=…)."""
+
+Interpolation = Literal["bicubic", "bilinear", "nearest"]
+_INTERPOLATIONS: dict[str, type[Upsampler]] = {"bicubic": Bicubic, "bilinear": Bilinear, "nearest": Nearest}
 
 
 def assign_upsamplers(
@@ -59,3 +63,17 @@ def check_requirements(upsampler: Upsampler, place: str, provided: frozenset[str
             f"{type(upsampler).__name__} at {place} requires {', '.join(missing)}, which nothing provides there",
             cure=cure,
         )
+
+
+def build_interpolation(name: Interpolation, channels: int, scale: float) -> Upsampler:
+    """The interpolation of an image of `channels` channels; bicubic is Keys' kernel with a = −0.5.
+
+    Raises UserError for an unknown name.
+
+    >>> build_interpolation("bicubic", channels=3, scale=2).extra_repr()
+    'channels=3, scale=2, out_channels=3, kernel=keys, a=-0.5'
+    """
+    if name not in _INTERPOLATIONS:
+        allowed = join_or(_INTERPOLATIONS)
+        raise UserError("is not an interpolation", setting="interpolation", value=name, allowed=allowed)
+    return _INTERPOLATIONS[name](channels, scale)

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from upnet.upsample.dct import DCT as DCT
     from upnet.upsample.decomposed_transposed import DecomposedTransposed as DecomposedTransposed
     from upnet.upsample.dysample import DySample as DySample
-    from upnet.upsample.interpolation import Interpolation as Interpolation
-    from upnet.upsample.interpolation import build_interpolation as build_interpolation
     from upnet.upsample.lanczos import Lanczos as Lanczos
     from upnet.upsample.max_unpool import MaxUnpool as MaxUnpool
     from upnet.upsample.nearest import Nearest as Nearest
@@ -37,7 +35,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "dct": ["DCT"],
         "decomposed_transposed": ["DecomposedTransposed"],
         "dysample": ["DySample"],
-        "interpolation": ["Interpolation", "build_interpolation"],
         "lanczos": ["Lanczos"],
         "max_unpool": ["MaxUnpool"],
         "nearest": ["Nearest"],

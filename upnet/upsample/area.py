@@ -14,7 +14,9 @@ class Area(Separable):
 
     .. math::
         y[o] = s^2 \int_{o_1/s}^{(o_1 + 1)/s} \int_{o_2/s}^{(o_2 + 1)/s}
-        x[\lfloor t_1 \rfloor, \lfloor t_2 \rfloor] \, dt_2 \, dt_1
+        x[\lfloor t_1 \rfloor, \lfloor t_2 \rfloor] \, \mathrm{d}t_2 \, \mathrm{d}t_1
+
+    Symbols: t is a position in input pixels.
 
     Input pixels count as squares of constant value. For an integer s each output pixel lies inside one of them, and the
     result equals `Nearest`. For a fractional s, output pixels that cross a border mix two inputs, so that all input

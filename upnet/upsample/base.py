@@ -17,7 +17,7 @@ from upnet.utils.errors import UserError
 class Upsampler(MeasuredSupport, ABC):
     """Upsample a feature map by `scale`: (N, C, h, w) -> (N, O, H, W) with (H, W) = site.size.
 
-    A subclass implements `expand`. What else it may declare, here and in `MeasuredSupport`, has a default.
+    A subclass implements `expand`. All other declarations, here and in `MeasuredSupport`, have defaults.
 
     The input size is h = ceil(H / scale), w = ceil(W / scale). This class crops the output of `expand` to H × W at the
     bottom and on the right, so that operators need no code for odd sizes.
@@ -63,7 +63,7 @@ class Upsampler(MeasuredSupport, ABC):
                 )
         if not math.isfinite(scale) or scale < 1:
             raise UserError(
-                f"{name} cannot downscale", setting="scale", value=scale, allowed="a finite number from 1 on"
+                f"{name} only upsamples", setting="scale", value=scale, allowed="a finite number of at least 1"
             )
         if scale != int(scale) and not self.fractional:
             raise UserError(
@@ -78,8 +78,8 @@ class Upsampler(MeasuredSupport, ABC):
         self.scale = int(scale) if scale == int(scale) else scale
         # One ulp up, so that floor(scale * h) is exact for decimal scales: 1.14 * 150 = 170.99999999999997.
         self._scale_up = self.scale if isinstance(self.scale, int) else math.nextafter(self.scale, math.inf)
-        keeps_channels = self.projects_channels or out_channels == channels
-        self.projection = nn.Identity() if keeps_channels else nn.Conv2d(channels, out_channels, 3, padding=1)
+        needs_projection = out_channels != channels and not self.projects_channels
+        self.projection = nn.Conv2d(channels, out_channels, 3, padding=1) if needs_projection else nn.Identity()
 
     def forward(self, x: Tensor, site: Site) -> Tensor:
         """(N, C, h, w) -> (N, O, *site.size).
@@ -111,15 +111,18 @@ class Upsampler(MeasuredSupport, ABC):
         return math.ceil(height / self._scale_up), math.ceil(width / self._scale_up)
 
     def multiply_adds(self, height: int, width: int) -> int | None:
-        """Multiply-adds for one (1, C, height, width) input, by definition; None: those of the convolutions inside."""
+        """Multiply-adds for an input (1, C, height, width), whichever kernel computes them.
+
+        None, the default, means the sum over the convolutions inside.
+        """
         return None
 
     def stages(self, x: Tensor, site: Site) -> list[Stage]:
-        """The weights and the intermediate results for x, (1, 1, h, w), in an operator of one channel, for display."""
+        """The weights and intermediate results of an operator of one channel, for display. x: (1, 1, h, w)."""
         return weight_stages(self)
 
     def views(self, x: Tensor) -> list[View]:
-        """Other computations of upsample_full(x), for x, (1, 1, h, w), in an operator of one channel, for display."""
+        """Equivalent computations of upsample_full(x) in an operator of one channel, for display. x: (1, 1, h, w)."""
         return []
 
     def extra_repr(self) -> str:
@@ -134,7 +137,7 @@ class Upsampler(MeasuredSupport, ABC):
         if missing:
             raise ValueError(
                 f"{name} reads {', '.join(missing)} of its site, and this site has none: "
-                "use it behind an encoder that provides them, such as MaxPoolEncoder for indices"
+                "use it after an encoder that provides them, such as MaxPoolEncoder for indices"
             )
         rows, cols = self.input_size(*site.size)
         if tuple(x.shape[-2:]) != (rows, cols):

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from upnet.upsample.kernels.separable import Separable
 from upnet.utils.errors import UserError
-from upnet.utils.interpolation_kernels import keys, lagrange
+from upnet.utils.interpolation_kernels import keys_cubic, lagrange
 
 
 class Bicubic(Separable):
@@ -20,6 +20,8 @@ class Bicubic(Separable):
         a |t|^3 - 5 a |t|^2 + 8 a |t| - 4 a & 1 \le |t| < 2 \\
         0 & \text{otherwise}
         \end{cases}
+
+    Symbols: a is the coefficient of the kernel.
 
     (N, C, h, w) -> (N, C, ⌊s·h⌋, ⌊s·w⌋) on the half-pixel grid, border `replicate` as in PyTorch. MATLAB's `imresize`
     and the baseline `bicubic` use the same kernel with the border `symmetric`.
@@ -59,19 +61,19 @@ class Bicubic(Separable):
                 value=a,
                 allowed="a number in [-1, 0], usually -0.5 or -0.75",
             )
-        self.polynomial = kernel
+        self.kernel_name = kernel
         self.a = a
 
     def kernel(self, distance: Tensor) -> Tensor:
         """Keys' or Lagrange's cubic, zero from ±2 on."""
-        return lagrange(distance) if self.polynomial == "lagrange" else keys(distance, self.a)
+        return lagrange(distance) if self.kernel_name == "lagrange" else keys_cubic(distance, self.a)
 
     def input_support(self, output: int) -> range:
         """The 4 nearest pixels, 2 with a = 0, or 1 where the output pixel lies on an input pixel."""
         pixels = super().input_support(output)
-        return pixels[1:3] if len(pixels) == 4 and self.polynomial == "keys" and self.a == 0 else pixels
+        return pixels[1:3] if len(pixels) == 4 and self.kernel_name == "keys" and self.a == 0 else pixels
 
     def extra_repr(self) -> str:
         """The sizes and the kernel."""
-        kernel = f"keys, a={self.a}" if self.polynomial == "keys" else "lagrange"
+        kernel = f"keys, a={self.a}" if self.kernel_name == "keys" else "lagrange"
         return f"{super().extra_repr()}, kernel={kernel}"

@@ -18,7 +18,10 @@ from upnet.utils.errors import UserError
 class BilinearAdditive(Upsampler):
     r"""conv(bilinear(sums of G consecutive channels)): (N, C, h, w) -> (N, O, ⌊s·h⌋, ⌊s·w⌋).
 
-    .. math:: y = W \ast B(g) + b, \quad g_i = \sum_{c = i G}^{i G + G - 1} x_c, \quad B \text{: bilinear interpolation}
+    .. math:: y = W \ast B(g) + b, \quad g_i = \sum_{c = i G}^{i G + G - 1} x_c
+
+    Symbols: B is bilinear interpolation; G is the number of channels in a group; c is an input
+    channel; i is a group; g are the sums of the groups.
 
     With s = 2 and G = 4, as in the paper, interpolation and summation keep the number of values. The sums have ⌈C/G⌉
     channels; the convolution maps them to the O channels required. The channels are summed before the interpolation,
@@ -86,8 +89,8 @@ class BilinearAdditive(Upsampler):
 
     @torch.no_grad()
     def _initialize(self) -> None:
-        # A sum of G channels has G times the variance of one channel. With a fan-in of all C channels, the variance of
-        # the output is that of any other convolution.
+        # A sum of G channels has G times the variance of one channel. The bound for C input channels, not for ⌈C/G⌉,
+        # therefore gives the output variance of an ordinary convolution.
         bound = (self.channels * self.resize.conv.kernel_size[0] ** 2) ** -0.5
         for parameter in self.resize.conv.parameters():
             nn.init.uniform_(parameter, -bound, bound)

@@ -19,6 +19,9 @@ class CARAFE(Upsampler):
     .. math:: d \in \{-r, \dots, r\}^2, \quad r = \frac{k_\text{up} - 1}{2}
     .. math:: w[o] = \operatorname{softmax}(E(x))[o], \quad v = x \text{ or a 3×3 convolution of } x
 
+    Symbols: w_d[o] is the weight of the input pixel at offset d; k_up is the side of the window; r is its radius; E are
+    the two convolutions that predict the logits; v are the values to be weighted.
+
     A 1×1 convolution to `mid` channels and a k_enc × k_enc convolution predict k_up² logits for each output pixel.
     Their softmax weights the k_up × k_up input pixels around it, the same for all channels. Beyond the border are
     zeros, as in the authors' code. If O differs from C, the weights are predicted from all C channels, and a 3×3
@@ -26,12 +29,12 @@ class CARAFE(Upsampler):
 
     mid:   channels of the prediction, at least 1; at most C are used.
     k_enc: kernel size of the prediction, odd.
-    k_up:  side of the square of input pixels that an output pixel is the mean of, odd.
+    k_up:  side of the window, in input pixels, of the weighted mean, odd.
 
     At initialisation it is close to a k_up × k_up box blur followed by nearest-neighbour interpolation; with zero
     weights it equals that.
 
-    Raises UserError for other settings.
+    Raises UserError for mid below 1 and for an even k_enc or k_up.
 
     Source: Wang et al., "CARAFE: Content-Aware ReAssembly of FEatures", https://arxiv.org/abs/1905.02188
 
@@ -95,7 +98,7 @@ class CARAFE(Upsampler):
         """Those of the convolutions, and k_up² per output value; the softmax is not counted."""
         phases, window = int(self.scale) ** 2, self.k_up**2
         prediction = self.compress.weight.numel() + self.encode.weight.numel()
-        projection = 9 * self.channels * self.out_channels * self._value_padding
+        projection = 9 * self.channels * self.out_channels if self._projection_radius else 0
         return height * width * (prediction + projection + window * phases * self.out_channels)
 
     def stages(self, x: Tensor, site: Site) -> list[Stage]:
@@ -106,11 +109,11 @@ class CARAFE(Upsampler):
     def input_support(self, output: int) -> range:
         """The input pixels that are weighted and those that the weights are predicted from."""
         centre = output // int(self.scale)
-        radius = max(self.encode.kernel_size[0] // 2, self.k_up // 2 + self._value_padding)
+        radius = max(self.encode.kernel_size[0] // 2, self.k_up // 2 + self._projection_radius)
         return range(centre - radius, centre + radius + 1)
 
     @property
-    def _value_padding(self) -> int:
+    def _projection_radius(self) -> int:
         """Radius of the convolution C -> O; 0 where there is none."""
         return int(self.channels != self.out_channels)
 

@@ -21,6 +21,9 @@ class DCT(Upsampler):
         A_L[o, n] = \frac{1}{L} \left( 1 + 2 \sum_{k=1}^{L-1}
         \cos \frac{\pi k (o + 1/2)}{s L} \cos \frac{\pi k (n + 1/2)}{L} \right)
 
+    Symbols: A_L is the matrix for an axis of L pixels; h, w are the height and the width of the input; k is a
+    frequency.
+
     For an integer s this is the orthonormal DCT-II of the input, padded with zeros, and the inverse DCT of the larger
     size, times s for the two axes. It extends the image by its mirror image, so that there is no jump at the border,
     but edges ring through the whole image. Each output pixel depends on all input pixels: two dense matrix products,

@@ -14,10 +14,13 @@ from upnet.upsample.stages import Stage, TitledMatrix, weight_stages
 
 
 class DecomposedTransposed(Upsampler):
-    r"""k × 1 with stride (s, 1), C -> O, then 1 × k with stride (1, s), O -> O: (N, C, h, w) -> (N, O, s·h, s·w).
+    r"""Two 1-D transposed convolutions, k × 1 and 1 × k: (N, C, h, w) -> (N, O, s·h, w) -> (N, O, s·h, s·w).
 
     .. math:: z_m[o_1, n_2] = \sum_i \sum_{n_1} V_{im}[o_1 - s \, n_1 + p] \, x_i[n_1, n_2]
     .. math:: y_j[o_1, o_2] = b_j + \sum_m \sum_{n_2} W_{mj}[o_2 - s \, n_2 + p] \, z_m[o_1, n_2]
+
+    Symbols: V, W are the kernels of the two convolutions; z is the output of the first one; m is a channel of z; p is
+    the padding.
 
     The operator is linear. Per intermediate channel, its kernel is the outer product of a column and a row:
     k·C·O + k·O² weights instead of the k²·C·O of a transposed convolution. The first convolution has no bias, since
@@ -55,13 +58,13 @@ class DecomposedTransposed(Upsampler):
         check_transposed_kernel(self, k, s)
         check_choice(self, "init", init, ("plain", "bilinear"))
         self.init = init
-        mixture = projection_init(channels, self.out_channels) if init == "bilinear" else None
+        projection = projection_init(channels, self.out_channels) if init == "bilinear" else None
         self.rows = TransposedConv(channels, self.out_channels, (k, 1), (s, 1), bias=False)
         self.cols = TransposedConv(self.out_channels, self.out_channels, (1, k), (1, s))
-        if mixture is None:
+        if projection is None:
             self._initialize_plain()
         else:
-            self._initialize_bilinear(mixture)
+            self._initialize_bilinear(projection)
 
     def expand(self, x: Tensor, site: Site) -> Tensor:
         """(N, C, h, w) -> (N, O, s·h, s·w)."""
@@ -90,10 +93,10 @@ class DecomposedTransposed(Upsampler):
             nn.init.uniform_(parameter, -cols, cols)
 
     @torch.no_grad()
-    def _initialize_bilinear(self, mixture: Tensor) -> None:
+    def _initialize_bilinear(self, projection: Tensor) -> None:
         k, s, padding = self.rows.kernel_size[0], self.rows.stride[0], int(self.rows.padding[0])
         kernel = bilinear_transposed_kernel(k, s, padding).float()
         assert self.cols.bias is not None
-        self.rows.weight.copy_(mixture.T[:, :, None, None] * kernel[:, None])
+        self.rows.weight.copy_(projection.T[:, :, None, None] * kernel[:, None])
         self.cols.weight.copy_(torch.eye(self.out_channels)[:, :, None, None] * kernel)
         self.cols.bias.zero_()

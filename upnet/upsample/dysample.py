@@ -23,6 +23,8 @@ class DySample(Upsampler):
     .. math:: k(t) = \max(0, \; 1 - |t|)
     .. math:: \Delta = \frac{1}{4} \operatorname{shuffle}(W x + b), \quad v = x \text{ or a 3×3 convolution of } x
 
+    Symbols: Δ is the shift in input pixels; g(j) is the group of output channel j; v are the values to be interpolated.
+
     A 1×1 convolution predicts, for each output pixel and group of channels, a shift from the regular position, in input
     pixels. Beyond the border the outermost pixels repeat. If O differs from C, the shifts are predicted from all C
     channels, and a 3×3 convolution C -> O computes the pixels to be interpolated.
@@ -70,7 +72,7 @@ class DySample(Upsampler):
             )
         if style == "pl" and channels % phases:
             raise UserError(
-                f"DySample shuffles {channels} channels to {phases} phases, which must divide them",
+                f"with style=pl, DySample needs a number of channels that scale² = {phases} divides; got {channels}",
                 setting="style",
                 value=style,
                 cure="Set style=lp, or change the number of channels",
@@ -156,7 +158,10 @@ def _sample_by_index(values: Tensor, shifts: Tensor) -> Tensor:
     """The same by index_select, whose gradient is deterministic in deterministic mode."""
     (n, o, h, w), groups = values.shape, shifts.shape[2]
     row_shifts, col_shifts = shifts.permute(1, 0, 3, 4, 2)  # each (N, s·h, s·w, groups)
-    (above, below, down), (left, right, across) = _neighbours(row_shifts, 1, h), _neighbours(col_shifts, 2, w)
+    (above, below, row_fraction), (left, right, col_fraction) = (
+        _neighbours(row_shifts, 1, h),
+        _neighbours(col_shifts, 2, w),
+    )
     table = values.permute(0, 2, 3, 1).reshape(n * h * w * groups, o // groups)
     first_rows = torch.arange(n, device=values.device).view(n, 1, 1, 1) * h
     group = torch.arange(groups, device=values.device)
@@ -165,11 +170,11 @@ def _sample_by_index(values: Tensor, shifts: Tensor) -> Tensor:
         index = ((first_rows + row) * w + col) * groups + group
         return table.index_select(0, index.flatten()).view(*index.shape, o // groups)
 
-    down, across = down[..., None], across[..., None]
+    row_fraction, col_fraction = row_fraction[..., None], col_fraction[..., None]
     upper, lower = pick(above, left), pick(below, left)
-    upper = upper + (pick(above, right) - upper) * across
-    lower = lower + (pick(below, right) - lower) * across
-    return (upper + (lower - upper) * down).flatten(3).permute(0, 3, 1, 2)
+    upper = upper + (pick(above, right) - upper) * col_fraction
+    lower = lower + (pick(below, right) - lower) * col_fraction
+    return (upper + (lower - upper) * row_fraction).flatten(3).permute(0, 3, 1, 2)
 
 
 def _neighbours(shifts: Tensor, axis: int, length: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -9,7 +9,7 @@ from upnet.utils.interpolation_kernels import lanczos
 
 
 class Lanczos(Separable):
-    r"""Weighted sum of the 2n×2n nearest input pixels with the kernel sinc(t)·sinc(t/n), |t| < n, along each axis.
+    r"""Weighted sum of the nearest input pixels, 2·lobes along each axis, with a windowed sinc kernel.
 
     .. math:: y[o] = \frac{\sum_n k(u_1 - n_1) \, k(u_2 - n_2) \, x[n]}{\sum_n k(u_1 - n_1) \, k(u_2 - n_2)}
     .. math:: u = \frac{o + 1/2}{s} - \frac{1}{2}
@@ -21,9 +21,9 @@ class Lanczos(Separable):
 
     (N, C, h, w) -> (N, C, ⌊s·h⌋, ⌊s·w⌋) on the half-pixel grid, border `replicate`. The weights of each output pixel
     are divided by their sum, so that a constant stays constant. Of the usual kernels this is the sharpest; it rings at
-    edges. Pillow's LANCZOS and the baseline `lanczos` use n = 3 and the border `renormalize`.
+    edges. Pillow's LANCZOS and the baseline `lanczos` use lobes=3 and the border `renormalize`.
 
-    lobes: n, an integer from 1 to 64, usually 3; 2 is blurrier and rings less.
+    lobes: an integer from 1 to 64, usually 3; 2 is blurrier and rings less.
 
     Raises UserError for other numbers of lobes.
 
@@ -46,7 +46,7 @@ class Lanczos(Separable):
         self.support = int(lobes)
 
     def kernel(self, distance: Tensor) -> Tensor:
-        """The windowed sinc, divided by the sum of the 2n weights of the output pixel at this distance."""
+        """The windowed sinc, divided by the sum of the 2·lobes weights of the output pixel at this distance."""
         # The other pixels of the same output lie at integer distances from this one.
         first = distance - distance.floor() - self.support
         total = torch.zeros_like(distance)

@@ -22,6 +22,9 @@ class MaxUnpool(Upsampler):
     .. math:: y_c[q_c[n]] = x_c[n], \quad y_c[o] = 0 \text{ elsewhere}
     .. math:: q_c[n] = \operatorname{argmax}_{o \in \text{window } n} \text{skip}_c[o]
 
+    Symbols: c is a channel; q_c[n] is the index that pooling window n stored; skip is the feature map before
+    the pooling.
+
     The pooling has `kernel_size = stride = scale`, so that each index lies in its own s × s block; odd sizes are pooled
     with `ceil_mode=True`. Pooling the output again returns a non-negative input.
 

@@ -10,7 +10,7 @@ from upnet.upsample.base import Upsampler
 
 
 class Nearest(Upsampler):
-    r"""y[o] = x[⌊(o + ½)/s⌋], for an integer s ⌊o/s⌋: (N, C, h, w) -> (N, C, ⌊s·h⌋, ⌊s·w⌋).
+    r"""y[o] = x[⌊(o + ½)/s⌋]: (N, C, h, w) -> (N, C, ⌊s·h⌋, ⌊s·w⌋). For an integer s the index is ⌊o/s⌋.
 
     .. math:: y[o] = x\left[ \left\lfloor \frac{o + 1/2}{s} \right\rfloor \right]
 

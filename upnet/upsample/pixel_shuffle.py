@@ -10,7 +10,7 @@ from upnet.upsample.base import Upsampler
 from upnet.upsample.kernels.bilinear_init import bilinear_phase_kernels, projection_init
 from upnet.upsample.kernels.checks import check_choice, check_odd
 from upnet.upsample.kernels.memory_format import pixel_shuffle
-from upnet.upsample.stages import Stage, titled, weight_stages
+from upnet.upsample.stages import Stage, titled_matrices, weight_stages
 
 
 class PixelShuffle(Upsampler):
@@ -18,7 +18,11 @@ class PixelShuffle(Upsampler):
 
     .. math:: y_j[s \, n + r] = z_{j s^2 + r_1 s + r_2}[n], \quad z = W \ast x + b, \quad 0 \le r_1, r_2 < s
 
-    kernel_size: of the convolution, odd. k × k on the input grid has the support of a transposed convolution of k·s.
+    Symbols: z is the output of the convolution; r is the phase, the row and column of an output pixel in its s × s
+    block.
+
+    kernel_size: of the convolution, odd. A k × k kernel on the input grid has the support of a transposed convolution
+                 with kernel size k·s.
     init:        `icnr`: equals nearest(conv(x)) at initialisation; the s² phases of an output channel start with the
                  same weights, so that there is no checkerboard. `plain`: each phase has its own random weights.
                  `bilinear`: equals bilinear interpolation at initialisation, except for the outermost ⌊s/2⌋ output
@@ -50,10 +54,10 @@ class PixelShuffle(Upsampler):
         check_choice(self, "init", init, ("icnr", "plain", "bilinear"))
         self.init = init
         phases = int(self.scale) ** 2
-        mixture = projection_init(channels, self.out_channels) if init == "bilinear" else None
+        projection = projection_init(channels, self.out_channels) if init == "bilinear" else None
         self.conv = nn.Conv2d(channels, self.out_channels * phases, kernel_size, padding=kernel_size // 2)
-        if mixture is not None:
-            self._initialize_bilinear(mixture)
+        if projection is not None:
+            self._initialize_bilinear(projection)
         elif init == "icnr":
             self._initialize_icnr(phases)
 
@@ -63,7 +67,7 @@ class PixelShuffle(Upsampler):
 
     def stages(self, x: Tensor, site: Site) -> list[Stage]:
         """The kernels, and the channels to be shuffled."""
-        return [*weight_stages(self.conv), Stage(titled("conv(x)", self.conv(x)[0].unbind()), computed=True)]
+        return [*weight_stages(self.conv), Stage(titled_matrices("conv(x)", self.conv(x)[0].unbind()), computed=True)]
 
     def input_support(self, output: int) -> range:
         """The kernel, centred on the input pixel that the output pixel lies in."""
@@ -71,11 +75,11 @@ class PixelShuffle(Upsampler):
         return range(centre - half, centre + half + 1)
 
     @torch.no_grad()
-    def _initialize_bilinear(self, mixture: Tensor) -> None:
-        axis = bilinear_phase_kernels(self.conv.kernel_size[0], int(self.scale)).to(mixture)
+    def _initialize_bilinear(self, projection: Tensor) -> None:
+        axis = bilinear_phase_kernels(self.conv.kernel_size[0], int(self.scale)).to(projection)
         assert self.conv.bias is not None
         # Channel o·s² + r·s + c of the convolution is phase (r, c) of output channel o.
-        self.conv.weight.copy_(torch.einsum("oi,rj,ck->orcijk", mixture, axis, axis).flatten(0, 2))
+        self.conv.weight.copy_(torch.einsum("oi,rj,ck->orcijk", projection, axis, axis).flatten(0, 2))
         self.conv.bias.zero_()
 
     @torch.no_grad()

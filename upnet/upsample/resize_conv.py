@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from upnet.site import Site
 from upnet.upsample.base import Upsampler
-from upnet.upsample.kernels.bilinear_init import projection_init, solve_residual_kernel
+from upnet.upsample.kernels.bilinear_init import fit_bilinear_correction, projection_init
 from upnet.upsample.kernels.checks import check_choice, check_odd
 from upnet.upsample.nearest import Nearest
 from upnet.upsample.stages import Stage, TitledMatrix, weight_stages
@@ -17,14 +17,16 @@ from upnet.upsample.stages import Stage, TitledMatrix, weight_stages
 class ResizeConv(Upsampler):
     r"""conv(fixed(x)): (N, C, h, w) -> (N, O, ⌊s·h⌋, ⌊s·w⌋).
 
-    .. math:: y = W \ast F(x) + b, \quad F \text{: the fixed operator}
+    .. math:: y = W \ast F(x) + b
+
+    Symbols: F is the fixed operator.
 
     After Nearest or a smoother operator, the output has no checkerboard at any step of the training.
 
     fixed:       the operator before the convolution, as a factory that takes channels and scale.
     kernel_size: of the convolution, odd.
-    init:        `plain`: PyTorch's initialisation. `bilinear`: equals bilinear interpolation at initialisation. Behind
-                 Bilinear the convolution then starts as the identity, and the match is exact everywhere. Behind Nearest
+    init:        `plain`: PyTorch's initialisation. `bilinear`: equals bilinear interpolation at initialisation. After
+                 Bilinear the convolution then starts as the identity, and the match is exact everywhere. After Nearest
                  it starts as a short blur, and the match is exact except for the outermost ⌊s/2⌋ output pixels, which
                  the zero padding darkens. If O differs from C, the channels are mixed by random weights.
 
@@ -55,12 +57,12 @@ class ResizeConv(Upsampler):
         check_odd(self, "kernel_size", kernel_size)
         check_choice(self, "init", init, ("plain", "bilinear"))
         self.init = init
-        mixture = projection_init(channels, self.out_channels) if init == "bilinear" else None
+        projection = projection_init(channels, self.out_channels) if init == "bilinear" else None
         self.fixed = fixed(channels=channels, scale=scale)
         self.requires = self.fixed.requires
         self.conv = nn.Conv2d(channels, self.out_channels, kernel_size, padding=kernel_size // 2)
-        if mixture is not None:
-            self._initialize_bilinear(mixture, solve_residual_kernel(fixed(channels=1, scale=scale), kernel_size))
+        if projection is not None:
+            self._initialize_bilinear(projection, fit_bilinear_correction(fixed(channels=1, scale=scale), kernel_size))
 
     def expand(self, x: Tensor, site: Site) -> Tensor:
         """(N, C, h, w) -> (N, O, *site.size); the fixed operator crops, so that the convolution sees the border."""
@@ -81,7 +83,7 @@ class ResizeConv(Upsampler):
         return range(min(inputs), max(inputs)) if inputs else range(0)
 
     @torch.no_grad()
-    def _initialize_bilinear(self, mixture: Tensor, kernel: Tensor) -> None:
+    def _initialize_bilinear(self, projection: Tensor, kernel: Tensor) -> None:
         assert self.conv.bias is not None
-        self.conv.weight.copy_(mixture[:, :, None, None] * torch.outer(kernel, kernel).to(mixture))
+        self.conv.weight.copy_(projection[:, :, None, None] * torch.outer(kernel, kernel).to(projection))
         self.conv.bias.zero_()

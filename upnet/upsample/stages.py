@@ -41,7 +41,9 @@ class View(NamedTuple):
 
 
 class ExampleWeights(NamedTuple):
-    """Weights by which each one is recognised in the output: step, 2·step, 3·step, … in memory order; biases are 0.
+    """Distinct weights, so that the output shows where each weight contributes.
+
+    The weights are step, 2·step, 3·step, … in memory order; biases are 0.
 
     reason: why the step is not 1, as a sentence.
     """
@@ -57,10 +59,10 @@ def weight_stages(module: nn.Module, title: str = "weight") -> list[Stage]:
     ['weight[0]', 'weight[1]']
     """
     kernels = [kernel for weight in module.parameters() if weight.dim() == 4 for kernel in weight.flatten(0, 1)]
-    return [Stage(titled(title, kernels))] if kernels else []
+    return [Stage(titled_matrices(title, kernels))] if kernels else []
 
 
-def titled(title: str, matrices: Sequence[Tensor]) -> list[TitledMatrix]:
+def titled_matrices(title: str, matrices: Sequence[Tensor]) -> list[TitledMatrix]:
     """Matrices (rows, cols) with a common title, numbered where there are several."""
     several = len(matrices) > 1
     return [TitledMatrix(f"{title}[{number}]" if several else title, m) for number, m in enumerate(matrices)]

@@ -1,4 +1,4 @@
-"""Support and receptive radius of an operator: what it declares, else what gradients show."""
+"""Support and receptive radius of an operator, as it declares them or as measured by gradients."""
 
 import copy
 from abc import ABC, abstractmethod
@@ -15,7 +15,7 @@ LARGEST_RADIUS = 16
 
 
 class MeasuredSupport(nn.Module, ABC):
-    """Which input pixels an output pixel depends on: what the operator declares, else what gradients show.
+    """Which input pixels an output pixel depends on, as the operator declares or as measured by gradients.
 
     An operator may declare `input_support`, from which the rest follows, or `receptive_radius` alone. It must declare
     `receptive_radius = None` if the positions that it reads depend on the values of the input.
@@ -105,7 +105,7 @@ def measure_input_support(operator: MeasuredSupport, output: int) -> range | Non
     range(2, 3)
     """
     period = _period(operator)
-    # The output pixel is moved by whole periods to the middle of an input that is large enough to keep off the borders.
+    # The output pixel is moved by whole periods to the middle of an input so large that its borders have no effect.
     periods = -(-(LARGEST_RADIUS + 1) // period.denominator)
     length = (2 * periods + 1) * period.denominator
     number, phase = divmod(output, period.numerator)

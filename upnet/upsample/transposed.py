@@ -25,6 +25,8 @@ class Transposed(Upsampler):
 
     .. math:: y_j[o] = b_j + \sum_i \sum_n W_{ij}[o - s \, n + p] \, x_i[n]
 
+    Symbols: p is the padding.
+
     kernel_size: k on the output grid. None: 3·s. This is odd for odd s and even for even s, so that nothing is shifted;
                  a multiple of s, so that each output pixel is the sum of equally many products; and it has the
                  support of a 3×3 sub-pixel convolution, which can express the same functions.
@@ -61,12 +63,12 @@ class Transposed(Upsampler):
         check_transposed_kernel(self, k, s)
         check_choice(self, "init", init, ("plain", "bilinear"))
         self.init = init
-        mixture = projection_init(channels, self.out_channels) if init == "bilinear" else None
+        projection = projection_init(channels, self.out_channels) if init == "bilinear" else None
         self.conv = TransposedConv(channels, self.out_channels, (k, k), (s, s))
-        if mixture is None:
+        if projection is None:
             self._initialize_plain()
         else:
-            self._initialize_bilinear(mixture, bilinear_transposed_kernel(k, s, int(self.conv.padding[0])))
+            self._initialize_bilinear(projection, bilinear_transposed_kernel(k, s, int(self.conv.padding[0])))
 
     def expand(self, x: Tensor, site: Site) -> Tensor:
         """(N, C, h, w) -> (N, O, s·h, s·w)."""
@@ -134,7 +136,7 @@ class Transposed(Upsampler):
             nn.init.uniform_(parameter, -bound, bound)
 
     @torch.no_grad()
-    def _initialize_bilinear(self, mixture: Tensor, kernel: Tensor) -> None:
+    def _initialize_bilinear(self, projection: Tensor, kernel: Tensor) -> None:
         assert self.conv.bias is not None
-        self.conv.weight.copy_(mixture.T[:, :, None, None] * torch.outer(kernel, kernel).to(mixture))
+        self.conv.weight.copy_(projection.T[:, :, None, None] * torch.outer(kernel, kernel).to(projection))
         self.conv.bias.zero_()

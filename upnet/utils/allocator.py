@@ -34,8 +34,8 @@ def retain_malloc_blocks() -> bool:
 def malloc_trim() -> bool:
     """Return free malloc memory to the operating system. Does nothing without glibc.
 
-    Returns whether any memory was returned. Useful after a training in a process that continues, such as a notebook or
-    the next cell of a study.
+    Returns whether any memory was returned. Useful after training in a process that continues, such as a notebook or
+    the cells of a study.
 
     Source: man page of malloc_trim, https://man7.org/linux/man-pages/man3/malloc_trim.3.html
     """

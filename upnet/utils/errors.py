@@ -15,12 +15,12 @@ NOT_GIVEN = _NotGiven.NOT_GIVEN
 
 
 class UserError(ValueError):
-    """The error of a setting, an argument or a file, which the user can correct.
+    """An error in a setting, an argument or a file, which the user can correct.
 
     The command line prints it as one line without a traceback and exits with code 2. `RunError` is for failed runs.
     Any other exception is a bug, and its traceback is shown.
 
-    problem: what is wrong, without a full stop at its end; behind a setting a predicate, such as "must be an integer".
+    problem: what is wrong, without a full stop at its end. With a setting it is a predicate: "must be an integer".
     setting: the dotted name of the setting or argument, or "" if the error is about none.
     value:   the given value; left out if there is none to show.
     allowed: the values that are allowed, or "" if `problem` names them.

@@ -19,7 +19,8 @@ import torch
 from torch import Tensor
 
 __all__ = [
-    "Border", "border_indices", "interpolation_weights", "keys", "keys_polynomials", "lagrange", "lanczos", "tent",
+    "Border", "border_indices", "interpolation_weights",
+    "keys_cubic", "keys_polynomials", "lagrange", "lanczos", "tent",
 ]  # fmt: skip
 
 Border = Literal["symmetric", "replicate", "renormalize"]
@@ -34,7 +35,7 @@ def tent(distance: Tensor) -> Tensor:
     return (1 - distance.abs()).clamp(min=0)
 
 
-def keys(distance: Tensor, a: float = -0.5) -> Tensor:
+def keys_cubic(distance: Tensor, a: float = -0.5) -> Tensor:
     """Keys' cubic convolution kernel, zero from ±2 on; `distance` t in input pixels, any shape.
 
     a: slope at ±1. −0.5 is Keys' choice, exact for quadratics, and that of MATLAB and Pillow; −0.75 is PyTorch's.
@@ -42,7 +43,7 @@ def keys(distance: Tensor, a: float = -0.5) -> Tensor:
     Source: Keys, "Cubic Convolution Interpolation for Digital Image Processing",
     https://doi.org/10.1109/TASSP.1981.1163711
 
-    >>> keys(torch.tensor([0.0, 0.5, 1.5, 2.5])).tolist()
+    >>> keys_cubic(torch.tensor([0.0, 0.5, 1.5, 2.5])).tolist()
     [1.0, 0.5625, -0.0625, 0.0]
     """
     t = distance.abs()

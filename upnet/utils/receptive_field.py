@@ -108,7 +108,7 @@ class ReceptiveField(NamedTuple):
 
 
 class PeriodicReceptiveField(NamedTuple):
-    """The receptive field of a network that treats its input in periods, as poolings and strides do.
+    """The receptive field of a network with pooling or strides, which repeats with a period along the input.
 
     For every k, the output of the input pixels k·period … (k+1)·period − 1 depends on the input pixels
     k·period − before … (k+1)·period − 1 + after.

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from upnet.models import EncoderDecoder
-from upnet.models.complexity import OUTPUT
+from upnet.models.complexity import OUTPUT_SIZE
 from upnet.study.diagnostics.base import CostDiagnostic
 from upnet.upsample import Upsampler
 
@@ -34,7 +34,7 @@ class Activations(CostDiagnostic):
     formula = "Σ over convolutions of channels · height · width of their output"
     source = "Radosavovic et al., Designing Network Design Spaces, https://arxiv.org/abs/2003.13678"
 
-    def compute_for_network(self, net: EncoderDecoder, output: tuple[int, int] = OUTPUT) -> float:
+    def compute_for_network(self, net: EncoderDecoder, output: tuple[int, int] = OUTPUT_SIZE) -> float:
         """The number of values for an output of (H, W) pixels. Only shapes are computed."""
         from torch._subclasses.fake_tensor import FakeTensorMode
 

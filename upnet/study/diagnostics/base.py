@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal, TypeGuard
 from torch import Tensor
 
 from upnet.models import EncoderDecoder
-from upnet.models.complexity import OUTPUT
+from upnet.models.complexity import OUTPUT_SIZE
 from upnet.study.diagnostics.methods import UpscalingMethod
 from upnet.upsample import Upsampler
 
@@ -43,7 +43,7 @@ class Case:
 
     method: UpscalingMethod
     net: EncoderDecoder | None = None
-    size: tuple[int, int] = OUTPUT
+    size: tuple[int, int] = OUTPUT_SIZE
     sample: Sample | None = None
 
 
@@ -89,7 +89,7 @@ class CostDiagnostic(Diagnostic):
     network_only = True
 
     @abstractmethod
-    def compute_for_network(self, net: EncoderDecoder, output: tuple[int, int] = OUTPUT) -> float:
+    def compute_for_network(self, net: EncoderDecoder, output: tuple[int, int] = OUTPUT_SIZE) -> float:
         """The cost of one output image of (H, W) pixels."""
 
     def compute(self, case: Case) -> float:

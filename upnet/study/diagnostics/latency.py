@@ -7,7 +7,7 @@ import torch
 
 from upnet.inference.tensor import upscale_tensor
 from upnet.models import EncoderDecoder
-from upnet.models.complexity import OUTPUT
+from upnet.models.complexity import OUTPUT_SIZE
 from upnet.study.diagnostics.base import CostDiagnostic
 
 WARM_UP_PASSES = 2
@@ -37,7 +37,7 @@ class Latency(CostDiagnostic):
         "median after warm-up, as in torch.utils.benchmark, https://docs.pytorch.org/docs/stable/benchmark_utils.html"
     )
 
-    def compute_for_network(self, net: EncoderDecoder, output: tuple[int, int] = OUTPUT) -> float:
+    def compute_for_network(self, net: EncoderDecoder, output: tuple[int, int] = OUTPUT_SIZE) -> float:
         """In milliseconds for an output of (H, W) pixels."""
         device = next(net.parameters()).device
         lr = torch.rand(net.channels, output[0] // net.scale, output[1] // net.scale, device=device)

@@ -7,7 +7,7 @@ import torch
 from upnet.inference.memory import peak_bytes
 from upnet.inference.tensor import upscale_tensor
 from upnet.models import EncoderDecoder
-from upnet.models.complexity import OUTPUT
+from upnet.models.complexity import OUTPUT_SIZE
 from upnet.study.diagnostics.base import CostDiagnostic
 
 
@@ -34,7 +34,7 @@ class PeakMemory(CostDiagnostic):
     )
     source = "torch.cuda.max_memory_allocated, https://docs.pytorch.org/docs/stable/notes/cuda.html#memory-management"
 
-    def compute_for_network(self, net: EncoderDecoder, output: tuple[int, int] = OUTPUT) -> float:
+    def compute_for_network(self, net: EncoderDecoder, output: tuple[int, int] = OUTPUT_SIZE) -> float:
         """In MiB for an output of (H, W) pixels."""
         device = next(net.parameters()).device
         shape = (net.channels, output[0] // net.scale, output[1] // net.scale)

@@ -1,7 +1,7 @@
 """Number of multiply-adds of one output image."""
 
 from upnet.models import EncoderDecoder
-from upnet.models.complexity import OUTPUT, multiply_adds
+from upnet.models.complexity import OUTPUT_SIZE, multiply_adds
 from upnet.study.diagnostics.base import CostDiagnostic
 
 
@@ -27,6 +27,6 @@ class MultiplyAdds(CostDiagnostic):
         "Network, https://arxiv.org/abs/1803.08664"
     )
 
-    def compute_for_network(self, net: EncoderDecoder, output: tuple[int, int] = OUTPUT) -> float:
+    def compute_for_network(self, net: EncoderDecoder, output: tuple[int, int] = OUTPUT_SIZE) -> float:
         """The number for an output of (H, W) pixels."""
         return float(multiply_adds(net, output))

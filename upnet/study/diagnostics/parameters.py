@@ -1,7 +1,7 @@
 """Number of trainable parameters."""
 
 from upnet.models import EncoderDecoder
-from upnet.models.complexity import OUTPUT, parameters
+from upnet.models.complexity import OUTPUT_SIZE, parameters
 from upnet.study.diagnostics.base import CostDiagnostic
 
 
@@ -25,6 +25,6 @@ class Parameters(CostDiagnostic):
         "https://arxiv.org/abs/1608.00367, and most papers since"
     )
 
-    def compute_for_network(self, net: EncoderDecoder, output: tuple[int, int] = OUTPUT) -> float:
+    def compute_for_network(self, net: EncoderDecoder, output: tuple[int, int] = OUTPUT_SIZE) -> float:
         """The number; the same for every output size."""
         return float(parameters(net))

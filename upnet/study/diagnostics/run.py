@@ -18,7 +18,7 @@ from upnet.imaging.colour import rounded_luma
 from upnet.inference.tiling import Tiling
 from upnet.metrics import EvaluationProtocol
 from upnet.models import EncoderDecoder
-from upnet.models.complexity import OUTPUT
+from upnet.models.complexity import OUTPUT_SIZE
 from upnet.study.diagnostics.base import Case, Diagnostic, Sample, diagnostics
 from upnet.study.diagnostics.methods import UpscalingMethod
 from upnet.utils.errors import UserError, did_you_mean, join_or
@@ -34,7 +34,7 @@ def measure(
     net: EncoderDecoder,
     images: ImagePairs,
     protocol: EvaluationProtocol | None = None,
-    size: tuple[int, int] = OUTPUT,
+    size: tuple[int, int] = OUTPUT_SIZE,
     only: Collection[str] | None = None,
     tile: Tiling = "auto",
 ) -> Values:

@@ -1,4 +1,4 @@
-"""Autocast around the operators' own arithmetic."""
+"""Disable autocast for a computation, or cast tensors as autocast does for a convolution."""
 
 from contextlib import AbstractContextManager, nullcontext
 

@@ -60,7 +60,7 @@ def bilinear_phase_kernels(kernel_size: int, scale: int) -> Tensor:
 
 
 @torch.no_grad()
-def solve_residual_kernel(fixed: Upsampler, kernel_size: int) -> Tensor:
+def fit_bilinear_correction(fixed: Upsampler, kernel_size: int) -> Tensor:
     """(k,) float64: one axis of the convolution that turns the output of `fixed` into bilinear interpolation.
 
     fixed: an operator of one channel.
@@ -68,7 +68,7 @@ def solve_residual_kernel(fixed: Upsampler, kernel_size: int) -> Tensor:
     Raises UserError where no kernel of that size does.
 
     >>> from upnet.upsample import Nearest
-    >>> solve_residual_kernel(Nearest(channels=1, scale=2), kernel_size=3)
+    >>> fit_bilinear_correction(Nearest(channels=1, scale=2), kernel_size=3)
     tensor([0.2500, 0.5000, 0.2500], dtype=torch.float64)
     """
     if on_meta_device():
@@ -89,5 +89,5 @@ def solve_residual_kernel(fixed: Upsampler, kernel_size: int) -> Tensor:
         "bilinear interpolation",
         setting="init",
         value="bilinear",
-        cure="Set fixed to Bilinear, a larger kernel_size behind Nearest, or init=plain",
+        cure="Set fixed to Bilinear, a larger kernel_size after Nearest, or init=plain",
     )

@@ -115,7 +115,7 @@ class DiagonalBlock(NamedTuple):
 
 
 class BandedMatrix(NamedTuple):
-    """A matrix with all entries near its diagonal, for inputs that are neighbours in memory.
+    """A matrix with all entries near its diagonal, for inputs that are adjacent values in memory.
 
     blocks: of consecutive rows.
     """

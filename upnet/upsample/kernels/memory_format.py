@@ -44,20 +44,20 @@ def match_memory_format(x: Tensor, out: Tensor) -> Tensor:
 def pixel_shuffle(x: Tensor, scale: int) -> Tensor:
     """F.pixel_shuffle in the memory format of its input: (N, O·s·s, h, w) -> (N, O, s·h, s·w).
 
-    For channels last, F.pixel_shuffle returns a contiguous tensor on a GPU, and it and its gradient are slow on a CPU.
+    For channels last, F.pixel_shuffle returns a contiguous tensor on a GPU, and is slow on a CPU, as is its gradient.
     """
     if scale == 1:
         return x
     n, channels, h, w = x.shape
-    out, last = channels // scale**2, is_channels_last(x)
-    if last and on_cpu(x):
+    out, channels_last = channels // scale**2, is_channels_last(x)
+    if channels_last and on_cpu(x):
         shuffled = _Shuffle.apply(x, scale)
         assert isinstance(shuffled, Tensor)
         return shuffled
-    if not last and not on_cpu(x):
+    if not channels_last and not on_cpu(x):
         return F.pixel_shuffle(x, scale)
     phases = x.reshape(n, out, scale, scale, h, w)
-    if last:
+    if channels_last:
         return phases.permute(0, 4, 2, 5, 3, 1).reshape(n, scale * h, scale * w, out).permute(0, 3, 1, 2)
     return phases.permute(0, 1, 4, 2, 5, 3).reshape(n, out, scale * h, scale * w)
 
@@ -120,7 +120,7 @@ class _IntoRows(torch.autograd.Function):
 class _OutOfRows(torch.autograd.Function):
     """(N, h, s, w, R) -> (N, h, w, s, R); the gradient is _IntoRows.
 
-    Row by row, since a CPU copies in output order, which for the whole tensor means many short runs.
+    Row by row: a CPU copies in output order, and would read the whole tensor in many short runs.
     """
 
     generate_vmap_rule = True
@@ -179,7 +179,7 @@ class _Unshuffle(torch.autograd.Function):
         n, out, height, width = x.shape
         if out <= NARROW:
             return F.pixel_unshuffle(x, scale)
-        # First to phases before channels, in long runs, then one transposition per pixel.
+        # First the phases are moved before the channels, in long runs; then the two are exchanged within each pixel.
         rows = x.permute(0, 2, 3, 1).reshape(n, height // scale, scale, width // scale, scale * out)
         phases = torch.stack(rows.unbind(2), 3).flatten(3, 4).permute(0, 3, 1, 2)
         return torch.native_channel_shuffle(phases, scale**2)

@@ -106,11 +106,11 @@ class Separable(Upsampler):
 
     def _composition(self, x: Tensor) -> Tensor:
         # A compiler fuses this to one kernel per axis, forward and backward, without constants from outside the graph.
-        last = is_channels_last(x)
-        out = x.permute(0, 2, 3, 1) if last else x
-        for axis in (1, 2) if last else (2, 3):
+        channels_last = is_channels_last(x)
+        out = x.permute(0, 2, 3, 1) if channels_last else x
+        for axis in (1, 2) if channels_last else (2, 3):
             out = self._compose_axis(out, axis)
-        return out.permute(0, 3, 1, 2) if last else out
+        return out.permute(0, 3, 1, 2) if channels_last else out
 
     def _compose_axis(self, x: Tensor, axis: int) -> Tensor:
         values = x.to(torch.promote_types(x.dtype, torch.float32))
@@ -134,7 +134,7 @@ class Separable(Upsampler):
         return torch.stack(phases, axis + 1).flatten(axis, axis + 1).to(x.dtype)
 
     def _csr(self, length: int, dtype: torch.dtype) -> tuple[CsrMatrix, CsrMatrix]:
-        """The matrix of one axis and its transpose, for pixels that are runs of values in memory."""
+        """The matrix of one axis and its transpose, for pixels that are contiguous runs of values in memory."""
 
         def compute() -> tuple[CsrMatrix, CsrMatrix]:
             indices, weights = self._neighbours(length)
@@ -144,7 +144,10 @@ class Separable(Upsampler):
         return self._csr_matrices.get((length, dtype), compute)
 
     def _banded(self, length: int, like: Tensor) -> tuple[BandedMatrix, BandedMatrix]:
-        """The matrix of one axis and its transpose, for pixels that are neighbours in memory, as `like`."""
+        """The matrix of one axis and its transpose, for pixels that are adjacent values in memory.
+
+        like: a tensor of the dtype and the device.
+        """
         cpu = on_cpu(like)
         size = LARGE_BLOCK if like.element_size() == 2 and not cpu else BLOCK
         key = (length, like.dtype, like.device)

@@ -17,9 +17,9 @@ class TransposedConv(nn.ConvTranspose2d):
     The padding is p = ⌈(k − s)/2⌉ and the output padding 2·p − (k − s). Parameters, state dict, hooks, pruning and
     parametrisations of `weight` are those of nn.ConvTranspose2d.
 
-    On a CPU, the order of summation differs where that is faster. Few output channels, or contiguous memory, are
-    computed as s·t small convolutions, one per output phase. Otherwise PyTorch's kernel is used, with a separate sum
-    for the gradient of the bias.
+    On a CPU, inputs in contiguous format and few output channels are computed as s·t small convolutions, one per output
+    phase, where that is faster; the order of summation then differs. Otherwise PyTorch's kernel is used, with a
+    separate sum for the gradient of the bias.
 
     >>> TransposedConv(8, 3, (6, 6), (2, 2))(torch.zeros(1, 8, 5, 4)).shape
     torch.Size([1, 3, 10, 8])
