@@ -58,7 +58,7 @@ def protocol_groups(
     Two contents are in the same group if protocol, image hash and the versions of their common perceptual measures
     agree. Groups are numbered from 0 in the order of `contents`; None marks a content without the data set.
 
-    names: how an error calls the contents.
+    names: of the contents, for errors.
 
     Raises UserError that states the differences if there are several groups and `allow_mixed` is false.
     """
@@ -94,11 +94,23 @@ def group_label(text: str, group: int | None, several: bool) -> str:
 
 
 def _lr_origin(protocol: Mapping[str, Any], lr_from: str) -> str:
-    """Where the LR images come from. lr_from: "files", "imresize", "both", with ", rounded up" for rounded sizes."""
+    """Where the LR images come from; empty if unknown.
+
+    lr_from: "files", "imresize" or "both", with ", rounded up" for rounded sizes.
+
+    >>> _lr_origin({"lr": "MATLAB imresize"}, "imresize"), _lr_origin({}, "imresize"), _lr_origin({}, "None")
+    ('LR: MATLAB imresize', 'LR by imresize', '')
+    """
     origin, _, rounded_up = lr_from.partition(", ")
     degradation = ", ".join(str(protocol[key]) for key in ("lr", "resizing") if key in protocol)
-    texts = {"files": "LR from files", "both": "LR from files, missing ones made from HR"}
-    text = texts.get(origin, f"LR: {degradation}")
+    if origin == "files":
+        text = "LR from files"
+    elif origin == "both":
+        text = "LR from files, missing ones made from HR"
+    elif degradation:
+        text = f"LR: {degradation}"
+    else:
+        text = "LR by imresize" if origin == "imresize" else ""
     return text + (" (LR sizes rounded up: LR and HR cropped to whole LR pixels)" if rounded_up else "")
 
 

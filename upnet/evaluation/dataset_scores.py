@@ -7,7 +7,7 @@ from typing import Any
 
 from upnet.metrics import PSNR_CAP, MeanScore, Score, mean
 
-# Statements for `format_remark`; that of EXACT names the output.
+# Statements for `format_remark`; EXACT has a placeholder for the name of the output.
 LEFT_OUT = "Left out of the means, because bicubic equals the target"
 EXACT = f"Counted as {PSNR_CAP:g} dB, because {{}} equals the target"
 ALL_EXACT = f"Bicubic equals the target in every image, and its PSNR counts as {PSNR_CAP:g} dB."

@@ -19,7 +19,7 @@ class OutputStatus:
 
 @contextmanager
 def optional_output(name: str) -> Iterator[OutputStatus]:
-    """Turn any exception inside into one line of warning, and continue after the block; KeyboardInterrupt passes.
+    """Log any Exception raised in the block as a warning of one line, and continue after the block.
 
     name: the output, as the subject of the message: "the comparison image".
 

@@ -1,4 +1,4 @@
-"""Evaluate networks and interpolations image by image, beside bicubic; used in validation and in evaluation.
+"""Evaluate networks and interpolations image by image, together with bicubic; for validation and evaluation.
 
 A method is any function that upscales an image: `network_method` and `baseline_method` make one.
 """
@@ -113,7 +113,7 @@ def empty_scores(name: str, store: Store, protocol: EvaluationProtocol) -> Datas
     if protocol.name == "y-float":
         # LR is computed from HR: the LR images of the store do not affect the scores.
         return DatasetScores(name, hashlib.sha256("\n".join(store.digests).encode()).hexdigest(), "imresize")
-    return DatasetScores(name, store.digest, store.lr_from + ", rounded up" * store.lr_rounded_up)
+    return DatasetScores(name, store.digest, f"{store.lr_from}, rounded up" if store.lr_rounded_up else store.lr_from)
 
 
 def evaluate_network(

@@ -37,6 +37,7 @@ class Cell:
     """One training of a study: a variant with a seed.
 
     number: its position in the plan, from 1.
+    levels: factor -> name of its level.
     label:  of its variant.
     key:    a hash of everything that its result depends on, except the code.
     folder: of its run.
@@ -78,7 +79,7 @@ class Cell:
         return sessions[-1]["code"] if sessions else {}
 
     def minutes(self) -> float | None:
-        """The duration of all sessions, in which repeated steps count once; None where the cell isn't finished."""
+        """The duration of all sessions, with repeated steps counted once; None where the cell isn't finished."""
         if self.results() is None:
             return None
         record = self.record()
@@ -86,7 +87,7 @@ class Cell:
         return (record["finished"] - last["time"]) / 60 + last["minutes_before"]
 
     def crashes(self) -> int:
-        """The number of consecutive last sessions whose process died without reaching a later checkpoint."""
+        """The number of sessions at the end of the record whose process died before it saved a later checkpoint."""
         count = 0
         sessions = self.record().get("sessions", [])
         for session in reversed(sessions):
@@ -100,11 +101,11 @@ class Cell:
 def claimed(cell: Cell) -> Iterator[None]:
     """Hold the lock of a cell in this context. Raises CellBusyError where another process holds it."""
 
-    def refuse() -> None:
+    def raise_busy() -> None:
         raise CellBusyError(f"another process is training {cell.name}")
 
     cell.folder.mkdir(parents=True, exist_ok=True)
-    with locked(cell.folder / LOCK, refuse):
+    with locked(cell.folder / LOCK, raise_busy):
         yield
 
 
@@ -146,10 +147,12 @@ def end_session(cell: Cell, outcome: str) -> None:
 
 
 def record_failure(cell: Cell, error: BaseException) -> str:
-    """Write failed.json, end the session as failed, and return the reason on one line."""
-    reason = " ".join(str(error).split()) or type(error).__name__
-    if not isinstance(error, UserError):
-        reason = f"{type(error).__name__}: {reason}"
+    """Write failed.json, end the session as failed, and return the reason on one line.
+
+    The reason is the message; the class of the error precedes it unless it is a UserError.
+    """
+    message = " ".join(str(error).split())
+    reason = message if isinstance(error, UserError) else f"{type(error).__name__}: {message or 'no message'}"
     failure = {
         "reason": reason,
         "attempts": int(cell.failure().get("attempts", 0)) + 1,
@@ -177,8 +180,8 @@ def earlier_names(config: Any, path: str = "") -> Any:
     config: plain data. It is not changed.
     path:   of the config: "model" or "settings" for these parts.
 
-    The inverse of `upnet.checkpoint.migration.rename_config`. Keys of cells are hashes of configs, so that the cells of
-    earlier studies are found by their former keys.
+    The inverse of `upnet.checkpoint.migration.rename_config`. Keys of cells are hashes of configs: the cells of earlier
+    studies have keys with the former names.
 
     >>> earlier_names({"_target_": "upnet.encoders.MaxPoolEncoder", "width": 16})
     {'_target_': 'upnet.encoders.Plain', 'width': 16}

@@ -62,7 +62,7 @@ def config_targets(node: Any) -> Iterable[str]:
 
 @functools.cache
 def _upnet_source() -> str:
-    """The hash of upnet's source, computed once: this process doesn't run what is edited later."""
+    """The hash of upnet's source, computed once, because later edits don't change the code that this process runs."""
     return _hash_files(PACKAGE.rglob("*.py"))
 
 

@@ -135,16 +135,20 @@ class Design:
         return variants
 
     def check_overrides(self, overrides: Sequence[str]) -> None:
-        """Raise UserError where an override of the command line sets what varies between cells.
+        """Raise UserError if an override on the command line sets a setting that varies between cells.
 
         >>> Design("demo", {"a": ["model/upsampler=nearest"]}, "a", [0]).check_overrides(["seed=3"])
         Traceback (most recent call last):
         upnet.utils.errors.UserError: seed=3: applies to all cells; study.seeds varies it. Change study.seeds instead
         """
-        set_by = {_path(override): f"study.arms.{arm}" for arm, defining in self.arms.items() for override in defining}
+        set_by = {
+            _path(override): f"study.arms.{arm}"
+            for arm, arm_overrides in self.arms.items()
+            for override in arm_overrides
+        }
         for factor, levels in self.factors.items():
-            defining = [override for overrides in levels.values() for override in overrides]
-            set_by |= {_path(override): f"study.factors.{factor}" for override in defining}
+            level_overrides = [override for level in levels.values() for override in level]
+            set_by |= {_path(override): f"study.factors.{factor}" for override in level_overrides}
         set_by["seed"] = "study.seeds"
         for override in overrides:
             path = _path(override)

@@ -20,7 +20,7 @@ from upnet.training.runner import train
 from upnet.utils.errors import InterruptedRunError, UserError
 from upnet.utils.paths import display_path
 
-KEPT = {"cell.json", "failed.json", "output.txt", LOCK, ".lock"}
+KEPT_FILES = {"cell.json", "failed.json", "output.txt", LOCK, ".lock"}
 """The files that stay in a cell's folder when its training starts from scratch."""
 
 
@@ -64,8 +64,8 @@ def _time_left(plan: Plan) -> str:
 def _resumable_checkpoint(folder: Path, settings: TrainSettings) -> tuple[Path | None, int]:
     """The newest valid checkpoint of a cell before its last step, and its step; None and 0 where there is none.
 
-    A cell whose process died after the checkpoint of the last step and before results.json resumes from the checkpoint
-    before. A checkpoint with other settings, for example after images were moved, is not resumed: a training from
+    If the process died between the last step's checkpoint and results.json, the cell resumes from the checkpoint before
+    that one. A checkpoint with other settings, for example after images were moved, is not resumed: a training from
     scratch gives the same result.
     """
     recorded = training_settings(settings)
@@ -89,7 +89,7 @@ def _clear(folder: Path) -> None:
     for path in folder.iterdir():
         if path.is_dir():
             shutil.rmtree(path)
-        elif path.name not in KEPT:
+        elif path.name not in KEPT_FILES:
             path.unlink()
 
 

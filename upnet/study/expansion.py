@@ -25,7 +25,7 @@ from upnet.utils.errors import UserError
 class Planner:
     """Composes the configs of one study and plans its cells.
 
-    overrides: those of the command line, the choice of the study among them. They apply to all cells.
+    overrides: those of the command line, including the one that chooses the study. They apply to all cells.
     folder:    of the study.
 
     Example:
@@ -44,10 +44,11 @@ class Planner:
         self._digests: dict[str, dict[str, str]] = {}
 
     def plan(self) -> Plan:
-        """Everything that is known before training.
+        """The plan: matched variants with their costs, and cells with their keys and folders.
 
-        Raises UserError for what is wrong with the study as a whole: unknown settings, invalid images, different
-        budgets, two equal variants. A variant that can't be built or matched is planned with its rejection.
+        Raises UserError for errors that concern the whole study: unknown settings, invalid images, variants with
+        different numbers of steps or validations, two equal variants. A variant that can't be built or matched is
+        planned with the reason of its rejection.
         """
         self.design.check_overrides(self.overrides)
         variants = self.design.variants()
@@ -58,7 +59,7 @@ class Planner:
         return Plan(self.folder, self.design, steps, validations, self.overrides, code, planned, cells)
 
     def settings(self, planned: PlannedVariant, seed: int, folder: Path) -> TrainSettings:
-        """The settings of a cell, the same as of a training outside of a study. Raises ConfigError as `check` does."""
+        """The settings of a cell, equal to those of a training without a study. Raises ConfigError as `check` does."""
         values = {**planned.changes, "seed": seed, "run_dir": str(folder)}
         config = with_values(self.configs[planned.variant.label], values)
         return replace(check(config, TrainSettings), study=None)
@@ -72,7 +73,7 @@ class Planner:
                     f"all cells of a study have the same {name}, but {first} has {config[name]} and {label} "
                     f"{other[name]}",
                     setting=name,
-                    cure=f"Set {name} beside study:, for all variants",
+                    cure=f"Set {name} once for all variants, outside of study",
                 )
         return int(config[name])
 
@@ -85,7 +86,8 @@ class Planner:
             levels = json.dumps(dict(variant.levels))
             reference, reference_net = references.get(levels, (None, None))
             if reference is not None and reference.rejection is not None:
-                planned[variant.label] = PlannedVariant(variant, rejection=f"the reference: {reference.rejection}")
+                rejection = f"the reference is rejected: {reference.rejection}"
+                planned[variant.label] = PlannedVariant(variant, rejection=rejection)
                 continue
             planned[variant.label], net = self._match(variant, config, reference_net)
             references.setdefault(levels, (planned[variant.label], net))
@@ -109,12 +111,12 @@ class Planner:
         reference: the network of the reference at the same levels; None for the reference itself.
         """
 
-        def make(changes: Mapping[str, Any]) -> EncoderDecoder:
+        def build_variant(changes: Mapping[str, Any]) -> EncoderDecoder:
             return build(with_values(config, changes).model)
 
         try:
             model = plain_mapping(config.model)
-            changes = {} if reference is None else match_variant(self.design.match, make, model, reference)
+            changes = {} if reference is None else match_variant(self.design.match, build_variant, model, reference)
             settings = self.settings(PlannedVariant(variant, changes=changes), self.design.seeds[0], self.folder)
             net = build_task(settings).net
         except UserError as error:
@@ -131,10 +133,10 @@ class Planner:
                 variant = planned.variant
                 content = self._key_content(self.settings(planned, seed, self.folder))
                 key, folder = self._key_and_folder(variant.folder_stem(seed), content)
-                twin = next((cell for cell in cells if cell.key == key), None)
-                if twin is not None:
+                duplicate = next((cell for cell in cells if cell.key == key), None)
+                if duplicate is not None:
                     raise UserError(
-                        f"{variant.label} and {twin.label} are the same training",
+                        f"{variant.label} and {duplicate.label} are the same training",
                         setting="study.arms",
                         cure="Remove one of them",
                     )
@@ -142,11 +144,11 @@ class Planner:
         return cells
 
     def _key_and_folder(self, stem: str, content: Mapping[str, Any]) -> tuple[str, Path]:
-        """The key of a cell and its folder: a folder from before a renaming of components or settings is kept."""
+        """The key of a cell and its folder; an existing folder whose key has the former names of settings is used."""
         keys = [short_hash(content), short_hash(earlier_names(content))]
         folders = [self.folder / "cells" / f"{stem}-{key}" for key in keys]
-        chosen = 1 if folders[1].is_dir() and not folders[0].is_dir() else 0
-        return keys[chosen], folders[chosen]
+        index = 1 if folders[1].is_dir() and not folders[0].is_dir() else 0
+        return keys[index], folders[index]
 
     def _key_content(self, settings: TrainSettings) -> dict[str, Any]:
         """What the result of a cell depends on. Images are identified by their pixels, and not by their paths."""
@@ -163,7 +165,7 @@ class Planner:
         }
 
     def _image_digests(self, settings: TrainSettings) -> dict[str, str]:
-        """A hash of the pixels of every data set, by its use. Data sets that are not in the cache are decoded."""
+        """The pixel hashes of the data sets by use: "train", "validation NAME". Sets not in the cache are decoded."""
         without_seed = {name: value for name, value in settings.data.items() if name != "seed"}
         key = json.dumps(without_seed, sort_keys=True)
         if key not in self._digests:

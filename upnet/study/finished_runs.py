@@ -76,7 +76,7 @@ def read_study(folder: Path, trust: Sequence[str] = (), allow_mixed: bool = Fals
     """The arms of a study by descending mean PSNR on the first data set, and the folders of runs without results.
 
     folder:      of a study with a plan, or of a multirun.
-    trust:       modules outside upnet whose classes the runs may name.
+    trust:       modules outside upnet whose classes the runs' configs may contain.
     allow_mixed: whether runs may differ in evaluation protocol or images; such runs are different arms, and arms are
                  sorted by protocol group first.
 
@@ -116,9 +116,9 @@ def _read_runs(folder: Path, trust: Sequence[str]) -> tuple[list[Run], list[Path
 
 
 def _read_run(folder: Path, label: str | None, trust: Sequence[str]) -> Run:
-    """A finished run; old names of components and settings are replaced by the present ones.
+    """A finished run; former names of components and settings are replaced by the current ones.
 
-    Raises UserError if results.json lacks what distinguishes arms, or names classes that are not trusted.
+    Raises UserError if results.json is invalid or contains classes that are not trusted.
     """
     path = folder / "results.json"
     results = read_results(path)
@@ -140,7 +140,7 @@ def _protocol_groups(runs: Sequence[Run], allow_mixed: bool) -> list[int]:
 
 
 def _arms(runs: Iterable[Run], trust: Sequence[str], protocol_group: int) -> list[Arm]:
-    """The arms that runs of one protocol group form, by descending mean PSNR on the first data set."""
+    """Group the runs of one protocol group into arms, by descending mean PSNR on the first data set."""
     runs_by_arm: dict[str, list[Run]] = {}
     for run in runs:
         runs_by_arm.setdefault(run.label or json.dumps(run.settings, sort_keys=True), []).append(run)

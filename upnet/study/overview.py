@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from rich.console import Console
 from rich.table import Table
 
 from upnet.evaluation.results import write_json
+from upnet.evaluation.tables import table_console
 from upnet.study.design import MATCH_MODES
 from upnet.study.plan import PLAN, Plan, PlannedVariant
 from upnet.utils.atomic_io import atomic_write
@@ -27,7 +27,7 @@ def write_plan(plan: Plan) -> None:
 
 def print_plan(plan: Plan) -> None:
     """Print the summary, the table of variants and the rejections."""
-    console = Console(width=None if Console().is_terminal else WIDTH, markup=False, emoji=False, highlight=False)
+    console = table_console(WIDTH, highlight=False)
     console.print(summary(plan))
     table = Table(caption=FOOTNOTE, caption_justify="left")
     for heading in HEADINGS:

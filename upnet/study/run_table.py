@@ -13,16 +13,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from upnet.evaluation.compatibility import footnote, group_label, protocol_label
 from upnet.evaluation.dataset_scores import EXACT, LEFT_OUT, format_remark
+from upnet.evaluation.tables import table_console
 from upnet.metrics import gain
 from upnet.study.finished_runs import Arm
 
 SCHEMA = 3
-"""Of study.json; counted up whenever its keys change."""
+"""The schema version of study.json; incremented whenever its keys change."""
 
 MAX_UNFINISHED = 5
 """How many unfinished runs are printed by name."""
@@ -81,7 +81,7 @@ def study_content(arms: Sequence[Arm]) -> dict[str, Any]:
 
 def print_study(arms: Sequence[Arm], unfinished: Sequence[Path]) -> None:
     """Print a table per data set, what its numbers depend on, and the folders of unfinished runs."""
-    console = Console(width=None if Console().is_terminal else WIDTH, markup=False, emoji=False)
+    console = table_console(WIDTH)
     for dataset in _datasets(arms):
         evaluated = _evaluated_on(arms, dataset)
         results_by_group = _results_by_group(evaluated)
@@ -95,9 +95,9 @@ def print_study(arms: Sequence[Arm], unfinished: Sequence[Path]) -> None:
         for remark in remarks(evaluated, dataset):
             console.print(remark, highlight=False)
     for path in unfinished[:MAX_UNFINISHED]:
-        console.print(f"left out, since it is not finished: {path}")
+        console.print(f"left out, not finished: {path}")
     if len(unfinished) > MAX_UNFINISHED:
-        console.print(f"left out, since they are not finished: {len(unfinished) - MAX_UNFINISHED} further runs")
+        console.print(f"left out, not finished: {len(unfinished) - MAX_UNFINISHED} more")
 
 
 def remarks(arms: Sequence[Arm], dataset: str) -> list[str]:

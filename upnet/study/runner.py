@@ -1,4 +1,7 @@
-"""Running a study: cells are trained one after the other; several processes may share them, and each run resumes."""
+"""Running a study: plan it and train its cells one after the other. Several processes can share the cells.
+
+An interrupted study is resumed by the same command.
+"""
 
 import os
 import signal
@@ -30,7 +33,7 @@ class FailedCellsError(RunError):
 def run_study(config: Config, overrides: Sequence[str] | None = None, folder: Path | None = None) -> None:
     """Plan a study, then train every cell that isn't finished and that no other process works on.
 
-    overrides: those that hold for all cells; by default those on the command line.
+    overrides: those that apply to all cells; by default those on the command line.
     folder:    of the study; by default the one that Hydra was given.
 
     Raises UserError for invalid settings or images, for rejected variants, and for cells that another version of the
@@ -98,15 +101,15 @@ def _train_cells(planner: Planner, plan: Plan) -> None:
     failures_at_start = {cell.key: cell.failure() for cell in plan.cells}
     # A cell whose training repeatedly killed its process comes last.
     order = sorted(plan.cells, key=lambda cell: (cell.crashes() > 1, cell.number))
-    worked = True
-    while worked:  # again, because the process that trained a skipped cell may have died
-        worked = False
+    has_trained = True
+    while has_trained:  # again, because the process that trained a skipped cell may have died
+        has_trained = False
         for cell in order:
             try:
                 with claimed(cell):
                     # A failed cell is tried once per start of the study, and not by every process again.
                     if cell.results() is None and cell.failure() == failures_at_start[cell.key]:
-                        worked = True
+                        has_trained = True
                         run_cell(planner.settings(plan.variant_of(cell), cell.seed, cell.folder), plan, cell)
             except CellBusyError:
                 continue
@@ -193,16 +196,16 @@ def _report_outcome(plan: Plan) -> None:
 
 @contextmanager
 def _resumable_after_interrupt(folder: Path) -> Iterator[None]:
-    """Turn every form of Ctrl-C into an InterruptedRunError that says how to resume."""
+    """Convert the exceptions that Ctrl-C and signals raise to an InterruptedRunError that says how to resume."""
     try:
         yield
     except InterruptedRunError as error:
-        number, saved = error.signal, "the current cell is saved"
+        signal_number, progress = error.signal, "the current cell is saved"
     except (KeyboardInterrupt, SystemExit):  # Lightning turns a KeyboardInterrupt into a SystemExit
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        number, saved = signal.SIGINT, "the current cell resumes from its last checkpoint"
+        signal_number, progress = signal.SIGINT, "the current cell resumes from its last checkpoint"
     else:
         return
     raise InterruptedRunError(
-        f"interrupted; {saved}. The same command resumes the study in {display_path(folder)}", number
+        f"interrupted; {progress}. The same command resumes the study in {display_path(folder)}", signal_number
     )

@@ -9,20 +9,22 @@ from typing import Any
 from upnet.models import EncoderDecoder
 from upnet.models.complexity import multiply_adds, parameters
 from upnet.study.design import MatchMode
-from upnet.study.matching.base import Changes, Make, UnmatchedError
+from upnet.study.matching.base import Changes, UnmatchedError, VariantBuilder
 from upnet.study.matching.size import match_size
 from upnet.study.matching.support import match_support, taps_by_location, upsamplers_by_location
 
-__all__ = ["Changes", "Make", "UnmatchedError", "match_variant", "taps_by_location", "upsamplers_by_location"]
+__all__ = ["Changes", "UnmatchedError", "VariantBuilder", "match_variant", "taps_by_location", "upsamplers_by_location"]
 
 
-def match_variant(mode: MatchMode, make: Make, model: Mapping[str, Any], reference: EncoderDecoder) -> Changes:
+def match_variant(
+    mode: MatchMode, build_variant: VariantBuilder, model: Mapping[str, Any], reference: EncoderDecoder
+) -> Changes:
     """The changes that make a variant comparable with the reference; empty for the mode "none".
 
-    mode:      see `upnet.study.design.MATCH_MODES`.
-    make:      builds the variant with changes.
-    model:     the variant's model config as plain data, which determines what can be changed.
-    reference: the network of the reference arm at the same levels of all factors.
+    mode:          see `upnet.study.design.MATCH_MODES`.
+    build_variant: builds the network of the variant with changes.
+    model:         the variant's model config as plain data, which determines what can be changed.
+    reference:     the network of the reference arm at the same levels of all factors.
 
     Raises UnmatchedError where no changes are sufficient.
 
@@ -37,6 +39,6 @@ def match_variant(mode: MatchMode, make: Make, model: Mapping[str, Any], referen
     if mode == "none":
         return {}
     if mode == "support":
-        return match_support(make, model, reference)
+        return match_support(build_variant, model, reference)
     count, unit = (parameters, "parameters") if mode == "params" else (multiply_adds, "multiply-adds")
-    return match_size(make, model, count, unit, count(reference))
+    return match_size(build_variant, model, count, unit, count(reference))

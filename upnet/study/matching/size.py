@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from upnet.models import EncoderDecoder
-from upnet.study.matching.base import Changes, Make, UnmatchedError
+from upnet.study.matching.base import Changes, UnmatchedError, VariantBuilder
 from upnet.utils.errors import UserError
 
 TOLERANCE = 0.01
@@ -16,13 +16,17 @@ _STEPS_TO_BUILDABLE = 9
 
 
 def match_size(
-    make: Make, model: Mapping[str, Any], count: Callable[[EncoderDecoder], int], unit: str, target: int
+    build_variant: VariantBuilder,
+    model: Mapping[str, Any],
+    count: Callable[[EncoderDecoder], int],
+    unit: str,
+    target: int,
 ) -> Changes:
     """The changes with which a variant's count differs from the target by at most TOLERANCE.
 
-    make:  builds the variant with changes.
-    model: the variant's model config as plain data.
-    count: of a network; `unit` is its name in messages.
+    build_variant: builds the network of the variant with changes.
+    model:         the variant's model config as plain data.
+    count:         counts the parameters or multiply-adds of a network; `unit` is their name in messages.
 
     The width is solved for. Where integer widths are too coarse, other numbers of residual blocks are tried, the
     nearest first, each with its own width; then, where the encoder has levels, the growth of its width per level in
@@ -31,11 +35,11 @@ def match_size(
     Raises UnmatchedError with the nearest count.
 
     >>> from torch import nn
-    >>> def make(changes):
+    >>> def build_variant(changes):
     ...     return nn.Conv2d(3, changes.get("model.encoder.width", 8), kernel_size=3)
     >>> def parameters(net):
     ...     return sum(parameter.numel() for parameter in net.parameters())
-    >>> match_size(make, {"encoder": {"width": 8}}, parameters, "parameters", target=2800)
+    >>> match_size(build_variant, {"encoder": {"width": 8}}, parameters, "parameters", target=2800)
     {'model.encoder.width': 100}
     """
     counts: dict[tuple[tuple[str, Any], ...], int | None] = {}
@@ -45,7 +49,7 @@ def match_size(
         key = tuple(sorted(changes.items()))
         if key not in counts:
             try:
-                counts[key] = count(make(changes))
+                counts[key] = count(build_variant(changes))
             except UserError:
                 counts[key] = None
         return counts[key]

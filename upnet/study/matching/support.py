@@ -6,7 +6,7 @@ from typing import Any
 
 from upnet.models import EncoderDecoder
 from upnet.models.decoder import level_name
-from upnet.study.matching.base import Changes, Make, UnmatchedError
+from upnet.study.matching.base import Changes, UnmatchedError, VariantBuilder
 from upnet.upsample import Upsampler
 from upnet.utils.errors import UserError
 
@@ -14,12 +14,12 @@ Taps = list[int | None]
 """The LR taps per output phase of operators; None where the number is unknown or all LR pixels contribute."""
 
 
-def match_support(make: Make, model: Mapping[str, Any], reference: EncoderDecoder) -> Changes:
+def match_support(build_variant: VariantBuilder, model: Mapping[str, Any], reference: EncoderDecoder) -> Changes:
     """The kernel sizes with which every operator has as many LR taps per output phase as the reference.
 
-    make:      builds the variant with changes.
-    model:     the variant's model config as plain data.
-    reference: the network of the reference arm.
+    build_variant: builds the network of the variant with changes.
+    model:         the variant's model config as plain data.
+    reference:     the network of the reference arm.
 
     Where several sizes have the same number of taps, the largest is taken. For a reference that is a sub-pixel
     convolution of size k, this gives a transposed convolution the size k·s, and a convolution after nearest-neighbour
@@ -27,20 +27,22 @@ def match_support(make: Make, model: Mapping[str, Any], reference: EncoderDecode
 
     Raises UnmatchedError with the nearest number of taps.
     """
-    wanted = taps_by_location(reference)
-    operators = upsamplers_by_location(make({}))
-    if {name: len(group) for name, group in operators.items()} != {name: len(taps) for name, taps in wanted.items()}:
+    reference_taps = taps_by_location(reference)
+    operators = upsamplers_by_location(build_variant({}))
+    if {name: len(group) for name, group in operators.items()} != {
+        name: len(taps) for name, taps in reference_taps.items()
+    }:
         raise UnmatchedError(
             f"it upsamples at {', '.join(operators) or 'no location'} and the reference at "
-            f"{', '.join(wanted) or 'no location'}; the support can't be matched"
+            f"{', '.join(reference_taps) or 'no location'}; the support can't be matched"
         )
     nodes = model["upsampler"]
     if not isinstance(nodes, list):
-        return _match_kernel(make, "model.upsampler", operators, wanted)
+        return _match_kernel(build_variant, "model.upsampler", operators, reference_taps)
     changes: Changes = {}
     for number, (location, group) in enumerate(operators.items()):
         path = f"model.upsampler[{number}]"
-        changes |= _match_kernel(make, path, {location: group}, {location: wanted[location]})
+        changes |= _match_kernel(build_variant, path, {location: group}, {location: reference_taps[location]})
     return changes
 
 
@@ -69,39 +71,44 @@ def taps_by_location(net: EncoderDecoder) -> dict[str, Taps]:
 
 
 def _match_kernel(
-    make: Make, path: str, operators: Mapping[str, Sequence[Upsampler]], wanted: Mapping[str, Taps]
+    build_variant: VariantBuilder,
+    path: str,
+    operators: Mapping[str, Sequence[Upsampler]],
+    reference_taps: Mapping[str, Taps],
 ) -> Changes:
     """The change of the kernel size at `path`, the config of the operators at some locations.
 
-    wanted: the reference's LR taps at the same locations.
+    reference_taps: the reference's LR taps at the same locations.
     """
-    served = [operator for group in operators.values() for operator in group]
-    present = [operator.support_size for operator in served]
-    target = [count for counts in wanted.values() for count in counts]
+    affected = [operator for group in operators.values() for operator in group]
+    current = [operator.support_size for operator in affected]
+    target = [count for counts in reference_taps.values() for count in counts]
     if None in target:
         raise UnmatchedError("the reference uses all LR pixels, or doesn't declare its number of LR taps")
-    if present == target:
+    if current == target:
         return {}
-    name = type(served[0]).__name__
-    if served[0].support_argument is None:
+    name = type(affected[0]).__name__
+    if affected[0].support_argument is None:
         raise UnmatchedError(
-            f"{name} has {_format_counts(present)} LR taps per output phase, the reference {_format_counts(target)}, "
+            f"{name} has {_format_counts(current)} LR taps per output phase, the reference {_format_counts(target)}, "
             "and it has no kernel size to change"
         )
-    argument, smallest = served[0].support_argument
+    argument, smallest = affected[0].support_argument
     # A kernel of this many output pixels covers one input pixel more per axis than the reference does.
-    largest = max((isqrt(count or 0) + 1) * int(operator.scale) for count, operator in zip(target, served, strict=True))
+    largest = max(
+        (isqrt(count or 0) + 1) * int(operator.scale) for count, operator in zip(target, affected, strict=True)
+    )
     taps_by_size: dict[int, Taps] = {}
     for size in range(smallest, largest + 1):
         try:
-            changed = taps_by_location(make({f"{path}.{argument}": size}))
+            changed = taps_by_location(build_variant({f"{path}.{argument}": size}))
         except UserError:
             continue  # a size that the operator rejects, such as an even one
         taps_by_size[size] = [count for location in operators for count in changed[location]]
     matching = [size for size, taps in taps_by_size.items() if taps == target]
     if not matching:
         size = min(taps_by_size, key=lambda size: _distance(taps_by_size[size], target), default=None)
-        nearest = present if size is None else taps_by_size[size]
+        nearest = current if size is None else taps_by_size[size]
         setting = "" if size is None else f", with {argument}={size}"
         raise UnmatchedError(
             f"no {argument} gives {name} the reference's {_format_counts(target)} LR taps per output phase; "

@@ -76,8 +76,8 @@ def image_differences(study: ReportedStudy, dataset: str) -> dict[str, dict[str,
         seeds = sorted(set(psnrs) & set(reference_psnrs))
         if not seeds:
             continue
-        by_image = [table[seed] for seed in seeds for table in (psnrs, reference_psnrs)]
-        images = [name for name in psnrs[seeds[0]] if all(name in table for table in by_image)]
+        scores = [by_seed[seed] for seed in seeds for by_seed in (psnrs, reference_psnrs)]
+        images = [name for name in psnrs[seeds[0]] if all(name in by_image for by_image in scores)]
         differences[entry.name] = {
             name: float(np.mean([psnrs[seed][name] - reference_psnrs[seed][name] for seed in seeds])) for name in images
         }

@@ -110,7 +110,7 @@ def diagnose_network(net: EncoderDecoder, store: Store | None, protocol: Evaluat
 
 
 def diagnose_bicubic(scale: int, store: Store | None) -> NetworkDiagnostics | None:
-    """The same scalars and spectrum of bicubic interpolation on the same images; None without images."""
+    """The diagnostics on images and the spectrum of bicubic interpolation; None without images."""
     pairs = first_pairs(store)
     if not pairs:
         return None
