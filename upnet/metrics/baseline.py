@@ -21,7 +21,7 @@ def nearest(lr: Tensor, scale: int) -> Tensor:
     >>> nearest(torch.tensor([[[0, 255]]], dtype=torch.uint8), 2).tolist()
     [[[0.0, 0.0, 1.0, 1.0], [0.0, 0.0, 1.0, 1.0]]]
     """
-    return _on_values(lr, lambda x: x.repeat_interleave(scale, dim=-2).repeat_interleave(scale, dim=-1))
+    return _in_float64(lr, lambda x: x.repeat_interleave(scale, dim=-2).repeat_interleave(scale, dim=-1))
 
 
 def bilinear(lr: Tensor, scale: int) -> Tensor:
@@ -32,7 +32,7 @@ def bilinear(lr: Tensor, scale: int) -> Tensor:
     >>> bilinear(torch.tensor([[[0.0, 1.0]]]), 2)[0, 0].tolist()
     [0.0, 0.25, 0.75, 1.0]
     """
-    return _on_values(lr, lambda x: _separable(x, scale, kernels.tent, 1, "replicate"))
+    return _in_float64(lr, lambda x: _separable(x, scale, kernels.tent, 1, "replicate"))
 
 
 def bicubic(lr: Tensor, scale: float | Fraction) -> Tensor:
@@ -52,7 +52,7 @@ def bicubic(lr: Tensor, scale: float | Fraction) -> Tensor:
     >>> bicubic(torch.full((3, 8, 8), 0.5), 2).shape
     torch.Size([3, 16, 16])
     """
-    return _on_values(lr, lambda x: imresize(x, scale))
+    return _in_float64(lr, lambda x: imresize(x, scale))
 
 
 def lanczos(lr: Tensor, scale: int) -> Tensor:
@@ -69,7 +69,7 @@ def lanczos(lr: Tensor, scale: int) -> Tensor:
     >>> lanczos(torch.full((3, 8, 8), 0.5), 3).shape
     torch.Size([3, 24, 24])
     """
-    return _on_values(lr, lambda x: _separable(x, scale, kernels.lanczos, 3, "renormalize"))
+    return _in_float64(lr, lambda x: _separable(x, scale, kernels.lanczos, 3, "renormalize"))
 
 
 BASELINES: dict[str, Callable[[Tensor, int], Tensor]] = {
@@ -100,7 +100,7 @@ def downscale(hr: Tensor, scale: int, border: Border = "symmetric") -> tuple[Ten
     return imresize(hr, Fraction(1, scale), border), hr
 
 
-def _on_values(lr: Tensor, upscale: Callable[[Tensor], Tensor]) -> Tensor:
+def _in_float64(lr: Tensor, upscale: Callable[[Tensor], Tensor]) -> Tensor:
     """Upscale in float64; uint8 is divided by 255 afterwards, so that sums of integers stay exact."""
     if lr.dtype != torch.uint8 and not lr.is_floating_point():
         raise ValueError(f"a baseline's image must be uint8, or floating point in [0, 1]; got {lr.dtype}")

@@ -25,7 +25,7 @@ def load_perceptual_metrics(names: Sequence[str], device: torch.device | str = "
     for name in names:
         if name not in PERCEPTUAL_METRICS:
             raise UserError(
-                "is not known beside PSNR and SSIM",
+                "is not a perceptual metric",
                 setting="perceptual",
                 value=name,
                 allowed=join_or(PERCEPTUAL_METRICS),

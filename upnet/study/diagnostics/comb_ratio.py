@@ -53,12 +53,12 @@ def peak_ratio(spectrum: Tensor, scale: int) -> float:
     """C in dB of a power spectral density (N, N) with the zero frequency first."""
     spacing = len(spectrum) // scale
     outer = min(_OUTER, spacing // 2)
-    line = torch.arange(-outer, outer + 1)
-    ring = torch.maximum(line[:, None].abs(), line.abs()) > _GUARD
+    offsets = torch.arange(-outer, outer + 1)
+    ring = torch.maximum(offsets[:, None].abs(), offsets.abs()) > _GUARD
     total = 0.0
     for row, col in itertools.product(range(scale), repeat=2):
         if row or col:
-            around = spectrum.roll((outer - row * spacing, outer - col * spacing), (0, 1))
-            around = around[: 2 * outer + 1, : 2 * outer + 1]
-            total += float(10 * torch.log10(around[outer, outer] / around[ring].mean()))
+            shifted = spectrum.roll((outer - row * spacing, outer - col * spacing), (0, 1))
+            window = shifted[: 2 * outer + 1, : 2 * outer + 1]
+            total += float(10 * torch.log10(window[outer, outer] / window[ring].mean()))
     return total / (scale**2 - 1)

@@ -32,7 +32,7 @@ class Latency(CostDiagnostic):
     heading = "latency, median"
     unit = "ms"
     better = "lower"
-    formula = "median of the wall-clock time of a pass, over as many of 3 … 15 passes as take 10 s"
+    formula = "median wall-clock time of a forward pass; passes are repeated for 10 s, at least 3 and at most 15 times"
     source = (
         "median after warm-up, as in torch.utils.benchmark, https://docs.pytorch.org/docs/stable/benchmark_utils.html"
     )

@@ -17,7 +17,7 @@ _BORDER = 2
 class LRConsistency(ImageDiagnostic):
     """PSNR of the downscaled output against the LR input; inf where they are equal.
 
-    Where LR was rounded to 8 bits, even the HR image has at most about 64 dB. The value has a meaning only where LR was
+    Where LR was rounded to 8 bits, even the HR image has at most about 64 dB. The value is meaningful only where LR was
     made by bicubic downscaling with antialiasing.
 
     >>> import torch
@@ -49,6 +49,6 @@ class LRConsistency(ImageDiagnostic):
                 f"image of {small.shape[0]}×{small.shape[1]}",
                 allowed=f"an output {scale} times as large as LR, and LR larger than {2 * _BORDER} pixels on each side",
             )
-        reduced = imresize(upscaled, Fraction(1, scale))
-        kept = slice(_BORDER, -_BORDER)
-        return psnr(reduced[None, kept, kept], small[None, kept, kept], peak=1.0)
+        downscaled = imresize(upscaled, Fraction(1, scale))
+        inner = slice(_BORDER, -_BORDER)
+        return psnr(downscaled[None, inner, inner], small[None, inner, inner], peak=1.0)

@@ -81,8 +81,8 @@ def radial_profile(plane: Tensor, scale: int) -> tuple[Tensor, Tensor]:
     """
     spectrum = power_spectrum(plane, scale)
     side = len(spectrum)
-    line = torch.fft.fftfreq(side, 1 / side, dtype=torch.float64)
-    radius = torch.hypot(line[:, None], line).round().long().flatten()
+    frequencies = torch.fft.fftfreq(side, 1 / side, dtype=torch.float64)
+    radius = torch.hypot(frequencies[:, None], frequencies).round().long().flatten()
     sums = torch.bincount(radius, weights=spectrum.flatten())
     mean = sums / torch.bincount(radius)
     rings = torch.arange(1, side // 2 + 1)

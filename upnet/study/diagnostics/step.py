@@ -11,8 +11,8 @@ from torch import Tensor
 from upnet.study.diagnostics.base import SyntheticDiagnostic
 from upnet.study.diagnostics.methods import UpscalingMethod
 
-# LR pixels on both sides of the edge.
-_AROUND = 8
+# LR pixels on each side of the edge.
+_SIDE = 8
 
 _SOURCE = (
     "the definitions: IEEE Standard 181-2011 for Transitions, Pulses, and Related Waveforms, "
@@ -40,7 +40,7 @@ class StepOvershoot(SyntheticDiagnostic):
     better = "lower"
     formula = (
         "100·max(max p − 1, −min p, 0), p = (q − q₀)/(q₁ − q₀), q: the output across the edge, mean along it, q₀ and "
-        "q₁: its means over the period farthest before the edge and farthest behind it"
+        "q₁: its means over the first and over the last period of the profile"
     )
     source = _SOURCE
 
@@ -76,13 +76,13 @@ class StepRise(SyntheticDiagnostic):
 def profiles(method: UpscalingMethod) -> list[Tensor]:
     """Four edges, each (L,) float64 from 0 to 1, with 8 LR pixels or a few more on both sides."""
     margin, unit = method.margin, method.alignment
-    around = math.ceil(_AROUND / unit) * unit
-    rising = torch.full((2 * (margin + unit), 2 * (margin + around)), method.dark, dtype=torch.float64)
-    rising[:, margin + around :] = method.bright
-    kept = slice(method.scale * margin, -method.scale * margin or None)
+    side = math.ceil(_SIDE / unit) * unit
+    rising = torch.full((2 * (margin + unit), 2 * (margin + side)), method.dark, dtype=torch.float64)
+    rising[:, margin + side :] = method.bright
+    inner = slice(method.scale * margin, -method.scale * margin or None)
     planes = (rising, rising.flip(1))
     outputs = [output for plane in planes for output in (method(plane), method(plane.T).T)]
-    return [_from_0_to_1(output[kept, kept].mean(0), method.period) for output in outputs]
+    return [_from_0_to_1(output[inner, inner].mean(0), method.period) for output in outputs]
 
 
 def _from_0_to_1(profile: Tensor, period: int) -> Tensor:

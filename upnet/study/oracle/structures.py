@@ -56,8 +56,8 @@ class LinearResponse:
         interpolation affects all phases, which gives one block.
         """
         blocks: list[tuple[list[int], set[int]]] = []
-        for phase, affects in enumerate((self.columns != 0).any(dim=2).T):
-            phases, parameters = [phase], set(affects.nonzero()[:, 0].tolist())
+        for phase, is_affected_by in enumerate((self.columns != 0).any(dim=2).T):
+            phases, parameters = [phase], set(is_affected_by.nonzero()[:, 0].tolist())
             overlapping = [block for block in blocks if block[1] & parameters]
             disjoint = [block for block in blocks if not block[1] & parameters]
             for other_phases, other_parameters in overlapping:
@@ -112,7 +112,7 @@ def _set_parameters(operator: Upsampler, parameters: Tensor) -> None:
         vector_to_parameters(parameters, operator.parameters())
 
 
-Build = Callable[..., Upsampler]
+OperatorFactory = Callable[..., Upsampler]
 """A function of `channels` and `scale` that returns an operator."""
 
 
@@ -125,14 +125,14 @@ class Structure:
     """
 
     name: str
-    build: Build
+    build: OperatorFactory
 
     def build_operator(self, scale: int) -> Upsampler:
         """The operator of one channel in float64."""
         return self.build(channels=1, scale=scale).double()
 
 
-def _transposed(kernel_size: Callable[[int], int]) -> Build:
+def _transposed(kernel_size: Callable[[int], int]) -> OperatorFactory:
     """kernel_size: a function of the scale."""
 
     def build(channels: int, scale: int) -> Upsampler:
@@ -141,11 +141,11 @@ def _transposed(kernel_size: Callable[[int], int]) -> Build:
     return build
 
 
-def _pixel_shuffle(kernel_size: int) -> Build:
+def _pixel_shuffle(kernel_size: int) -> OperatorFactory:
     return partial(PixelShuffle, kernel_size=kernel_size)
 
 
-def _resize_conv(fixed: Build, kernel_size: int) -> Build:
+def _resize_conv(fixed: OperatorFactory, kernel_size: int) -> OperatorFactory:
     return partial(ResizeConv, fixed=fixed, kernel_size=kernel_size)
 
 

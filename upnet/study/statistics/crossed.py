@@ -80,9 +80,11 @@ def degrees_of_freedom(table: MeanSquares) -> np.ndarray:
     """Satterthwaite's degrees of freedom of `variance_of_mean`, (...); at least those of the smaller factor."""
     n, m = table.seeds, table.images
     spread = table.seed**2 / (n - 1) + table.image**2 / (m - 1)
-    least = min(n, m) - 1.0
-    ratio = np.divide((variance_of_mean(table) * n * m) ** 2, spread, out=np.full_like(spread, least), where=spread > 0)
-    return np.maximum(ratio, least)
+    lowest = min(n, m) - 1.0
+    ratio = np.divide(
+        (variance_of_mean(table) * n * m) ** 2, spread, out=np.full_like(spread, lowest), where=spread > 0
+    )
+    return np.maximum(ratio, lowest)
 
 
 def half_width(table: MeanSquares, alpha: float | np.ndarray) -> np.ndarray:

@@ -47,25 +47,25 @@ def comparable_images(scores: Scores, reference: str) -> list[str]:
     for arm, seeds in scores.items():
         if not seeds:
             raise UserError(f"arm {arm} has no seeds", cure="Train the arm, or remove it")
-    tables = {(arm, seed): table for arm, seeds in scores.items() for seed, table in seeds.items()}
-    (first_arm, first_seed), first_table = next(iter(tables.items()))
-    images = list(first_table)
-    for (arm, seed), table in tables.items():
-        if set(table) != set(images):
-            differing = ", ".join(sorted(set(table) ^ set(images))[:5])
+    psnr_by_run = {(arm, seed): by_image for arm, seeds in scores.items() for seed, by_image in seeds.items()}
+    (first_arm, first_seed), first_run = next(iter(psnr_by_run.items()))
+    images = list(first_run)
+    for (arm, seed), by_image in psnr_by_run.items():
+        if set(by_image) != set(images):
+            differing = ", ".join(sorted(set(by_image) ^ set(images))[:5])
             raise UserError(
                 f"arm {arm}, seed {seed} and arm {first_arm}, seed {first_seed} were evaluated on different images "
                 f"({differing})",
                 cure="Evaluate all on the same images",
             )
-        for image, psnr in table.items():
+        for image, psnr in by_image.items():
             if math.isnan(psnr) or psnr == -math.inf:
                 raise UserError(
                     f"arm {arm}, seed {seed} has a PSNR of {psnr} on {image}",
                     allowed="a number or inf",
                     cure="Evaluate that run again, or remove it",
                 )
-    finite = [image for image in images if all(math.isfinite(table[image]) for table in tables.values())]
+    finite = [image for image in images if all(math.isfinite(by_image[image]) for by_image in psnr_by_run.values())]
     if not finite:
         raise UserError("no image has a finite PSNR for every arm and seed", cure="Evaluate on other images")
     return finite

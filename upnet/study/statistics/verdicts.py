@@ -24,8 +24,10 @@ def format_signed(value: float, digits: int = 2) -> str:
 
 
 def format_difference(comparison: Comparison) -> str:
-    """The difference with its interval: "+0.01 dB [−0.03, +0.05]"."""
+    """The difference with its interval: "+0.01 dB [−0.03, +0.05]"; "+0.01 dB (no interval)" without one."""
     low, high = comparison.interval
+    if math.isinf(high - low):
+        return f"{format_signed(comparison.difference)} dB (no interval)"
     # A bound near 0 needs three decimals, too: rounded to 0.00 it would not show whether the interval contains 0.
     digits = 3 if high - low < NARROW or min(abs(low), abs(high)) < 0.005 else 2
     bounds = f"[{format_signed(low, digits)}, {format_signed(high, digits)}]"
