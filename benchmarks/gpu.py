@@ -1,16 +1,20 @@
-"""Everything that a GPU is to be measured on, in one command: `python benchmarks/gpu.py --out FILE.json`.
+"""All benchmarks for a GPU in one command, with one JSON file as the result.
 
-    python benchmarks/gpu.py --out gpu.json --pictures BSDS399/HR --validation Set5 Set14 --minutes 1
+    python benchmarks/gpu.py --out gpu.json --images BSDS399/HR --validation Set5 Set14 --minutes 1
 
-In this order: `loop`, the steps per second of train.py itself, launched, recorded as CUDA graphs, and compiled;
-`operators`, every operator compared with torch's own; `training`, where pictures are given, EDSR-baseline trained for
-so many minutes, with its scores and the share of its time that it waited for batches; `parity`, whether CPU and GPU
-agree; `steps` and `graphs`, what bare loops of the same steps reach in every kind of arithmetic, launched and
-recorded. It needs no network. All of it ends within `--limit` minutes: a part that the time cuts off keeps the rows
-that it has, and the parts after it are skipped. The file is written after every part; a part that fails or is cut off
-says so in it, costs none of the others, and makes the exit code 1, as does a row that is refused, unless it is one of
-those that are compiled or recorded. `--parts` takes some alone. `--device cpu --smoke` runs all of it in small on a
-CPU.
+The parts, in this order:
+
+loop        steps per second of `upnet train`, see train_loop.py
+operators   time of every operator relative to torch's own, see operators.py
+training    EDSR-baseline trained on --images for --minutes: PSNR, SSIM, and the fraction of time spent waiting for data
+parity      differences between CPU and GPU
+steps       steps per second of a bare loop, see steps.py
+graphs      the same with CUDA graphs
+
+Everything ends within --limit minutes: a part that is cut off keeps the rows measured so far, and the following parts
+are skipped. The file is written after every part. The exit code is 1 if a part fails or is cut off, and if a row has an
+error, except rows of compiled variants and CUDA graphs. --device cpu --smoke runs everything with tiny sizes on a CPU.
+No network connection is needed.
 """
 
 import argparse
@@ -45,21 +49,23 @@ PARTS = ("loop", "operators", "training", "parity", "steps", "graphs")
 
 @dataclass(frozen=True)
 class Setting:
-    """On what is measured, and whether in small."""
+    """The device, whether sizes are tiny, and the time limit.
+
+    end: of the time limit, in seconds of time.monotonic().
+    """
 
     device: torch.device
     smoke: bool
     end: float = math.inf
-    """When, by time.monotonic(), no more time is left."""
 
     @property
-    def left(self) -> float:
-        """Seconds."""
+    def seconds_left(self) -> float:
+        """Seconds until the time limit, at least 1."""
         return max(1.0, self.end - time.monotonic())
 
 
 def composed(overrides: Sequence[str], smoke: bool) -> DictConfig:
-    """The config of a training."""
+    """The config of a training; smoke: with a tiny network and patch."""
     small = ["data.patch=12", "model.encoder.width=8"] if smoke else []
     small += ["model.block.blocks=1"] if smoke and "model=edsr" in overrides else []
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
@@ -67,27 +73,27 @@ def composed(overrides: Sequence[str], smoke: bool) -> DictConfig:
 
 
 def measure_loop(setting: Setting) -> Any:
-    """What benchmarks/train_loop.py finds."""
-    return by_script("train_loop.py", setting, [])
+    """The rows of benchmarks/train_loop.py."""
+    return run_script("train_loop.py", setting, [])
 
 
 def measure_steps(setting: Setting, graphs: bool = False) -> Any:
-    """What benchmarks/steps.py finds; by itself, since a recording that goes wrong may leave its process no device."""
-    return by_script("steps.py", setting, ["--graphs"] if graphs else [])
+    """The rows of benchmarks/steps.py. Graphs have their own process: a failed capture may make the GPU unusable."""
+    return run_script("steps.py", setting, ["--graphs"] if graphs else [])
 
 
 def measure_operators(setting: Setting) -> Any:
-    """What benchmarks/operators.py finds."""
-    return by_script("operators.py", setting, ["--only", "nearest"] if setting.smoke else [])
+    """The content of the JSON file of benchmarks/operators.py."""
+    return run_script("operators.py", setting, ["--only", "nearest"] if setting.smoke else [])
 
 
-def by_script(name: str, setting: Setting, words: Sequence[str]) -> Any:
-    """What another benchmark, a process of its own, writes as JSON."""
+def run_script(name: str, setting: Setting, options: Sequence[str]) -> Any:
+    """Run another benchmark in a process, and return the content of its JSON file."""
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "found.json"
-        command = [sys.executable, str(HERE / name), "--device", setting.device.type, "--json", str(path), *words]
+        path = Path(folder) / "results.json"
+        command = [sys.executable, str(HERE / name), "--device", setting.device.type, "--json", str(path), *options]
         try:
-            seconds = None if math.isinf(setting.end) else setting.left
+            seconds = None if math.isinf(setting.end) else setting.seconds_left
             subprocess.run([*command, *(["--smoke"] if setting.smoke else [])], check=True, timeout=seconds)
         except subprocess.TimeoutExpired:
             rows = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
@@ -95,35 +101,35 @@ def by_script(name: str, setting: Setting, words: Sequence[str]) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
 
 
-def incomplete(found: Any) -> bool:
-    """Whether time ran out, or a row was refused that has to be there; a compiler, or a recording, need not hold."""
-    if isinstance(found, dict) and "cut off" in found:
+def incomplete(result: Any) -> bool:
+    """Whether a part was cut off, or a row has an error; errors of compiled variants and CUDA graphs don't count."""
+    if isinstance(result, dict) and "cut off" in result:
         return True
-    may = ("compile", "graphs")
-    return isinstance(found, list) and any(
-        "refused" in row and not any(word in row.get("variant", "") for word in may) for row in found
+    optional = ("compile", "graphs")
+    return isinstance(result, list) and any(
+        "error" in row and not any(word in row.get("variant", "") for word in optional) for row in result
     )
 
 
-def told(fault: Exception) -> str:
-    """An error in one line."""
-    return f"{type(fault).__name__}: {' '.join(str(fault).split())[:300]}"
+def one_line(error: Exception) -> str:
+    """The class and message of an error in one line."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
 
 
 def measure_parity(setting: Setting) -> list[dict[str, Any]]:
-    """How far the GPU is from the CPU in float32, for every operator in the default U-Net: output and gradients."""
+    """The difference between GPU and CPU in float32, for every operator in the default U-Net: output and gradients."""
     rows: list[dict[str, Any]] = []
     for operator in sorted(path.stem for path in (CONFIGS / "model/upsampler").glob("*.yaml")):
         try:
             rows.append({"operator": operator, **_difference(operator, setting)})
-        except Exception as fault:
-            rows.append({"operator": operator, "refused": told(fault)})
+        except Exception as error:
+            rows.append({"operator": operator, "error": one_line(error)})
         print(rows[-1], flush=True)
     return rows
 
 
 def _difference(operator: str, setting: Setting) -> dict[str, float]:
-    """The largest of the output, and that of the gradients as a share of their norm."""
+    """The largest absolute difference of the outputs, and the norm of the gradients' difference relative to theirs."""
     config = composed(["model=unet", f"model/upsampler={operator}"], setting.smoke)
     results = []
     for device in (torch.device("cpu"), setting.device):
@@ -136,12 +142,15 @@ def _difference(operator: str, setting: Setting) -> dict[str, float]:
             output.square().mean().backward()
         gradients = torch.cat([p.grad.flatten().cpu() for p in net.parameters() if p.grad is not None])
         results.append((output.detach().cpu(), gradients))
-    (one, slope), (other, tilt) = results
-    return {"output": (one - other).abs().max().item(), "gradients": ((slope - tilt).norm() / slope.norm()).item()}
+    (cpu_output, cpu_gradients), (output, gradients) = results
+    return {
+        "output": (cpu_output - output).abs().max().item(),
+        "gradients": ((cpu_gradients - gradients).norm() / cpu_gradients.norm()).item(),
+    }
 
 
-def train_for(setting: Setting, minutes: float, pictures: Path, validation: Sequence[Path]) -> Any:
-    """Train EDSR-baseline for about so many minutes, and score it."""
+def train_for(setting: Setting, minutes: float, images: Path, validation: Sequence[Path]) -> Any:
+    """Train EDSR-baseline on a folder of images for about this many minutes, and evaluate it."""
     from upnet.training import train
     from upnet.training.timing import time_training
 
@@ -151,7 +160,7 @@ def train_for(setting: Setting, minutes: float, pictures: Path, validation: Sequ
     )
     with tempfile.TemporaryDirectory() as folder, open_dict(config):
         config.run_dir = f"{folder}/run"
-        config.data.root = str(pictures)
+        config.data.root = str(images)
         config.data.val_root = [str(path) for path in validation] or None
         config.data.cache_dir = f"{folder}/cache"
         if setting.smoke:
@@ -162,70 +171,70 @@ def train_for(setting: Setting, minutes: float, pictures: Path, validation: Sequ
         if setting.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats()
         content = train(settings)
-        shares = logged(Path(folder) / "run/tensorboard", "train/data_share")
-    found = {"steps": config.steps, "minutes": content["minutes"], "protocol": content["protocol"]}
+        shares = logged_values(Path(folder) / "run/tensorboard", "train/data_share")
+    result = {"steps": config.steps, "minutes": content["minutes"], "protocol": content["protocol"]}
     if shares:
-        found["share_waiting_for_data"] = statistics.median(shares)
+        result["share_waiting_for_data"] = statistics.median(shares)
     if setting.device.type == "cuda":
-        found["peak_MiB"] = torch.cuda.max_memory_allocated() / 2**20
-    found["scores"] = {
-        name: {what: one[what] for what in ("psnr", "ssim")} for name, one in content["datasets"].items()
+        result["peak_MiB"] = torch.cuda.max_memory_allocated() / 2**20
+    result["scores"] = {
+        name: {metric: scores[metric] for metric in ("psnr", "ssim")} for name, scores in content["datasets"].items()
     }
-    return found
+    return result
 
 
-def logged(folder: Path, tag: str) -> list[float]:
-    """What a training wrote for TensorBoard under a name."""
+def logged_values(folder: Path, tag: str) -> list[float]:
+    """The values of a scalar in a TensorBoard log; empty if it was not logged."""
     reader = EventAccumulator(str(folder)).Reload()
     return [event.value for event in reader.Scalars(tag)] if tag in reader.Tags()["scalars"] else []
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="where the figures go")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the JSON file of the results")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda")
-    parser.add_argument("--pictures", type=Path, help="a folder to train on")
-    parser.add_argument("--validation", type=Path, nargs="+", default=[], help="folders to score")
-    parser.add_argument("--minutes", type=float, default=1.0, help="of the training")
-    parser.add_argument("--limit", type=float, default=6.0, metavar="MINUTES", help="within which all of it ends")
-    parser.add_argument("--parts", nargs="+", choices=PARTS, help="these alone")
-    parser.add_argument("--smoke", action="store_true", help="tiny sizes, to see that everything runs")
-    given = parser.parse_args(arguments)
-    if given.device == "cuda" and not torch.cuda.is_available():
-        parser.error("there is no GPU that torch can use; --device cpu --smoke shows that everything runs")
-    if "training" in (given.parts or ()) and given.pictures is None:
-        parser.error("--parts training takes --pictures FOLDER to train on")
-    if "graphs" in (given.parts or ()) and given.device == "cpu":
-        parser.error("--parts graphs takes --device cuda: only a GPU records")
-    setting = Setting(torch.device(given.device), given.smoke, time.monotonic() + 60 * given.limit)
+    parser.add_argument("--images", type=Path, metavar="FOLDER", help="training images of the part training")
+    parser.add_argument("--validation", type=Path, nargs="+", default=[], metavar="FOLDER", help="its test images")
+    parser.add_argument("--minutes", type=float, default=1.0, help="duration of the part training")
+    parser.add_argument("--limit", type=float, default=6.0, metavar="MINUTES", help="time limit of all parts together")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, help="run only these parts")
+    parser.add_argument("--smoke", action="store_true", help="tiny sizes, to check that everything runs")
+    options = parser.parse_args(arguments)
+    if options.device == "cuda" and not torch.cuda.is_available():
+        parser.error("torch finds no NVIDIA GPU; --device cpu --smoke checks that everything runs")
+    if "training" in (options.parts or ()) and options.images is None:
+        parser.error("--parts training needs --images FOLDER")
+    if "graphs" in (options.parts or ()) and options.device == "cpu":
+        parser.error("--parts graphs needs --device cuda: a CPU has no CUDA graphs")
+    setting = Setting(torch.device(options.device), options.smoke, time.monotonic() + 60 * options.limit)
     parts: dict[str, Callable[[], Any]] = {
         "loop": lambda: measure_loop(setting),
         "operators": lambda: measure_operators(setting),
     }
-    if given.pictures is not None:
-        parts["training"] = lambda: train_for(setting, given.minutes, given.pictures, given.validation)
+    if options.images is not None:
+        parts["training"] = lambda: train_for(setting, options.minutes, options.images, options.validation)
     parts["parity"] = lambda: measure_parity(setting)
     parts["steps"] = lambda: measure_steps(setting)
-    if given.device == "cuda":
+    if options.device == "cuda":
         parts["graphs"] = lambda: measure_steps(setting, graphs=True)
-    found: dict[str, Any] = machine(setting)
+    results: dict[str, Any] = machine(setting)
     failed = False
-    for name in (name for name in parts if name in (given.parts or parts)):
+    for name in (name for name in parts if name in (options.parts or parts)):
         start = time.perf_counter()
         try:
-            found[name] = parts[name]() if time.monotonic() < setting.end else {"cut off": []}
-            failed |= incomplete(found[name])
-        except Exception as fault:
+            results[name] = parts[name]() if time.monotonic() < setting.end else {"cut off": []}
+            failed |= incomplete(results[name])
+        except Exception as error:
             traceback.print_exc()
-            found[name], failed = {"failed": told(fault)}, True
-        found["seconds"][name] = round(time.perf_counter() - start, 1)
-        given.out.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-    print(f"Written to {given.out}")
+            results[name], failed = {"failed": one_line(error)}, True
+        results["seconds"][name] = round(time.perf_counter() - start, 1)
+        options.out.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    print(f"Results written to {options.out}")
     return int(failed)
 
 
 def machine(setting: Setting) -> dict[str, Any]:
-    """What the figures were taken on, and by which command."""
+    """The device, the versions and the command of the measurement; "seconds" is filled in with the time per part."""
     on_gpu = setting.device.type == "cuda"
     return {
         "device": torch.cuda.get_device_name() if on_gpu else platform.processor() or platform.machine(),

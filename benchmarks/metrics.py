@@ -1,14 +1,14 @@
-"""What a picture's PSNR and SSIM cost beside decoding it: python benchmarks/metrics.py
+"""Time of PSNR and SSIM relative to the decoding of an image.
 
-Photographs of scikit-image, cropped to 481×321 as the pictures of BSD100 are, with their ×2 LR, written as PNG into a
-temporary folder. Milliseconds per picture, medians over rounds that take all of them in turn:
+    python benchmarks/metrics.py [rounds=9] [scale=2]
 
-    decode     the HR and the LR file
-    score      PSNR and SSIM on luma under rgb8, of one output
-    ratio      score / decode: below 1, a benchmark costs less in metrics than in decoding
-    bicubic    the baseline's enlargement in float64, which stands beside every network and is done once
+Photographs of scikit-image are cropped to 481×321 pixels, the size of BSD100's images, downscaled, and written as PNG
+to a temporary folder. The columns are milliseconds per image, as medians over the rounds, with 1 and 2 threads:
 
-    python benchmarks/metrics.py rounds=9 scale=2
+    decode     decoding of the HR and the LR file
+    score      PSNR and SSIM of one output on luma under rgb8
+    ratio      score / decode
+    bicubic    bicubic upscaling in float64, the baseline of an evaluation, which is computed once per image
 """
 
 import statistics
@@ -34,12 +34,12 @@ NAMES = ("astronaut", "coffee", "rocket")
 WIDTH, HEIGHT = 481, 321
 
 
-def write_pictures(folder: Path, scale: int) -> list[tuple[Path, Path]]:
-    """HR and LR files of two opposite corners of every photograph that is large enough."""
+def write_images(folder: Path, scale: int) -> list[tuple[Path, Path]]:
+    """Write HR and LR files of two crops, top left and bottom right, of every photograph; return their paths."""
     files = []
     for entry in Photographs(NAMES).images():
-        whole = entry.read()
-        for name, cropped in (("first", whole[:HEIGHT, :WIDTH]), ("last", whole[-HEIGHT:, -WIDTH:])):
+        photograph = entry.read()
+        for name, cropped in (("first", photograph[:HEIGHT, :WIDTH]), ("last", photograph[-HEIGHT:, -WIDTH:])):
             hr = np.ascontiguousarray(cropped[: HEIGHT // scale * scale, : WIDTH // scale * scale])
             pair = folder / f"{entry.name}-{name}.png", folder / f"{entry.name}-{name}x{scale}.png"
             Image.fromarray(cropped).save(pair[0])
@@ -48,46 +48,50 @@ def write_pictures(folder: Path, scale: int) -> list[tuple[Path, Path]]:
     return files
 
 
-def planes(picture: np.ndarray) -> Tensor:
+def planes(image: np.ndarray) -> Tensor:
     """(H, W, 3) -> (3, H, W)."""
-    return torch.from_numpy(np.array(picture.transpose(2, 0, 1), order="C"))
+    return torch.from_numpy(np.array(image.transpose(2, 0, 1), order="C"))
 
 
-def per_picture(calls: Sequence[Callable[[int], object]], pictures: int, rounds: int) -> list[list[float]]:
-    """Milliseconds per picture of every call in every round. The calls take turns, and a first round warms up."""
-    times: list[list[float]] = [[] for _ in calls]
+def milliseconds_per_image(functions: Sequence[Callable[[int], object]], count: int, rounds: int) -> list[list[float]]:
+    """Milliseconds per image of every function in every round. In each round they alternate; one round is a warm-up.
+
+    functions: called with the number of an image, below `count`.
+    """
+    times: list[list[float]] = [[] for _ in functions]
     for _ in range(rounds + 1):
-        for call, own in zip(calls, times, strict=True):
-            started = time.perf_counter()
-            for number in range(pictures):
-                call(number)
-            own.append(1000 * (time.perf_counter() - started) / pictures)
-    return [own[1:] for own in times]
+        for function, milliseconds in zip(functions, times, strict=True):
+            start = time.perf_counter()
+            for number in range(count):
+                function(number)
+            milliseconds.append(1000 * (time.perf_counter() - start) / count)
+    return [milliseconds[1:] for milliseconds in times]
 
 
-def main(words: Sequence[str]) -> None:
+def main(arguments: Sequence[str]) -> None:
     """Print one row for one thread, and one for two."""
-    settings = {"rounds": 9, "scale": 2} | {name: int(value) for name, _, value in (w.partition("=") for w in words)}
+    settings = {"rounds": 9, "scale": 2}
+    settings |= {name: int(value) for name, _, value in (argument.partition("=") for argument in arguments)}
     rounds, scale, protocol = settings["rounds"], settings["scale"], EvaluationProtocol()
     retain_malloc_blocks()  # as evaluate.py and train.py do
     with tempfile.TemporaryDirectory() as folder:
-        files = write_pictures(Path(folder), scale)
+        files = write_images(Path(folder), scale)
         targets = [planes(read_rgb(hr))[:, : HEIGHT // scale * scale, : WIDTH // scale * scale] for hr, _ in files]
-        smalls = [planes(read_rgb(lr)) for _, lr in files]
-        outputs = [BASELINES["bicubic"](small, scale).to(torch.float32) for small in smalls]
-        print(f"{len(files)} pictures of {WIDTH}×{HEIGHT}, ×{scale}; milliseconds per picture")
+        inputs = [planes(read_rgb(lr)) for _, lr in files]
+        outputs = [BASELINES["bicubic"](lr, scale).to(torch.float32) for lr in inputs]
+        print(f"{len(files)} images of {WIDTH}×{HEIGHT}, ×{scale}; milliseconds per image")
         print("threads  decode   score   ratio  bicubic")
         for threads in (1, 2):
             torch.set_num_threads(threads)
-            calls = (
+            functions = (
                 lambda n: [planes(read_rgb(path)) for path in files[n]],
                 lambda n: protocol.evaluate(outputs[n], targets[n], scale),
-                lambda n: BASELINES["bicubic"](smalls[n], scale),
+                lambda n: BASELINES["bicubic"](inputs[n], scale),
             )
-            decode, score, bicubic = per_picture(calls, len(files), rounds)
+            decode, score, bicubic = milliseconds_per_image(functions, len(files), rounds)
             ratio = statistics.median(s / d for s, d in zip(score, decode, strict=True))
-            told = [statistics.median(times) for times in (decode, score)]
-            print(f"{threads:7d} {told[0]:7.2f} {told[1]:7.2f} {ratio:7.2f} {statistics.median(bicubic):8.2f}")
+            medians = [statistics.median(times) for times in (decode, score, bicubic)]
+            print(f"{threads:7d} {medians[0]:7.2f} {medians[1]:7.2f} {ratio:7.2f} {medians[2]:8.2f}")
 
 
 if __name__ == "__main__":

@@ -1,16 +1,13 @@
-"""Whether a process that works for an hour grows: `python benchmarks/soak.py [--minutes 60] [--json FILE]`. Linux.
+"""Growth of memory and other resources in a long process: `python benchmarks/soak.py [--minutes 60]`. For Linux.
 
-One process goes round and round: it trains a network with validations, checkpoints and TensorBoard, opens the
-checkpoint and upscales pictures of ever other sizes, scores the network, and opens stores again, every tenth time
-decoding them anew. Networks, operators, worker processes, tiles and kinds of pictures take turns. After every round it
-notes its resident memory, its own apart from the pages of files, which the kernel takes and brings back as it likes,
-and what is left of it once what lies free is given back; what the C library holds and what of it it has handed out;
-threads, open files, mapped regions, child processes and the objects that Python knows of.
+One process repeats a round: it trains a network with validations, checkpoints and TensorBoard, loads the checkpoint,
+upscales images of varying sizes, evaluates the network, and opens stores, which every tenth round decodes again.
+Networks, operators, worker processes, tiles and image modes alternate. After every round a `Sample` of memory, threads,
+open files, mapped regions, child processes and Python objects is taken.
 
-The slope of each is a straight line through the means of twenty stretches of equal length, after the first fifth of the
-time has been left out as warming up, with its 95 % interval (Student's t); means of stretches depend little on each
-other, where single rounds would. Time is that of the clock, so that an hour during which the process was stopped does
-less work.
+The growth per hour of each quantity is the slope of a regression line with its 95 % interval (Student's t). The first
+fifth of the time is left out as warm-up, and the rest is divided into 20 segments of equal size, whose means are nearly
+independent, unlike single rounds. Time is wall-clock time.
 """
 
 import argparse
@@ -52,7 +49,7 @@ from upnet.utils.allocator import malloc_trim
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 
-# What takes turns in training; seven, so that they meet the other cycles in every combination.
+# The networks alternate. Seven is coprime to the lengths of the other cycles, so that all combinations occur.
 NETWORKS = (
     ["model=unet", "model/upsampler=transposed", "model.encoder.width=8"],
     ["model=segnet", "model.encoder.width=8"],
@@ -62,27 +59,28 @@ NETWORKS = (
     ["model=unet", "model/upsampler=carafe", "model.encoder.width=8"],
     ["model=fsrcnn", "precision=32"],
 )
-STRETCHES, WARMING = 20, 0.2
+SEGMENTS, WARM_UP = 20, 0.2
+"""Number of segments, and fraction of the time that is left out as warm-up."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """The process after a round.
+    """The resources of the process after a round.
 
-    seconds: since the start.
-    memory:  resident, in MiB, without files.
-    kept:    the same after what lies free in the heap was given back: what the next round finds there.
-    paged:   of files, mostly the code of libraries, in MiB.
-    heap:    what the C library holds, in MiB, without what was mapped past it.
-    handed:  what of the heap it has handed out, in MiB.
+    seconds:      since the start.
+    memory:       resident anonymous memory in MiB.
+    after_trim:   the same in MiB after free heap was returned to the operating system.
+    mapped_files: resident memory of mapped files in MiB, mostly the code of libraries.
+    heap:         size of the C library's heap in MiB, without blocks that it maps separately.
+    allocated:    allocated part of the heap in MiB.
     """
 
     seconds: float
     memory: float
-    kept: float
-    paged: float
+    after_trim: float
+    mapped_files: float
     heap: float
-    handed: float
+    allocated: float
     threads: int
     files: int
     regions: int
@@ -92,9 +90,11 @@ class Sample:
 
 @dataclass(frozen=True)
 class Growth:
-    """Of one figure: its mean in the first and the last stretch, and its slope per hour with the interval's ends.
+    """The growth of one quantity.
 
-    Of less than three stretches there is no slope.
+    first, last: its means in the first and the last segment.
+    slope:       per hour; None for fewer than three segments.
+    low, high:   the 95 % interval of the slope.
     """
 
     first: float
@@ -105,51 +105,51 @@ class Growth:
 
 
 def sample(seconds: float) -> Sample:
-    """Look at this process. Nothing is collected before: what the garbage collector leaves lying counts."""
-    own, status = Path("/proc/self"), _status()
-    heap, handed = _asked().arena / 2**20, handed_out()
+    """Sample this process. The garbage collector is not run before: objects that it has not collected count."""
+    process, status = Path("/proc/self"), _status()
+    heap, allocated = _mallinfo().arena / 2**20, handed_out()
     malloc_trim()
-    children = [Path(task, "children").read_text().split() for task in own.glob("task/*")]
+    children = [Path(task, "children").read_text().split() for task in process.glob("task/*")]
     return Sample(
         seconds,
         memory=status["RssAnon"] / 1024,
-        kept=_status()["RssAnon"] / 1024,
-        paged=status["RssFile"] / 1024,
+        after_trim=_status()["RssAnon"] / 1024,
+        mapped_files=status["RssFile"] / 1024,
         heap=heap,
-        handed=handed,
+        allocated=allocated,
         threads=status["Threads"],
-        files=len(os.listdir(own / "fd")),
-        regions=(own / "maps").read_text().count("\n"),
+        files=len(os.listdir(process / "fd")),
+        regions=(process / "maps").read_text().count("\n"),
         children=sum(map(len, children)),
         objects=len(gc.get_objects()),
     )
 
 
 def _status() -> dict[str, int]:
-    """What the kernel tells of this process in numbers; memory in KiB."""
+    """The numbers in /proc/self/status by name; memory in KiB."""
     lines = Path("/proc/self/status").read_text().splitlines()
-    words = {name: told.split() for name, _, told in (line.partition(":") for line in lines)}
-    return {name: int(told[0]) for name, told in words.items() if told and told[0].isdigit()}
+    words = {name: text.split() for name, _, text in (line.partition(":") for line in lines)}
+    return {name: int(values[0]) for name, values in words.items() if values and values[0].isdigit()}
 
 
 def handed_out() -> float:
-    """What the C library has handed out, in MiB. Source: https://man7.org/linux/man-pages/man3/mallinfo.3.html"""
-    return _asked().uordblks / 2**20
+    """Allocated heap memory of the C library in MiB. https://man7.org/linux/man-pages/man3/mallinfo.3.html"""
+    return _mallinfo().uordblks / 2**20
 
 
-def _asked() -> "_Told":
-    ask = ctypes.CDLL(None).mallinfo2
-    ask.restype = _Told
-    return ask()
+def _mallinfo() -> "_MallInfo":
+    mallinfo2 = ctypes.CDLL(None).mallinfo2
+    mallinfo2.restype = _MallInfo
+    return mallinfo2()
 
 
-class _Told(ctypes.Structure):
+class _MallInfo(ctypes.Structure):
     _fields_ = [(name, ctypes.c_size_t) for name in ("arena", "ordblks", "smblks", "hblks", "hblkhd")]
     _fields_ += [(name, ctypes.c_size_t) for name in ("usmblks", "fsmblks", "uordblks", "fordblks", "keepcost")]
 
 
 def paint(folder: Path, count: int, side: int, rng: np.random.Generator) -> None:
-    """Pictures of smooth noise, about `side` wide; no two alike."""
+    """Write images of smooth noise, `side` to 2·`side` pixels wide and high, all different."""
     folder.mkdir(parents=True)
     for number in range(count):
         width, height = (int(rng.integers(side, 2 * side)) for _ in "wh")
@@ -180,22 +180,22 @@ def configured(root: Path, number: int, steps: int) -> TrainSettings:
 
 
 def upscale(checkpoint: Path, number: int, rng: np.random.Generator) -> Upscaler:
-    """Upscale a picture of every kind, each of a size of its own."""
+    """Upscale an image of every mode, each with a random size. Returns the model."""
     model = upnet.load(checkpoint, tile=("auto", 64)[number % 2], ensemble=("none", "none", "x8")[number % 3])
     for mode in ("RGB", "L", "RGBA", "P", "1", "CMYK", "LA", "I;16"):
         width, height = (int(rng.integers(1, 160)) for _ in "wh")
-        picture = Image.fromarray(rng.integers(0, 256, (height, width, 3), dtype=np.uint8))
+        image = Image.fromarray(rng.integers(0, 256, (height, width, 3), dtype=np.uint8))
         if mode == "I;16":
-            picture = Image.fromarray(rng.integers(0, 2**16, (height, width), dtype=np.uint16))
-        larger = model.upscale(picture if mode == "I;16" else picture.convert(mode))
-        assert larger.size == (model.scale * width, model.scale * height), (mode, picture.size, larger.size)
+            image = Image.fromarray(rng.integers(0, 2**16, (height, width), dtype=np.uint16))
+        output = model.upscale(image if mode == "I;16" else image.convert(mode))
+        assert output.size == (model.scale * width, model.scale * height), (mode, image.size, output.size)
     model.upscale(torch.rand(3, 50 + number % 31, 40 + number % 37))
     model.upscale(rng.random((30 + number % 41, 60, 3)))
     return model
 
 
-def work(root: Path, number: int, steps: int) -> None:
-    """One round. Raises what goes wrong in it: a soak whose work fails has measured nothing."""
+def run_round(root: Path, number: int, steps: int) -> None:
+    """One round. Errors are not caught: the benchmark has no result if a round fails."""
     rng = np.random.default_rng(number)
     train(configured(root, number, steps))
     model = upscale(root / "run/checkpoints/last.ckpt", number, rng)
@@ -206,15 +206,15 @@ def work(root: Path, number: int, steps: int) -> None:
         name: build_store(Folder(str(root / name)), model.scale)
         for name in ("train", "validation", "validation", "train")
     }
-    tallies = list(
-        evaluate_network(model.net, {"validation": stores["validation"]}, EvaluationProtocol(), tile=model.tile)
+    all_scores = evaluate_network(
+        model.net, {"validation": stores["validation"]}, EvaluationProtocol(), tile=model.tile
     )
-    assert all(np.isfinite(mean.psnr) for tally in tallies for mean in tally.means())
+    assert all(np.isfinite(mean.psnr) for scores in all_scores for mean in scores.means())
     shutil.rmtree(root / "run")
 
 
 def rounds(minutes: float, steps: int) -> Iterator[Sample]:
-    """Work until the time is up, at least one round; the process after each of them."""
+    """Run rounds until the time is up, at least one, and yield a sample after each."""
     start = time.monotonic()
     with tempfile.TemporaryDirectory() as temporary:
         root, rng = Path(temporary), np.random.default_rng(0)
@@ -222,7 +222,7 @@ def rounds(minutes: float, steps: int) -> Iterator[Sample]:
         paint(root / "validation", 3, 64, rng)
         for number in itertools.count():
             with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-                work(root, number, steps)
+                run_round(root, number, steps)
             seconds = time.monotonic() - start
             yield sample(seconds)
             if seconds > 60 * minutes:
@@ -230,62 +230,69 @@ def rounds(minutes: float, steps: int) -> Iterator[Sample]:
 
 
 def growth(samples: Sequence[Sample], name: str) -> Growth:
-    """Of one figure after the warming up; see above."""
-    kept = [one for one in samples if one.seconds >= WARMING * samples[-1].seconds]
-    parts = [[kept[i] for i in part] for part in np.array_split(range(len(kept)), min(STRETCHES, len(kept)))]
-    values = [statistics.fmean(getattr(one, name) for one in part) for part in parts]
-    if len(parts) < 3:
-        return Growth(values[0], values[-1])
-    if len(set(values)) == 1:
-        return Growth(values[0], values[-1], 0.0, 0.0, 0.0)
-    line: Any = stats.linregress([statistics.fmean(one.seconds for one in part) / 3600 for part in parts], values)
-    slope, reach = float(line.slope), float(stats.t.ppf(0.975, len(parts) - 2) * line.stderr)
-    return Growth(values[0], values[-1], slope, slope - reach, slope + reach)
+    """The growth of one field of the samples after the warm-up; see the head of this module."""
+    counted = [sample for sample in samples if sample.seconds >= WARM_UP * samples[-1].seconds]
+    indices = np.array_split(range(len(counted)), min(SEGMENTS, len(counted)))
+    segments = [[counted[i] for i in segment] for segment in indices]
+    means = [statistics.fmean(getattr(sample, name) for sample in segment) for segment in segments]
+    if len(segments) < 3:
+        return Growth(means[0], means[-1])
+    if len(set(means)) == 1:
+        return Growth(means[0], means[-1], 0.0, 0.0, 0.0)
+    hours = [statistics.fmean(sample.seconds for sample in segment) / 3600 for segment in segments]
+    line: Any = stats.linregress(hours, means)
+    slope, half_width = float(line.slope), float(stats.t.ppf(0.975, len(segments) - 2) * line.stderr)
+    return Growth(means[0], means[-1], slope, slope - half_width, slope + half_width)
 
 
-def tell(samples: Sequence[Sample], own: float) -> dict[str, Growth]:
-    """Print the table; its rows come back."""
+def print_growth(samples: Sequence[Sample], cpu_seconds: float) -> dict[str, Growth]:
+    """Print the table, and return its rows by field."""
     last = samples[-1].seconds
     print(
-        f"\n{len(samples)} rounds in {last / 60:.1f} minutes of the clock, {own / 60:.1f} of processor time; "
-        f"{torch.get_num_threads()} threads of torch {torch.__version__}; warming up: {last * WARMING / 60:.1f} minutes"
+        f"\n{len(samples)} rounds in {last / 60:.1f} minutes of wall time, {cpu_seconds / 60:.1f} of CPU time; "
+        f"torch {torch.__version__} with {torch.get_num_threads()} threads; warm-up: {last * WARM_UP / 60:.1f} minutes"
     )
-    print(f"{'':10}{'at first':>12}{'at last':>12}{'per hour':>12}   95 % interval")
+    print(f"{'':12}{'first':>12}{'last':>12}{'per hour':>12}   95 % interval")
     rows = {name: growth(samples, name) for name in asdict(samples[0]) if name != "seconds"}
     for name, row in rows.items():
         slope = "" if row.slope is None else f"{row.slope:+12.2f}   {row.low:+.2f} to {row.high:+.2f}"
-        print(f"{name:10}{row.first:12.1f}{row.last:12.1f}{slope}")
+        print(f"{name:12}{row.first:12.1f}{row.last:12.1f}{slope}")
     return rows
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=60, help="of the clock; a round that has begun is finished")
-    parser.add_argument("--steps", type=int, default=60, help="of every training")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="where figures and samples go, after every round")
-    given = parser.parse_args(arguments)
+    parser.add_argument("--minutes", type=float, default=60, help="wall-clock time; the last round is completed")
+    parser.add_argument("--steps", type=int, default=60, help="steps of every training")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write samples and growth to this file")
+    options = parser.parse_args(arguments)
     if platform.libc_ver()[0] != "glibc":
-        raise SystemExit("soak.py reads /proc and asks the GNU C library, which only Linux has")
+        raise SystemExit("soak.py needs /proc and the GNU C library, which only Linux has")
     logging.getLogger("upnet").setLevel(logging.WARNING)
     samples: list[Sample] = []
-    for one in rounds(given.minutes, given.steps):
-        samples.append(one)
+    for latest in rounds(options.minutes, options.steps):
+        samples.append(latest)
         print(
-            f"{one.seconds / 60:6.1f} min  {one.memory:7.1f} MiB, {one.kept:7.1f} kept  heap {one.heap:6.1f} MiB, "
-            f"handed out {one.handed:6.1f}  {one.threads} threads  {one.files} files  "
-            f"{one.regions} regions  {one.children} children  {one.objects} objects",
+            f"{latest.seconds / 60:6.1f} min  memory {latest.memory:7.1f} MiB, after trim {latest.after_trim:7.1f}  "
+            f"heap {latest.heap:6.1f} MiB, allocated {latest.allocated:6.1f}  {latest.threads} threads  "
+            f"{latest.files} files  {latest.regions} regions  {latest.children} children  {latest.objects} objects",
             flush=True,
         )
-        if given.json:
-            given.json.write_text(json.dumps({"samples": [asdict(one) for one in samples]}) + "\n", encoding="utf-8")
-    rows = tell(samples, time.process_time())
-    if given.json:
+        if options.json:
+            content: dict[str, Any] = {"samples": [asdict(sample) for sample in samples]}
+            options.json.write_text(json.dumps(content) + "\n", encoding="utf-8")
+    rows = print_growth(samples, time.process_time())
+    if options.json:
         machine = {"processor": platform.processor() or platform.machine(), "torch": str(torch.__version__)}
-        told = {"command": " ".join(sys.argv), "machine": machine, "rounds": len(samples)}
-        told["processor_seconds"] = time.process_time()
-        told["growth"] = {name: asdict(row) for name, row in rows.items()}
-        told["samples"] = [asdict(one) for one in samples]
-        given.json.write_text(json.dumps(told) + "\n", encoding="utf-8")
+        content = {
+            "command": " ".join(sys.argv),
+            "machine": machine,
+            "rounds": len(samples),
+            "processor_seconds": time.process_time(),
+            "growth": {name: asdict(row) for name, row in rows.items()},
+            "samples": [asdict(sample) for sample in samples],
+        }
+        options.json.write_text(json.dumps(content) + "\n", encoding="utf-8")
     return 0
 
 

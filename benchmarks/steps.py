@@ -1,10 +1,14 @@
-"""Steps per second and peak memory of two networks in every kind of arithmetic, the batch at hand and fresh ones.
+"""Training steps per second and peak memory of two networks by precision and memory format, in a bare loop.
 
     python benchmarks/steps.py [--device cuda] [--graphs] [--json FILE]
 
-EDSR-baseline and the default U-Net take steps of training, 16 crops of 48 × 48 at ×2, by themselves, without Lightning:
-how fast a device could be. Fresh batches are cut on the device, as in training. `--graphs` measures those alone whose
-whole step is recorded once and played back (CUDA graphs). `--smoke` runs all of it in small.
+EDSR-baseline and the default U-Net are trained without Lightning on batches of 16 crops of 48 × 48 LR pixels at ×2: an
+upper bound for the speed of `upnet train`. Each variant is measured with one fixed batch and with new batches, which
+are cropped on the device as in training. `--graphs` measures only the variants whose step is a CUDA graph. `--smoke`
+runs everything with tiny sizes.
+
+Rows: steps_per_second (fixed batch), with_fresh_batches (steps per second with new batches), share_waiting_for_data
+(fraction of the time with new batches that the fixed batch does not need), peak_MiB (GPU only), or error.
 """
 
 import argparse
@@ -32,7 +36,7 @@ MODELS = {"edsr": ["model=edsr", "data.patch=48"], "unet": ["model=unet", "data.
 
 @dataclass(frozen=True)
 class Variant:
-    """One kind of arithmetic. graphs: the whole step is recorded once and played back (CUDA graphs)."""
+    """A precision and memory format. graphs: the step is captured once as a CUDA graph, and replayed."""
 
     name: str
     bf16: bool = False
@@ -55,7 +59,7 @@ VARIANTS = (
 
 @dataclass(frozen=True)
 class Setting:
-    """On what is measured, and how much of it."""
+    """The device, and whether sizes are tiny."""
 
     device: torch.device
     smoke: bool
@@ -70,7 +74,7 @@ class Setting:
 
 
 def composed(overrides: Sequence[str], smoke: bool) -> DictConfig:
-    """The config of a training."""
+    """The config of a training; smoke: with a tiny network and patch."""
     small = ["data.patch=12", "model.encoder.width=8"] if smoke else []
     small += ["model.block.blocks=1"] if smoke and "model=edsr" in overrides else []
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
@@ -79,9 +83,9 @@ def composed(overrides: Sequence[str], smoke: bool) -> DictConfig:
 
 @contextmanager
 def arithmetic(variant: Variant) -> Any:
-    """TF32 where the variant has it, and float32 in full everywhere else.
+    """Enable TF32 if the variant has it, and disable it otherwise.
 
-    By the older of torch's two ways to say it, as everywhere in upnet: torch refuses to have them mixed.
+    Uses torch's older setting, as upnet does everywhere: torch raises an error if both settings are used.
     """
     before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = variant.tf32
@@ -92,7 +96,7 @@ def arithmetic(variant: Variant) -> Any:
 
 
 def stepper(config: DictConfig, variant: Variant, setting: Setting) -> Callable[[Tensor, Tensor], None]:
-    """One step of training as a function of LR and HR, both (N, 3, …) in [0, 1] on the device."""
+    """A function that runs one training step on LR, (N, 3, h, w), and HR, (N, 3, H, W), in [0, 1] on the device."""
     layout = torch.channels_last if variant.channels_last else torch.contiguous_format
     torch.manual_seed(0)
     net: nn.Module = build(config.model).to(setting.device).to(memory_format=layout)
@@ -113,37 +117,37 @@ def stepper(config: DictConfig, variant: Variant, setting: Setting) -> Callable[
     return step
 
 
-def recorded(step: Callable[[Tensor, Tensor], None], lr: Tensor, hr: Tensor) -> Callable[[Tensor, Tensor], None]:
-    """The same step, played back from a CUDA graph."""
-    still = [lr.clone(), hr.clone()]
-    side = torch.cuda.Stream()
-    side.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(side):
+def captured(step: Callable[[Tensor, Tensor], None], lr: Tensor, hr: Tensor) -> Callable[[Tensor, Tensor], None]:
+    """The same step, replayed from a CUDA graph."""
+    static_lr, static_hr = lr.clone(), hr.clone()
+    side_stream = torch.cuda.Stream()
+    side_stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side_stream):
         for _ in range(5):
-            step(*still)
-    torch.cuda.current_stream().wait_stream(side)
+            step(static_lr, static_hr)
+    torch.cuda.current_stream().wait_stream(side_stream)
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
-        step(*still)
+        step(static_lr, static_hr)
 
     def replay(lr: Tensor, hr: Tensor) -> None:
-        still[0].copy_(lr)
-        still[1].copy_(hr)
+        static_lr.copy_(lr)
+        static_hr.copy_(hr)
         graph.replay()
 
     return replay
 
 
-def per_second(setting: Setting, work: Callable[[], object]) -> float:
-    """How often a second the work is done: the best of five runs, after a few to warm up."""
+def per_second(setting: Setting, function: Callable[[], object]) -> float:
+    """Calls of a function per second: the highest of five runs, after a few calls to warm up."""
     for _ in range(1 if setting.smoke else 8):
-        work()
+        function()
     rates = []
     for _ in range(1 if setting.smoke else 5):
         setting.synchronise()
         start = time.perf_counter()
         for _ in range(setting.steps):
-            work()
+            function()
         setting.synchronise()
         rates.append(setting.steps / (time.perf_counter() - start))
     return max(rates)
@@ -152,10 +156,10 @@ def per_second(setting: Setting, work: Callable[[], object]) -> float:
 def measure_steps(
     setting: Setting, graphs: bool = False, report: Callable[[list[dict[str, Any]]], None] = lambda rows: None
 ) -> list[dict[str, Any]]:
-    """Steps per second of every network in every kind of arithmetic, with the batch at hand and with fresh ones.
+    """One row per network and variant; see the head of this module.
 
-    graphs: whether those of CUDA graphs are meant, or all others.
-    report: called with all rows so far after each.
+    graphs: measure the variants with CUDA graphs; otherwise all others.
+    report: called after each row with all rows measured so far.
     """
     rows: list[dict[str, Any]] = []
     store = build_store(DeadLeaves(4, 128 if setting.smoke else 256), 2)
@@ -186,40 +190,40 @@ def _rates(
     with arithmetic(variant):
         try:
             step = stepper(config, variant, setting)
-            fixed = batch(0)
-            step = recorded(step, *fixed) if variant.graphs else step
-            rate = per_second(setting, lambda: step(*fixed))
-            fresh = per_second(setting, lambda: step(*batch(next(numbers))))
-        except Exception as fault:  # whatever a compiler or a driver raises is what there is to tell
-            return {"refused": f"{type(fault).__name__}: {' '.join(str(fault).split())[:300]}"}
-    found = {
+            fixed_batch = batch(0)
+            step = captured(step, *fixed_batch) if variant.graphs else step
+            rate = per_second(setting, lambda: step(*fixed_batch))
+            rate_with_new_batches = per_second(setting, lambda: step(*batch(next(numbers))))
+        except Exception as error:  # errors of compilers and drivers have any type; the row states them
+            return {"error": f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"}
+    row = {
         "steps_per_second": rate,
-        "with_fresh_batches": fresh,
-        "share_waiting_for_data": max(0.0, 1 - fresh / rate),
+        "with_fresh_batches": rate_with_new_batches,
+        "share_waiting_for_data": max(0.0, 1 - rate_with_new_batches / rate),
     }
     if setting.device.type == "cuda":
-        found["peak_MiB"] = torch.cuda.max_memory_allocated() / 2**20
-    return found
+        row["peak_MiB"] = torch.cuda.max_memory_allocated() / 2**20
+    return row
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    parser.add_argument("--graphs", action="store_true", help="only what is recorded as CUDA graphs")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="where to write the rows as well")
-    parser.add_argument("--smoke", action="store_true", help="tiny sizes, to see that everything runs")
-    given = parser.parse_args(arguments)
-    if given.device == "cuda" and not torch.cuda.is_available():
-        parser.error("--device cuda: torch sees no NVIDIA GPU here; take --device cpu")
-    if given.graphs and given.device != "cuda":
-        parser.error("--graphs takes --device cuda: only a GPU records")
+    parser.add_argument("--graphs", action="store_true", help="measure only the variants with CUDA graphs")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the rows to this file")
+    parser.add_argument("--smoke", action="store_true", help="tiny sizes, to check that everything runs")
+    options = parser.parse_args(arguments)
+    if options.device == "cuda" and not torch.cuda.is_available():
+        parser.error("--device cuda: torch finds no NVIDIA GPU; use --device cpu")
+    if options.graphs and options.device != "cuda":
+        parser.error("--graphs needs --device cuda: a CPU has no CUDA graphs")
 
     def report(rows: list[dict[str, Any]]) -> None:
         print(rows[-1], flush=True)
-        if given.json:
-            given.json.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+        if options.json:
+            options.json.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
 
-    measure_steps(Setting(torch.device(given.device), given.smoke), given.graphs, report)
+    measure_steps(Setting(torch.device(options.device), options.smoke), options.graphs, report)
     return 0
 
 

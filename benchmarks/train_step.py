@@ -1,14 +1,16 @@
-"""What a step of a real training costs beside a bare loop over the same network: `python benchmarks/train_step.py`.
+"""Time of a training step of upnet, relative to a bare loop over the same network.
 
-The real training is upnet's own, by its own command's parts, with everything a user has on: Lightning, progress bar,
-TensorBoard, averaged weights, batches cut from the store on disk. The bare loops are forward, backward, optimizer and
-averaging on one fixed batch: in the machine's best precision and memory format, and in float32 with the default one.
-After every block of real steps each bare loop makes a block of its own, so that a disturbance hits them all. The time
-of a step is the median over the blocks, and so is that of each part of it.
+    python benchmarks/train_step.py [--networks edsr] [--json FILE]
 
-The loop in the best format has all that upnet can offer, the C library told to keep large blocks of memory included
-(`upnet.utils.allocator`). The one in float32 is what one writes without upnet: in a process of its own,
-whose memory is managed as it always is. `--kept` lets it keep large blocks as well.
+The real training is that of `upnet train` with its default options: Lightning, progress bar, TensorBoard, EMA, and
+batches cropped from the store on disk. The bare loops run forward, backward, optimizer and EMA on one fixed batch: one
+in the best precision and memory format of the machine, the other in float32 and the default memory format (NCHW).
+Blocks of real steps and blocks of each bare loop alternate, so that other load on the machine slows all alike. The time
+of a step and of each of its parts is the median over the blocks.
+
+The loop in the best format runs with upnet's memory allocator settings (`upnet.utils.allocator`). The float32 loop is
+what one writes without upnet: it runs in a separate process with the default allocator settings. --keep-memory gives it
+upnet's settings as well.
 """
 
 import argparse
@@ -37,8 +39,8 @@ from torch import nn
 from upnet.config import build, check
 from upnet.config.schema import TrainSettings
 from upnet.data.datasets import CropDataset
-from upnet.training import runner as run
-from upnet.training import trainer as parts
+from upnet.training import runner
+from upnet.training import trainer as trainer_module
 from upnet.training.ema import EMA
 from upnet.training.task import Task
 from upnet.utils.allocator import retain_malloc_blocks
@@ -46,7 +48,7 @@ from upnet.utils.device import lightning_precision
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 
-# Batch 16 of 48×48 LR, ×2. The small one is EDSR cut to 4 blocks of width 32.
+# Overrides, and steps per block. Batches of 16 crops of 48×48 LR pixels, ×2. "small" is EDSR with 4 blocks of width 32.
 NETWORKS: dict[str, tuple[list[str], int]] = {
     "edsr": (["model=edsr"], 4),
     "small": (["model=edsr", "model.encoder.width=32", "model.block.blocks=4"], 20),
@@ -54,19 +56,19 @@ NETWORKS: dict[str, tuple[list[str], int]] = {
 
 
 def paint(folder: Path, count: int = 8, side: int = 320, seed: int = 0) -> None:
-    """Pictures to train on, of noise with a photograph's spectrum."""
+    """Write images of noise with the 1/f spectrum of photographs."""
     folder.mkdir()
     rng = np.random.default_rng(seed)
     frequency = np.hypot(np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side)) + 1 / side
     for number in range(count):
         planes = [np.fft.irfft2(np.fft.rfft2(rng.normal(size=(side, side))) / frequency, (side, side)) for _ in "rgb"]
-        picture = np.stack(planes, axis=-1)
-        grey = (128 + 50 * picture / picture.std()).clip(0, 255).astype(np.uint8)
-        Image.fromarray(grey).save(folder / f"{number}.png")
+        image = np.stack(planes, axis=-1)
+        pixels = (128 + 50 * image / image.std()).clip(0, 255).astype(np.uint8)
+        Image.fromarray(pixels).save(folder / f"{number}.png")
 
 
-class Bare:
-    """Forward, backward, optimizer and averaging on a fixed batch."""
+class BareLoop:
+    """Forward, backward, optimizer and EMA on a fixed batch."""
 
     def __init__(self, config: DictConfig, device: torch.device, bf16: bool, channels_last: bool) -> None:
         layout = torch.channels_last if channels_last else torch.contiguous_format
@@ -78,11 +80,11 @@ class Bare:
         side, batch = config.data.patch, config.data.batch_size
         lr, hr = torch.rand(batch, 3, side, side), torch.rand(batch, 3, side * config.scale, side * config.scale)
         self.lr, self.hr = (x.to(device).to(memory_format=layout) for x in (lr, hr))
-        self.device, self.bf16, self.done = device, bf16, 0
+        self.device, self.bf16, self.steps_done = device, bf16, 0
         self.update: Callable[[], Any] = self.optimizer.step
 
     def run(self, steps: int) -> float:
-        """Seconds that so many steps take."""
+        """Run a number of steps, and return the seconds that they take."""
         start = time.perf_counter()
         for _ in range(steps):
             self.step()
@@ -95,8 +97,8 @@ class Bare:
         self.optimizer.zero_grad()
         loss.backward()
         self.update()
-        self.done += 1
-        self.ema.update(self.net, self.done)
+        self.steps_done += 1
+        self.ema.update(self.net, self.steps_done)
 
 
 def synchronise(device: torch.device) -> None:
@@ -104,91 +106,100 @@ def synchronise(device: torch.device) -> None:
         torch.cuda.synchronize()
 
 
-class Apart:
-    """The bare loop in float32 and the default memory format, in a process of its own."""
+class SeparateLoop:
+    """A BareLoop in float32 and the default memory format, in a separate process."""
 
-    def __init__(self, config: DictConfig, device: torch.device, kept: bool) -> None:
+    def __init__(self, config: DictConfig, device: torch.device, keep_memory: bool) -> None:
         context = multiprocessing.get_context("spawn")
-        self._here, there = context.Pipe()
-        self._process = context.Process(target=serve, args=(there, config, device, kept), daemon=True)
+        self._pipe, child_pipe = context.Pipe()
+        arguments = (child_pipe, config, device, keep_memory)
+        self._process = context.Process(target=serve_loop, args=arguments, daemon=True)
         self._process.start()
 
     def run(self, steps: int) -> float:
-        """Seconds that so many steps take there."""
-        self._here.send(steps)
-        return self._here.recv()
+        """Run a number of steps in the process, and return the seconds that they take there."""
+        self._pipe.send(steps)
+        return self._pipe.recv()
 
-    def end(self) -> None:
-        """Let it go."""
-        self._here.send(None)
+    def close(self) -> None:
+        """End the process."""
+        self._pipe.send(None)
         self._process.join()
 
 
-def serve(pipe: Any, config: DictConfig, device: torch.device, kept: bool) -> None:
-    """Make the steps that are asked for, until None is."""
-    if kept:
+def serve_loop(pipe: Any, config: DictConfig, device: torch.device, keep_memory: bool) -> None:
+    """The child process: for every number of steps received, run them and send the seconds; None ends it."""
+    if keep_memory:
         retain_malloc_blocks()
-    bare = Bare(config, device, bf16=False, channels_last=False)
+    loop = BareLoop(config, device, bf16=False, channels_last=False)
     while (steps := pipe.recv()) is not None:
-        pipe.send(bare.run(steps))
+        pipe.send(loop.run(steps))
 
 
 @dataclass
-class Blocks(pl.Callback):
-    """Time blocks of real steps; after each of them, a block of every bare loop.
+class BlockTimer(pl.Callback):
+    """Time blocks of real training steps, and after each of them a block of every bare loop.
 
-    steps: of a block; seconds: per step, by loop, a value per block.
+    loops:   the bare loops by name.
+    steps:   number of steps per block.
+    seconds: seconds per step by loop or part, with a value per block. The first block is a warm-up and is left out.
+    parts:   seconds by part since the last block; `timed` adds to them.
     """
 
-    bare: dict[str, Bare | Apart]
+    loops: dict[str, BareLoop | SeparateLoop]
     steps: int
     device: torch.device
     seconds: dict[str, list[float]] = field(default_factory=dict)
     parts: dict[str, float] = field(default_factory=dict)
-    _since: float = 0.0
+    _start: float = 0.0
     _blocks: int = 0
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         if (batch_idx + 1) % self.steps:
             return
         synchronise(self.device)
-        self._keep("real", time.perf_counter() - self._since, ("data", "conversion", "logging", "averaging"))
-        for name, bare in self.bare.items():
-            self._keep(name, bare.run(self.steps), ("optimizer",) if name == "bare_best" else ())
+        self._record("real", time.perf_counter() - self._start, ("data", "conversion", "logging", "averaging"))
+        for name, loop in self.loops.items():
+            self._record(name, loop.run(self.steps), ("optimizer",) if name == "bare_best" else ())
         self._blocks += 1
-        self._since = time.perf_counter()
+        self._start = time.perf_counter()
 
-    def _keep(self, loop: str, seconds: float, parts: Sequence[str]) -> None:
-        """Note a block that just ended, and its parts; the first one warms up."""
-        found = {loop: seconds, **{part: self.parts.get(part, 0.0) for part in parts}}
+    def _record(self, loop: str, seconds: float, parts: Sequence[str]) -> None:
+        """Record the seconds of a block and of its parts."""
+        totals = {loop: seconds, **{part: self.parts.get(part, 0.0) for part in parts}}
         self.parts.clear()
-        for name, seconds in found.items():
+        for name, seconds in totals.items():
             if self._blocks:
                 self.seconds.setdefault(name, []).append(seconds / self.steps)
 
 
 def timed(parts: dict[str, float], name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    """The same function, whose time is added up under a name."""
+    """The same function, which adds its time to parts[name]."""
 
-    def run(*given: Any, **named: Any) -> Any:
+    def run(*args: Any, **kwargs: Any) -> Any:
         start = time.perf_counter()
-        result = function(*given, **named)
+        result = function(*args, **kwargs)
         parts[name] = parts.get(name, 0.0) + time.perf_counter() - start
         return result
 
     return run
 
 
-def measure(overrides: list[str], block: int, blocks: int, folder: Path, smoke: bool, kept: bool) -> dict[str, Any]:
-    """Seconds per step of the real training and of the bare loops, and the overheads in it."""
+def measure(
+    overrides: list[str], block: int, blocks: int, folder: Path, smoke: bool, keep_memory: bool
+) -> dict[str, Any]:
+    """Seconds per step of the real training and of the bare loops, and of the parts of the real step.
+
+    block: steps per block. folder: contains the folders `images` and `validation`.
+    """
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        pictures, validation = folder / "pictures", folder / "validation"
+        images, validation = folder / "images", folder / "validation"
         config = compose(
             "train",
             [
                 *overrides,
                 "data=folder",
-                f"data.root={pictures}",
+                f"data.root={images}",
                 f"data.val_root={validation}",
                 f"data.patch={8 if smoke else 48}",
                 f"steps={block * (blocks + 1)}",
@@ -203,66 +214,69 @@ def measure(overrides: list[str], block: int, blocks: int, folder: Path, smoke: 
     accelerator = "gpu" if torch.cuda.is_available() else "cpu"
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     bf16 = lightning_precision("auto", accelerator) == "bf16-mixed"
-    best, plain = Bare(config, device, bf16, True), Apart(config, device, kept)
-    watch = Blocks({"bare_best": best, "bare_fp32_nchw": plain}, block, device)
-    best.update = timed(watch.parts, "optimizer", best.update)
+    best, float32 = BareLoop(config, device, bf16, True), SeparateLoop(config, device, keep_memory)
+    timer = BlockTimer({"bare_best": best, "bare_fp32_nchw": float32}, block, device)
+    best.update = timed(timer.parts, "optimizer", best.update)
 
-    def trainer(given: TrainSettings, resume_step: int | None = None) -> pl.Trainer:
-        built = parts.build_trainer(given, resume_step)
-        built.callbacks.append(watch)  # pyright: ignore[reportAttributeAccessIssue]
-        return built
+    def build_timed_trainer(settings: TrainSettings, resume_step: int | None = None) -> pl.Trainer:
+        trainer = trainer_module.build_trainer(settings, resume_step)
+        trainer.callbacks.append(timer)  # pyright: ignore[reportAttributeAccessIssue]
+        return trainer
 
     with (
-        patch.object(run, "build_trainer", trainer),
-        patch.object(EMA, "update", timed(watch.parts, "averaging", EMA.update)),
-        patch.object(CropDataset, "__getitem__", timed(watch.parts, "data", CropDataset.__getitem__)),
-        patch.object(Task, "_to_network_images", timed(watch.parts, "conversion", Task._to_network_images)),
-        patch.object(TensorBoardLogger, "log_metrics", timed(watch.parts, "logging", TensorBoardLogger.log_metrics)),
+        patch.object(runner, "build_trainer", build_timed_trainer),
+        patch.object(EMA, "update", timed(timer.parts, "averaging", EMA.update)),
+        patch.object(CropDataset, "__getitem__", timed(timer.parts, "data", CropDataset.__getitem__)),
+        patch.object(Task, "_to_network_images", timed(timer.parts, "conversion", Task._to_network_images)),
+        patch.object(TensorBoardLogger, "log_metrics", timed(timer.parts, "logging", TensorBoardLogger.log_metrics)),
     ):
-        run.train(settings)
-    plain.end()
-    found: dict[str, Any] = {name: statistics.median(values) for name, values in watch.seconds.items()}
-    told = {name: found.pop(name) for name in ("data", "conversion", "logging", "averaging", "optimizer")}
-    # Averaging and the optimizer are in the bare loop as well.
-    beside = told["data"] + told["conversion"] + told["logging"]
-    told["lightning_and_the_rest"] = found["real"] - found["bare_best"] - beside
-    return {**found, "precision": "bf16" if bf16 else "float32", "parts": told}
+        runner.train(settings)
+    float32.close()
+    seconds: dict[str, Any] = {name: statistics.median(values) for name, values in timer.seconds.items()}
+    parts = {name: seconds.pop(name) for name in ("data", "conversion", "logging", "averaging", "optimizer")}
+    # The bare loop contains EMA and the optimizer as well.
+    known_overhead = parts["data"] + parts["conversion"] + parts["logging"]
+    parts["lightning_and_the_rest"] = seconds["real"] - seconds["bare_best"] - known_overhead
+    return {**seconds, "precision": "bf16" if bf16 else "float32", "parts": parts}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", type=Path, help="where the figures go, in seconds per step")
-    parser.add_argument("--blocks", type=int, default=8, help="how many blocks the median is over")
-    parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS), help="which of the two")
-    parser.add_argument("--kept", action="store_true", help="let the float32 loop keep large blocks of memory as well")
-    parser.add_argument("--smoke", action="store_true", help="tiny sizes, to see that it runs")
-    arguments = parser.parse_args()
-    told: dict[str, Any] = {}
-    for name in arguments.networks:
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results to this file, in seconds per step")
+    parser.add_argument("--blocks", type=int, default=8, help="number of blocks of which the median is taken")
+    parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS), help="default: both")
+    parser.add_argument(
+        "--keep-memory", action="store_true", help="run the float32 loop with upnet's allocator settings as well"
+    )
+    parser.add_argument("--smoke", action="store_true", help="tiny sizes, to check that everything runs")
+    options = parser.parse_args()
+    results: dict[str, Any] = {}
+    for name in options.networks:
         overrides, block = NETWORKS[name]
-        if arguments.smoke:
+        if options.smoke:
             overrides, block = [*overrides, "model.encoder.width=8", "model.block.blocks=1"], 2
         with tempfile.TemporaryDirectory() as folder:
-            paint(Path(folder) / "pictures", side=64 if arguments.smoke else 320)
+            paint(Path(folder) / "images", side=64 if options.smoke else 320)
             paint(Path(folder) / "validation", count=1, side=64, seed=1)
-            told[name] = measure(overrides, block, arguments.blocks, Path(folder), arguments.smoke, arguments.kept)
+            results[name] = measure(overrides, block, options.blocks, Path(folder), options.smoke, options.keep_memory)
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor() or platform.machine()
     print(f"\n{device}, {torch.get_num_threads()} threads, torch {torch.__version__}, ms per step")
-    for name, found in told.items():
-        real, best, plain = found["real"], found["bare_best"], found["bare_fp32_nchw"]
+    for name, seconds in results.items():
+        real, best, float32 = seconds["real"], seconds["bare_best"], seconds["bare_fp32_nchw"]
         print(
-            f"{name:6} real {1000 * real:8.2f}   bare {found['precision']} channels_last {1000 * best:8.2f}   "
-            f"bare float32 NCHW {1000 * plain:8.2f}   real / bare {real / best:.3f}   real / NCHW {real / plain:.3f}"
+            f"{name:6} real {1000 * real:8.2f}   bare {seconds['precision']} channels_last {1000 * best:8.2f}   "
+            f"bare float32 NCHW {1000 * float32:8.2f}   real / bare {real / best:.3f}   "
+            f"real / NCHW {real / float32:.3f}"
         )
-        print("       " + ", ".join(f"{part} {1000 * seconds:.2f}" for part, seconds in found["parts"].items()))
-    if arguments.json:
-        told["machine"] = {
+        print("       " + ", ".join(f"{part} {1000 * value:.2f}" for part, value in seconds["parts"].items()))
+    if options.json:
+        results["machine"] = {
             "device": device,
             "threads": torch.get_num_threads(),
             "torch": str(torch.__version__),
             "command": " ".join(sys.argv),
         }
-        arguments.json.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+        options.json.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

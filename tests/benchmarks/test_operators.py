@@ -35,5 +35,5 @@ def test_torchs_own_stands_beside_whatever_torch_has(tmp_path):
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_gpu_that_is_not_there_is_refused():
-    with pytest.raises(SystemExit, match="take --device cpu"):
+    with pytest.raises(SystemExit, match="use --device cpu"):
         main(["--smoke", "--device", "cuda"])

@@ -12,8 +12,8 @@ from benchmarks.reliability import fuzz, upscaling
 def test_damaged_pictures_are_read_or_refused_in_one_sentence(tmp_path: Path) -> None:
     assert fuzz.main(["--count", "400", "--json", str(tmp_path / "fuzz.json")]) == 0
     told = json.loads((tmp_path / "fuzz.json").read_text(encoding="utf-8"))
-    assert told["read"] + told["refused"] == 400
-    assert min(told["read"], told["refused"]) > 40  # damage that is neither too light nor too heavy
+    assert told["read"] + told["rejected"] == 400
+    assert min(told["read"], told["rejected"]) > 40  # damage that is neither too light nor too heavy
 
 
 def test_a_loader_that_raises_something_else_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -33,8 +33,8 @@ def test_a_folder_of_every_kind_of_picture_is_upscaled_in_order_and_none_is_lost
     words = ["--count", str(count), "--side", "40", "--json", str(tmp_path / "figures.json")]
     assert upscaling.main(words) == 0
     told = json.loads((tmp_path / "figures.json").read_text(encoding="utf-8"))
-    assert told["pictures"] == count
-    assert told["MiB"]["most"] > 100
+    assert told["images"] == count
+    assert told["MiB"]["peak"] > 100
 
 
 def test_pictures_that_are_lost_changed_or_out_of_order_are_found(tmp_path: Path) -> None:
@@ -46,6 +46,6 @@ def test_pictures_that_are_lost_changed_or_out_of_order_are_found(tmp_path: Path
     first = next(iter(made))
     (out / f"{Path(first).stem}.png").unlink()
     told = upscaling.faults(out, made)
-    assert told[0] == f"{first} is lost"
-    assert sum("came out as" in fault for fault in told) == 3
-    assert "the pictures weren't written in the order of their names" in told
+    assert told[0] == f"{first} has no output"
+    assert sum("has size, channels and bits" in fault for fault in told) == 3
+    assert "the outputs were not written in the order of their names" in told

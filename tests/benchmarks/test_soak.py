@@ -17,9 +17,9 @@ def test_a_soak_of_one_round_does_all_its_work(tmp_path: Path, capsys: pytest.Ca
     told = json.loads((tmp_path / "soak.json").read_text(encoding="utf-8"))
     assert told["rounds"] == len(told["samples"]) == 1
     sample = told["samples"][0]
-    assert 100 < sample["handed"] <= sample["heap"] < 2 * sample["memory"]
-    assert sample["paged"] > 50
-    assert 0.3 * sample["memory"] < sample["kept"] <= sample["memory"]
+    assert 100 < sample["allocated"] <= sample["heap"] < 2 * sample["memory"]
+    assert sample["mapped_files"] > 50
+    assert 0.3 * sample["memory"] < sample["after_trim"] <= sample["memory"]
     threads = told["growth"]["threads"]  # of children, a process of tests may have some of its own
     assert threads["first"] == threads["last"] >= 1
     assert threads["slope"] is None
