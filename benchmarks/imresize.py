@@ -1,7 +1,7 @@
 """Speed of imresize relative to Pillow's bicubic and torch's antialiased bicubic: `python benchmarks/imresize.py`.
 
 Each row is one scale for a uint8 RGB image: 2040x1356 pixels for downscaling, 1020x678 for upscaling. Times are medians
-in ms over the rounds; in each round the three functions alternate, so that other load on the machine slows all alike.
+in ms over the rounds; in each round the three functions alternate, so that other load slows all of them equally.
 The columns "upnet /" are ratios of times: below 1, upnet is faster. Pillow computes in 8-bit fixed point, and torch in
 float32 on planes. The last two columns are the fraction of values in which their output differs from upnet's, which
 equals MATLAB's.

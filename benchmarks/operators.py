@@ -11,7 +11,7 @@ torch      torch's own operation: nn.Upsample, nn.MaxUnpool2d, nn.ConvTranspose2
 sub-pixel  a convolution before nn.PixelShuffle with the support of the transposed convolution
 floor      a copy of as many bytes as the operator has to read and write
 
-All functions of a row alternate in short blocks, so that other load on the machine slows all alike. A time is the
+All functions of a row alternate in short blocks, so that other load slows all of them equally. A time is the
 median over the blocks in ms; a ratio is the median over the blocks of the operator's time divided by the other time.
 """
 

@@ -5,7 +5,7 @@
 The real training is that of `upnet train` with its default options: Lightning, progress bar, TensorBoard, EMA, and
 batches cropped from the store on disk. The bare loops run forward, backward, optimizer and EMA on one fixed batch: one
 in the best precision and memory format of the machine, the other in float32 and the default memory format (NCHW).
-Blocks of real steps and blocks of each bare loop alternate, so that other load on the machine slows all alike. The time
+Blocks of real steps and blocks of each bare loop alternate, so that other load slows all of them equally. The time
 of a step and of each of its parts is the median over the blocks.
 
 The loop in the best format runs with upnet's memory allocator settings (`upnet.utils.allocator`). The float32 loop is

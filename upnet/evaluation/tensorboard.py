@@ -1,4 +1,4 @@
-"""Outputs of an evaluation beside its numbers: saved images, and entries in the TensorBoard log of the run."""
+"""Output images of an evaluation, and its scores and images in the TensorBoard log of the run."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -51,7 +51,7 @@ class OutputImages:
 
 
 def log_to_run(checkpoint: Path, content: Mapping[str, Any], images: Sequence[OutputImage], folder: Path) -> None:
-    """Log scores and images to TensorBoard, beside the training of the checkpoint.
+    """Log scores and images to TensorBoard, in the run of the checkpoint.
 
     content: of results.json.
     folder:  where the log goes if the checkpoint is in no run folder, or the run's log is not writable.

@@ -15,10 +15,10 @@ PACKAGE = Path(__file__).resolve().parent.parent
 
 
 def code_version(targets: Iterable[str] = ()) -> dict[str, str]:
-    """The versions of upnet and torch, and hashes of the source of upnet and of the user's own modules.
+    """The versions of upnet and torch, and hashes of the source of upnet and of the user's modules.
 
-    targets: the dotted names that the config instantiates. Modules outside upnet and outside installed packages are the
-             user's own.
+    targets: the dotted names that the config instantiates. A user's module is one that belongs neither to upnet nor to
+             an installed package.
 
     The source is identified by a hash of its files and not by a commit: a commit that changes other files keeps the
     hash, and an edit without a commit changes it.
@@ -67,7 +67,7 @@ def _upnet_source() -> str:
 
 
 def _user_module(module: str) -> tuple[str, Path] | None:
-    """The name and the file of a module that is the user's own; None for modules of upnet and installed ones."""
+    """The name and the file of a user's module; None for modules of upnet and of installed packages."""
     if module.partition(".")[0] in ("", "upnet"):
         return None
     try:

@@ -1,4 +1,4 @@
-"""The plan of a study as text: a summary and a table, on the terminal and in plan.md beside plan.json."""
+"""The plan of a study as text: a summary and a table, on the terminal and in plan.md."""
 
 from collections.abc import Sequence
 

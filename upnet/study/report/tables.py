@@ -12,7 +12,7 @@ Value = str | int | float | None
 
 @dataclass(frozen=True)
 class Cell:
-    """A table cell: the text that is shown, and the unrounded value behind it."""
+    """A table cell: the text that is shown, and its unrounded value."""
 
     text: str
     value: Value = None
