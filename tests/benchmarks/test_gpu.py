@@ -1,4 +1,4 @@
-"""What is meant for a GPU runs on a CPU as well, as far as it needs no CUDA itself."""
+"""benchmarks/gpu.py on a CPU with tiny sizes."""
 
 import importlib.util
 import json
@@ -20,56 +20,62 @@ def gpu() -> ModuleType:
     return module
 
 
-def test_the_gpu_benchmark_runs_in_small_on_a_cpu(gpu: ModuleType, pictures: Path, tmp_path: Path) -> None:
+def test_gpu_benchmark_runs_on_a_cpu_with_tiny_sizes(gpu: ModuleType, pictures: Path, tmp_path: Path) -> None:
     (tmp_path / "Set").mkdir()
     (pictures / "picture0.png").rename(tmp_path / "Set/scene.png")
     out = tmp_path / "gpu.json"
-    words = ["--device", "cpu", "--smoke", "--out", out, "--images", pictures, "--validation", tmp_path / "Set"]
-    assert gpu.main([str(word) for word in words]) == 0
-    found = json.loads(out.read_text(encoding="utf-8"))
-    assert {row["variant"] for row in found["steps"]} >= {"fp32", "bf16, channels_last", "bf16, channels_last, compile"}
-    assert all(row["steps_per_second"] > 0 for row in found["steps"])
-    assert [row["variant"] for row in found["loop"]] == ["eager"]
-    assert all(row["steps_per_second"] > 0 for row in found["loop"])
+    arguments = ["--device", "cpu", "--smoke", "--out", out, "--images", pictures, "--validation", tmp_path / "Set"]
+    assert gpu.main([str(word) for word in arguments]) == 0
+    results = json.loads(out.read_text(encoding="utf-8"))
+    assert {row["variant"] for row in results["steps"]} >= {
+        "fp32",
+        "bf16, channels_last",
+        "bf16, channels_last, compile",
+    }
+    assert all(row["steps_per_second"] > 0 for row in results["steps"])
+    assert [row["variant"] for row in results["loop"]] == ["eager"]
+    assert all(row["steps_per_second"] > 0 for row in results["loop"])
     operators = {path.stem for path in (CONFIGS / "model/upsampler").glob("*.yaml")}
-    assert {row["operator"] for row in found["parity"]} == operators
-    assert all(row["output"] == 0 for row in found["parity"])  # the device is the CPU itself
-    assert found["operators"]
-    assert found["training"]["scores"]["Set"]["psnr"] > 5
-    assert 0 <= found["training"]["share_waiting_for_data"] < 1
-    assert list(found["seconds"]) == ["loop", "operators", "training", "parity", "steps"]
+    assert {row["operator"] for row in results["parity"]} == operators
+    assert all(row["output"] == 0 for row in results["parity"])  # the device is the CPU itself
+    assert results["operators"]
+    assert results["training"]["scores"]["Set"]["psnr"] > 5
+    assert 0 <= results["training"]["share_waiting_for_data"] < 1
+    assert list(results["seconds"]) == ["loop", "operators", "training", "parity", "steps"]
 
 
-def test_a_part_without_time_is_cut_off_and_keeps_its_rows(gpu: ModuleType, tmp_path: Path) -> None:
+def test_part_that_exceeds_the_time_limit_is_cut_off(gpu: ModuleType, tmp_path: Path) -> None:
     out = tmp_path / "gpu.json"
-    words = ["--device", "cpu", "--smoke", "--out", str(out), "--parts", "loop", "parity", "--limit", "0.001"]
-    assert gpu.main(words) == 1
-    found = json.loads(out.read_text(encoding="utf-8"))
-    assert found["loop"] == found["parity"] == {"cut off": []}
+    arguments = ["--device", "cpu", "--smoke", "--out", str(out), "--parts", "loop", "parity", "--limit", "0.001"]
+    assert gpu.main(arguments) == 1
+    results = json.loads(out.read_text(encoding="utf-8"))
+    assert results["loop"] == results["parity"] == {"cut off": []}
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("arguments", "expected"),
     [
         (["--parts", "training"], "--images"),
         (["--parts", "graphs"], "--device cuda"),
         (["--parts", "step"], "'step'"),
     ],
 )
-def test_parts_that_cannot_be_measured_are_refused(gpu: ModuleType, words: list[str], told: str, capsys) -> None:
-    with pytest.raises(SystemExit) as refused:
-        gpu.main(["--device", "cpu", "--smoke", "--out", "x.json", *words])
-    assert refused.value.code == 2
-    assert told in capsys.readouterr().err
+def test_parts_that_cannot_be_measured_are_rejected(
+    gpu: ModuleType, arguments: list[str], expected: str, capsys
+) -> None:
+    with pytest.raises(SystemExit) as error:
+        gpu.main(["--device", "cpu", "--smoke", "--out", "x.json", *arguments])
+    assert error.value.code == 2
+    assert expected in capsys.readouterr().err
 
 
-def test_some_parts_alone_are_measured(gpu: ModuleType, tmp_path: Path) -> None:
+def test_option_parts_selects_parts(gpu: ModuleType, tmp_path: Path) -> None:
     out = tmp_path / "gpu.json"
     assert gpu.main(["--device", "cpu", "--smoke", "--out", str(out), "--parts", "parity"]) == 0
     assert set(json.loads(out.read_text(encoding="utf-8"))["seconds"]) == {"parity"}
 
 
-def test_a_part_that_fails_is_told_and_costs_no_other(gpu: ModuleType, tmp_path: Path, monkeypatch) -> None:
+def test_failed_part_is_recorded_and_other_parts_are_measured(gpu: ModuleType, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(gpu, "measure_loop", lambda setting: [])
     monkeypatch.setattr(gpu, "measure_steps", lambda setting: [{"model": "edsr"}])
     monkeypatch.setattr(gpu, "measure_operators", lambda setting: ["all of them"])
@@ -77,14 +83,14 @@ def test_a_part_that_fails_is_told_and_costs_no_other(gpu: ModuleType, tmp_path:
     monkeypatch.setattr(gpu, "train_for", lambda *given: {}["nothing"])
     out = tmp_path / "gpu.json"
     assert gpu.main(["--device", "cpu", "--smoke", "--out", str(out), "--images", str(tmp_path)]) == 1
-    found = json.loads(out.read_text(encoding="utf-8"))
-    assert (found["steps"], found["operators"]) == ([{"model": "edsr"}], ["all of them"])
-    assert {row["error"] for row in found["parity"]} == {"ZeroDivisionError: division by zero"}
-    assert found["training"] == {"failed": "KeyError: 'nothing'"}
+    results = json.loads(out.read_text(encoding="utf-8"))
+    assert (results["steps"], results["operators"]) == ([{"model": "edsr"}], ["all of them"])
+    assert {row["error"] for row in results["parity"]} == {"ZeroDivisionError: division by zero"}
+    assert results["training"] == {"failed": "KeyError: 'nothing'"}
 
 
 @pytest.mark.parametrize(
-    ("row", "told"),
+    ("row", "expected"),
     [
         ({"variant": "fp32", "error": "x"}, True),
         ({"operator": "nearest", "error": "x"}, True),
@@ -92,5 +98,5 @@ def test_a_part_that_fails_is_told_and_costs_no_other(gpu: ModuleType, tmp_path:
         ({"variant": "fp32", "steps_per_second": 1.0}, False),
     ],
 )
-def test_a_row_that_has_to_be_there_makes_the_figures_incomplete(gpu: ModuleType, row: dict, told: bool) -> None:
-    assert gpu.incomplete([{"model": "unet"}, row]) is told
+def test_error_in_a_required_row_makes_the_results_incomplete(gpu: ModuleType, row: dict, expected: bool) -> None:
+    assert gpu.incomplete([{"model": "unet"}, row]) is expected

@@ -1,4 +1,4 @@
-"""The soak runs, and tells growth from none."""
+"""benchmarks/soak.py: one round, and the regression of growth."""
 
 import json
 import platform
@@ -12,22 +12,22 @@ from benchmarks.soak import Sample, growth, main
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs the GNU C library")
 @pytest.mark.full
-def test_a_soak_of_one_round_does_all_its_work(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_round_completes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--minutes", "0", "--steps", "4", "--json", str(tmp_path / "soak.json")]) == 0
-    told = json.loads((tmp_path / "soak.json").read_text(encoding="utf-8"))
-    assert told["rounds"] == len(told["samples"]) == 1
-    sample = told["samples"][0]
+    results = json.loads((tmp_path / "soak.json").read_text(encoding="utf-8"))
+    assert results["rounds"] == len(results["samples"]) == 1
+    sample = results["samples"][0]
     assert 100 < sample["allocated"] <= sample["heap"] < 2 * sample["memory"]
     assert sample["mapped_files"] > 50
     assert 0.3 * sample["memory"] < sample["after_trim"] <= sample["memory"]
-    threads = told["growth"]["threads"]  # of children, a process of tests may have some of its own
+    threads = results["growth"]["threads"]  # of children, a process of tests may have some of its own
     assert threads["first"] == threads["last"] >= 1
     assert threads["slope"] is None
     assert "memory" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("per_hour", "grows"), [(0.0, False), (12.0, True)])
-def test_growth_is_told_from_noise(per_hour: float, grows: bool) -> None:
+def test_growth_is_distinguished_from_noise(per_hour: float, grows: bool) -> None:
     rng = np.random.default_rng(0)
     samples = [
         Sample(t, 900 + per_hour * t / 3600 + rng.normal(0, 5), 550, 300, 250, 200, 4, 10, 1000, 0, 500_000)

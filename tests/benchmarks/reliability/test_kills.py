@@ -1,4 +1,4 @@
-"""Three runs are killed at random moments; the full count is the benchmark's own."""
+"""benchmarks/reliability/kills.py with three runs."""
 
 import json
 import random
@@ -10,7 +10,7 @@ from benchmarks.reliability.kills import KINDS, main
 
 
 @pytest.mark.full
-def test_runs_killed_at_random_moments_end_bit_identical_to_undisturbed_ones(
+def test_killed_runs_end_bit_identical_to_an_uninterrupted_run(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     seed = random.randrange(2**32)
