@@ -58,7 +58,7 @@ def test_a_picture_too_small_for_the_network_is_refused(untrained: Path) -> None
 
 
 def test_an_unknown_measure_is_refused_with_those_there_are() -> None:
-    with pytest.raises(ValueError, match=r"perceptual=niqe: is not known .*Allowed: lpips or dists"):
+    with pytest.raises(ValueError, match=r"perceptual=niqe: is not a perceptual metric.*Allowed: lpips or dists"):
         load_perceptual_metrics(["niqe"])
 
 
