@@ -183,7 +183,7 @@ def test_pictures_are_kept_where_asked(evaluate: Evaluate, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["perceptual=niqe"], "perceptual=niqe: is not known"),
+        (["perceptual=niqe"], "perceptual=niqe: is not a perceptual metric"),
         (["perceptual=lpips", "protocol=y-float"], "Take protocol=rgb8"),
         (["device=tpu"], "device=tpu: the device cannot be used here"),
         (["protocol.channel=rgb", "protocol=y-float"], "y-float evaluates the Y plane only"),
