@@ -34,8 +34,8 @@ Border = Literal["symmetric", "replicate"]
 _LARGEST_SCALE = 1024
 # A float within this relative distance of a fraction with a small denominator stands for it: 1/3, 0.7, 1 - 2/3.
 _TOLERANCE, _SMALL_DENOMINATOR = 1e-12, 10_000
-# Integers below 2**53 are exact in float64. With |weights| times 1024 below it, so are the sums over pixels up to 255,
-# half a denominator added to them, and the floor of their quotient.
+# float64 is exact for integers below 2**53. If the absolute numerators of a row sum to at most this, then the sum over
+# pixels up to 255, half a denominator added to it, and the floor of the quotient are exact as well.
 _EXACT = 2**53 // 1024
 # One block's input, 1 MiB of float64, stays in a core's cache; a GPU is faster with few, large blocks.
 _BLOCK_VALUES, _LONGEST_BLOCK, _BLOCK_ON_GPU = 2**17, 96, 256
@@ -176,7 +176,7 @@ class _Plan:
 
 @lru_cache(maxsize=64)
 def _plan(length: int, scale: Fraction, window: int) -> _Plan:
-    """Blocks read about `window` input rows, and at least as many as eight output or eight input rows need."""
+    """A block has the output rows of `window` input rows, but at least 8, and at least those of 8 input rows."""
     p, q = scale.numerator, scale.denominator
     out_length = resized_length(length, scale)
     rows = min(max(8, 8 * p // q, window * p // q), out_length)

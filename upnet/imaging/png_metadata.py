@@ -130,7 +130,7 @@ class _MetadataReader:
     def add(self, file: BinaryIO, chunk: ChunkLocation) -> None:
         """Keep the content of a chunk, or name it in `lost`."""
         content, name = read_chunk(file, chunk), chunk.name.decode()
-        if content is None or not self._fits(content) or len(content) != _LENGTHS.get(chunk.name, len(content)):
+        if content is None or not self._reserve(content) or len(content) != _LENGTHS.get(chunk.name, len(content)):
             self._add_lost(f"{name} chunk, which is damaged or too large")
         elif chunk.name in TEXT:
             self._add_text((chunk.name, content))
@@ -147,7 +147,7 @@ class _MetadataReader:
 
     def _add_text(self, chunk: Chunk) -> None:
         key, value = keyword(chunk[1]), text_value(*chunk)
-        if value is None or not self._fits(value):
+        if value is None or not self._reserve(value):
             self._add_lost(f'text "{key.decode("latin-1")}", which is damaged or too large')
         elif key == XMP:
             self.metadata = replace(self.metadata, xmp=value or None)
@@ -159,7 +159,7 @@ class _MetadataReader:
 
     def _add_profile(self, content: bytes) -> None:
         icc = decompress(content[len(keyword(content)) + 2 :])
-        if icc and self._fits(icc):
+        if icc and self._reserve(icc):
             self.metadata = replace(self.metadata, icc=icc)
         else:
             self._add_lost("colour profile, which is damaged or too large")
@@ -172,8 +172,8 @@ class _MetadataReader:
         elif horizontal != vertical:
             self._add_lost("aspect ratio of pixels")
 
-    def _fits(self, content: bytes) -> bool:
-        """Add to the total, unless that exceeds MAX_BYTES."""
+    def _reserve(self, content: bytes) -> bool:
+        """Add the size of the content to the total and return True, unless the total would exceed MAX_BYTES."""
         fits = self.total + len(content) <= MAX_BYTES
         self.total += len(content) if fits else 0
         return fits

@@ -138,7 +138,13 @@ def open_image(path: Path, max_pixels: int | None = None) -> Iterator[Image.Imag
 
 @contextmanager
 def broken_image_errors(path: Path) -> Iterator[None]:
-    """Convert the errors of decoders into a BrokenImageError that names the file."""
+    """Convert the errors of decoders into a BrokenImageError that names the file.
+
+    >>> with broken_image_errors(Path("a.png")):
+    ...     raise OSError("image file is truncated")
+    Traceback (most recent call last):
+    upnet.imaging.reading.BrokenImageError: a.png cannot be read as an image: image file is truncated
+    """
     try:
         yield
     except BrokenImageError:

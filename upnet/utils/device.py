@@ -15,7 +15,11 @@ _GPU = ("gpu", "cuda")
 
 
 def auto_device() -> Literal["cuda", "mps", "cpu"]:
-    """The type of the fastest device: a CUDA GPU, else Apple's GPU (MPS), else the CPU."""
+    """The type of the fastest device: a CUDA GPU, else Apple's GPU (MPS), else the CPU.
+
+    >>> auto_device() in ("cuda", "mps", "cpu")
+    True
+    """
     if torch.cuda.is_available():
         return "cuda"
     return "mps" if torch.backends.mps.is_available() else "cpu"
@@ -119,6 +123,11 @@ def available_cpus() -> int:
 
 
 def no_tf32() -> AbstractContextManager[None]:
-    """Context in which cuDNN convolutions use float32. By default, GPUs since Ampere round inputs to 10 bits (TF32)."""
+    """Context in which cuDNN convolutions use float32. By default, GPUs since Ampere round inputs to 10 bits (TF32).
+
+    >>> with no_tf32():
+    ...     torch.backends.cudnn.allow_tf32
+    False
+    """
     cudnn = torch.backends.cudnn
     return cudnn.flags(enabled=True, benchmark=cudnn.benchmark, deterministic=cudnn.deterministic, allow_tf32=False)

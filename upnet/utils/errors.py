@@ -96,7 +96,7 @@ def format_value(value: object, longest: int = 120) -> str:
 
 
 def join_or(words: Iterable[str]) -> str:
-    """Join words to an enumeration without duplicates.
+    """Join words with commas and "or", without duplicates.
 
     >>> join_or(["a", "b", "c"])
     'a, b or c'
