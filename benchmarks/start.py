@@ -12,6 +12,7 @@ work        evaluation minus imports
 
 import argparse
 import json
+import shutil
 import statistics
 import subprocess
 import sys
@@ -43,10 +44,16 @@ def duration(arguments: Sequence[str], exit_code: int = 0, until: str | None = N
     return elapsed if seconds_until_text is None else seconds_until_text
 
 
-def median(arguments: Sequence[str], runs: int, exit_code: int = 0, until: str | None = None) -> float:
-    """The median of some runs, after one that fills the caches."""
-    duration(arguments, exit_code, until)
-    return statistics.median(duration(arguments, exit_code, until) for _ in range(runs))
+def median(
+    arguments: Sequence[str], runs: int, exit_code: int = 0, until: str | None = None, run_dir: Path | None = None
+) -> float:
+    """The median of some runs, after one that fills the caches. run_dir: a folder that is removed before every run."""
+    seconds = []
+    for _ in range(runs + 1):
+        if run_dir is not None:
+            shutil.rmtree(run_dir, ignore_errors=True)
+        seconds.append(duration(arguments, exit_code, until))
+    return statistics.median(seconds[1:])
 
 
 def measure(images: Path | None, runs: int, folder: Path) -> dict[str, float]:
@@ -57,9 +64,10 @@ def measure(images: Path | None, runs: int, folder: Path) -> dict[str, float]:
     }
     train = ["train.py", f"hydra.run.dir={folder / 'run'}", f"data.cache_dir={folder / 'cache'}", "steps=4"]
     train += ["validations=1", "callbacks.progress.refresh_rate=1"]
-    results["first_step"] = median(train, runs, until=" 1/4 steps")
+    results["first_step"] = median(train, runs, until=" 1/4 steps", run_dir=folder / "run")
     results["imports"] = median(["-c", "import upnet.cli.evaluate, upnet.inference.files"], runs)
     if images is not None:
+        shutil.rmtree(folder / "run")
         duration([*train, "experiment=edsr_small", "data=builtin"])
         evaluate = ["evaluate.py", f"checkpoint={folder / 'run/checkpoints/last.ckpt'}", "data=folder"]
         evaluate += [f"data.root={images.resolve()}", f"data.cache_dir={folder / 'cache'}"]

@@ -31,8 +31,8 @@ def print_plan(plan: Plan) -> None:
     console.print(summary(plan))
     table = Table(caption=FOOTNOTE, caption_justify="left")
     for heading in HEADINGS:
-        left = heading in ("variant", "changed to match")
-        table.add_column(heading, justify="left" if left else "right", overflow="fold")
+        is_text = heading in ("variant", "changed to match")
+        table.add_column(heading, justify="left" if is_text else "right", overflow="fold")
     for row in rows(plan):
         table.add_row(*row)
     console.print(table)

@@ -93,5 +93,5 @@ def phase_variance(patterns: Tensor) -> float:
 
 def _phases(output: Tensor, period: int, margin: int) -> Tensor:
     """(N, O, H, W) -> (N, O, P, P): the mean of each phase, without `margin` output pixels at each side."""
-    kept = output[..., margin : output.shape[-2] - margin, margin : output.shape[-1] - margin]
-    return F.pixel_unshuffle(kept, period).mean((2, 3)).unflatten(1, (output.shape[1], period, period))
+    inner = output[..., margin : output.shape[-2] - margin, margin : output.shape[-1] - margin]
+    return F.pixel_unshuffle(inner, period).mean((2, 3)).unflatten(1, (output.shape[1], period, period))

@@ -92,8 +92,8 @@ def _psnr(original: Tensor, shifted: Tensor, pixels: int, method: UpscalingMetho
     quarter = min(original.shape) // 4
     # The outermost two LR pixels depend on how downscaling extends the image beyond its border.
     edge = min(method.scale * (method.radius + 2), quarter)
-    kept = slice(edge, -edge if edge else None)
-    return psnr(original[None, kept, kept], shifted[None, kept, kept], peak=1.0)
+    inner = slice(edge, -edge if edge else None)
+    return psnr(original[None, inner, inner], shifted[None, inner, inner], peak=1.0)
 
 
 def _central(image: Tensor, side: int) -> Tensor:
