@@ -13,9 +13,8 @@ from typing import Any
 
 import pytest
 import torch
+from comparison import same as same
 from omegaconf import DictConfig
-
-from benchmarks.reliability.kills import same as same
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIGS = ROOT / "configs"

@@ -32,13 +32,12 @@ import numpy as np
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests"))  # for comparison.py
 FORK = multiprocessing.get_context("fork")
 SETTINGS = list(itertools.product(("32", "bf16"), (0, 2)))
 """Precision and number of workers."""
 KINDS = ("at any time", "in a validation", "in a checkpoint")
 """When a run is killed. A kind is identified by its index."""
-TIMED = ("train/images_per_second", "train/data_share")
-"""Scalars that are measured times: their values differ between any two runs, but not their steps."""
 
 
 @dataclass
@@ -168,62 +167,6 @@ def _exit_code(process: BaseProcess) -> int | None:
     return process.exitcode
 
 
-def differing(first: Path, second: Path) -> list[str]:
-    """The parts in which the results of two runs differ."""
-    import torch
-
-    runs = (first, second)
-    parts = ("state_dict", "optimizer_states", "lr_schedulers", "loops", "upnet")
-    last = [torch.load(run / "checkpoints/last.ckpt", "cpu", weights_only=True) for run in runs]
-    differences = [f"last.ckpt: {part}" for part in parts if not same(last[0][part], last[1][part])]
-    best = [torch.load(run / "checkpoints/best.ckpt", "cpu", weights_only=True) for run in runs]
-    if best[0]["global_step"] != best[1]["global_step"] or not same(best[0]["state_dict"], best[1]["state_dict"]):
-        differences.append("best.ckpt")
-    results = [json.loads((run / "results.json").read_text(encoding="utf-8")) for run in runs]
-    parts = ("datasets", "raw", "step")
-    differences += [f"results.json: {part}" for part in parts if results[0][part] != results[1][part]]
-    differences += ["history.jsonl"] if _history(first) != _history(second) else []
-    logs = [_tensorboard_points(run / "tensorboard") for run in runs]
-    differences += [f"TensorBoard: {tag}" for tag in {**logs[0], **logs[1]} if logs[0].get(tag) != logs[1].get(tag)]
-    return differences
-
-
-def same(first: Any, second: Any) -> bool:
-    """Whether two nested structures of tensors and plain values are equal to the last bit."""
-    import torch
-
-    if isinstance(first, torch.Tensor):
-        return torch.equal(first, second)
-    if isinstance(first, dict):
-        return first.keys() == second.keys() and all(same(first[key], second[key]) for key in first)
-    if isinstance(first, list | tuple):
-        return len(first) == len(second) and all(same(a, b) for a, b in zip(first, second, strict=True))
-    return bool(first == second)
-
-
-def _tensorboard_points(folder: Path) -> dict[str, list[tuple[int, Any]]]:
-    """Step and value of every scalar and image in a TensorBoard log, by tag; None for measured times."""
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    reader = EventAccumulator(str(folder), size_guidance={"scalars": 0, "images": 0}).Reload()
-    points: dict[str, list[tuple[int, Any]]] = {}
-    for tag in reader.Tags()["scalars"]:
-        points[tag] = [(event.step, None if tag in TIMED else event.value) for event in reader.Scalars(tag)]
-    for tag in reader.Tags()["images"]:
-        points[tag] = [(event.step, event.encoded_image_string) for event in reader.Images(tag)]
-    return points
-
-
-def _history(run: Path) -> list[tuple[int, dict[str, float]]]:
-    """The lines of history.jsonl, without measured times."""
-    from upnet.training.history import read_history
-
-    return [
-        (step, {name: value for name, value in values.items() if name not in TIMED})
-        for step, values in read_history(run)
-    ]
-
-
 def paint(folder: Path) -> None:
     """Write four training images and two validation images."""
     rng = np.random.default_rng(0)
@@ -236,6 +179,8 @@ def paint(folder: Path) -> None:
 
 def points(folder: Path, count: int, steps: int, seed: int, device: str) -> list[Point]:
     """Kill and resume `count` runs, distributed evenly over the settings and kinds."""
+    from comparison import differing_parts
+
     rng = random.Random(seed)
     paint(folder)
     runs_by_setting: dict[tuple[str, int], Runs] = {}
@@ -253,7 +198,7 @@ def points(folder: Path, count: int, steps: int, seed: int, device: str) -> list
         last = runs.folder / name / "checkpoints/last.ckpt"
         saved = _step(last) if last.is_file() else 0
         assert _exit_code(runs.start(name, Progress())) == 0, (runs.folder / f"{name}.txt").read_text()
-        differences = differing(runs.folder / "reference", runs.folder / name)
+        differences = differing_parts(runs.folder / "reference", runs.folder / name)
         results.append(Point(precision, workers, KINDS[kind], died, saved, differences))
         print(
             f"{len(results):3} precision={precision:4} workers={workers} killed {KINDS[kind]:15} ({died}), "

@@ -1,12 +1,16 @@
 """benchmarks/reliability/fuzz.py and upscaling.py with few files."""
 
 import json
+import runpy
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from support import ROOT
 
-from benchmarks.reliability import fuzz, upscaling
+fuzz = SimpleNamespace(**runpy.run_path(str(ROOT / "benchmarks/reliability/fuzz.py")))
+upscaling = SimpleNamespace(**runpy.run_path(str(ROOT / "benchmarks/reliability/upscaling.py")))
 
 
 def test_damaged_images_are_read_or_rejected_with_one_line(tmp_path: Path) -> None:

@@ -2,18 +2,21 @@
 
 import json
 import platform
+import runpy
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from support import ROOT
 
-from benchmarks.soak import Sample, growth, main
+soak = SimpleNamespace(**runpy.run_path(str(ROOT / "benchmarks/soak.py")))
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs the GNU C library")
 @pytest.mark.full
 def test_one_round_completes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--minutes", "0", "--steps", "4", "--json", str(tmp_path / "soak.json")]) == 0
+    assert soak.main(["--minutes", "0", "--steps", "4", "--json", str(tmp_path / "soak.json")]) == 0
     results = json.loads((tmp_path / "soak.json").read_text(encoding="utf-8"))
     assert results["rounds"] == len(results["samples"]) == 1
     sample = results["samples"][0]
@@ -30,12 +33,12 @@ def test_one_round_completes(tmp_path: Path, capsys: pytest.CaptureFixture[str])
 def test_growth_is_distinguished_from_noise(per_hour: float, grows: bool) -> None:
     rng = np.random.default_rng(0)
     samples = [
-        Sample(t, 900 + per_hour * t / 3600 + rng.normal(0, 5), 550, 300, 250, 200, 4, 10, 1000, 0, 500_000)
+        soak.Sample(t, 900 + per_hour * t / 3600 + rng.normal(0, 5), 550, 300, 250, 200, 4, 10, 1000, 0, 500_000)
         for t in range(20, 3600, 20)
     ]
-    row = growth(samples, "memory")
+    row = soak.growth(samples, "memory")
     assert row.low is not None
     assert row.high is not None
     assert row.low < per_hour < row.high
     assert (row.low > 0) is grows
-    assert growth(samples, "files").slope == 0
+    assert soak.growth(samples, "files").slope == 0

@@ -1,131 +1,119 @@
-"""Whatever is wrong ends in one sentence with the value, what is allowed and the cure, and leaves nothing behind."""
+"""Mistakes of the user are reported by one line with the setting, the value and a cure, and leave no files behind."""
 
-import copy
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from omegaconf import DictConfig, OmegaConf, open_dict
-from refusals.conftest import EVALUATE, TRAIN, Command, Ended
-from refusals.table import CHECKPOINTS, DECODED, PATHS, PICTURES, SETTINGS, STUDIES
-from support import ROOT, Compose
+from refusals import files_table, settings_table
+from refusals.conftest import EVALUATE, TRAIN, Ended, Run, shown
+from refusals.rejected import Rejected
+from support import code, command
 
-from upnet.config import ConfigError, check
-from upnet.config.schema import TrainSettings
+from upnet.config import ConfigError
 
-Case = tuple[str, str, str, str]
-SUBPROCESSES = [PICTURES[0], CHECKPOINTS[-2]]
+SMOKE_STUDY = ["experiment=study/smoke"]
 
 
-def named(cases: list[Case]) -> list[object]:
-    return [pytest.param(*case, id=f"{case[0]} {case[1]}") for case in cases]
+def rows(**tables: list[Rejected]) -> list[object]:
+    """The parameters (command, row) of tables by command."""
+    return [
+        pytest.param(name, row, id=f"{name} {row.arguments}", marks=[pytest.mark.full] if row.full else [])
+        for name, table in tables.items()
+        for row in table
+    ]
 
 
-def refused(ended: Ended, value: str, allowed: str) -> None:
-    assert ended.code == 2, ended
-    assert len(ended.told.splitlines()) == 1, ended.told
-    assert value in ended.told
-    assert allowed in ended.told
-    assert "Traceback" not in ended.told
+def check_rejected(ended: Ended, row: Rejected) -> None:
+    assert ended.error is not None
+    assert ended.error.setting == row.setting
+    assert repr(ended.error.value) == repr(row.value)  # nan differs from itself, and True equals 1
+    assert row.problem in ended.error.problem
+    assert row.allowed in ended.error.allowed
+    assert row.cure in ended.error.cure
+    assert ended.stderr == str(ended.error)
+    assert len(ended.stderr.splitlines()) == 1
+    assert ended.code == 2
 
 
-@pytest.mark.parametrize(("script", "words", "value", "allowed"), named(SETTINGS + PATHS + PICTURES + CHECKPOINTS))
-def test_bad_input_ends_in_one_sentence_and_leaves_nothing(
-    command: Command, script: str, words: str, value: str, allowed: str
+@pytest.mark.parametrize(("name", "row"), rows(train=settings_table.TRAIN, evaluate=settings_table.EVALUATE))
+def test_invalid_settings_are_rejected_and_leave_no_files(
+    workspace: Path, run: Run, monkeypatch: pytest.MonkeyPatch, name: str, row: Rejected
 ) -> None:
-    ended = command(script, *shlex.split(words))
-    refused(ended, value, allowed)
-    assert not ended.new
+    monkeypatch.chdir(workspace)
+    ended = run(name, *shlex.split(row.arguments))
+    check_rejected(ended, row)
+    assert not ended.created
 
 
-@pytest.mark.parametrize(("script", "words", "value", "allowed"), named(DECODED))
-def test_what_only_pictures_tell_leaves_nothing_but_their_store(
-    command: Command, script: str, words: str, value: str, allowed: str
+@pytest.mark.parametrize(("name", "row"), rows(train=files_table.TRAIN, evaluate=files_table.EVALUATE))
+def test_invalid_files_are_rejected_and_leave_no_files(
+    workspace: Path, run: Run, monkeypatch: pytest.MonkeyPatch, name: str, row: Rejected
 ) -> None:
-    ended = command(script, *shlex.split(words))
-    refused(ended, value, allowed)
-    assert all(".upnet" in Path(path).parts for path in ended.new)
-    assert not any(".part" in path for path in ended.new)
+    monkeypatch.chdir(workspace)
+    ended = run(name, *shlex.split(row.arguments))
+    check_rejected(ended, row)
+    assert not ended.created
 
 
-@pytest.mark.parametrize(("script", "words", "value", "allowed"), named(STUDIES))
-def test_a_study_that_makes_no_sense_is_refused(
-    command: Command, script: str, words: str, value: str, allowed: str
+@pytest.mark.parametrize(("name", "row"), rows(train=files_table.TRAIN_DECODED, evaluate=files_table.EVALUATE_DECODED))
+def test_settings_rejected_after_decoding_leave_only_the_store(
+    copied_workspace: Path, run: Run, monkeypatch: pytest.MonkeyPatch, name: str, row: Rejected
 ) -> None:
-    study = [] if words.startswith("experiment=") else ["experiment=study/smoke"]
-    ended = command(script, *study, *shlex.split(words), small=[])
-    refused(ended, value, allowed)
-    assert not ended.new
+    monkeypatch.chdir(copied_workspace)
+    ended = run(name, *shlex.split(row.arguments))
+    check_rejected(ended, row)
+    assert all(".upnet" in Path(path).parts for path in ended.created)
+    assert not any(".part" in path for path in ended.created)
 
 
-@pytest.mark.parametrize(("script", "words", "value", "allowed"), named(SUBPROCESSES))
-def test_the_command_itself_ends_so(pristine: Path, script: str, words: str, value: str, allowed: str) -> None:
-    small = TRAIN if script == "train" else EVALUATE
-    typed = [sys.executable, str(ROOT / f"{script}.py"), *small, "hydra.run.dir=out", *shlex.split(words)]
-    before = set(pristine.rglob("*"))
-    done = subprocess.run(typed, capture_output=True, text=True, cwd=pristine, timeout=120)
-    told = "\n".join(line for line in done.stderr.replace("\r", "\n").splitlines() if value in line)
-    refused(Ended(done.returncode, told, []), value, allowed)
-    assert "Traceback" not in done.stderr
-    assert set(pristine.rglob("*")) == before
-
-
-def test_a_traceback_is_shown_where_it_is_asked_for(command: Command) -> None:
-    with pytest.raises(ConfigError, match="steps=0: must be"):
-        command("train", "steps=0", "debug=true")
-
-
-NUMBERS = {
-    "steps": (1, None),
-    "scale": (2, None),
-    "validations": (1, None),
-    "seed": (0, 2**32 - 1),
-    "max_pixels": (1, None),
-    "data.batch_size": (1, None),
-    "data.patch": (1, None),
-    "data.workers": (0, 256),
-    "model.encoder.width": (1, None),
-    "model.encoder.depth": (0, 16),
-    "callbacks.checkpoints.keep": (0, None),
-    "callbacks.grid.size": (16, None),
-    "protocol.crop": (0, None),
-}
-"""Whole numbers, and how far they may go."""
-
-
-@pytest.fixture(scope="module")
-def composed(compose: Compose) -> DictConfig:
-    config = compose("data=folder", "data.root=x")
-    with open_dict(config):
-        config.run_dir = "run"
-    return config
-
-
-@settings(deadline=None, max_examples=60)
-@given(name=st.sampled_from(sorted(NUMBERS)), value=st.one_of(st.integers(), st.floats(), st.text(), st.booleans()))
-def test_a_number_passes_where_it_is_allowed_and_is_named_where_not(
-    composed: DictConfig, name: str, value: object
+@pytest.mark.parametrize(("name", "row"), rows(train=settings_table.STUDY))
+def test_invalid_studies_are_rejected_and_leave_no_files(
+    workspace: Path, run: Run, monkeypatch: pytest.MonkeyPatch, name: str, row: Rejected
 ) -> None:
-    config = copy.deepcopy(composed)
-    OmegaConf.update(config, name, value if not isinstance(value, str) else value.replace("$", "§"))
-    low, high = NUMBERS[name]
-    allowed = type(value) is int and value >= low and (high is None or value <= high)
-    if allowed:
-        check(config, TrainSettings)
-        return
+    monkeypatch.chdir(workspace)
+    ended = run(name, *shlex.split(row.arguments), small=[] if "experiment" in row.arguments else SMOKE_STUDY)
+    check_rejected(ended, row)
+    assert not ended.created
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments", "line"),
+    [
+        (
+            "train.py",
+            [*TRAIN, "data.root=cut"],
+            "cut/g.png cannot be read as an image: image file is truncated. "
+            "Repair or remove it, or skip it by data.skip_broken=true",
+        ),
+        (
+            "evaluate.py",
+            [*EVALUATE, "checkpoint=foreign.ckpt"],
+            "foreign.ckpt is not a checkpoint of upnet: it contains no metadata of a network and its weights",
+        ),
+    ],
+)
+def test_scripts_report_mistakes_by_one_line_and_exit_code_2(
+    copied_workspace: Path, script: str, arguments: list[str], line: str
+) -> None:
+    printed = copied_workspace / "printed.txt"
+    before = {*copied_workspace.rglob("*"), printed}
+    assert code(command([*arguments, "hydra.run.dir=out"], printed, script=script)) == 2
+    assert line in shown(printed.read_text()).splitlines()
+    assert "Traceback" not in printed.read_text()
+    assert set(copied_workspace.rglob("*")) == before
+
+
+def test_debug_shows_the_traceback(workspace: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(workspace)
     with pytest.raises(ConfigError) as caught:
-        check(config, TrainSettings)
-    (line,) = str(caught.value).splitlines()
-    assert line.startswith(f"{name}=")
-    assert ": must be " in line
+        run("train", "steps=0", "debug=true")
+    assert (caught.value.setting, caught.value.value) == ("steps", 0)
 
 
-def test_a_multirun_of_trainings_that_start_processes_is_refused(command: Command) -> None:
-    ended = command("train", "trainer=ddp", "seed=1,2", "steps=0", "hydra.sweep.dir=out", "-m")
-    assert ended.code == 2, ended
-    assert "trainer=ddp can't be combined with -m" in ended.told
-    assert "Traceback" not in ended.told
+def test_a_multirun_of_ddp_trainings_is_rejected(workspace: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(workspace)
+    ended = run("train", "trainer=ddp", "seed=1,2", "steps=0", "hydra.sweep.dir=out", "-m")
+    assert ended.code == 2
+    assert ended.error is not None
+    assert "trainer=ddp can't be combined with -m" in ended.error.problem
+    assert "Traceback" not in ended.stderr

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from comparison import differing_parts
 from support import code, command, forked, remount
 
-from benchmarks.reliability.kills import differing
 from upnet.checkpoint import load_network
 from upnet.training import train
 from upnet.training.callbacks import AtomicCheckpointIO
@@ -48,7 +48,7 @@ def test_a_full_disk_loses_no_checkpoint_and_with_room_the_run_goes_on(
     check_kept(run, 3)
     remount(disk, "size=64m")
     assert code(command([*words, f"ckpt={last}"], told)) == 0, told.read_text()
-    assert differing(tmp_path / "whole", run) == []
+    assert differing_parts(tmp_path / "whole", run) == []
 
 
 def test_a_limit_of_the_size_of_files_loses_no_checkpoint(words: list[str], tmp_path: Path) -> None:

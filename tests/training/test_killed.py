@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import pytest
+from comparison import differing_parts
 from support import code, forked
 
-from benchmarks.reliability.kills import differing
 from upnet.training import run_summary, train
 from upnet.training import runner as training
 from upnet.training.callbacks import AtomicCheckpointIO, Scalars
@@ -168,7 +168,7 @@ def test_a_run_that_is_killed_and_resumed_ends_as_one_that_was_never_disturbed(
         # At once: what the dead process had forked may live on for seconds, and is in nobody's way.
         time.sleep(1.1)  # TensorBoard reads event files by their names, which hold the second of their start
         train(tiny(*STEPS, *settings, *([f"ckpt={last}"] if last.exists() else []), run=run))
-        assert differing(tmp_path / "whole", tmp_path / run) == [], run
+        assert differing_parts(tmp_path / "whole", tmp_path / run) == [], run
 
 
 def test_a_run_that_ended_without_results_and_has_kept_nothing_before_its_end_begins_anew(
@@ -182,7 +182,7 @@ def test_a_run_that_ended_without_results_and_has_kept_nothing_before_its_end_be
     last = f"ckpt={tmp_path}/killed/checkpoints/last.ckpt"
     train(tiny(*settings, last, run="killed"))
     assert "ended before its results were written, and starts again" in caplog.text
-    assert differing(tmp_path / "whole", tmp_path / "killed") == []
+    assert differing_parts(tmp_path / "whole", tmp_path / "killed") == []
     # Prolonged, it has the results of fewer steps, which aren't those of its last checkpoint.
     longer = (*settings, "steps=4", last)
     with monkeypatch.context() as patch:

@@ -114,18 +114,24 @@ def test_the_onednn_cache_is_limited(most: list[str], there: bool) -> None:
 
 # How many MiB the C library has handed out more after 500 sizes more.
 DESCRIPTIONS = """
-import sys, torch
-from benchmarks.soak import handed_out
+import ctypes, sys, torch
 from upnet.utils.allocator import limit_onednn_cache
 
 limit_onednn_cache(int(sys.argv[1]))
 layer = torch.nn.Conv2d(16, 16, 3).to(memory_format=torch.channels_last).requires_grad_(False)
 
+class MallInfo(ctypes.Structure):  # https://man7.org/linux/man-pages/man3/mallinfo.3.html
+    names = "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost"
+    _fields_ = [(name, ctypes.c_size_t) for name in names.split()]
+
+mallinfo2 = ctypes.CDLL(None).mallinfo2
+mallinfo2.restype = MallInfo
+
 def after(heights):
     for height in heights:
         for width in range(40, 90):
             layer(torch.zeros(1, 16, height, width).to(memory_format=torch.channels_last))
-    return handed_out()
+    return mallinfo2().uordblks / 2**20
 
 print(-after(range(60, 64)) + after(range(64, 74)))
 """

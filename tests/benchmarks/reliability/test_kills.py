@@ -2,11 +2,14 @@
 
 import json
 import random
+import runpy
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from support import ROOT
 
-from benchmarks.reliability.kills import KINDS, main
+kills = SimpleNamespace(**runpy.run_path(str(ROOT / "benchmarks/reliability/kills.py")))
 
 
 @pytest.mark.full
@@ -14,7 +17,7 @@ def test_killed_runs_end_bit_identical_to_an_uninterrupted_run(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     seed = random.randrange(2**32)
-    code = main(["--points", "3", "--steps", "12", "--seed", str(seed), "--json", str(tmp_path / "points.json")])
+    code = kills.main(["--points", "3", "--steps", "12", "--seed", str(seed), "--json", str(tmp_path / "points.json")])
     assert code == 0, (seed, capsys.readouterr().out)
     points = json.loads((tmp_path / "points.json").read_text())
-    assert [point["kind"] for point in points] == list(KINDS)
+    assert [point["kind"] for point in points] == list(kills.KINDS)
