@@ -20,6 +20,7 @@ def gpu() -> ModuleType:
     return module
 
 
+@pytest.mark.full  # more than 10 s
 def test_gpu_benchmark_runs_on_a_cpu_with_tiny_sizes(gpu: ModuleType, pictures: Path, tmp_path: Path) -> None:
     (tmp_path / "Set").mkdir()
     (pictures / "picture0.png").rename(tmp_path / "Set/scene.png")
