@@ -49,7 +49,7 @@ def test_a_set_without_faults_passes(paired: Path, tmp_path: Path, capsys: pytes
     assert (report["pictures"], report["scales"]) == (4, [2])
 
 
-def test_the_other_border_is_a_fault_only_where_it_was_not_stated(paired: Path, tmp_path: Path) -> None:
+def test_the_other_border_is_a_fault_only_where_it_is_not_expected(paired: Path, tmp_path: Path) -> None:
     assert audit(paired, "--resizing", "imresize-symmetric") == 0
     assert audit(paired, "--resizing", "imresize-replicate", "--json", tmp_path / "r.json") == 1
     assert _kinds(tmp_path / "r.json") == ["resizing"]

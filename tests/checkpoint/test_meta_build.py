@@ -101,7 +101,7 @@ def test_other_threads_may_build_what_they_like_meanwhile(written: Callable[...,
         built.append(torch.nn.Sequential(*(torch.nn.Linear(1, 1) for _ in range(300))))
 
     built: list[torch.nn.Module] = []
-    with parameter_budget({}, on="meta"):
+    with parameter_budget({}, device="meta"):
         thread = threading.Thread(target=build)
         thread.start()
         thread.join()

@@ -49,7 +49,7 @@ def test_a_network_of_the_first_format_is_not_trained_on(written: Callable[..., 
     told = read(path)["upnet"]
     with pytest.raises(ValueError, match="does not contain the settings"):
         find_checkpoint(str(path), path.parent, told["model"], {"seed": 0}, 100)
-    with pytest.raises(ValueError, match="without the state of its training"):
+    with pytest.raises(ValueError, match="without its training state"):
         find_checkpoint("a.safetensors", Path(), {}, {}, 100)
 
 

@@ -94,10 +94,10 @@ def test_what_takes_more_than_there_is_is_refused(
 )
 def test_tensors_that_no_network_has_are_not_even_made(written: Callable[..., Path], tensor: torch.Tensor) -> None:
     path = written(content={"optimizer_states": [tensor]})
-    with pytest.raises(ValueError, match=r"^it asks for torch\._utils\._rebuild_\w+$"):
+    with pytest.raises(ValueError, match=r"^it refers to torch\._utils\._rebuild_\w+$"):
         reject_unsafe_pickle(path)
     with pytest.raises(
-        ValueError, match=r"it asks for torch\._utils\._rebuild_\w+\. It contains more than plain data and"
+        ValueError, match=r"it refers to torch\._utils\._rebuild_\w+\. It contains more than plain data and"
     ):
         load_network(path)
 
@@ -109,7 +109,7 @@ def test_a_name_is_known_wherever_it_is_parted(
     quantised = torch.quantize_per_tensor(torch.zeros(3), 0.1, 0, torch.qint8)
     whole = b"torch._utils\n_rebuild_qtensor"
     path = repacked(written(content={"a": quantised}), {"data.pkl": lambda content: content.replace(whole, parted)})
-    with pytest.raises(ValueError, match=r"^it asks for torch\._utils\._rebuild_qtensor$"):
+    with pytest.raises(ValueError, match=r"^it refers to torch\._utils\._rebuild_qtensor$"):
         reject_unsafe_pickle(path)
 
 

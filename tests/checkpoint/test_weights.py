@@ -43,7 +43,7 @@ def test_what_is_no_plain_tensor_is_refused(written: Callable[..., Path], name: 
     ):
         select_weights({BIAS: ODD[name]}, "ema", Path("a.ckpt"), 1 << 60)
     # Most of them are made by what upnet's own checkpoints have no use for, and which isn't asked then.
-    told = r"as a .*; weights must be plain tensors$|it asks for torch\._utils\._rebuild_\w+\. It contains more than"
+    told = r"as a .*; weights must be plain tensors$|it refers to torch\._utils\._rebuild_\w+\. It contains more than"
     with pytest.raises(ValueError, match=told):
         load_network(written(state={BIAS: ODD[name]}))
 

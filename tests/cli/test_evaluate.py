@@ -185,7 +185,7 @@ def test_pictures_are_kept_where_asked(evaluate: Evaluate, tmp_path: Path) -> No
     [
         (["perceptual=niqe"], "perceptual=niqe: is not a perceptual metric"),
         (["perceptual=lpips", "protocol=y-float"], "Take protocol=rgb8"),
-        (["device=tpu"], "device=tpu: the device cannot be used here"),
+        (["device=tpu"], "device=tpu: unknown device. Allowed: auto, cpu, cuda"),
         (["protocol.channel=rgb", "protocol=y-float"], "y-float evaluates the Y plane only"),
     ],
 )

@@ -84,7 +84,7 @@ def test_a_time_limit(tiny, tmp_path: Path) -> None:
     check_last(tmp_path / "run", content, content["step"])
     before = (tmp_path / "run/results.json").read_bytes()
     # The limit holds for all starts of a run together.
-    sentence = r"trainer\.max_time: training up to step \d+ of .*last\.ckpt took \d+ s, all of it\. Raise it"
+    sentence = r"trainer\.max_time: used up: training up to step \d+ of .*last\.ckpt took \d+ s\. Raise it"
     with pytest.raises(ValueError, match=sentence):
         train(tiny(*words, f"ckpt={tmp_path}/run/checkpoints/last.ckpt"))
     assert (tmp_path / "run/results.json").read_bytes() == before

@@ -145,7 +145,7 @@ def test_a_finished_run_and_one_under_other_settings_are_not_resumed(tiny, tmp_p
     train(tiny("steps=2", "validations=1"))
     before = (tmp_path / "run/results.json").read_bytes()
     ckpt = f"ckpt={tmp_path}/run/checkpoints/last.ckpt"
-    with pytest.raises(ValueError, match=r"is finished: it has made 2 steps of 2\. Raise steps="):
+    with pytest.raises(ValueError, match=r"is finished: 2 of 2 steps are done\. Raise steps="):
         train(tiny("steps=2", "validations=1", ckpt))
     with pytest.raises(ValueError, match=r"other settings; they differ in loss, optimizer, seed\."):
         train(tiny("steps=4", "optimizer.lr=0.1", "loss=mse", "seed=9", ckpt))

@@ -154,7 +154,7 @@ def test_a_time_limit_ends_with_results_and_the_run_goes_on_to_the_same_weights(
     assert content["step"] == 2
     assert content["datasets"]["validation"]["images"].keys() == {"scene"}
     last = tmp_path / "limited/checkpoints/last.ckpt"
-    with pytest.raises(ValueError, match=r"trainer\.max_time: training up to step 2 of .*, all of it\. Raise it"):
+    with pytest.raises(ValueError, match=r"trainer\.max_time: used up: training up to step 2 of .* s\. Raise it"):
         train(tiny("+trainer.max_time={minutes:1}", f"ckpt={last}", run="limited"))
     assert train(tiny("+trainer.max_time={hours:1}", f"ckpt={last}", run="limited"))["step"] == 6
     assert same(state(tmp_path / "whole/checkpoints/last.ckpt")["state_dict"], state(last)["state_dict"])

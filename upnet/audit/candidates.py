@@ -187,12 +187,12 @@ class FeatureIndex:
             candidates.append(Candidate(group // 8, group % 8, box, int(votes[cell])))
         return candidates
 
-    def _median_box(self, query: Features, owner: int, orientation: int, centre: Tensor, scale: Tensor) -> Box:
+    def _median_box(self, query: Features, target: int, orientation: int, centre: Tensor, scale: Tensor) -> Box:
         """The box of the query in the target by the median of the matches, as fractions of the target's sides."""
         height, width = query.size[::-1] if orientation & 4 else query.size
         factor = float(torch.exp(torch.log(scale).median()))
         x, y = (float(value) for value in centre.median(dim=0).values)
-        rows, columns = self.features[owner].size
+        rows, columns = self.features[target].size
         half_width, half_height = factor * width / 2, factor * height / 2
         return (
             (x - half_width) / columns,

@@ -12,7 +12,7 @@ from upnet.audit.measurement import HrMeasurement, measure_images
 from upnet.audit.near_duplicates import duplicates_between, duplicates_within, find_matches, report_duplicates
 from upnet.audit.pairs import FolderContent, NamePairs, pair_by_name, read_folder
 from upnet.audit.parallel import parallel_map
-from upnet.audit.resizing import MAX_RANKED_IMAGES, StatedResizing, differs_from_stated, report_resizing
+from upnet.audit.resizing import MAX_RANKED_IMAGES, ExpectedResizing, differs_from_expected, report_resizing
 from upnet.audit.shift import report_shifts
 from upnet.audit.sizes import check_crop_size, check_pair_sizes, crop_remark
 from upnet.audit.verification import MATCH_THRESHOLD
@@ -30,7 +30,7 @@ def audit_folder(
     folder: str,
     scales: Sequence[int] = (),
     evaluation_folders: Sequence[str] = (),
-    stated: StatedResizing = "imresize",
+    expected: ExpectedResizing = "imresize",
     patch: int = 32,
 ) -> Report:
     """Check all images of a folder: sizes, pairs, degradation, shift, duplicates, and leakage of evaluation images.
@@ -38,7 +38,7 @@ def audit_folder(
     folder:             HR images, or HR and LR images in one of the layouts of data/README.md.
     scales:             scales of the LR images to examine; empty: all scales in the folder.
     evaluation_folders: evaluation sets whose images must not be in the folder.
-    stated:             how LR is said to be made.
+    expected:           the resizing that LR is expected to be made by.
     patch:              side of a training crop in LR pixels.
 
     Raises UserError if a folder is missing, empty or contains several sets, or if it has no LR images of a scale.
@@ -63,7 +63,7 @@ def audit_folder(
         _check_sizes(report, measured, scale, patch)
     for scale_pairs in pairs.values():
         report.findings += scale_pairs.findings
-        _check_lr(report, content, scale_pairs, measured, stated)
+        _check_lr(report, content, scale_pairs, measured, expected)
     if not lr_files:
         report.remarks.append(
             "The folder has no LR images: upnet makes them from HR by imresize with the symmetric border."
@@ -126,7 +126,7 @@ def _check_sizes(report: Report, measured: Measurements, scale: int, patch: int)
 
 
 def _check_lr(
-    report: Report, content: FolderContent, pairs: NamePairs, measured: Measurements, stated: StatedResizing
+    report: Report, content: FolderContent, pairs: NamePairs, measured: Measurements, expected: ExpectedResizing
 ) -> None:
     """Check the pairing by content, the degradation and the shift of the LR images of one scale."""
     scale = pairs.scale
@@ -135,8 +135,8 @@ def _check_lr(
     report.findings += _report_mismatched(mismatched, pairs, measured)
     lr = {name: image for name, image in lr.items() if name not in mismatched}
     fits = {name: image.fits for name, image in lr.items()}
-    ranked = _rank_some(content, pairs, fits, stated)
-    findings, remarks = report_resizing(fits, ranked, scale, stated)
+    ranked = _rank_some(content, pairs, fits, expected)
+    findings, remarks = report_resizing(fits, ranked, scale, expected)
     shifts = {name: image.shift for name, image in lr.items() if image.shift is not None}
     shift_findings, measurements = report_shifts(shifts, scale)
     report.findings += [*findings, *shift_findings]
@@ -146,12 +146,14 @@ def _check_lr(
 
 
 def _rank_some(
-    content: FolderContent, pairs: NamePairs, fits: Mapping[str, Sequence[Fit]], stated: StatedResizing
+    content: FolderContent, pairs: NamePairs, fits: Mapping[str, Sequence[Fit]], expected: ExpectedResizing
 ) -> dict[str, list[Fit]]:
-    """Rank the candidate degradations for a sample of the images that were not made as stated."""
+    """Rank the candidate degradations for a sample of the images that were not made as expected."""
     scale = pairs.scale
     differing = [
-        name for name, image_fits in fits.items() if image_fits[0].differing or differs_from_stated(image_fits, stated)
+        name
+        for name, image_fits in fits.items()
+        if image_fits[0].differing or differs_from_expected(image_fits, expected)
     ]
     step = max(len(differing) / MAX_RANKED_IMAGES, 1.0)
     sample = [differing[int(number * step)] for number in range(min(len(differing), MAX_RANKED_IMAGES))]

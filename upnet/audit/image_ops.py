@@ -12,12 +12,12 @@ from torch import Tensor
 ORIENTATIONS = (
     "",
     "mirrored",
-    "upside down and mirrored",
-    "turned by 180°",
-    "mirrored and turned by 90°",
-    "turned by 90°",
-    "turned by 270°",
-    "mirrored and turned by 270°",
+    "flipped vertically",
+    "rotated by 180°",
+    "mirrored and rotated by 90°",
+    "rotated by 90°",
+    "rotated by 270°",
+    "mirrored and rotated by 270°",
 )
 """The eight rotations and reflections. Of the index, value 4 transposes, then 2 flips rows and 1 flips columns."""
 

@@ -1,4 +1,4 @@
-"""Leakage: evaluation images among the training images. The audit and the start of a training report it."""
+"""Leakage: evaluation images among the training images. `upnet data audit` and `upnet train` report it."""
 
 import json
 import logging
@@ -86,9 +86,9 @@ def warn_of_leakage(train: Store, sets: Mapping[str, Store], seconds: float | No
             ]
     except TimeBudgetError as error:
         log.warning(
-            "Near duplicates of validation images among the %d images of %s are not searched: the search takes about "
-            "%s once, and data.copy_check=%g allows %g s. Set data.copy_check=null to search without limit, or "
-            "data.copy_check=0 to skip the search",
+            "The search for near duplicates of validation images among the %d images of %s is skipped: it would take "
+            "about %s, and data.copy_check=%g allows %g s. Set data.copy_check=null to search without limit, or "
+            "data.copy_check=0 to skip the search without this warning",
             len(train),
             train.name,
             format_duration(error.seconds),

@@ -2,7 +2,7 @@
 
 from upnet.utils.errors import UserError
 
-_LONGEST = 200
+_MAX_LENGTH = 200
 
 
 class CheckpointError(UserError):
@@ -22,4 +22,4 @@ def reason(error: BaseException | str) -> str:
     text = " ".join(str(error).split()) or type(error).__name__
     # It may contain a name from the file, and a name may contain control characters of terminals.
     printable = "".join(letter if letter.isprintable() else "?" for letter in text)
-    return printable if len(printable) <= _LONGEST else f"{printable[: _LONGEST - 1]}…"
+    return printable if len(printable) <= _MAX_LENGTH else f"{printable[: _MAX_LENGTH - 1]}…"

@@ -20,42 +20,45 @@ from upnet.config import Component, ConfigError, build, check, check_targets
 from upnet.models import EncoderDecoder
 from upnet.utils.paths import expand_user, require_checkpoint
 
-SPARE_PARAMETERS, SPARE_NUMBERS = 256, 1 << 26
-"""Parameter tensors, and numbers in them, that a network may have beyond the file while it is built: for example those
-of the last stages of a backbone, which its constructor removes."""
+SPARE_TENSORS, SPARE_ELEMENTS = 256, 1 << 26
+"""Parameter tensors, and elements of them, that a network may have in addition to those of the file while it is built:
+for example the last stages of a backbone, which its constructor removes."""
 
 
 @contextmanager
-def parameter_budget(state: Mapping[str, Tensor], on: str) -> Iterator[None]:
-    """Build on a device, and stop as soon as a network has many more parameters than the weights of the file.
+def parameter_budget(state: Mapping[str, Tensor], device: str) -> Iterator[None]:
+    """Create tensors on a device, and limit the parameters of a network that is built in this context.
+
+    state:  the weights in the file. The network may have SPARE_TENSORS and SPARE_ELEMENTS more.
+    device: cpu or meta.
 
     A config of a few bytes can describe a billion layers, or one layer that fills the memory. On the device `meta` a
     large layer needs no memory, and construction of many layers stops soon after they exceed the file.
 
     Raises CheckpointError from within the constructor that exceeds the budget.
     """
-    parameters = len(state) + SPARE_PARAMETERS
-    numbers = sum(tensor.numel() for tensor in state.values()) + SPARE_NUMBERS
+    tensors = len(state) + SPARE_TENSORS
+    elements = sum(tensor.numel() for tensor in state.values()) + SPARE_ELEMENTS
     thread = threading.get_ident()
 
     def count(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
-        nonlocal parameters, numbers
+        nonlocal tensors, elements
         if parameter is None or threading.get_ident() != thread:
             return
-        parameters, numbers = parameters - 1, numbers - parameter.numel()
-        if min(parameters, numbers) < 0:
+        tensors, elements = tensors - 1, elements - parameter.numel()
+        if min(tensors, elements) < 0:
             raise CheckpointError(f"this network is far larger than the {len(state)} tensors in the file")
 
     handle = register_module_parameter_registration_hook(count)
     try:
-        with torch.device(on):
+        with torch.device(device):
             yield
     finally:
         handle.remove()
 
 
 @dataclass
-class _Described:
+class _ModelConfig:
     """The part of a checkpoint's metadata that is checked against signatures."""
 
     model: Component
@@ -102,13 +105,14 @@ def _build(model: dict[str, Any], state: Mapping[str, Tensor], path: Path, trust
     config = {"model": model}
     try:
         check_targets(config, trust)
-        check(config, _Described)
+        check(config, _ModelConfig)
         # Code from elsewhere may need values in its constructor.
-        with parameter_budget(state, on="cpu" if trust else "meta"):
+        with parameter_budget(state, device="cpu" if trust else "meta"):
             net = build(model, path="model")
     except ConfigError as error:
         first, *others = str(error).splitlines()
-        raise CheckpointError(f"{path}: {first}" + f" (and {len(others)} more errors)" * bool(others)) from error
+        more = f" (and {len(others)} more errors)" if others else ""
+        raise CheckpointError(f"{path}: {first}{more}") from error
     except (AttributeError, LookupError, NameError, AssertionError, ValueError) as error:
         raise CheckpointError(f"{path} describes a network that cannot be built: {reason(error)}") from error
     if not isinstance(net, EncoderDecoder):

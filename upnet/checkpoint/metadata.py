@@ -1,4 +1,4 @@
-"""The metadata of a checkpoint: their fields, and the validation of the metadata of a file."""
+"""The metadata of a checkpoint: its fields, and its validation when a file is read."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -59,7 +59,7 @@ def parse_content(content: object, path: object) -> dict[str, Any]:
 def _check_metadata(metadata: Metadata) -> None:
     missing = [key for key in _FIELDS if key not in metadata]
     if missing:
-        raise CheckpointError(f"is an incomplete checkpoint: its metadata lack {', '.join(missing)}")
+        raise CheckpointError(f"is an incomplete checkpoint: its metadata has no {', '.join(missing)}")
     for key, value in metadata.items():
         if key not in _FIELDS:
             raise CheckpointError(f"has the metadata field {_name(key)}, which format {FORMAT} doesn't have")

@@ -49,7 +49,7 @@ RENAMED_VALUES: Mapping[tuple[str, str], Mapping[Any, Any]] = {
 }
 """(owner, new setting) -> {old value: new value}."""
 
-_DEEPEST = 20
+_MAX_DEPTH = 20
 """Configs that are nested deeper are rejected by `upnet.config.check_targets`; they are not renamed."""
 
 
@@ -63,7 +63,7 @@ def rename_config(config: Any, path: str = "") -> Any:
 
 
 def _rename(node: Any, path: str, depth: int, copies: dict[int, Any]) -> Any:
-    if not isinstance(node, dict | list) or depth > _DEEPEST:
+    if not isinstance(node, dict | list) or depth > _MAX_DEPTH:
         return node
     # A malicious file may contain one node many times, or a node inside itself.
     if id(node) in copies:
@@ -123,13 +123,13 @@ STEPS: Mapping[int, Callable[[Metadata, State], None]] = {
 """Format -> the step that changes metadata and weights, in place, to the next format."""
 
 FORMAT = len(STEPS) + 1
-"""The current format. It increases by one whenever the metadata of a checkpoint change."""
+"""The current format. It increases by one whenever the metadata of a checkpoint changes."""
 
 
 def migrate(metadata: Mapping[Any, Any], state: Mapping[Any, Any]) -> tuple[Metadata, State]:
     """The metadata and the weights of a checkpoint in the current format; the arguments are not changed.
 
-    Raises CheckpointError for a format that this version doesn't know; its message continues the path of the file.
+    Raises CheckpointError for a format that this version doesn't know. Its message is to follow the path of the file.
 
     >>> metadata, state = migrate({"format": 1, "model": {"_target_": "upnet.encoders.Plain"}}, {})
     >>> metadata["model"], metadata["settings"]

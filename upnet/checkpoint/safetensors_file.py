@@ -1,6 +1,6 @@
-"""A network in a safetensors file: its tensors, and metadata that describe the network.
+"""A network in a safetensors file: its tensors, and metadata that describes the network.
 
-The tensors have the names of the network's state_dict. The metadata, which are strings, contain
+The tensors have the names of the network's state_dict. The metadata, a mapping of strings, contains
 
     upnet    the metadata of the checkpoint, as JSON; see `upnet.checkpoint.describe`
     weights  `ema`, the averaged weights, or `raw`
@@ -78,7 +78,7 @@ def read_safetensors(path: Path) -> object:
 def _parse_metadata(path: Path, file_metadata: Mapping[str, str]) -> Any:
     if "upnet" not in file_metadata or file_metadata.get("weights") not in PREFIX:
         raise CheckpointError(
-            f"{path} is not an export of upnet: its metadata don't describe a network",
+            f"{path} is not an export of upnet: its metadata doesn't describe a network",
             cure="upnet evaluate checkpoint=PATH export=NAME.safetensors writes one",
         )
     try:

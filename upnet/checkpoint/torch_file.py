@@ -12,11 +12,12 @@ import torch
 from upnet.checkpoint.errors import CheckpointError, DamagedCheckpointError, reason
 
 _DICTIONARIES = frozenset({"collections.OrderedDict", "collections.Counter"})
-_TENSORS = frozenset(f"torch._utils._rebuild_{what}" for what in ("tensor_v2", "parameter", "parameter_with_state"))
-"""Functions that rebuild dense tensors. Those for other kinds of tensors have had missing checks of their arguments."""
+_TENSORS = frozenset(f"torch._utils._rebuild_{suffix}" for suffix in ("tensor_v2", "parameter", "parameter_with_state"))
+"""Functions that rebuild dense tensors. Functions for other kinds of tensors have lacked checks of their
+arguments."""
 _IN_PLACE = frozenset({"SETITEM", "SETITEMS", "APPEND", "APPENDS", "ADDITEMS", "BUILD"})
 """Opcodes that change the object below their arguments, and leave it on the stack."""
-_DAMAGE = (
+_DAMAGE_ERRORS = (
     *(zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError),
     *(NotImplementedError, RuntimeError, ValueError, OverflowError),
 )
@@ -36,8 +37,8 @@ def read_torch_file(path: Path) -> object:
         return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except Exception as error:  # a malicious pickle can make torch's reader raise any exception
         raise CheckpointError(
-            f"{path} cannot be read as a checkpoint: {_rejected(error)}. It contains more than plain data and tensors, "
-            "which upnet never runs"
+            f"{path} cannot be read as a checkpoint: {_rejection_reason(error)}. It contains more than plain data and "
+            "tensors, which upnet never runs"
         ) from error
 
 
@@ -82,7 +83,7 @@ def _pop_operands(opcode: pickletools.OpcodeInfo, stack: list[str], marks: list[
 def _results(
     opcode: pickletools.OpcodeInfo, argument: object, operands: list[str], memo: dict[object, str]
 ) -> list[str]:
-    """What an opcode pushes: `dict`, `class` for a dictionary class, or `else` for anything else."""
+    """What an opcode pushes: `dict`, `class` for a dictionary class, or `other`."""
     if opcode.name in _IN_PLACE:
         return operands[:1]
     if opcode.name == "DUP":
@@ -90,22 +91,22 @@ def _results(
     if opcode.name in ("GET", "BINGET", "LONG_BINGET"):
         return [memo[argument]]
     if opcode.name == "REDUCE":
-        return ["dict" if operands[0] == "class" else "else"]
+        return ["dict" if operands[0] == "class" else "other"]
     if opcode.name == "GLOBAL":
         # As torch looks it up: wherever the pickle separates module and name, the dotted path is the same.
         path = str(argument).replace(" ", ".")
         if path.rpartition(".")[2].startswith("_rebuild") and path not in _TENSORS:
-            raise ValueError(f"it asks for {path}")
-        return ["class" if path in _DICTIONARIES else "else"]
-    return ["dict" if kind is pickletools.pydict else "else" for kind in opcode.stack_after]
+            raise ValueError(f"it refers to {path}")
+        return ["class" if path in _DICTIONARIES else "other"]
+    return ["dict" if kind is pickletools.pydict else "other" for kind in opcode.stack_after]
 
 
-def _rejected(error: Exception) -> str:
+def _rejection_reason(error: Exception) -> str:
     """What torch rejected, without its advice to load the file with weights_only=False."""
     message = str(error)
     name = re.search(r"GLOBAL ([\w.]{1,100})", message)
     if name:
-        return f"it asks for {name[1]}"
+        return f"it refers to {name[1]}"
     return reason(message.partition("WeightsUnpickler error:")[2].partition("Check the documentation")[0] or error)
 
 
@@ -121,15 +122,16 @@ def _check_archive(path: Path) -> None:
             claimed = sum(max(part.file_size, part.compress_size) for part in parts)
             suspicious = compressed or claimed > path.stat().st_size
             damaged_part = None if suspicious else archive.testzip()
-    except _DAMAGE as error:
-        raise _damage(path, f", or not a checkpoint: {reason(error)}") from error
+    except _DAMAGE_ERRORS as error:
+        raise _damaged_error(path, f", or not a checkpoint: {reason(error)}") from error
     if suspicious:
-        raise _damage(path, ", or not written by torch: its parts are compressed, or claim more than the file contains")
+        raise _damaged_error(path, ", or not written by torch: its parts are compressed or claim too many bytes")
     if damaged_part is not None:
-        raise _damage(path, f": the checksum of its part {damaged_part!r:.100} is wrong")
+        raise _damaged_error(path, f": the checksum of its part {damaged_part!r:.100} is wrong")
 
 
-def _damage(path: Path, fault: str) -> DamagedCheckpointError:
+def _damaged_error(path: Path, fault: str) -> DamagedCheckpointError:
     return DamagedCheckpointError(
-        f"{path} is damaged{fault}", cure="If a run wrote it, its earlier state is beside it: last-1.ckpt"
+        f"{path} is damaged{fault}",
+        cure="If a run wrote it, use its earlier checkpoint last-1.ckpt in the same folder",
     )

@@ -19,16 +19,16 @@ Weights = Literal["ema", "raw"]
 PREFIX: dict[Weights, str] = {"ema": "ema.net.", "raw": "net."}
 """Prefixes of their names in the file."""
 _DESCRIPTIONS: dict[Weights, str] = {"ema": "averaged", "raw": "raw"}
-_MOST_NAMES = 3
+_MAX_NAMES = 3
 
 
 @dataclass(frozen=True)
 class Loaded:
     """A network from a checkpoint.
 
-    metadata: of the file; see `upnet.checkpoint.describe`.
+    metadata: the metadata of the file; see `upnet.checkpoint.describe`.
     weights:  whether the network has the averaged or the raw weights.
-    path:     of the file.
+    path:     the path of the file.
     """
 
     net: EncoderDecoder
@@ -50,8 +50,8 @@ class Loaded:
 def select_weights(state: Mapping[str, Tensor], weights: Weights, path: Path, size: int) -> dict[str, Tensor]:
     """The averaged or the raw weights, by their names in the network.
 
-    path: of the file, for errors.
-    size: of the file in bytes. Tensors that share memory could claim more.
+    path: the path of the file, for errors.
+    size: the size of the file in bytes. Tensors that share memory could claim more.
 
     Raises UserError if the file doesn't contain these weights, and CheckpointError if one is not a plain tensor.
     """
@@ -77,7 +77,7 @@ def select_weights(state: Mapping[str, Tensor], weights: Weights, path: Path, si
 def load_weights(net: nn.Module, weights: Mapping[str, Tensor], path: Path) -> None:
     """Load weights into a network, which may be on the device `meta`.
 
-    path: of the file, for errors.
+    path: the path of the file, for errors.
 
     Raises CheckpointError if names, shapes or dtypes differ from those of the network.
     """
@@ -94,7 +94,7 @@ def load_weights(net: nn.Module, weights: Mapping[str, Tensor], path: Path) -> N
         f"{format_value(name)} is {_shape_and_dtype(weights[name])} instead of {_shape_and_dtype(tensor)}"
         for name, tensor in expected.items()
         if name in weights and (weights[name].shape, weights[name].dtype) != (tensor.shape, tensor.dtype)
-    ][:_MOST_NAMES]
+    ][:_MAX_NAMES]
     if faults:
         raise CheckpointError(f"{path} contains weights that don't fit the network it describes: {'; '.join(faults)}")
     # Copies, since the file may be changed or deleted later.
@@ -119,8 +119,8 @@ def _unsupported_kind(tensor: object) -> str | None:
 
 def _first_names(names: Iterable[str]) -> str:
     texts = [format_value(name) for name in names]
-    more = f" and {len(texts) - _MOST_NAMES} more" if len(texts) > _MOST_NAMES else ""
-    return ", ".join(texts[:_MOST_NAMES]) + more
+    more = f" and {len(texts) - _MAX_NAMES} more" if len(texts) > _MAX_NAMES else ""
+    return ", ".join(texts[:_MAX_NAMES]) + more
 
 
 def _shape_and_dtype(tensor: Tensor) -> str:

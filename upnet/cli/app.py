@@ -1,4 +1,4 @@
-"""Commands that are configured by Hydra: composing the config, running the job, reporting errors, exit codes."""
+"""Run a command that is configured by Hydra: compose the config, run the job, report errors, return the exit code."""
 
 import functools
 import os
@@ -119,7 +119,7 @@ def given_settings() -> set[str]:
     return {override.lstrip("+").partition("=")[0] for override in overrides}
 
 
-def refuse_other_scale(config: DictConfig, scale: int, checkpoint: str | Path) -> None:
+def reject_other_scale(config: DictConfig, scale: int, checkpoint: str | Path) -> None:
     """Raise UserError if the command line gives another scale than that of the checkpoint's network."""
     given = given_settings()
     for name, value in (("scale", config.scale), ("data.scale", config.data.scale)):
@@ -205,9 +205,9 @@ def in_multirun() -> bool:
 
 
 def reject_nested_launches(config: DictConfig) -> None:
-    """Raise UserError for a multirun of trainings that start further processes: each would repeat the multirun."""
+    """Raise UserError for a multirun of runs that start further processes: each would repeat the multirun."""
     if in_multirun() and str(OmegaConf.select(config, "trainer.strategy")).startswith("ddp"):
         raise UserError(
-            "trainer=ddp can't be combined with -m: every process of a training would start all runs",
+            "trainer=ddp can't be combined with -m: every process of a run would start all runs",
             cure="Start the runs one by one",
         )

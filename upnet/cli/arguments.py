@@ -1,4 +1,4 @@
-"""What the commands with argparse options share: a parser with one-line errors, and types of arguments."""
+"""Helpers for commands with argparse options: a parser with one-line errors, and argument types."""
 
 import argparse
 import os
@@ -67,14 +67,14 @@ def add_evaluation_options(parser: argparse.ArgumentParser, protocol: str, proto
     parser.add_argument("--json", type=expand_user, metavar="FILE", help=json_help)
 
 
-def run_parsed(parser: argparse.ArgumentParser, words: Sequence[str]) -> int:
-    """Parse the words and call the `run` of the chosen subcommand with the options; it returns the exit code.
+def run_parsed(parser: argparse.ArgumentParser, argv: Sequence[str]) -> int:
+    """Parse the arguments, call the `run` of the chosen subcommand with the options, and return its exit code.
 
     A UserError is printed as one line and gives 2, a RunError 1.
     """
     escape_unencodable_output()
     try:
-        options = parser.parse_args(words)
+        options = parser.parse_args(argv)
         return options.run(options)
     except (UserError, RunError) as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
@@ -83,13 +83,13 @@ def run_parsed(parser: argparse.ArgumentParser, words: Sequence[str]) -> int:
         return exit.code if isinstance(exit.code, int) else 0
 
 
-def integer_from(lowest: int, what: str) -> Callable[[str], int]:
-    """The argparse type of an integer that is at least `lowest`; `what` names it in the error."""
+def integer_from(lowest: int, name: str) -> Callable[[str], int]:
+    """The argparse type of an integer that is at least `lowest`. name: of the argument, for the error."""
 
     def parse(text: str) -> int:
         value = int(text) if text.isdecimal() else lowest - 1
         if value < lowest:
-            raise argparse.ArgumentTypeError(f"{what} must be an integer of at least {lowest}; got {text!r}")
+            raise argparse.ArgumentTypeError(f"{name} must be an integer of at least {lowest}; got {text!r}")
         return value
 
     return parse

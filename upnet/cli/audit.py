@@ -19,7 +19,7 @@ _NO_FINDINGS = {
     "unreadable": "none",
     "pairs": "every HR image has its LR image",
     "sizes": "LR is HR / scale, and no image is too small",
-    "resizing": "LR was made as stated",
+    "resizing": "LR equals the expected resizing of HR",
     "shift": "less than 0.05 LR pixels",
     "duplicates": "none",
     "leakage": "none",
@@ -68,7 +68,7 @@ def _table(report: Report) -> Table:
     return table
 
 
-_STATED = ("imresize-symmetric", "imresize-replicate", "any")
+_RESIZINGS = ("imresize-symmetric", "imresize-replicate", "any")
 
 _EPILOG = """\
 examples:
@@ -109,7 +109,7 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument(
         "--resizing",
-        choices=_STATED,
+        choices=_RESIZINGS,
         help="how LR was made (default: by upnet.imaging.imresize with either border, the same for all images); "
         "any: report the best fit only",
     )

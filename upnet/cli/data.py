@@ -31,7 +31,7 @@ folder only when all of its images are extracted.
 """
 
 
-def main(words: Sequence[str]) -> int:
+def main(argv: Sequence[str]) -> int:
     """Run a subcommand and return its exit code; without one, list the published sets."""
     parser = command_parser(
         "upnet data", "List, download and audit image sets. Without a command, the published sets are listed."
@@ -40,14 +40,14 @@ def main(words: Sequence[str]) -> int:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     add_download(commands)
     audit.add_parser(commands)
-    return run_parsed(parser, words)
+    return run_parsed(parser, argv)
 
 
 def list_sets(options: argparse.Namespace) -> int:
     """Print a table of the published sets: use, number of images, download size, licence, and whether they are here."""
     root = data_folder()
     table = Table(box=None, pad_edge=False)
-    for column, side in (("set", "left"), ("for", "left"), ("images", "right"), ("download", "right")):
+    for column, side in (("set", "left"), ("use", "left"), ("images", "right"), ("download", "right")):
         table.add_column(column, justify=side, no_wrap=True)  # pyright: ignore[reportArgumentType]
     table.add_column("terms")
     table.add_column(f"in {root}/")
@@ -57,7 +57,7 @@ def list_sets(options: argparse.Namespace) -> int:
         table.add_row(name, use, str(set_class.count), size, set_class.terms, _availability(set_class, root))
     console = Console(highlight=False)
     console.print(table)
-    console.print("\nupnet data download NAME   downloads one\nupnet data --help          shows all commands")
+    console.print("\nupnet data download NAME   downloads a set\nupnet data --help          shows all commands")
     return OK
 
 
@@ -69,7 +69,8 @@ def _availability(set_class: type[PublishedSet], root: Path) -> str:
         return "HR and LR images don't match"
     if located is None:
         return "–"
-    count = len(located[1])
+    _, pairs = located
+    count = len(pairs)
     if count != set_class.count:
         return f"{count} of {set_class.count}"
     return "yes" if is_installed(set_class, root) or not set_class.scales else "yes, without some LR images"
@@ -122,7 +123,8 @@ def download(options: argparse.Namespace) -> int:
             continue
         located = set_class(str(root)).find()
         assert located is not None
-        report(f"{set_class.count} images are in {located[0]}\n\n  {_next_command(name, set_class, options.root)}\n")
+        folder, _ = located
+        report(f"{set_class.count} images are in {folder}\n\n  {_next_command(name, set_class, options.root)}\n")
     return exit_code
 
 

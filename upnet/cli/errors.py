@@ -36,7 +36,7 @@ def as_user_error(error: Exception, config_name: str, argv: Sequence[str], in_jo
             cure = "Name a folder that can be written by hydra.run.dir=FOLDER"
             return UserError(f"{cause.filename} can't be written: {cause.strerror}", cure=cure)
     if isinstance(error, HydraException) or str(error).startswith(_BAD_CHOICE):
-        return _of_hydra(error, config_name, argv)
+        return _convert_hydra_error(error, config_name, argv)
     return None
 
 
@@ -61,13 +61,13 @@ def reject_unknown_options(argv: Sequence[str], config_name: str) -> None:
         raise UserError(f"{argument} is not an option of {config_name}; settings are given as NAME=VALUE", cure=hint)
 
 
-def _of_hydra(error: Exception, config_name: str, argv: Sequence[str]) -> UserError:
+def _convert_hydra_error(error: Exception, config_name: str, argv: Sequence[str]) -> UserError:
     text = str(error)
     if isinstance(error, OverrideParseException):
-        return _unreadable(error.override)
+        return _invalid_override(error.override)
     if override := text.startswith(_BAD_CHOICE) and _override_with_bad_choice(argv):
         group, _, value = override.partition("=")
-        return _unknown_choice(group.lstrip("+"), value, argv) if group else _unreadable(override)
+        return _unknown_choice(group.lstrip("+"), value, argv) if group else _invalid_override(override)
     if choice := _UNKNOWN_CHOICE.search(text):
         return _unknown_choice(choice[1], choice[2], argv)
     if key := _UNKNOWN_KEY.match(text):
@@ -75,7 +75,7 @@ def _of_hydra(error: Exception, config_name: str, argv: Sequence[str]) -> UserEr
     return UserError(" ".join(text.split()))
 
 
-def _unreadable(override: str) -> UserError:
+def _invalid_override(override: str) -> UserError:
     cure = """Quote a value with anything but ASCII letters, digits and -_./: 'NAME="VALUE"'"""
     return UserError(
         f"{override} can't be read as a setting",
@@ -121,8 +121,12 @@ def _unknown_setting(key: str, config_name: str, argv: Sequence[str]) -> UserErr
     owner = OmegaConf.select(root, parent) if parent else root
     names = sorted(str(name) for name in owner if not str(name).startswith("_"))
     if last in names:
-        null = key.rpartition(".")[0] if OmegaConf.select(root, key) is not None else f"{parent}.{last}".lstrip(".")
-        return UserError(f"{null} is null and has no settings", setting=key, cure=f"Set {null}, or leave {key} out")
+        null_path = (
+            key.rpartition(".")[0] if OmegaConf.select(root, key) is not None else f"{parent}.{last}".lstrip(".")
+        )
+        return UserError(
+            f"{null_path} is null and has no settings", setting=key, cure=f"Set {null_path}, or leave {key} out"
+        )
     if parent and (any(arg.startswith(f"{parent}._target_=") for arg in argv) or _is_argument(last, owner)):
         return UserError(f"the configs have no such setting of {parent}", setting=key, cure=f"Add it by +{key}=…")
     if not names:

@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from upnet.checkpoint import Loaded, export, load_network
-from upnet.cli.app import refuse_other_scale
+from upnet.cli.app import reject_other_scale
 from upnet.config import build
 from upnet.data import SRData, Store
 from upnet.evaluation.dataset_scores import DatasetScores
@@ -39,12 +39,12 @@ def evaluate_checkpoints(config: DictConfig) -> None:
     folder, setup = Path(config.run_dir), _Setup.from_config(config)
     checkpoints = [load_network(path, config.weights, as_list(config.trust)) for path in as_list(config.checkpoint)]
     for loaded in checkpoints:
-        refuse_other_scale(config, loaded.net.scale, loaded.path)
+        reject_other_scale(config, loaded.net.scale, loaded.path)
         check_protocol(loaded.net, setup.protocol)
     scales = sorted({loaded.net.scale for loaded in checkpoints})
     if len(scales) > 1 and not config.allow_mixed:
         raise UserError(
-            f"checkpoint= lists networks of the scales {scales}, whose numbers are not comparable",
+            f"checkpoint= lists networks of the scales {scales}, whose scores are not comparable",
             cure="Evaluate them one by one, or add allow_mixed=true to mark the columns",
         )
     names = run_names([loaded.path for loaded in checkpoints])
@@ -85,7 +85,7 @@ def export_checkpoint(config: DictConfig) -> None:
         raise UserError(f"export= needs exactly one checkpoint; got {len(checkpoints)}", cure="Give checkpoint=PATH")
     target = expand_user(config.export)
     loaded = load_network(checkpoints[0], config.weights, as_list(config.trust))
-    refuse_other_scale(config, loaded.net.scale, loaded.path)
+    reject_other_scale(config, loaded.net.scale, loaded.path)
     export(loaded, target)
     command = f"{upnet_command('evaluate')} {format_override('checkpoint', display_path(target))}"
     print(f"Written to {quote_for_shell(display_path(target))}, {target.stat().st_size / 1e6:.2f} MB")
@@ -178,6 +178,6 @@ def _evaluate_checkpoint(
 
 
 def _print_folder(folder: Path) -> None:
-    with optional_output("the last line"):
+    with optional_output("the line with the output folder"):
         console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
         console.print(f"\nWritten to {display_path(folder)}")

@@ -32,11 +32,11 @@ examples:
 """
 
 
-def main(words: Sequence[str]) -> int:
-    """Run the command with its arguments, without the name of the command, and return the exit code."""
+def main(argv: Sequence[str]) -> int:
+    """Run the command and return its exit code. argv: the arguments after `upnet operators`."""
     parser = _build_parser()
     parser.set_defaults(run=run)
-    return run_parsed(parser, words)
+    return run_parsed(parser, argv)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -50,7 +50,10 @@ def run(options: argparse.Namespace) -> int:
         raise UserError("--set needs --operator", cure="Choose the operator by --operator NAME")
     check_output_file(options.figure, ".png")
     operators, omitted = _select_operators(options.operator, options.scale)
-    examples = [build_example(o, options.scale, with_small_kernel(o, options.scale, settings)) for o in operators]
+    examples = [
+        build_example(operator, options.scale, with_small_kernel(operator, options.scale, settings))
+        for operator in operators
+    ]
     print_examples(Console(highlight=False), examples, options.input, options.scale, omitted)
     if options.figure is not None:
         _draw(operators, settings, options)

@@ -57,14 +57,14 @@ def report_study(config: DictConfig) -> None:
 
 
 def distinct_endings(paths: Sequence[Path]) -> list[str]:
-    """The shortest endings of the paths of the files' folders that are distinct, as headings of a table.
+    """Distinct column headings for files: the last part of the path of each file's folder, or as many as needed.
 
     >>> distinct_endings([Path("/runs/a/results.json"), Path("/runs/b/results.json")])
     ['a', 'b']
     """
     parts = [path.parent.resolve().parts for path in paths]
     for length in range(1, max(map(len, parts)) + 1):
-        names = ["/".join(part[-length:]) for part in parts]
+        names = ["/".join(folder_parts[-length:]) for folder_parts in parts]
         if len(set(names)) == len(names):
             return names
     return [f"{number}: {path}" for number, path in enumerate(paths, 1)]

@@ -46,7 +46,7 @@ def ctrl_c_exits() -> Iterator[None]:
     that ignores SIGINT, such as a background job of a shell, still ignores it.
     """
     global _interrupted
-    before = signal.getsignal(signal.SIGINT)
+    previous_handler = signal.getsignal(signal.SIGINT)
     _interrupted = False
     _keep_running_without_reader()
     _replace_handler(signal.default_int_handler, _exit_now)
@@ -54,7 +54,7 @@ def ctrl_c_exits() -> Iterator[None]:
         yield
     finally:
         _cleanups.clear()
-        _replace_handler(signal.getsignal(signal.SIGINT), before)
+        _replace_handler(signal.getsignal(signal.SIGINT), previous_handler)
 
 
 def ctrl_c_raises() -> None:
@@ -77,10 +77,10 @@ def is_interrupt(error: BaseException) -> bool:
     return isinstance(error, KeyboardInterrupt) or _interrupted
 
 
-def _replace_handler(present: object, handler: Any) -> None:
-    """Replace the SIGINT handler `present`; any other handler stays, and so does one not installed by Python (None)."""
+def _replace_handler(current: object, handler: Any) -> None:
+    """Replace the SIGINT handler `current`; any other handler stays, and so does one not installed by Python (None)."""
     in_main = threading.current_thread() is threading.main_thread()
-    if in_main and handler is not None and signal.getsignal(signal.SIGINT) == present:
+    if in_main and handler is not None and signal.getsignal(signal.SIGINT) == current:
         signal.signal(signal.SIGINT, handler)
 
 
@@ -113,7 +113,7 @@ class _Pipe(io.FileIO):
 
 
 def _keep_running_without_reader() -> None:
-    """Let a training continue when the reader of its output ends, as in `upnet train | head`: discard the output."""
+    """Let a run continue when the reader of its output ends, as in `upnet train | head`: discard the output."""
     sys.stdout, sys.stderr = _discarding(sys.stdout), _discarding(sys.stderr)
 
 
@@ -135,6 +135,6 @@ def _discarding(stream: TextIO) -> TextIO:
     )
 
 
-def _is_pipe(number: int) -> bool:
-    mode = os.fstat(number).st_mode
+def _is_pipe(descriptor: int) -> bool:
+    mode = os.fstat(descriptor).st_mode
     return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)

@@ -7,7 +7,7 @@ from upnet.cli.diagnose import add_parser as add_diagnose
 from upnet.cli.oracle import add_parser as add_oracle
 
 
-def main(words: Sequence[str]) -> int:
+def main(argv: Sequence[str]) -> int:
     """Run a subcommand and return its exit code."""
     parser = command_parser(
         "upnet study", "Compare upsampling operators. To train the arms of a study: upnet train experiment=study/NAME"
@@ -15,4 +15,4 @@ def main(words: Sequence[str]) -> int:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     add_oracle(commands)
     add_diagnose(commands)
-    return run_parsed(parser, words)
+    return run_parsed(parser, argv)

@@ -5,7 +5,7 @@ import sys
 
 from omegaconf import DictConfig
 
-from upnet.cli.app import refuse_other_scale
+from upnet.cli.app import reject_other_scale
 from upnet.inference.files import Outcome, upscale_files
 from upnet.inference.upscaler import load
 from upnet.utils.allocator import INFERENCE_KERNELS, limit_onednn_cache
@@ -27,7 +27,7 @@ def upscale_images(config: DictConfig) -> None:
         raise UserError(f"images are upscaled with one checkpoint; got {len(checkpoints)}", setting="checkpoint")
     device, trust = pick_device(config.device), as_list(config.trust)
     upscaler = load(checkpoints[0], config.weights, trust, "cpu", config.tile, config.ensemble, config.alpha).to(device)
-    refuse_other_scale(config, upscaler.scale, checkpoints[0])
+    reject_other_scale(config, upscaler.scale, checkpoints[0])
     output = None if config.output is None else expand_user(config.output)
     outcome = Outcome()
     try:

@@ -14,14 +14,14 @@ from upnet.utils.errors import UserError, join_or
 
 
 class Factory(functools.partial[Any]):
-    """A component with `_partial_: true`: a `functools.partial` that knows its path in the config."""
+    """A component with `_partial_: true`: a `functools.partial` with its path in the config."""
 
     path: str
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:  # as functools.partial declares it
         """Call the target with the config's arguments and these.
 
-        Raises ConfigError as build() does, and if the target doesn't accept these: another kind of component.
+        Raises ConfigError as build() does, and if the target doesn't accept a keyword that the caller passes.
         """
         accepted = signature(self.func)
         rejected = (
@@ -30,7 +30,7 @@ class Factory(functools.partial[Any]):
         if rejected:
             problem = f"does not accept {join_or(rejected)}, which upnet passes to {self.path}"
             target = f"{self.func.__module__}.{self.func.__qualname__}"
-            cure = "Choose a component of another kind"
+            cure = "Choose a component that accepts it"
             raise invalid(problem, setting=join_path(self.path, "_target_"), value=target, cure=cure)
         with _Located(self.path, self.func):
             return super().__call__(*args, **kwargs)
@@ -81,7 +81,7 @@ def build(node: Any, path: str = "") -> Any:
     node: a mapping with `_target_`, the dotted name of a class or function, and its arguments. With `_partial_: true`
           it becomes a Factory, which the code calls later with further arguments. Lists and mappings of components are
           built item by item.
-    path: where the node is in the config, for errors; a node of a composed config knows its path itself.
+    path: where the node is in the config, for errors; not needed for a node of a composed config.
 
     In contrast to `hydra.utils.instantiate`, errors name the path of the component, also those that a factory raises
     later. Mappings and lists are passed as plain dict and list.

@@ -1,4 +1,4 @@
-"""Check every key and value of a config against the signatures and type hints of what receives it."""
+"""Check every key and value of a config against the signatures and type hints of its components."""
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,7 +21,7 @@ _UNSUPPORTED = {
     "_recursive_": "Leave it out: nested components are always built",
     "_convert_": "Leave it out: mappings and lists are always passed as dict and list",
 }
-"""Keys that Hydra knows and upnet does not -> what to do instead."""
+"""Keys that Hydra supports and upnet does not -> what to do instead."""
 
 
 @dataclasses.dataclass(frozen=True)

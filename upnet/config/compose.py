@@ -1,6 +1,6 @@
-"""Composing the config of a training from overrides, and copies of a config with other values.
+"""Compose the config of a training run from overrides, and copy a config with other values.
 
-Packages that know nothing of Hydra and OmegaConf (such as upnet.study) work on configs through this module.
+Packages that don't import Hydra and OmegaConf (such as upnet.study) use configs through this module.
 """
 
 import copy
@@ -52,13 +52,13 @@ def apply_target_overrides(config: Config, overrides: Sequence[str]) -> None:
     They belong to the replaced class. Settings that the overrides themselves give stay, and so do those that the new
     class requires.
     """
-    paths = [word.lstrip("+").partition("=")[0] for word in overrides]
+    paths = [override.lstrip("+").partition("=")[0] for override in overrides]
     for path in (path.removesuffix("._target_") for path in paths if path.endswith("._target_")):
         node = OmegaConf.select(config, path)
         required = required_arguments(node["_target_"])
         with open_dict(config):
             for key in list(node):
-                given = any(word == f"{path}.{key}" or word.startswith(f"{path}.{key}.") for word in paths)
+                given = any(f"{other}.".startswith(f"{path}.{key}.") for other in paths)
                 if key not in ("_target_", "_partial_", *required) and not given:
                     del node[key]
 

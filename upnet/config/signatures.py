@@ -58,8 +58,8 @@ def locate(target: str, path: str) -> Callable[..., Any]:
             owner = getattr(owner, name)
         except AttributeError as error:
             public = _public_names(owner)
-            classes = [word for word in public if word[:1].isupper()]
-            same_letters = [word for word in classes if word.lower() == name.lower()]
+            classes = [public_name for public_name in public if public_name[:1].isupper()]
+            same_letters = [class_name for class_name in classes if class_name.lower() == name.lower()]
             suggestion = did_you_mean(name, public) if not same_letters else f"Did you mean {same_letters[0]}?"
             raise invalid(
                 f"{owner_name} has no {name}",
@@ -101,7 +101,7 @@ def signature(target: Callable[..., Any]) -> Signature | None:
 
 
 def required_arguments(target: object) -> tuple[str, ...]:
-    """The arguments without a default of a dotted name; none for an invalid name, which `check` reports."""
+    """The arguments without a default of a target, by its dotted name; none if it is invalid, which `check` reports."""
     try:
         target_signature = signature(locate(str(target), ""))
     except ConfigError:

@@ -1,6 +1,6 @@
 """Check that the config in a checkpoint builds only upnet's own components.
 
-A `_target_` names code to run, and a checkpoint may come from anybody.
+A `_target_` names code to run, and a checkpoint may come from an untrusted source.
 """
 
 import inspect
@@ -56,7 +56,7 @@ own components. If you trust that code, add trust=os
 def _targets(
     path: str, value: object, depth: int, budget: Iterator[int], errors: list[UserError]
 ) -> Iterator[tuple[str, str]]:
-    """The path and name of every well-formed target. Types must be exact: a subclass could have methods of its own."""
+    """The path and name of every well-formed target. Types must be exact: a subclass could override methods."""
     if depth > _MAX_DEPTH:
         raise invalid(f"the config has more than {_MAX_DEPTH} levels, more than any network of upnet")
     if next(budget, None) is None:
@@ -117,7 +117,7 @@ def _is_allowed(name: str, trusted: Sequence[str]) -> bool:
 def _check_resolved(path: str, name: str, trusted: Sequence[str]) -> Iterator[UserError]:
     """Import an allowed target and check that the object is defined in an allowed module.
 
-    The name must be a module and one name in it: `upnet.models.os.system` asks for a module upnet.models.os. And
+    The name must be a module and one name in it: `upnet.models.os.system` would import a module upnet.models.os. And
     `upnet.models.nn.Linear` names a class that upnet imports but does not define.
     """
     from torch import nn

@@ -81,7 +81,7 @@ class CropSampler:
         Raises UserError if B is not a multiple of world_size.
         """
         rows = self.rank_rows(rank, world_size)
-        images, tops, lefts, orientations = (column[rows] for column in self._draw(step))
+        images, tops, lefts, orientations = (values[rows] for values in self._draw(step))
         count, hr_side = len(images), self.patch * self.scale
         lr = np.empty((count, self.patch, self.patch, 3), np.uint8)
         hr = np.empty((count, hr_side, hr_side, 3), np.uint8)
@@ -118,15 +118,15 @@ class CropSampler:
         return divmod(step, BLOCK)
 
     @cached_property
-    def _columns(self) -> np.ndarray:
+    def _positions_per_row(self) -> np.ndarray:
         """The number of crop positions along each image's width."""
         return np.array([width // self.scale - self.patch + 1 for _, width in self.store.sizes], np.uint64)
 
     @cached_property
-    def _ends(self) -> np.ndarray:
+    def _cumulative_positions(self) -> np.ndarray:
         """The cumulative sum of the images' numbers of crop positions."""
         rows = np.array([height // self.scale - self.patch + 1 for height, _ in self.store.sizes], np.uint64)
-        return np.cumsum(rows * self._columns)
+        return np.cumsum(rows * self._positions_per_row)
 
     @cached_property
     def _draw_cache(self) -> dict[int, list[np.ndarray]]:
@@ -136,7 +136,7 @@ class CropSampler:
     def _draw(self, step: int) -> list[np.ndarray]:
         """`draw_block` for one step: (B,) each."""
         block, index = self.split_step(step)
-        return [column[index] for column in self.draw_block(block)]
+        return [values[index] for values in self.draw_block(block)]
 
     def draw_block(self, block: int) -> list[np.ndarray]:
         """Image index, row, column and orientation (0..7) of all crops of a block of steps: (BLOCK, B) each.
@@ -155,10 +155,10 @@ class CropSampler:
         generators = (np.random.Philox(key=self.seed, counter=counter) for counter in counters)
         raw = np.stack([generator.random_raw(2 * self.batch_size) for generator in generators])
         # The modulo makes some positions more likely by a factor of 1 + total / 2^64, which is negligible.
-        position = raw[:, : self.batch_size] % self._ends[-1]
-        image = np.searchsorted(self._ends, position, side="right")
-        position_in_image = position - np.concatenate((np.zeros(1, np.uint64), self._ends))[image]
-        top, left = np.divmod(position_in_image, self._columns[image])
+        position = raw[:, : self.batch_size] % self._cumulative_positions[-1]
+        image = np.searchsorted(self._cumulative_positions, position, side="right")
+        position_in_image = position - np.concatenate((np.zeros(1, np.uint64), self._cumulative_positions))[image]
+        top, left = np.divmod(position_in_image, self._positions_per_row[image])
         orientation = raw[:, self.batch_size :] >> np.uint64(61) if self.augment else np.zeros_like(position)
         return [image, top, left, orientation]
 

@@ -61,7 +61,7 @@ class CropPlanDataset(Dataset[dict[str, Tensor]]):
 
     def _plan_block(self, block: int) -> Tensor:
         """The plans of all steps of a block and all processes: (steps, crops per batch, 2, 3) int64."""
-        image, top, left, orientation = (column.astype(np.int64) for column in self.sampler.draw_block(block))
+        image, top, left, orientation = (values.astype(np.int64) for values in self.sampler.draw_block(block))
         addresses = []
         for offsets, widths, scale in self._geometry:
             width = widths[image]

@@ -32,7 +32,7 @@ class StoreBuilder:
     name:          the name of the source.
     entries:       the images of the source.
     scale:         HR size / LR size, an integer.
-    skip_broken:   skip unreadable images. Otherwise one unreadable image rejects the complete source.
+    skip_broken:   skip unreadable images. Otherwise one unreadable image is an error.
     max_pixels:    images with more pixels count as unreadable.
     workers:       number of threads that decode.
     lr_rounded_up: accept LR of HR / scale pixels rounded up; see `read_pair`.
@@ -101,12 +101,12 @@ class StoreBuilder:
                         raise broken_image_error(str(pair)) from pair
                     skipped.append((entry.name, str(pair)))
                     continue
-                check, size = _write_pair(file, pair), pair.hr.shape[:2]
+                checksum, size = _write_pair(file, pair), pair.hr.shape[:2]
                 image = {"name": entry.name, "size": size, "digest": pair.digest}
-                images.append({**image, "check": check, "grey": _is_grey(pair.hr)})
+                images.append({**image, "check": checksum, "grey": _is_grey(pair.hr)})
                 resized.add(pair.resized)
                 rounded_up |= pair.rounded_up
-                digest.update(f"{size} {check}\n".encode())
+                digest.update(f"{size} {checksum}\n".encode())
             file.flush()
             os.fsync(file.fileno())
         if not images:
@@ -141,12 +141,12 @@ def broken_image_error(reason: str) -> BrokenImageError:
 
 def _write_pair(file: BinaryIO, pair: ImagePair) -> str:
     """Append HR and LR to the file; return the SHA-256 of the written bytes."""
-    check = hashlib.sha256()
+    checksum = hashlib.sha256()
     for pixels in (pair.hr, pair.lr):
         content = np.ascontiguousarray(pixels).data
-        check.update(content)
+        checksum.update(content)
         file.write(content)
-    return check.hexdigest()
+    return checksum.hexdigest()
 
 
 def _map_in_order(

@@ -36,7 +36,7 @@ def build_store(
     scale:         HR size / LR size, an integer of at least 1.
     cache_dir:     the folder for stores; None: .upnet in the folder of the images, or the user's cache folder if that
                    cannot be written.
-    skip_broken:   skip unreadable images with a warning. Otherwise one unreadable image rejects the complete source.
+    skip_broken:   skip unreadable images with a warning. Otherwise one unreadable image is an error.
     max_pixels:    an image with more pixels is unreadable; see `upnet.imaging.reading.read_rgb`.
     workers:       number of threads that decode; None: one per core.
     lr_rounded_up: accept LR files of HR / scale pixels rounded up, and crop them and HR to a multiple of the scale.
@@ -63,7 +63,7 @@ def build_store(
     label = f"{_portable_name(source.name)}-x{scale}-{builder.key()[:16]}"
     for candidate in candidates:  # read-only folders, too: an administrator may have filled them
         if (store := _open_intact(candidate / label, quiet=True)) is not None:
-            return _accept(store, skip_broken, lr_rounded_up)
+            return _check_settings(store, skip_broken, lr_rounded_up)
     existing_parents = {candidate: _nearest_existing(candidate) for candidate in candidates}
     folder = first_writable(candidates) / label
     lock = folder.with_name(f"{label}.lock")
@@ -76,7 +76,7 @@ def build_store(
                 _remove_empty(lock, existing_parents[folder.parent])
                 raise
             store = Store(folder)
-    return _accept(store, skip_broken, lr_rounded_up)
+    return _check_settings(store, skip_broken, lr_rounded_up)
 
 
 def cache_folders(source: Source, cache_dir: str | Path | None) -> list[Path]:
@@ -166,8 +166,8 @@ def _open_intact(folder: Path, quiet: bool = False) -> Store | None:
         return None
 
 
-def _accept(store: Store, skip_broken: bool, lr_rounded_up: bool) -> Store:
-    """Log what the store contains, and return it.
+def _check_settings(store: Store, skip_broken: bool, lr_rounded_up: bool) -> Store:
+    """Check an opened store against the settings, log what it contains, and return it.
 
     Raises UserError if the store was built with skip_broken=True or lr_rounded_up=True and needs a setting that is now
     false.

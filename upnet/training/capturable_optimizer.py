@@ -14,7 +14,7 @@ from upnet.training.ema import DeviceScalar
 class CapturableOptimizer:
     """Keeps the step counters and the learning rates of an optimizer in device memory.
 
-    optimizer: the optimizer of parameters on `device`, after its state was loaded; unsupported_reason() is None.
+    optimizer: the optimizer, with its state loaded and its parameters on `device`; unsupported_reason() must be None.
 
     The learning rates in `param_groups` stay Python numbers, which schedulers change and checkpoints contain. rates()
     replaces them by tensors while the optimizer steps. Steps without a graph use the tensors, too: their results then
@@ -70,14 +70,14 @@ class CapturableOptimizer:
     @contextmanager
     def rates(self) -> Iterator[None]:
         """Context in which the optimizer reads its learning rates from the device."""
-        numbers = [group["lr"] for group in self.optimizer.param_groups]
+        learning_rates = [group["lr"] for group in self.optimizer.param_groups]
         for rate, group in zip(self._rates, self.optimizer.param_groups, strict=True):
             group["lr"] = rate.tensor
         try:
             yield
         finally:
-            for number, group in zip(numbers, self.optimizer.param_groups, strict=True):
-                group["lr"] = number
+            for learning_rate, group in zip(learning_rates, self.optimizer.param_groups, strict=True):
+                group["lr"] = learning_rate
 
     def constants(self) -> list[dict[str, Any]]:
         """The values of each parameter group that a graph stores as constants: all but parameters and learning rate."""

@@ -120,7 +120,7 @@ class RecordedStep:
         self._gradients = [parameter.grad for parameter in self._parameters if parameter.grad is not None]
 
     def run(self, batch: dict[str, Tensor], first: bool, last: bool, step: int) -> Tensor:
-        """Replay the part of the optimizer step for one batch, and return the loss of the batch, ().
+        """Replay the part of the optimizer step for one batch, and return the loss of the batch, a scalar tensor.
 
         first, last: whether it is the first and the last batch of the step.
         step:        number of the optimizer step, counted from 1.

@@ -16,11 +16,11 @@ class EMA(nn.Module, Generic[Net]):
     """The moving average of a network over optimizer steps: ema = d · ema + (1 − d) · weights after each step.
 
     net:   the network that is trained. `EMA.net` is a copy of it with the averaged weights.
-    decay: the decay in [0, 1); 0 copies the weights. The average covers about the last 1 / (1 − decay) steps, so that
-           0.999 suits trainings of some thousand steps.
+    decay: the decay in [0, 1); 0 copies the weights. The average covers about the last 1 / (1 − decay) steps: 0.999
+           suits runs of a few thousand steps.
 
-    At step t the decay is d = min(decay, (1 + t) / (10 + t)): it is smaller in the first steps, so that the average
-    soon forgets the initial weights.
+    At step t the decay is d = min(decay, (1 + t) / (10 + t)): it is smaller in the first steps, so that the initial
+    weights have little influence.
 
     Raises UserError for a decay outside [0, 1).
 
@@ -87,7 +87,7 @@ class EMA(nn.Module, Generic[Net]):
 class DeviceScalar:
     """A number in the memory of a device, which a CUDA graph reads at every replay.
 
-    tensor: the number, (), float32.
+    tensor: the number, a float32 scalar tensor.
 
     >>> scalar = DeviceScalar(torch.device("cpu"))
     >>> scalar.set(0.5)

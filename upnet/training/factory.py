@@ -1,4 +1,4 @@
-"""Build the task of a training from its settings, within the memory that is available."""
+"""Build the task of a training run from its settings, within the memory that is available."""
 
 import re
 from collections.abc import Iterator
@@ -19,15 +19,25 @@ from upnet.utils.errors import UserError
 from upnet.utils.free_memory import available_bytes, is_oom
 
 WEIGHT_COPIES = 5
-"""Copies of every weight in a training: the weight, its moving average, its gradient, and the two moments of Adam."""
+"""Copies of every weight during training: the weight, its moving average, its gradient, and the two moments of Adam."""
 
 MAX_TENSORS = 10_000
 """The largest number of parameter tensors of a network."""
 
-NOT_RECORDED = (
-    *("seed", "cache_dir", "skip_broken", "lr_rounded_up", "copy_check", "max_pixels", "workers", "device"),
-    *("root", "val_root", "test", "_target_"),
-)
+NOT_RECORDED = {
+    "seed",
+    "cache_dir",
+    "skip_broken",
+    "lr_rounded_up",
+    "copy_check",
+    "max_pixels",
+    "workers",
+    "device",
+    "root",
+    "val_root",
+    "test",
+    "_target_",
+}
 """Data settings that training_settings() excludes, since they do not change what is learnt from an image.
 
 The images are recorded by the setting `train`.
@@ -36,9 +46,10 @@ The images are recorded by the setting `train`.
 
 @contextmanager
 def limit_memory() -> Iterator[None]:
-    """Context that raises UserError while a network is built that is too large to be trained in the free memory.
+    """Raise UserError if a network that is built in this context is too large to train in the free memory.
 
-    The error is raised before the memory is allocated, and also for more than MAX_TENSORS parameter tensors.
+    The parameters are counted before their memory is allocated. More than MAX_TENSORS parameter tensors are an error,
+    too.
     """
     free, tensors, weights, needed = available_bytes(), 0, 0, 0
 
@@ -49,7 +60,7 @@ def limit_memory() -> Iterator[None]:
         tensors, weights = tensors + 1, weights + parameter.numel()
         needed += WEIGHT_COPIES * parameter.numel() * parameter.element_size()
         if tensors > MAX_TENSORS:
-            raise _too_large(f"has more than {MAX_TENSORS} tensors of weights")
+            raise _too_large(f"has more than {MAX_TENSORS} weight tensors")
         if free is not None and needed > free:
             raise _too_large(
                 f"has at least {weights} weights: training needs {needed / 2**30:.1f} GiB for them, and "
@@ -78,7 +89,7 @@ def _too_large(problem: str) -> UserError:
 
 
 def training_settings(settings: TrainSettings) -> dict[str, Any]:
-    """The settings besides the network that change the result of a training, as plain data. File paths are excluded."""
+    """The settings besides the network that change the result of training, as plain data. File paths are excluded."""
     trainer = settings.trainer
     return {
         "data": {key: value for key, value in settings.data.items() if key not in NOT_RECORDED},

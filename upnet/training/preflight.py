@@ -1,4 +1,4 @@
-"""Test the optimizer, the scheduler and the compiler on small tensors before a training starts."""
+"""Test the optimizer, the scheduler and the compiler on small tensors before training starts."""
 
 import inspect
 import io

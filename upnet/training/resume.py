@@ -1,4 +1,4 @@
-"""Find the checkpoint from which a training resumes, and check that it belongs to the same training."""
+"""Find the checkpoint from which a run resumes, and check that it belongs to the same run."""
 
 import copy
 import logging
@@ -70,7 +70,7 @@ def find_checkpoint(
     path = _checkpoint_path(ckpt, folder)
     if path.suffix == SUFFIX:
         raise UserError(
-            "contains a network without the state of its training",
+            "contains a network without its training state",
             setting="ckpt",
             value=path,
             cure="Resume from a checkpoint in the folder of its run",
@@ -82,12 +82,12 @@ def find_checkpoint(
         return point
     if point.step > steps or _is_finished(point.path, steps):
         raise UserError(
-            f"this run is finished: it has made {point.step} steps of {steps}",
+            f"this run is finished: {point.step} of {steps} steps are done",
             setting="ckpt",
             value=point.path,
             cure="Raise steps= to continue it",
         )
-    return _before_the_end(point.path, steps)
+    return _checkpoint_before_end(point.path, steps)
 
 
 def _check_same_training(point: ResumePoint, model: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
@@ -99,7 +99,7 @@ def _check_same_training(point: ResumePoint, model: Mapping[str, Any], settings:
         raise UserError(problem, setting="ckpt", value=path, cure="Resume with the command that started it")
     if not metadata["settings"]:
         raise UserError(
-            "is from an early version of upnet and does not contain the settings of its training",
+            "is from an early version of upnet and does not contain its training settings",
             setting="ckpt",
             value=path,
             cure="It can be evaluated, but not resumed",
@@ -126,7 +126,7 @@ def check_resume(point: ResumePoint, task: Task, trainer: pl.Trainer) -> None:
             remaining = timer.time_remaining()
             if remaining is not None and remaining <= 0:
                 raise UserError(
-                    f"training up to step {point.step} of {point.path} took {timer.time_elapsed():.0f} s, all of it",
+                    f"used up: training up to step {point.step} of {point.path} took {timer.time_elapsed():.0f} s",
                     setting="trainer.max_time",
                     cure="Raise it to continue",
                 )
@@ -135,7 +135,11 @@ def check_resume(point: ResumePoint, task: Task, trainer: pl.Trainer) -> None:
         before, after = _learning_rates(point.content, task)
         log.info(
             "steps was %d and is %d: the learning rate follows the schedule of %d steps, and changes from %.3g to %.3g",
-            *(steps, task.steps, task.steps, before, after),
+            steps,
+            task.steps,
+            task.steps,
+            before,
+            after,
         )
 
 
@@ -176,18 +180,18 @@ def _newest_intact(path: Path) -> ResumePoint:
         raise
 
 
-def _before_the_end(last: Path, steps: int) -> ResumePoint | None:
+def _checkpoint_before_end(last: Path, steps: int) -> ResumePoint | None:
     """The checkpoint to resume from if a run ended after its last checkpoint but before its results."""
     for earlier in _earlier(last):
         if earlier.step < steps:
             log.warning(
-                "The run of %s ended before its results were written; its last steps are repeated from %s, step %d",
-                *(last, earlier.path, earlier.step),
+                "The run that wrote %s ended without results; its last steps are repeated from %s, step %d",
+                last,
+                earlier.path,
+                earlier.step,
             )
             return earlier
-    log.warning(
-        "The run of %s ended before its results were written, and starts again: it has no earlier checkpoint", last
-    )
+    log.warning("The run that wrote %s ended without results, and starts again: it has no earlier checkpoint", last)
     return None
 
 

@@ -57,7 +57,7 @@ def check_path(folder: Path) -> None:
 def exclusive_run_dir(folder: Path, hold: bool = True) -> Iterator[None]:
     """Create the folder of a run and hold its lock in this context.
 
-    hold: False in all processes of a training except the first: the context then does nothing.
+    hold: False in all processes of a run except the first: the context then does nothing.
 
     Raises UserError if another run holds the lock, and if the folder cannot be written.
     """

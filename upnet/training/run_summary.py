@@ -1,4 +1,4 @@
-"""What a finished training writes: results.json, final log entries, the comparison image, and the next commands."""
+"""What a finished run writes: results.json, final log entries, the comparison image, and the next commands."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -91,7 +91,7 @@ def _log_summary(trainer: pl.Trainer, content: Mapping[str, Any], hparams: Mappi
 
 
 def _log_remarks(logger: TensorBoardLogger, content: Mapping[str, Any], step: int) -> None:
-    """Log as text which images the means exclude, or include in a special way."""
+    """Log as text which images the means exclude, and which count as 100 dB."""
     for name, dataset in content["datasets"].items():
         if "remark" in dataset:
             logger.experiment.add_text(f"{name}/means", dataset["remark"], step)

@@ -1,9 +1,9 @@
-"""Run a training: from checked settings to results.json."""
+"""A training run, from checked settings to results.json."""
 
 import logging
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytorch_lightning as pl
 import torch
@@ -36,6 +36,8 @@ from upnet.utils.errors import InterruptedRunError
 from upnet.utils.overrides import format_override
 from upnet.utils.provenance import versions
 from upnet.utils.run_dirs import LAST
+
+Callback = TypeVar("Callback", bound=pl.Callback)
 
 log = logging.getLogger(__name__)
 
@@ -90,8 +92,8 @@ def train(settings: TrainSettings) -> dict[str, Any]:
 def _run(
     settings: TrainSettings, task: Task, trainer: pl.Trainer, data: SRData, resume: ResumePoint | None
 ) -> dict[str, Any]:
-    """Train and evaluate. Only this part of a training writes to the folder of the run."""
-    checkpoints = next((each for each in trainer.callbacks if isinstance(each, Checkpoints)), None)  # pyright: ignore[reportAttributeAccessIssue]
+    """Train and evaluate. Only this part of train() writes to the folder of the run."""
+    checkpoints = _callback(trainer, Checkpoints)
     # Lightning then uses the content that was read to check the checkpoint, and does not read the file again.
     trainer.strategy.checkpoint_io = AtomicCheckpointIO(checkpoints.keep if checkpoints else 0, resume)
     if resume is not None:
@@ -103,7 +105,8 @@ def _run(
     started = time.perf_counter()
     with translate_lightning_errors():
         trainer.fit(task, datamodule=SRDataModule(data), ckpt_path=resume and resume.path, weights_only=True)
-    signal = next((each.signal for each in trainer.callbacks if isinstance(each, SaveAtInterrupt)), 0)  # pyright: ignore[reportAttributeAccessIssue]
+    interrupt = _callback(trainer, SaveAtInterrupt)
+    signal = interrupt.signal if interrupt else 0
     if signal and task.global_step < settings.steps:
         folder = Path(settings.run_dir)
         last = checkpoints.last if checkpoints else folder / "checkpoints" / LAST
@@ -116,6 +119,12 @@ def _run(
         )
     minutes = (time.perf_counter() - started) / 60
     return finalize(settings, task, trainer, data, minutes)
+
+
+def _callback(trainer: pl.Trainer, kind: type[Callback]) -> Callback | None:
+    """The first callback of a class; None if the trainer has none."""
+    callbacks: list[pl.Callback] = trainer.callbacks  # pyright: ignore[reportAttributeAccessIssue]
+    return next((callback for callback in callbacks if isinstance(callback, kind)), None)
 
 
 def _prepare_logs(trainer: pl.Trainer, step: int | None) -> None:

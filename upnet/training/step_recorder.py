@@ -1,4 +1,4 @@
-"""Decide when the optimizer step of a training is recorded as CUDA graphs, and log why if it cannot be."""
+"""Decide when the optimizer step is recorded as CUDA graphs, and log why if it cannot be."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -48,14 +48,14 @@ class RecordableTask(Protocol):
 
 
 class StepRecorder:
-    """Run the first optimizer steps of a training eagerly, record the next one, and replay it from then on.
+    """Run the first optimizer steps of a run eagerly, record the next one, and replay it from then on.
 
     graph: "auto" records on a CUDA GPU if every part of the step can be recorded. True also records, and raises
            UserError if the step cannot be recorded. False never records.
 
     With any setting, a step on a GPU reads its learning rate and the weight of the moving average from device memory.
-    Eager and replayed steps therefore give the same weights. The Python code of network, loss and optimizer runs only
-    once after the recording has begun: counters and random numbers of Python are constants in later steps.
+    Eager and replayed steps therefore give the same weights. The Python code of network, loss and optimizer runs for
+    the last time while the step is recorded: Python counters and random numbers are constants in replayed steps.
 
     >>> recorder = StepRecorder("auto")
     >>> recorder.check_device(torch.device("cpu"))
@@ -77,14 +77,14 @@ class StepRecorder:
 
     @property
     def gradient_norm(self) -> Tensor | None:
-        """Norm of the gradient in the last replayed step, before clipping, (); None while steps are eager."""
+        """Gradient norm of the last replayed step before clipping, a scalar tensor; None while steps are eager."""
         return None if self._recorded is None else self._recorded.gradient_norm
 
     def check_device(self, device: torch.device) -> None:
-        """Raise UserError if `graph` is True and the device has no CUDA graphs."""
+        """Raise UserError if `graph` is True and the device does not support CUDA graphs."""
         if self.graph is True and not supports_graphs(device):
             raise UserError(
-                f"CUDA graphs need an NVIDIA GPU, and this training is on {device.type}",
+                f"CUDA graphs need an NVIDIA GPU, and this training run is on {device.type}",
                 setting="graph",
                 value=True,
                 cure="Set graph=auto",
@@ -140,7 +140,7 @@ class StepRecorder:
                 self._recorded = recorded
 
     def loss(self, task: RecordableTask, batch: dict[str, Tensor], batch_idx: int) -> Tensor | None:
-        """Replay the part of the step for one batch and return the loss of the batch, (); None if the step is eager."""
+        """Replay the part of the step for one batch and return its loss, a scalar tensor; None if the step is eager."""
         if self._recorded is None:
             return None
         accumulate = task.trainer.accumulate_grad_batches
@@ -189,7 +189,7 @@ def _first_cause(error: BaseException) -> str:
 
 
 def supports_graphs(device: torch.device) -> bool:
-    """Whether a device has CUDA graphs."""
+    """Whether a device supports CUDA graphs."""
     return device.type == "cuda"
 
 

@@ -1,4 +1,4 @@
-"""The LightningModule of a training: network, loss, optimizer step and validation."""
+"""The LightningModule of a training run: network, loss, optimizer step and validation."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -38,7 +38,7 @@ class Task(pl.LightningModule):
     compile:       whether the network is trained through torch.compile.
     graph:         whether optimizer steps are recorded as CUDA graphs, see StepRecorder.
 
-    Validation images are evaluated in float32, whatever the precision of the training is.
+    Validation images are evaluated in float32, whatever the precision of training is.
     """
 
     def __init__(
@@ -104,12 +104,12 @@ class Task(pl.LightningModule):
         self.recorder.before_batch(self, batch, batch_idx)
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
-        """The loss of a batch, (). A replay of the last batch of a step also updates the weights and their average."""
+        """The loss of a batch, a scalar tensor. Replaying the last batch of a step also updates weights and average."""
         loss = self.recorder.loss(self, batch, batch_idx)
         return self.batch_loss(batch) if loss is None else loss
 
     def batch_loss(self, batch: dict[str, Tensor]) -> Tensor:
-        """The loss of {"lr": (N, 3, h, w), "hr": (N, 3, H, W)} of uint8, ()."""
+        """The loss, a scalar tensor, of a batch {"lr": (N, 3, h, w), "hr": (N, 3, H, W)} of uint8."""
         lr, hr = self._to_network_images(batch["lr"]), self._to_network_images(batch["hr"])
         return self.loss(self._forward[0](lr), hr)
 
@@ -119,7 +119,7 @@ class Task(pl.LightningModule):
             super().backward(loss, *args, **kwargs)
 
     def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: Optimizer) -> None:
-        """Drop the gradients, unless a replayed step overwrites them."""
+        """Clear the gradients, unless a replayed step overwrites them."""
         if not self.recorder.replaying:
             super().optimizer_zero_grad(epoch, batch_idx, optimizer)
 
@@ -145,7 +145,7 @@ class Task(pl.LightningModule):
             self.trainer.should_stop = True
 
     def on_validation_epoch_start(self) -> None:
-        """Start new scores."""
+        """Reset the scores."""
         self.validation.start(self._validation_sets())
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int, dataloader_idx: int = 0) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The expected duration of a training on this machine, from a few real steps and one validation."""
+"""Estimate the duration of a training run on this machine from a few real steps and one validation."""
 
 import statistics
 import time
@@ -54,7 +54,7 @@ class _Stopwatch(pl.Callback):
 
 
 def time_training(settings: TrainSettings) -> TrainingTime:
-    """Measure the time of a training by a few steps and one validation. No file is written.
+    """Measure the time of a training run by a few steps and one validation. No file is written.
 
     The time per step is the median after the warm-up steps. One image of each validation set is evaluated; its time is
     multiplied by the ratio of the pixels of all images to the pixels of the evaluated ones.

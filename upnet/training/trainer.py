@@ -1,4 +1,4 @@
-"""Build Lightning's Trainer and its loggers from the settings of a training."""
+"""Build Lightning's Trainer and its loggers from the settings of a training run."""
 
 import logging
 import math
@@ -80,7 +80,7 @@ def _explain_rejected_device(accelerator: str, devices: object) -> Iterator[None
             f"rejected with trainer.devices={devices}: {' '.join(str(reason).split())}",
             setting="trainer.accelerator",
             value=accelerator,
-            cure="Set trainer=cpu, trainer=gpu, or trainer=ddp for several devices",
+            cure="Set trainer=cpu or trainer=auto, or trainer=ddp for several GPUs",
         ) from error
 
 
@@ -131,7 +131,7 @@ def build_loggers(settings: TrainSettings, resume_step: int | None = None) -> li
 
 
 def check_processes(trainer: Any) -> None:
-    """Raise UserError for a Trainer whose strategy upnet does not support, or whose processes do not all exist."""
+    """Raise UserError for a strategy that upnet does not support, or if not all processes have been started."""
     if not isinstance(trainer, pl.Trainer):
         reason = f"must build a pytorch_lightning.Trainer, not a {type(trainer).__name__}"
         raise UserError(reason, setting="trainer._target_")

@@ -18,14 +18,25 @@ from pytorch_lightning.profilers import AdvancedProfiler, Profiler, PyTorchProfi
 
 from upnet.utils.errors import UserError, join_or
 
-SUPPORTED = frozenset(
-    (
-        *("accelerator", "devices", "strategy", "num_nodes", "sync_batchnorm", "plugins"),
-        *("max_steps", "max_time", "accumulate_grad_batches", "gradient_clip_val", "gradient_clip_algorithm"),
-        *("deterministic", "benchmark", "inference_mode"),
-        *("log_every_n_steps", "profiler", "detect_anomaly"),
-    )
-)
+SUPPORTED = {
+    "accelerator",
+    "devices",
+    "strategy",
+    "num_nodes",
+    "sync_batchnorm",
+    "plugins",
+    "max_steps",
+    "max_time",
+    "accumulate_grad_batches",
+    "gradient_clip_val",
+    "gradient_clip_algorithm",
+    "deterministic",
+    "benchmark",
+    "inference_mode",
+    "log_every_n_steps",
+    "profiler",
+    "detect_anomaly",
+}
 MONITORED = ("val/psnr", "PSNR")
 """Names of the metrics that a validation logs for callbacks."""
 PROFILERS: Mapping[str, Callable[..., Profiler]] = {
@@ -38,16 +49,16 @@ PROFILERS: Mapping[str, Callable[..., Profiler]] = {
 
 @dataclass(frozen=True)
 class Rejection:
-    """Why an argument is rejected, what to set instead, and its values that are allowed as they have no effect."""
+    """Why an argument is rejected, what to set instead, and values that are accepted since they have no effect."""
 
     reason: str
     cure: str
     harmless: tuple[object, ...] = (None,)
 
 
-_ONE_EPOCH = "a training is one epoch of `steps` steps"
+_ONE_EPOCH = "a training run is one epoch of `steps` steps"
 _EVERY_IMAGE = "metrics are means over all validation images"
-_NO_SUCH_LOOP = "a training neither tests nor predicts through Lightning"
+_NO_SUCH_LOOP = "upnet neither tests nor predicts through Lightning"
 
 REJECTED: Mapping[str, Rejection] = {
     "precision": Rejection("the precision is a setting at the root", "Set precision=auto, 32, bf16 or 16"),
@@ -65,9 +76,9 @@ REJECTED: Mapping[str, Rejection] = {
         "a batch is a function of the seed and the step", "Set data.root= to a folder of one image", (0, 0.0)
     ),
     "val_check_interval": Rejection("upnet computes it from steps and validations", "Set validations="),
-    "check_val_every_n_epoch": Rejection("a training is one epoch", "Set validations="),
+    "check_val_every_n_epoch": Rejection("a training run is one epoch", "Set validations="),
     "num_sanity_val_steps": Rejection(
-        "validation images are checked before a training starts", "Leave it out, or raise validations=", (None, 0)
+        "validation images are checked before training starts", "Leave it out, or raise validations=", (None, 0)
     ),
     "enable_checkpointing": Rejection("a callback saves checkpoints", "Set callbacks.checkpoints=null to save none"),
     "enable_progress_bar": Rejection("a callback draws the bar", "Set callbacks.progress=null to draw none"),
@@ -77,7 +88,7 @@ REJECTED: Mapping[str, Rejection] = {
         (None, False),
     ),
     "use_distributed_sampler": Rejection("the data module distributes the images itself", "Leave it out", (False,)),
-    "reload_dataloaders_every_n_epochs": Rejection("a training is one epoch", "Leave it out", (0,)),
+    "reload_dataloaders_every_n_epochs": Rejection("a training run is one epoch", "Leave it out", (0,)),
     "barebones": Rejection("it disables checkpoints, loggers and metrics", "Leave it out", (False,)),
     "default_root_dir": Rejection("all files are in the folder of the run", "Set hydra.run.dir="),
     "enable_autolog_hparams": Rejection(
@@ -120,7 +131,7 @@ def _check_components(arguments: Mapping[str, Any]) -> None:
     accelerator = arguments.get("accelerator", "auto")
     if accelerator not in ("auto", "cpu", "gpu", "cuda", "mps"):
         reason = "upnet runs on a CPU, an NVIDIA GPU and Apple's MPS"
-        raise rejected_argument("accelerator", accelerator, reason, "Set trainer=cpu or trainer=gpu")
+        raise rejected_argument("accelerator", accelerator, reason, "Set trainer=cpu or trainer=auto")
     plugins = arguments.get("plugins") or []
     for plugin in plugins if isinstance(plugins, list) else [plugins]:
         if not isinstance(plugin, ClusterEnvironment):

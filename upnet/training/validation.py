@@ -1,4 +1,4 @@
-"""Evaluate the validation images of a training with the averaged and with the raw weights."""
+"""Evaluate the validation images of a training run with the averaged and with the raw weights."""
 
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -16,12 +16,11 @@ Weights = Literal["ema", "raw"]
 
 
 class Validation:
-    """The scores of one validation after another, for each data set and for both versions of the weights.
+    """Evaluate the validation images of each data set with the raw and with the averaged weights.
 
     raw, ema: the network that is trained, and the network with the averaged weights.
     protocol: how images are evaluated.
-
-    scores:   weights -> data set -> the scores of its images.
+    scores:   weights -> data set -> the scores of its images in the current validation.
     """
 
     def __init__(self, raw: EncoderDecoder, ema: EncoderDecoder, protocol: EvaluationProtocol) -> None:

@@ -33,6 +33,8 @@ def pick_device(name: str) -> torch.device:
     """
     if name == "auto":
         return torch.device(auto_device())
+    if name.partition(":")[0] not in ("cpu", "cuda", "mps"):
+        raise UserError("unknown device", setting="device", value=name, allowed="auto, cpu, cuda, cuda:N or mps")
     try:
         device = torch.device(name)
         torch.empty(0, device=device)

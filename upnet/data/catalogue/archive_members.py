@@ -135,8 +135,8 @@ def content_limit(archive: Path) -> int:
     return MAX_EXPANSION * archive.stat().st_size + EXTRA_BYTES
 
 
-def checked(archive: Path, members: Iterator[Member]) -> Iterator[Member]:
-    """Pass the members on. Raises UnsafeArchiveError if they are too many or too large."""
+def limit_members(archive: Path, members: Iterator[Member]) -> Iterator[Member]:
+    """Yield the members. Raises UnsafeArchiveError if they are too many or too large."""
     limit = content_limit(archive)
     total = 0
     for count, member in enumerate(members, 1):

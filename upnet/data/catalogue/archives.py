@@ -43,7 +43,7 @@ class Archive:
 
 @dataclass(frozen=True)
 class DownloadSource:
-    """One place to download a set from: the archives that contain the set together.
+    """One place to download a set from: the archives that together contain the set.
 
     provider: who provides them, in a few words.
     mirror:   whether the provider is not the author of the set.

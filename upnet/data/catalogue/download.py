@@ -45,12 +45,12 @@ def fetch(archive: Archive, file: Path, report: Callable[[str], None]) -> None:
         file.unlink()
     part = file.with_name(f"{file.name}.part")
     resumed = file_size(part) > 0
-    _complete(archive, part, report)
+    _download(archive, part, report)
     mismatch = _mismatch(archive, part)
     if mismatch and resumed:  # the parts of two downloads may belong to different versions of the file
         report(f"{mismatch}; downloading it again from the start")
         discard(part)
-        _complete(archive, part, report)
+        _download(archive, part, report)
         mismatch = _mismatch(archive, part)
     if mismatch:
         discard(part)
@@ -59,7 +59,7 @@ def fetch(archive: Archive, file: Path, report: Callable[[str], None]) -> None:
     version_file(part).unlink(missing_ok=True)
 
 
-def _complete(archive: Archive, part: Path, report: Callable[[str], None]) -> None:
+def _download(archive: Archive, part: Path, report: Callable[[str], None]) -> None:
     """Request the missing bytes until the file is complete."""
     failures = 0
     while True:

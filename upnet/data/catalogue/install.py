@@ -30,7 +30,7 @@ def install(
     mirror: str | None = None,
     keep: bool = False,
 ) -> None:
-    """Download and extract what is missing of a set below the root.
+    """Download and extract the missing parts of a set below the root.
 
     set_class: the set.
     root:      the folder for sets; it is created if it is missing.
@@ -66,7 +66,7 @@ def install(
         ) from error
     try:
         with locked(lock, lambda: report(f"waiting for another download into {root}")):
-            _install_from_first(set_class, root, report, scales, mirror, keep)
+            _install_from_first_source(set_class, root, report, scales, mirror, keep)
     except OSError as error:
         raise RunError(
             f"{set_class.title} cannot be written to {root}: {error.strerror or error}. Free some space, or choose "
@@ -89,7 +89,7 @@ def is_installed(set_class: type[PublishedSet], root: Path, scales: Sequence[int
     )
 
 
-def _install_from_first(
+def _install_from_first_source(
     set_class: type[PublishedSet], root: Path, report: Report, scales: Sequence[int], mirror: str | None, keep: bool
 ) -> None:
     """Try the sources of the set in order until one succeeds. Raises the last DownloadError."""

@@ -4,7 +4,7 @@ from upnet.data.catalogue.base import PublishedSet
 
 
 class Manga109(PublishedSet):
-    """109 pages of comics, one of each volume. Its authors provide them on application only, so there is no download.
+    """109 manga pages, one per volume. Its authors provide them on request only, so there is no download.
 
     Matsui et al., "Sketch-based manga retrieval using Manga109 dataset"
     (https://arxiv.org/abs/1510.04389).
@@ -13,8 +13,8 @@ class Manga109(PublishedSet):
     title = "Manga109"
     count = 109
     page = "http://www.manga109.org/en/"
-    terms = "academic, by application"
-    licence = "For academic use, on application to its authors; the images may not be passed on."
+    terms = "academic, on request"
+    licence = "For academic use, on request to its authors; the images may not be redistributed."
     instructions = (
         "Apply to its authors at http://www.manga109.org/en/download.html or "
         "https://huggingface.co/datasets/hal-utokyo/Manga109; put the 109 pages of the benchmark into "

@@ -15,7 +15,7 @@ class Set14(PublishedSet):
     count = 14
     page = "https://sites.google.com/site/romanzeyde/research-interests"
     terms = "research"
-    licence = "No licence is stated; the images are passed on for research."
+    licence = "No licence is stated; the images are redistributed for research."
     downloads = (EDSR, super_image("Set14", 14, 5_000_000, (1_400_000, 650_000, 400_000)))
     folders = ("Set14",)
     parents = ("benchmark",)

@@ -15,7 +15,7 @@ class Set5(PublishedSet):
     count = 5
     page = "http://people.rennes.inria.fr/Aline.Roumy/results/SR_BMVC12.html"
     terms = "research"
-    licence = "No licence is stated; the images are passed on for research."
+    licence = "No licence is stated; the images are redistributed for research."
     downloads = (EDSR, super_image("Set5", 5, 852_000, (255_000, 122_000, 73_300)))
     folders = ("Set5",)
     parents = ("benchmark",)

@@ -18,7 +18,7 @@ class T91(PublishedSet):
     training = True
     page = "http://www.ifp.illinois.edu/~jyang29/ScSR.htm"
     terms = "research"
-    licence = "No licence is stated; the images are passed on for research."
+    licence = "No licence is stated; the images are redistributed for research."
     downloads = (
         DownloadSource(
             provider="the authors of SRCNN",

@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 
 from tqdm import tqdm
 
-from upnet.data.catalogue.archive_members import Member, UnsafeArchiveError, checked, content_limit, open_archive
+from upnet.data.catalogue.archive_members import Member, UnsafeArchiveError, content_limit, limit_members, open_archive
 from upnet.data.catalogue.archives import DownloadError
 from upnet.imaging.reading import is_image_file
 
@@ -40,7 +40,7 @@ def unpack(archive: Path, inner_folder: str, target: Path) -> int:
     shutil.rmtree(temporary, ignore_errors=True)
     try:
         with open_archive(archive) as members:
-            targets = _select_images([member.path for member in checked(archive, members())], inner_folder)
+            targets = _select_images([member.path for member in limit_members(archive, members())], inner_folder)
             if not targets:
                 raise DownloadError(
                     f"{archive.name} contains no images" + f" in a folder {inner_folder}" * bool(inner_folder)

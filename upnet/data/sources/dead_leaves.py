@@ -96,19 +96,16 @@ class DeadLeaves(Source):
 
     def images(self) -> Sequence[ImageEntry]:
         """The entries; their names are 0000, 0001, …"""
-        return [DeadLeavesEntry(self, number) for number in range(self.count)]
+        return [DeadLeavesEntry(self, index) for index in range(self.count)]
 
-    def generate(self, number: int) -> np.ndarray:
-        """Generate one image, (size, size, 3) uint8.
-
-        number: index of the image.
-        """
-        # The number is the upper half of the counter: no two images share random numbers.
-        rng = np.random.Generator(np.random.Philox(key=self.seed, counter=number << 128))
+    def generate(self, index: int) -> np.ndarray:
+        """Generate the image of an index, (size, size, 3) uint8."""
+        # The index is the upper half of the counter: no two images share random numbers.
+        rng = np.random.Generator(np.random.Philox(key=self.seed, counter=index << 128))
         zoom = self.oversampling
         front, leaves = cover_canvas(rng, self.size * zoom, self.distribution)
         canvas = colour_leaves(rng, front, leaves, self.style, zoom)
-        canvas = _blurred(canvas, zoom * self.blur * rng.random())
+        canvas = _gaussian_blur(canvas, zoom * self.blur * rng.random())
         boxes = canvas.reshape(self.size, zoom, self.size, zoom, 3)
         return (np.clip(boxes.mean(axis=(1, 3)), 0, 1) * 255 + 0.5).astype(np.uint8)
 
@@ -122,18 +119,18 @@ def _range_error(setting: str, value: Sequence[float], rule: str) -> UserError:
 class DeadLeavesEntry(ImageEntry):
     """One image of the dead leaves model, generated when it is read."""
 
-    def __init__(self, source: DeadLeaves, number: int) -> None:
-        self.name = f"{number:04d}"
+    def __init__(self, source: DeadLeaves, index: int) -> None:
+        self.name = f"{index:04d}"
         self._source = source
-        self._number = number
+        self._index = index
 
     def compute_digest(self) -> str:
-        """A hash of the parameters and the number."""
-        return hashlib.sha256(f"{self._source._parameters} {self._number}".encode()).hexdigest()
+        """A hash of the parameters and the index."""
+        return hashlib.sha256(f"{self._source._parameters} {self._index}".encode()).hexdigest()
 
     def read(self, max_pixels: int | None = None) -> np.ndarray:
         """Generate the image, (size, size, 3) uint8. `max_pixels` is ignored."""
-        return self._source.generate(self._number)
+        return self._source.generate(self._index)
 
 
 # The digests of the images, and therefore the names of their stores, depend on every character of these two texts. They
@@ -154,7 +151,7 @@ def _style_text(style: LeafStyle) -> str:
     )
 
 
-def _blurred(canvas: np.ndarray, sigma: float) -> np.ndarray:
+def _gaussian_blur(canvas: np.ndarray, sigma: float) -> np.ndarray:
     """Gaussian blur of (n, n, 3) with replicated borders."""
     radius = int(np.ceil(3 * sigma))
     if radius == 0:

@@ -128,13 +128,13 @@ def _clip(position: np.ndarray, n: int) -> np.ndarray:
 
 def _paint(leaves: Leaves, front: np.ndarray, offset: int) -> None:
     """Write the indices of the leaves, plus `offset`, to the free pixels of `front` (n, n)."""
-    behind = np.full(front.size, np.iinfo(np.int32).max, np.int32)
+    frontmost = np.full(front.size, np.iinfo(np.int32).max, np.int32)
     for selection, half in _blocks(leaves):
         # From back to front: where leaves of one block overlap, the frontmost is written last and remains.
         pixel, leaf = _pixels(leaves, selection[::-1], half, len(front))
-        nearer = leaf < behind[pixel]
-        behind[pixel[nearer]] = leaf[nearer]
-    plane = behind.reshape(front.shape)
+        nearer = leaf < frontmost[pixel]
+        frontmost[pixel[nearer]] = leaf[nearer]
+    plane = frontmost.reshape(front.shape)
     new = (front < 0) & (plane < len(leaves))
     front[new] = plane[new] + offset
 
@@ -168,10 +168,10 @@ def _pixels(leaves: Leaves, selection: np.ndarray, half: int, n: int) -> tuple[n
 
 def _inside(leaves: Leaves, dx: np.ndarray, dy: np.ndarray) -> np.ndarray:
     """Whether an offset from the centre is inside the leaf: (k, 1, side), (k, side, 1) -> (k, side, side) bool."""
-    column = (slice(None), None, None)
-    radius = leaves.radius.astype(np.float32)[column]
-    cos, sin = (f(leaves.angle).astype(np.float32)[column] for f in (np.cos, np.sin))
-    aspect = leaves.aspect.astype(np.float32)[column]
+    expand = (slice(None), None, None)  # (k,) -> (k, 1, 1)
+    radius = leaves.radius.astype(np.float32)[expand]
+    cos, sin = (f(leaves.angle).astype(np.float32)[expand] for f in (np.cos, np.sin))
+    aspect = leaves.aspect.astype(np.float32)[expand]
     inside = dx * dx + dy * dy <= radius * radius
     for shape in np.unique(leaves.shape).tolist():
         if shape == DISC:
@@ -186,7 +186,7 @@ def _inside(leaves: Leaves, dx: np.ndarray, dy: np.ndarray) -> np.ndarray:
             length = radius[members] / np.sqrt(1 + aspect[members] ** 2)
             inside[members] = np.maximum(np.abs(along), np.abs(across)) <= length
         else:
-            seed = leaves.seed[members].astype(np.float32)[column]
+            seed = leaves.seed[members].astype(np.float32)[expand]
             inside[members] &= _in_polygon(seed, radius[members], along, across)
     return inside
 

@@ -14,27 +14,27 @@ from upnet.imaging.reading import BrokenImageError, open_image
 from upnet.utils.errors import UserError
 
 _ROLE = re.compile(
-    r"(?P<stem>.*[ _.-]|)"
+    r"(?P<prefix>.*[ _.-]|)"
     r"(?:(?P<hr>hr|gt|hq|hi(?:gh)?[ _-]?res(?:olution)?)|(?P<lr>lr|lq|low?[ _-]?res(?:olution)?))"
-    r"(?P<rest>(?:(?:mod|x|bic|bi|bd|dn|[ _.-]).*)?)",
+    r"(?P<suffix>(?:(?:mod|x|bic|bi|bd|dn|[ _.-]).*)?)",
     re.IGNORECASE,
 )
 _SCALE = re.compile(r"(?<![a-z])(?:bic)?x(\d+)(?![0-9])", re.IGNORECASE)
 _FILE_SUFFIX = re.compile(r"(?:[ _-]?x\d|(?<=[^ _-])[ _-](?:hr|gt|hq|lr|lq))$", re.IGNORECASE)
-_PREFERRED_RESTS = ("_bicubic", "")
+_PREFERRED_SUFFIXES = ("_bicubic", "")
 _SAMPLES = 5
 _MIN_CORRELATION = 0.95
 
 
 class Role(NamedTuple):
-    """The parts of a folder's name, in lower case: NAME_LR_bicubic has the stem "name_" and the rest "_bicubic".
+    """The parts of a folder's name, in lower case: NAME_LR_bicubic has the prefix "name_" and the suffix "_bicubic".
 
     high: True for a folder of HR images, False for a folder of LR images.
     """
 
     high: bool
-    stem: str
-    rest: str
+    prefix: str
+    suffix: str
 
 
 class PairFolders(NamedTuple):
@@ -52,14 +52,14 @@ def folder_role(name: str) -> Role | None:
     """Parse the name of a folder; None if it contains neither HR nor LR.
 
     >>> folder_role("DIV2K_train_HR")
-    Role(high=True, stem='div2k_train_', rest='')
+    Role(high=True, prefix='div2k_train_', suffix='')
     >>> folder_role("LRbicx2")
-    Role(high=False, stem='', rest='bicx2')
+    Role(high=False, prefix='', suffix='bicx2')
     >>> folder_role("holidays") is None
     True
     """
     match = _ROLE.fullmatch(name)
-    return Role(match["hr"] is not None, match["stem"].lower(), match["rest"].lower()) if match else None
+    return Role(match["hr"] is not None, match["prefix"].lower(), match["suffix"].lower()) if match else None
 
 
 def is_hr(name: str) -> bool:
@@ -78,14 +78,15 @@ def pair_folders(root: Path) -> list[PairFolders]:
 
     Raises UserError if several LR folders belong to one HR folder and their names don't say which one to use.
     """
-    stems: defaultdict[str, tuple[list[Path], list[Path]]] = defaultdict(lambda: ([], []))
+    folders: defaultdict[str, tuple[list[Path], list[Path]]] = defaultdict(lambda: ([], []))
     for path in sorted(root.iterdir()):
         role = folder_role(path.name)
         if role is not None and path.is_dir():
-            stems[role.stem][not role.high].append(path)
+            hr_folders, lr_folders = folders[role.prefix]
+            (hr_folders if role.high else lr_folders).append(path)
     pairs = []
-    for stem in sorted(stems):
-        hr_folders, lr_folders = stems[stem]
+    for prefix in sorted(folders):
+        hr_folders, lr_folders = folders[prefix]
         if hr_folders and lr_folders:
             hr = min(hr_folders, key=_hr_first)
             pairs.append(PairFolders(hr, *_choose_lr(hr, lr_folders)))
@@ -123,19 +124,19 @@ def _hr_first(path: Path) -> tuple[int, int, str]:
     """Sorting key of HR folders: the shortest name first, and HR before GT."""
     role = folder_role(path.name)
     assert role is not None
-    return len(role.rest), not path.name.lower().endswith("hr"), path.name
+    return len(role.suffix), not path.name.lower().endswith("hr"), path.name
 
 
 def _choose_lr(hr: Path, folders: Sequence[Path]) -> tuple[Path, Mapping[int, Path]]:
     """The LR folder of an HR folder, and {scale: LR folder} if there is one per scale."""
-    rests = {path: role.rest for path in folders if (role := folder_role(path.name)) is not None}
-    for preferred in _PREFERRED_RESTS:
-        for path, rest in rests.items():
-            if rest == preferred:
+    suffixes = {path: role.suffix for path in folders if (role := folder_role(path.name)) is not None}
+    for preferred in _PREFERRED_SUFFIXES:
+        for path, suffix in suffixes.items():
+            if suffix == preferred:
                 return path, scale_folders(path)
-    if len(folders) == 1 and not _SCALE.search(rests[folders[0]]):
+    if len(folders) == 1 and not _SCALE.search(suffixes[folders[0]]):
         return folders[0], scale_folders(folders[0])
-    by_scale = {int(match[1]): path for path, rest in rests.items() if (match := _SCALE.search(rest))}
+    by_scale = {int(match[1]): path for path, suffix in suffixes.items() if (match := _SCALE.search(suffix))}
     if len(by_scale) < len(folders):
         names = ", ".join(path.name for path in folders)
         raise UserError(
@@ -147,12 +148,12 @@ def _choose_lr(hr: Path, folders: Sequence[Path]) -> tuple[Path, Mapping[int, Pa
 
 
 def _sibling_folders(root: Path, images: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
-    """(HR folder, LR folder) with the same parent and stem."""
+    """(HR folder, LR folder) with the same parent and prefix."""
     folders = {folder for parent in {path.parent for path in images} for folder in _folders_between(root, parent)}
     groups: defaultdict[tuple[Path, str], dict[bool, Path]] = defaultdict(dict)
     for folder in sorted(folders):
         if (role := folder_role(folder.name)) is not None:
-            groups[folder.parent, role.stem].setdefault(role.high, folder)
+            groups[folder.parent, role.prefix].setdefault(role.high, folder)
     yield from ((group[True], group[False]) for group in groups.values() if len(group) == 2)
 
 

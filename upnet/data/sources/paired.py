@@ -88,7 +88,7 @@ class Paired(Source):
         return [PairedEntry(name, path, self) for name, path in self._hr_files.items()]
 
     def check(self, scale: int) -> None:
-        """Raise UserError unless each HR image has exactly one LR image of this scale, and the reverse."""
+        """Raise UserError unless each HR image has exactly one LR image of this scale, and vice versa."""
         self.lr_files(scale)
 
     def has_scale(self, scale: int) -> bool:

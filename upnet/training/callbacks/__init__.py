@@ -1,4 +1,4 @@
-"""Callbacks of a training: checkpoints, logs, progress, signals, non-finite losses."""
+"""Callbacks of a training run: checkpoints, logs, progress, signals, non-finite losses."""
 
 from upnet.training.callbacks.checkpoint_io import AtomicCheckpointIO, earlier_checkpoints
 from upnet.training.callbacks.checkpoints import Checkpoints

@@ -28,7 +28,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     keep:   number of earlier versions of last.ckpt, named last-1.ckpt (the newest), last-2.ckpt, …
     loaded: the checkpoint from which a run resumes, so that its file is not read a second time.
 
-    There is a complete last.ckpt at every moment, even if the process is killed.
+    last.ckpt is complete at every moment, even if the process is killed.
 
     >>> import tempfile
     >>> folder = Path(tempfile.mkdtemp())

@@ -1,4 +1,4 @@
-"""Stop a training whose loss is NaN or infinite."""
+"""Stop a training run whose loss is NaN or infinite."""
 
 import math
 from pathlib import Path

@@ -20,7 +20,8 @@ class SaveAtInterrupt(pl.Callback):
 
     signal: the number of the signal that was received, 0 if none was.
 
-    A KeyboardInterrupt could occur within an optimizer step, after a part of the weights is updated.
+    Python's own handler would raise KeyboardInterrupt at once, possibly within an optimizer step that has updated only
+    some of the weights.
 
     >>> SaveAtInterrupt().interrupted
     False
@@ -69,7 +70,7 @@ class SaveAtInterrupt(pl.Callback):
         self._restore()
 
     def _restore(self) -> None:
-        # Otherwise Lightning's handler would ignore every later SIGTERM and keep this training in memory.
+        # Otherwise Lightning's handler would ignore every later SIGTERM and keep this training run in memory.
         for number, handler in self._previous_handlers.items():
             if handler is not None:  # None: it was not set by Python, which cannot restore it
                 signal.signal(number, handler)

@@ -1,4 +1,4 @@
-"""Show the progress of a training: a progress bar on a terminal, lines of text in a file."""
+"""Show the progress of a training run: a progress bar on a terminal, lines of text in a file."""
 
 import sys
 import time
@@ -45,7 +45,7 @@ class Progress(TQDMProgressBar):
         return self.trainer.num_training_batches
 
     def init_train_tqdm(self) -> Tqdm:
-        """Lightning's progress bar with the unit of its counts; disabled where lines are printed."""
+        """Lightning's progress bar, labelled with steps or batches; disabled where lines are printed."""
         self._first_batch = self.trainer.global_step * self.trainer.accumulate_grad_batches
         self._started_at = self._printed_at = time.monotonic()
         self._prints_lines = not sys.stdout.isatty()
@@ -59,7 +59,7 @@ class Progress(TQDMProgressBar):
         return bar
 
     def on_train_epoch_start(self, trainer: pl.Trainer, *rest: Any) -> None:
-        """Show no number of the epoch: a training is one epoch."""
+        """Hide the epoch number: a training run is one epoch."""
         super().on_train_epoch_start(trainer, *rest)
         self.train_progress_bar.set_description("training")
 
@@ -70,8 +70,8 @@ class Progress(TQDMProgressBar):
         self._loss = outputs["loss"]
         if not self._prints_lines:
             now = time.monotonic()
-            counted = (batch_idx + 1) % (self.refresh_rate or 1) == 0
-            if (counted and now - self._drawn_at >= REFRESH_SECONDS) or trainer.is_last_batch:
+            at_refresh = (batch_idx + 1) % (self.refresh_rate or 1) == 0
+            if (at_refresh and now - self._drawn_at >= REFRESH_SECONDS) or trainer.is_last_batch:
                 super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
                 self._drawn_at = now
         elif self.is_enabled and self._due(batch_idx + 1):
@@ -97,14 +97,15 @@ class Progress(TQDMProgressBar):
         unit = "steps" if self.trainer.accumulate_grad_batches == 1 else "batches"
         return "{desc}" + percentage + "{n_fmt}/{total_fmt} " + unit + ", {remaining} left{postfix}"
 
-    def _due(self, done: int) -> bool:
-        """Whether a line is due after `done` batches."""
+    def _due(self, batches: int) -> bool:
+        """Whether a line is due after this number of batches."""
         total = self.total_train_batches
-        return done * LINES // total > (done - 1) * LINES // total or time.monotonic() - self._printed_at > SECONDS
+        next_line = batches * LINES // total > (batches - 1) * LINES // total
+        return next_line or time.monotonic() - self._printed_at > SECONDS
 
-    def _line(self, done: int, metrics: dict[str, Any]) -> str:
+    def _line(self, batches: int, metrics: dict[str, Any]) -> str:
         return Tqdm.format_meter(
-            done,
+            batches,
             self.total_train_batches,
             time.monotonic() - self._started_at,
             prefix="training: ",

@@ -1,4 +1,4 @@
-"""Log loss, learning rate, gradient norm and speed during a training."""
+"""Log loss, learning rate, gradient norm and speed during a training run."""
 
 import time
 from typing import Any
