@@ -37,16 +37,16 @@ def parameter_budget(state: Mapping[str, Tensor], device: str) -> Iterator[None]
 
     Raises CheckpointError from within the constructor that exceeds the budget.
     """
-    tensors = len(state) + SPARE_TENSORS
-    elements = sum(tensor.numel() for tensor in state.values()) + SPARE_ELEMENTS
+    tensors_left = len(state) + SPARE_TENSORS
+    elements_left = sum(tensor.numel() for tensor in state.values()) + SPARE_ELEMENTS
     thread = threading.get_ident()
 
     def count(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
-        nonlocal tensors, elements
+        nonlocal tensors_left, elements_left
         if parameter is None or threading.get_ident() != thread:
             return
-        tensors, elements = tensors - 1, elements - parameter.numel()
-        if min(tensors, elements) < 0:
+        tensors_left, elements_left = tensors_left - 1, elements_left - parameter.numel()
+        if min(tensors_left, elements_left) < 0:
             raise CheckpointError(f"this network is far larger than the {len(state)} tensors in the file")
 
     handle = register_module_parameter_registration_hook(count)
@@ -72,7 +72,7 @@ def load_network(path: str | Path, weights: Weights = "ema", trust: Sequence[str
 
     No code in the file is run. Its config may build upnet's own components only, which is checked before anything is
     imported. Raises UserError if the file is missing, CheckpointError if it is not a checkpoint of upnet, has a newer
-    format, requires other code, describes a network larger than itself, or contains weights that don't fit it.
+    format, requires other code, describes a network larger than the file, or contains weights that don't fit it.
 
     >>> loaded = load_network("runs/first/checkpoints/last.ckpt")  # doctest: +SKIP
     >>> loaded.net.scale, loaded.step  # doctest: +SKIP

@@ -18,8 +18,15 @@ arguments."""
 _IN_PLACE = frozenset({"SETITEM", "SETITEMS", "APPEND", "APPENDS", "ADDITEMS", "BUILD"})
 """Opcodes that change the object below their arguments, and leave it on the stack."""
 _DAMAGE_ERRORS = (
-    *(zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError),
-    *(NotImplementedError, RuntimeError, ValueError, OverflowError),
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    OSError,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    ValueError,
+    OverflowError,
 )
 """What reading a damaged zip archive raises."""
 

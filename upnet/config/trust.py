@@ -16,7 +16,7 @@ _COMPONENT_PACKAGES = ("upnet.upsample", "upnet.encoders", "upnet.blocks", "upne
 _DOTTED_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)+")
 _PLAIN_TYPES = (str, int, float, bool, type(None))
 
-# Far above what a real network needs, and far below what would exhaust a machine that reads the config.
+# Well above what a real network needs, and well below what would exhaust the memory of the machine that reads it.
 _MAX_NUMBER = 1_000_000
 _MAX_TEXT = 1_000
 _MAX_NAME = 100
@@ -31,7 +31,7 @@ def check_targets(config: dict[str, Any], trust: Sequence[str] = ()) -> None:
 
     Every `_target_` must be a public subclass of `nn.Module` that is defined in upnet.upsample, upnet.encoders,
     upnet.blocks or upnet.models; or a class or function that is defined in a trusted module. All other values must be
-    dicts, lists, strings without interpolations, true, false, null, or finite numbers up to a million. The whole config
+    dicts, lists, strings without interpolations, true, false, null, or finite numbers up to a million. The complete config
     is examined before the first import, and modules that are not allowed are never imported.
 
     A config that is too deep or too large raises at once; otherwise there is an error for each invalid value.

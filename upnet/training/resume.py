@@ -57,7 +57,7 @@ def find_checkpoint(
     folder:   folder of the run.
     model:    config of the network.
     settings: settings of the training, see training_settings().
-    steps:    optimizer steps of the whole training, which may be more than before.
+    steps:    optimizer steps of the complete run, which may be more than before.
 
     If the checkpoint is damaged, the newest intact checkpoint before it is returned. The last steps of a run that was
     killed before it wrote its results are repeated from an earlier checkpoint, or from the beginning.

@@ -31,7 +31,7 @@ class Task(pl.LightningModule):
     loss:          a function of the output and the target, both (N, C, H, W), the target in [0, 1].
     optimizer:     builds the optimizer from the parameters.
     scheduler:     builds the scheduler from the optimizer and the number of steps.
-    steps:         optimizer steps of the whole training.
+    steps:         optimizer steps of the complete run.
     protocol:      how validation images are evaluated.
     ema:           decay of the moving average of the weights, which is evaluated and saved with the raw weights.
     channels_last: memory format of images and weights: torch.channels_last (True) or contiguous (False).

@@ -77,7 +77,7 @@ def _explain_rejected_device(accelerator: str, devices: object) -> Iterator[None
             raise  # the config of the Trainer is wrong, and not the device
         reason = error.__cause__ or error  # build_factory() wraps a ValueError of Lightning in a ConfigError
         raise UserError(
-            f"rejected with trainer.devices={devices}: {' '.join(str(reason).split())}",
+            f"Lightning rejects it with trainer.devices={devices}: {' '.join(str(reason).split()).rstrip('.!')}",
             setting="trainer.accelerator",
             value=accelerator,
             cure="Set trainer=cpu or trainer=auto, or trainer=ddp for several GPUs",

@@ -102,7 +102,7 @@ def check_arguments(arguments: Mapping[str, Any], steps: int) -> None:
     """Raise UserError for the first argument of the Trainer's config that a run does not support.
 
     arguments: the arguments in the config, with components built.
-    steps:     optimizer steps of the whole training.
+    steps:     optimizer steps of the complete run.
 
     >>> check_arguments({"max_steps": 50}, steps=100)
     Traceback (most recent call last):

@@ -29,10 +29,10 @@ _MIN_CORRELATION = 0.95
 class Role(NamedTuple):
     """The parts of a folder's name, in lower case: NAME_LR_bicubic has the prefix "name_" and the suffix "_bicubic".
 
-    high: True for a folder of HR images, False for a folder of LR images.
+    hr: True for a folder of HR images, False for a folder of LR images.
     """
 
-    high: bool
+    hr: bool
     prefix: str
     suffix: str
 
@@ -52,9 +52,9 @@ def folder_role(name: str) -> Role | None:
     """Parse the name of a folder; None if it contains neither HR nor LR.
 
     >>> folder_role("DIV2K_train_HR")
-    Role(high=True, prefix='div2k_train_', suffix='')
+    Role(hr=True, prefix='div2k_train_', suffix='')
     >>> folder_role("LRbicx2")
-    Role(high=False, prefix='', suffix='bicx2')
+    Role(hr=False, prefix='', suffix='bicx2')
     >>> folder_role("holidays") is None
     True
     """
@@ -83,7 +83,7 @@ def pair_folders(root: Path) -> list[PairFolders]:
         role = folder_role(path.name)
         if role is not None and path.is_dir():
             hr_folders, lr_folders = folders[role.prefix]
-            (hr_folders if role.high else lr_folders).append(path)
+            (hr_folders if role.hr else lr_folders).append(path)
     pairs = []
     for prefix in sorted(folders):
         hr_folders, lr_folders = folders[prefix]
@@ -153,7 +153,7 @@ def _sibling_folders(root: Path, images: Sequence[Path]) -> Iterator[tuple[Path,
     groups: defaultdict[tuple[Path, str], dict[bool, Path]] = defaultdict(dict)
     for folder in sorted(folders):
         if (role := folder_role(folder.name)) is not None:
-            groups[folder.parent, role.prefix].setdefault(role.high, folder)
+            groups[folder.parent, role.prefix].setdefault(role.hr, folder)
     yield from ((group[True], group[False]) for group in groups.values() if len(group) == 2)
 
 
