@@ -31,7 +31,7 @@ def check_targets(config: dict[str, Any], trust: Sequence[str] = ()) -> None:
 
     Every `_target_` must be a public subclass of `nn.Module` that is defined in upnet.upsample, upnet.encoders,
     upnet.blocks or upnet.models; or a class or function that is defined in a trusted module. All other values must be
-    dicts, lists, strings without interpolations, true, false, null, or finite numbers up to a million. The complete config
+    dicts, lists, strings without interpolations, true, false, null, or finite numbers up to a million. The full config
     is examined before the first import, and modules that are not allowed are never imported.
 
     A config that is too deep or too large raises at once; otherwise there is an error for each invalid value.
