@@ -212,7 +212,7 @@ def test_what_a_recording_would_get_wrong_is_launched_and_said(
 
 
 def test_a_cpu_records_nothing(tiny) -> None:
-    with pytest.raises(ValueError, match="graph=true: CUDA graphs need an NVIDIA GPU, and this training is on cpu"):
+    with pytest.raises(ValueError, match="graph=true: CUDA graphs need an NVIDIA GPU, and training runs on cpu"):
         train(tiny("graph=true"))
     assert not recording.supports_graphs(torch.device("cpu"))
 

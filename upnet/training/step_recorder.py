@@ -84,7 +84,7 @@ class StepRecorder:
         """Raise UserError if `graph` is True and the device does not support CUDA graphs."""
         if self.graph is True and not supports_graphs(device):
             raise UserError(
-                f"CUDA graphs need an NVIDIA GPU, and this training run is on {device.type}",
+                f"CUDA graphs need an NVIDIA GPU, and training runs on {device.type}",
                 setting="graph",
                 value=True,
                 cure="Set graph=auto",
