@@ -88,7 +88,7 @@ def test_an_argument_of_a_later_lightning_is_refused(monkeypatch: pytest.MonkeyP
         ("+trainer.profiler=fast", r"trainer\.profiler=fast: must be simple, advanced or pytorch"),
         ("+trainer.profiler._target_=pytorch_lightning.profilers.PyTorchProfiler", "record_module_names=false"),
         ("trainer.accelerator=tpu", r"trainer\.accelerator=tpu: .*Apple's MPS.*trainer=cpu"),
-        ("trainer.devices=[0]", r"trainer\.accelerator=cpu: rejected with trainer\.devices=\[0\]"),
+        ("trainer.devices=[0]", r"trainer\.accelerator=cpu: Lightning rejects it with trainer\.devices=\[0\]"),
         ("+trainer.strategy=ddp_spawn", r"trainer\.strategy=DDPStrategy: .*Set trainer=ddp"),
         (
             "+trainer.plugins._target_=pytorch_lightning.plugins.TorchCheckpointIO",

@@ -59,7 +59,7 @@ def test_a_device_that_is_missing_is_reported_with_those_that_exist(hardware) ->
     hardware()
     with pytest.raises(UserError) as caught:
         pick_device("abacus")
-    assert (caught.value.setting, caught.value.value, caught.value.allowed) == ("device", "abacus", "auto or cpu")
+    assert (caught.value.setting, caught.value.value, caught.value.allowed) == ("device", "abacus", "auto, cpu, cuda, cuda:N or mps")
 
 
 def test_float64_is_computed_on_the_cpu_for_mps() -> None:
