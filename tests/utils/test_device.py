@@ -58,8 +58,15 @@ def test_float16_needs_cuda(accelerator: str) -> None:
 def test_a_device_that_is_missing_is_reported_with_those_that_exist(hardware) -> None:
     hardware()
     with pytest.raises(UserError) as caught:
-        pick_device("abacus")
-    assert (caught.value.setting, caught.value.value, caught.value.allowed) == ("device", "abacus", "auto, cpu, cuda, cuda:N or mps")
+        pick_device("cuda:99")
+    assert (caught.value.setting, caught.value.value, caught.value.allowed) == ("device", "cuda:99", "auto or cpu")
+
+
+def test_an_unknown_device_is_reported_with_the_known_ones() -> None:
+    with pytest.raises(UserError) as caught:
+        pick_device("tpu")
+    assert (caught.value.setting, caught.value.value) == ("device", "tpu")
+    assert caught.value.allowed == "auto, cpu, cuda, cuda:N or mps"
 
 
 def test_float64_is_computed_on_the_cpu_for_mps() -> None:
