@@ -47,7 +47,7 @@ def test_what_is_written_today_is_said_in_the_words_of_the_stored_one() -> None:
 def test_a_network_of_the_first_format_is_not_trained_on(written: Callable[..., Path]) -> None:
     path = STORED / "format1/last.ckpt"
     told = read(path)["upnet"]
-    with pytest.raises(ValueError, match="does not contain the settings"):
+    with pytest.raises(ValueError, match="does not contain its training settings"):
         find_checkpoint(str(path), path.parent, told["model"], {"seed": 0}, 100)
     with pytest.raises(ValueError, match="without its training state"):
         find_checkpoint("a.safetensors", Path(), {}, {}, 100)
