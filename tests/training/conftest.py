@@ -1,12 +1,32 @@
 """A training small enough for a test."""
 
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import pytest
+from quick import compose_training_quickly
 
 from upnet.config import check
-from upnet.config.compose import compose_training, with_values
+from upnet.config.compose import with_values
 from upnet.config.schema import TrainSettings
+from upnet.training import run_summary
+
+
+@pytest.fixture
+def comparison_image() -> bool:
+    """Whether trainings draw their comparison image; the modules about it override this fixture."""
+    return False
+
+
+@pytest.fixture(autouse=True)
+def without_comparison_image(comparison_image: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing takes longer than a small training: an empty file stands for the image."""
+
+    def draw(net: Any, sets: Any, content: Any, file: BinaryIO) -> None:
+        file.write(b"")
+
+    if not comparison_image:
+        monkeypatch.setattr(run_summary, "draw_comparison", draw)
 
 
 @pytest.fixture
@@ -35,7 +55,7 @@ def tiny(small: list[str], tmp_path: Path):
     """The settings of such a training: tiny("steps=4", run="a")."""
 
     def settings(*overrides: str, run: str = "run") -> TrainSettings:
-        config = compose_training([*small, *overrides])
+        config = compose_training_quickly([*small, *overrides])
         return check(with_values(config, {"run_dir": str(tmp_path / run)}), TrainSettings)
 
     return settings

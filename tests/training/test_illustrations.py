@@ -28,6 +28,11 @@ NAMES = {
 
 
 @pytest.fixture
+def comparison_image() -> bool:
+    return True
+
+
+@pytest.fixture
 def named(small: list[str], tmp_path: Path) -> list[str]:
     """A validation set of such names. Skipped where the file system has none of them."""
     for name in NAMES:

@@ -4,8 +4,6 @@ import json
 import os
 import shutil
 import warnings
-from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +12,17 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 from PIL import Image
+from quick import multiply_adds_once
 from reported_study import IMAGE_NAMES, SPECIAL_NAME, Rendered, Study
 from support import Compose
 
 from upnet.checkpoint import describe, loading
 from upnet.config import build
 from upnet.data import Folder, Store, build_store
-from upnet.models import EncoderDecoder
 from upnet.study import finished_runs
 from upnet.study.finished_runs import read_study
 from upnet.study.report import assemble_report, draw_details, write_report
+
 
 @pytest.fixture(scope="session")
 def evaluated_images(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -91,34 +90,15 @@ def _results(store: Store, psnr: float, seed: int) -> dict[str, Any]:
     }
 
 
-@pytest.fixture(scope="session")
-def cached_multiply_adds() -> Iterator[None]:
-    """The multiply-adds of equal networks are counted once."""
-    count = finished_runs.multiply_adds
-    nets: dict[str, EncoderDecoder] = {}
-
-    @cache
-    def counted(net: str, *rest: Any) -> Any:
-        return count(nets[net], *rest)
-
-    def multiply_adds(net: EncoderDecoder, *rest: Any) -> Any:
-        nets[repr(net)] = net
-        return counted(repr(net), *rest)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(finished_runs, "multiply_adds", multiply_adds)
-        yield
-
-
 @pytest.fixture
-def study(finished_study: Study, tmp_path: Path, cached_multiply_adds: None) -> Study:
+def study(finished_study: Study, tmp_path: Path) -> Study:
     """A copy of the study, for a test to change."""
     shutil.copytree(finished_study.folder, tmp_path / "study")
     return Study(tmp_path / "study", finished_study.stores)
 
 
 @pytest.fixture(scope="session")
-def rendered(finished_study: Study, tmp_path_factory: pytest.TempPathFactory, cached_multiply_adds: None) -> Rendered:
+def rendered(finished_study: Study, tmp_path_factory: pytest.TempPathFactory) -> Rendered:
     """The study with a plan, a failed arm, its report and its comparison image. No test changes it."""
     folder = tmp_path_factory.mktemp("rendered") / "study"
     shutil.copytree(finished_study.folder, folder)
@@ -133,6 +113,7 @@ def rendered(finished_study: Study, tmp_path_factory: pytest.TempPathFactory, ca
 
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
         patch.setattr(loading, "read_torch_file", counted)
+        patch.setattr(finished_runs, "multiply_adds", multiply_adds_once)
         warnings.filterwarnings("error", message=".*(Glyph|glyph|findfont).*")
         arms, unfinished = read_study(folder)
         draw_details(arms, study.stores, folder / "comparison.png")
