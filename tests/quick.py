@@ -20,7 +20,7 @@ _counts: dict[str, int] = {}
 def compose_training_quickly(overrides: Sequence[str]) -> Config:
     """`compose_training`, but each choice of components is composed once, and plain values are set in a copy of it.
 
-    Lists, interpolations, other targets and unknown settings are left to Hydra.
+    Interpolations, nested values, other targets and unknown settings are left to Hydra.
     """
     if any("_target_" in word for word in overrides):
         return compose_training(overrides)
@@ -50,13 +50,14 @@ def _parser() -> OverridesParser:
 
 
 def _plain_value(word: str) -> tuple[str | None, Any]:
-    """The path and the value of an override that sets a number, a text without interpolation, or null."""
+    """The path and the value of an override that sets numbers, text without interpolation, or null."""
     if "$" in word:
         return None, None
     override = _parser().parse_override(word)
     value = override.value()
-    plain = not override.is_sweep_override() and (value is None or isinstance(value, bool | int | float | str))
-    return (override.key_or_group, value) if plain else (None, None)
+    items = value if isinstance(value, list) else [value]
+    plain = all(item is None or isinstance(item, bool | int | float | str) for item in items)
+    return (override.key_or_group, value) if plain and not override.is_sweep_override() else (None, None)
 
 
 def _has(config: DictConfig, path: str) -> bool:

@@ -74,6 +74,7 @@ def test_a_study_leaves_its_cells_its_plan_and_what_came_of_them(whole: Path) ->
     assert not unfinished
 
 
+@pytest.mark.full
 def test_a_cell_whose_psnr_falls_is_read_at_its_last_step(
     said: list[str], start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -116,6 +117,7 @@ def test_a_killed_study_goes_on_where_it_was_and_ends_as_one_that_was_never_dist
     ]
 
 
+@pytest.mark.full
 def test_a_cell_killed_between_its_last_checkpoint_and_its_results_is_brought_to_its_end(
     said: list[str], start, whole: Path, tmp_path: Path
 ) -> None:
@@ -257,6 +259,7 @@ def test_ctrl_c_saves_the_cell_at_work_and_tells_how_to_go_on(
     ]
 
 
+@pytest.mark.full
 def test_ctrl_c_between_two_cells_tells_the_same(
     said: list[str], start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -269,6 +272,7 @@ def test_ctrl_c_between_two_cells_tells_the_same(
     assert broken.value.signal == signal.SIGINT
 
 
+@pytest.mark.full
 def test_a_cell_that_kills_its_process_waits_until_the_others_are_through(
     said: list[str], start, plan, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -284,6 +288,7 @@ def test_a_cell_that_kills_its_process_waits_until_the_others_are_through(
     assert told[1].startswith("cell 1 of 2: nearest")
 
 
+@pytest.mark.full
 def test_workers_of_the_joblib_launcher_share_one_study(words, tmp_path: Path) -> None:
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher", reason="pip install -e '.[launch]'")
     said = words(arms=ARMS, seeds=[0, 1])
@@ -298,6 +303,7 @@ def test_workers_of_the_joblib_launcher_share_one_study(words, tmp_path: Path) -
     assert sorted(path.name for path in (tmp_path / "study/workers").iterdir()) == ["0", "1"]
 
 
+@pytest.mark.full
 def test_the_command_tells_a_failed_cell_by_its_exit_code(words, tmp_path: Path) -> None:
     said = words(arms={"nearest": ARMS["nearest"], "lost": "optimizer.lr=1e30"})
     command = [sys.executable, str(ROOT / "train.py"), *said, f"hydra.run.dir={tmp_path}/study"]

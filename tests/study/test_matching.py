@@ -41,6 +41,7 @@ def support(net: EncoderDecoder) -> list[int | None]:
     return [count for taps in taps_by_location(net).values() for count in taps]
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize(("mode", "count"), [("params", parameters), ("macs", multiply_adds)])
 @pytest.mark.parametrize("operator", ["resize_conv", "nearest", "carafe"])
 def test_size_is_matched_within_a_hundredth(variant, mode, count, operator: str) -> None:
@@ -77,6 +78,7 @@ def test_what_cannot_be_matched_in_size_is_refused_with_the_nearest(variant) -> 
         match_variant("params", make, model, variant(*narrow)[0]({}))
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("kernel", [3, 5])
 @pytest.mark.parametrize("scale", [2, 3])
 def test_a_sub_pixel_convolution_of_k_has_the_support_of_a_transposed_one_of_k_times_the_scale(

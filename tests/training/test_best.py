@@ -48,6 +48,7 @@ def falling(monkeypatch: pytest.MonkeyPatch) -> None:
     score_by(monkeypatch, lambda step: -step)
 
 
+@pytest.mark.rotating
 @pytest.mark.usefixtures("falling")
 @pytest.mark.parametrize("place", [moved, linked, relative, copied], ids=lambda place: place.__name__)
 def test_a_resumed_run_keeps_the_best_checkpoint_wherever_its_folder_is(
@@ -63,6 +64,7 @@ def test_a_resumed_run_keeps_the_best_checkpoint_wherever_its_folder_is(
     assert load_network(folder / "checkpoints/last.ckpt").step == 6
 
 
+@pytest.mark.full
 def test_a_better_one_replaces_it_in_a_folder_that_was_moved(
     tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -134,8 +134,8 @@ def amid_the_conclusion() -> None:
     ("settings", "moments"),
     [
         (("precision=32", "data.workers=2"), [between_steps]),
-        (("precision=bf16", "data.workers=0"), [in_a_validation]),
-        (
+        pytest.param(("precision=bf16", "data.workers=0"), [in_a_validation], marks=pytest.mark.full),
+        pytest.param(
             ("precision=32", "data.workers=0"),
             [
                 before_the_first_checkpoint,
@@ -146,8 +146,9 @@ def amid_the_conclusion() -> None:
                 after_the_last_checkpoint,
                 amid_the_conclusion,
             ],
+            marks=pytest.mark.full,
         ),
-        (("precision=bf16", "callbacks.checkpoints.minutes=1e-9"), [between_steps]),
+        pytest.param(("precision=bf16", "callbacks.checkpoints.minutes=1e-9"), [between_steps], marks=pytest.mark.full),
     ],
     ids=["2_workers", "bf16", "fp32", "just_after_a_checkpoint_by_time"],
 )
@@ -171,6 +172,7 @@ def test_a_run_that_is_killed_and_resumed_ends_as_one_that_was_never_disturbed(
         assert differing_parts(tmp_path / "whole", tmp_path / run) == [], run
 
 
+@pytest.mark.full
 def test_a_run_that_ended_without_results_and_has_kept_nothing_before_its_end_begins_anew(
     tiny, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -58,6 +58,7 @@ def test_psnr_that_falls(tiny, tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert f"evaluate.py checkpoint={tmp_path}/run/checkpoints/last.ckpt" in capsys.readouterr().out
 
 
+@pytest.mark.full
 @pytest.mark.usefixtures("falling")
 def test_psnr_that_falls_in_several_validation_sets(tiny, pictures: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
@@ -70,6 +71,7 @@ def test_psnr_that_falls_in_several_validation_sets(tiny, pictures: Path, tmp_pa
     assert best_step(tmp_path / "run") == 2
 
 
+@pytest.mark.full
 @pytest.mark.usefixtures("falling")
 def test_early_stopping(tiny, tmp_path: Path) -> None:
     content = train(tiny(*LEAN, "steps=60", "validations=30", f"+callbacks.early={EARLY}"))
@@ -91,6 +93,7 @@ def test_a_time_limit(tiny, tmp_path: Path) -> None:
     assert scalars(tmp_path / "run/tensorboard")["final/validation/psnr"]
 
 
+@pytest.mark.rotating
 @pytest.mark.usefixtures("falling")
 @pytest.mark.parametrize(
     ("step", "earlier"), [(1, []), (4, [2]), (5, [4, 2])], ids=["unvalidated", "validated", "between"]
@@ -118,6 +121,7 @@ def test_a_signal_where_no_callback_saves(tiny, tmp_path: Path, monkeypatch: pyt
     assert load_network(last).step == 2
 
 
+@pytest.mark.full
 def test_a_signal_where_checkpoints_go_to_another_folder(tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     interrupt_at(monkeypatch, 2, signal.SIGINT)
     last = tmp_path / "elsewhere/last.ckpt"
@@ -136,6 +140,7 @@ def test_a_resumed_run(tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     check_last(tmp_path / "run", content, 8)
 
 
+@pytest.mark.rotating
 @pytest.mark.parametrize("limits", [{"max_steps": 3}, {"max_steps": -1, "max_epochs": 1, "limit_train_batches": 3}])
 def test_no_validation(tmp_path: Path, limits: dict[str, int]) -> None:
     trainer = pl.Trainer(

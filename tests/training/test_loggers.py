@@ -16,6 +16,7 @@ def logged(path: Path, name: str) -> list[tuple[int, float]]:
         return [(int(row["step"]), float(row[name])) for row in csv.DictReader(file) if row[name]]
 
 
+@pytest.mark.rotating
 @pytest.mark.parametrize("choice", ["csv", "several", "none"])
 def test_a_run_ends_with_results_and_is_resumed_whatever_logs(tiny, tmp_path: Path, choice: str) -> None:
     run = tmp_path / "run"

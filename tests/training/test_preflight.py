@@ -57,6 +57,7 @@ def resumed_as_whole(tmp_path: Path) -> None:
         assert same(whole[part], resumed[part]), part
 
 
+@pytest.mark.rotating
 @pytest.mark.parametrize("name", SCHEDULERS)
 def test_a_scheduler_of_torch_trains_and_resumes_exactly(named, tmp_path: Path, name: str) -> None:
     node = {"_target_": f"{TORCH}.{name}", **SCHEDULERS[name]}
@@ -66,6 +67,7 @@ def test_a_scheduler_of_torch_trains_and_resumes_exactly(named, tmp_path: Path, 
     resumed_as_whole(tmp_path)
 
 
+@pytest.mark.rotating
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_an_optimizer_of_torch_trains_and_resumes_exactly(named, tmp_path: Path, name: str) -> None:
     node: dict[str, object] = {"_target_": f"torch.optim.{name}"}

@@ -21,6 +21,7 @@ from upnet.utils.errors import InterruptedRunError
 from upnet.utils.overrides import quote_path_overrides
 
 
+@pytest.mark.rotating
 @pytest.mark.parametrize(
     ("precision", "accumulate", "step", "beyond", "number"),
     [

@@ -13,6 +13,7 @@ from upnet.checkpoint import load_network
 from upnet.training.task import Task
 
 
+@pytest.mark.rotating
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1], ids=lambda number: number.name)
 def test_a_signal_to_the_run_and_its_workers_saves_and_ends_with_its_exit_code(
     small: list[str], tmp_path: Path, number: signal.Signals

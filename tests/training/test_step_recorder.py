@@ -70,6 +70,7 @@ SETTINGS = {
 }
 
 
+@pytest.mark.rotating
 @pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS.keys())
 def test_a_recorded_run_is_a_launched_one_bit_for_bit(
     tiny, tmp_path: Path, stand_in: type[PlainGraph], settings: tuple[str, ...]
@@ -192,6 +193,7 @@ UNRECORDABLE = {
 }
 
 
+@pytest.mark.rotating
 @pytest.mark.parametrize(("settings", "reason"), UNRECORDABLE.values(), ids=UNRECORDABLE.keys())
 def test_what_a_recording_would_get_wrong_is_launched_and_said(
     tiny,

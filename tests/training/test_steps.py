@@ -9,6 +9,7 @@ from support import scalars, state
 from upnet.training import train
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("precision", ["32", "bf16"])
 @pytest.mark.parametrize("algorithm", ["norm", "value"])
 def test_gradients_are_clipped(tiny, tmp_path: Path, precision: str, algorithm: str) -> None:
@@ -27,6 +28,7 @@ def test_gradients_are_clipped(tiny, tmp_path: Path, precision: str, algorithm: 
         assert max(change.abs().max().item() for change in moved) == pytest.approx(limit, rel=0.05)
 
 
+@pytest.mark.full
 def test_the_default_optimizer_trains_with_clipping(tiny) -> None:
     assert train(tiny("trainer.gradient_clip_val=1", "steps=1", "validations=1"))["step"] == 1
 

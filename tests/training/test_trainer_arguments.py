@@ -106,6 +106,7 @@ def test_what_a_run_would_not_honour_is_refused_before_it_begins(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.rotating
 @pytest.mark.parametrize(
     "override",
     [
@@ -160,6 +161,7 @@ def test_a_time_limit_ends_with_results_and_the_run_goes_on_to_the_same_weights(
     assert same(state(tmp_path / "whole/checkpoints/last.ckpt")["state_dict"], state(last)["state_dict"])
 
 
+@pytest.mark.full
 def test_early_stopping_ends_with_results(tiny, tmp_path: Path) -> None:
     stop = ("_target_=pytorch_lightning.callbacks.EarlyStopping", "monitor=val/psnr", "mode=max", "patience=1")
     settings = (*(f"+callbacks.stop.{word}" for word in (*stop, "min_delta=100")), "validations=6")
@@ -203,10 +205,14 @@ def test_one_process_where_slurm_announces_four_is_refused(
     with pytest.raises(ValueError, match=r"^SLURM_NTASKS=4: the SLURM job has 4 processes.*SLURM_NTASKS=1.*by srun"):
         train(tiny())
     assert not (tmp_path / "run").exists()
+
+
+def test_one_process_where_slurm_announces_one_trains(tiny, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLURM_NTASKS", "1")
     assert train(tiny("steps=1", "validations=1"))["step"] == 1
 
 
+@pytest.mark.full
 def test_two_machines_train_one_network(small: list[str], tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
