@@ -88,6 +88,7 @@ def test_workers_and_a_start_in_the_middle_change_no_batch(data: Callable[..., S
             assert torch.equal(one[key], late[key])
 
 
+@pytest.mark.rotating
 @pytest.mark.parametrize(("accumulate", "stop_after"), [(1, None), (3, None), (1, 4), (3, 7), (3, 6)])
 def test_a_resumed_run_sees_the_batches_that_were_left(
     data: Callable[..., SRDataModule], tmp_path: Path, accumulate: int, stop_after: int | None
@@ -114,6 +115,7 @@ def test_a_resumed_run_sees_the_batches_that_were_left(
     assert resumed.fit_loop.epoch_loop._batches_that_stepped == 6
 
 
+@pytest.mark.rotating
 @pytest.mark.parametrize("accumulate", [1, 2])
 def test_resuming_from_any_checkpoint_of_a_run_leads_to_the_same_weight(
     data: Callable[..., SRDataModule], tmp_path: Path, accumulate: int
@@ -142,6 +144,7 @@ def test_validation_items_are_the_pictures_and_their_reductions(tmp_path: Path, 
         assert np.array_equal(item["lr"].permute(1, 2, 0).numpy(), imresize(cut, 0.5))
 
 
+@pytest.mark.full
 def test_workers_that_are_spawned_give_the_same_batches(data: Callable[..., SRDataModule]) -> None:
     loader = data(workers=1, steps=2).train_dataloader()
     loader.multiprocessing_context = "spawn"

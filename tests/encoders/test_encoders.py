@@ -24,6 +24,7 @@ def halved(side: int, times: int) -> int:
     return side
 
 
+@pytest.mark.covering(per="yaml")
 @pytest.mark.parametrize("yaml", YAMLS, ids=lambda path: path.stem)
 @pytest.mark.parametrize("size", [(32, 32), (33, 45), (18, 7)])
 @pytest.mark.parametrize("channels", [1, 3])

@@ -46,6 +46,7 @@ def test_every_operator_is_named_and_has_four_squares(figure):
     assert len(squares) == 4 * (len(public_operators()) + 1) + bars
 
 
+@pytest.mark.rotating
 @pytest.mark.parametrize("scale", [2, 3, 1.5])
 def test_no_words_lie_over_other_words_or_squares_or_leave_the_figure(scale, figure):
     drawn = figure if scale == 2 else draw_operators(scale)

@@ -52,6 +52,7 @@ def error(larger: np.ndarray, opaque: np.ndarray, white: int = 255) -> float:
     return max(float(np.abs(one - other).max()) for one, other in zip(*shown, strict=True))
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("colour", COLOURS)
 @pytest.mark.parametrize("edge", EDGES)
 @pytest.mark.parametrize("alpha", ["bicubic", "network"])
@@ -100,6 +101,7 @@ def test_transparency_of_any_kind_has_no_rim(net: EncoderDecoder, mode: str) -> 
     assert error(np.asarray(upscaler.upscale(image)), expected) <= 2
 
 
+@pytest.mark.rotating
 @pytest.mark.parametrize("alpha", ["bicubic", "network"])
 def test_tiles_and_the_ensemble_have_no_rim(net: EncoderDecoder, alpha: Mode) -> None:
     opaque, cut = shape("gradient", "antialiased")

@@ -71,6 +71,7 @@ def noise(*shape: int, seed: int = 0) -> np.ndarray:
     return rng.choice(np.array([0, 1, 127, 128, 254, 255], dtype=np.uint8), size=shape)
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("border", BORDERS)
 @pytest.mark.parametrize("scale", SCALES, ids=str)
 def test_uint8_equals_rational_arithmetic(scale: Fraction, border: Border) -> None:
@@ -78,6 +79,7 @@ def test_uint8_equals_rational_arithmetic(scale: Fraction, border: Border) -> No
     np.testing.assert_array_equal(imresize(image, scale, border), slow(image, scale, border, quantised=True))
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("border", BORDERS)
 @pytest.mark.parametrize("scale", SCALES, ids=str)
 def test_float_equals_rational_arithmetic(scale: Fraction, border: Border) -> None:
@@ -86,7 +88,7 @@ def test_float_equals_rational_arithmetic(scale: Fraction, border: Border) -> No
     np.testing.assert_allclose(imresize(image, scale, border), expected, rtol=0, atol=1e-14)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     size=st.tuples(st.integers(1, 9), st.integers(1, 9)),
     scale=st.fractions(Fraction(1, 6), 5, max_denominator=60),
@@ -145,6 +147,7 @@ def test_every_channel_and_plane_is_resized_by_itself(mode: str, scale: Fraction
         np.testing.assert_array_equal(resized.numpy(), np.stack(planes).reshape(2, 1, 2, *planes[0].shape))
 
 
+@pytest.mark.rotating
 @pytest.mark.parametrize("scale", [Fraction(1, 3), Fraction(57, 50), 4], ids=str)
 def test_the_cut_into_blocks_is_not_seen(scale: Fraction) -> None:
     # A block has fewer rows where many values lie across it.

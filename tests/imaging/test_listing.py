@@ -103,6 +103,7 @@ def test_sixteen_bits_of_a_pgm_become_eight(tmp_path: Path) -> None:
     assert read_rgb(tmp_path / "a.pgm")[0, :, 0].tolist() == [0, 100, 255]
 
 
+@pytest.mark.full
 def test_listing_takes_time_in_proportion_to_the_files(tmp_path: Path) -> None:
     """One name that two files share made it quadratic: 20 000 files took ten times as long with it as without."""
     for number in range(20_000):

@@ -64,6 +64,7 @@ FAULTS = [
 ]
 
 
+@pytest.mark.rotating
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: type(fault).__name__)
 def test_where_memory_is_refused_the_picture_is_halved_until_it_fits(counted: Counted, fault: Exception) -> None:
     picture = torch.rand(3, 90, 70)
@@ -177,6 +178,7 @@ for asked in (free_memory.available_bytes, lambda: None):
 """
 
 
+@pytest.mark.full
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems don't keep to RLIMIT_AS")
 def test_under_a_limit_of_address_space_the_picture_is_cut_and_comes_out_the_same() -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}

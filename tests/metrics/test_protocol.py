@@ -196,6 +196,7 @@ def pictures(name: str) -> list[Path]:
     return files
 
 
+@pytest.mark.rotating
 @pytest.mark.parametrize(("scale", "printed"), [(2, "33.66/0.9299"), (3, "30.39/0.8682"), (4, "28.42/0.8104")])
 def test_bicubic_on_set5_under_y_float_is_the_printed_table(scale: int, printed: str) -> None:
     protocol = EvaluationProtocol("y-float")
@@ -207,6 +208,7 @@ def test_bicubic_on_set5_under_y_float_is_the_printed_table(scale: int, printed:
     assert f"{result.psnr:.2f}/{result.ssim:.4f}" == printed
 
 
+@pytest.mark.rotating
 @pytest.mark.parametrize(
     ("name", "scale", "expected"),
     [

@@ -254,6 +254,7 @@ def test_an_interrupted_command_writes_nothing_and_ends_with_130(
     assert not (tmp_path / "oracle.json").exists()
 
 
+@pytest.mark.full
 @pytest.mark.skipif(not (IMAGES / "BSDS399").is_dir(), reason="needs the photographs of ../shared/images")
 def test_set5_at_scale_2_is_the_table_in_print(tmp_path: Path) -> None:
     """Fitted on 20 photographs of BSDS500."""

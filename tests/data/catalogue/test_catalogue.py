@@ -203,6 +203,7 @@ def _module(config: DictConfig) -> SRData:
     return module
 
 
+@pytest.mark.rotating
 @pytest.mark.parametrize("key", sorted(published_sets()))
 def test_every_yaml_passes_the_check_of_both_commands(compose: Compose, key: str) -> None:
     check(compose(f"data={key}", "run_dir=runs"), TrainSettings)
@@ -211,6 +212,7 @@ def test_every_yaml_passes_the_check_of_both_commands(compose: Compose, key: str
     check(config, EvaluateSettings)
 
 
+@pytest.mark.rotating
 @pytest.mark.parametrize("key", sorted(key for key, chosen in published_sets().items() if not chosen.training))
 def test_a_benchmark_is_not_trained_on(compose: Compose, tmp_path: Path, key: str) -> None:
     module = _module(compose(f"data={key}", f"data.root={tmp_path}"))
@@ -218,6 +220,7 @@ def test_a_benchmark_is_not_trained_on(compose: Compose, tmp_path: Path, key: st
         module.prepare()
 
 
+@pytest.mark.rotating
 @with_images
 @pytest.mark.parametrize("root", ["{images}", "{images}/Set5", "{images}/Set5/HR"])
 def test_set5_is_scored_from_where_it_lies(compose: Compose, tmp_path: Path, root: str) -> None:

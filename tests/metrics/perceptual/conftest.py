@@ -17,12 +17,12 @@ def hub(tmp_path: Path):
     torch.hub.set_dir(before)
 
 
-@pytest.fixture
-def untrained(hub: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+@pytest.fixture(scope="session")
+def random_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Random weights of the right shapes for both backbones. The classifiers, never used, take no room."""
     from torchvision.models import alexnet, vgg16
 
-    hub.mkdir(parents=True)
+    folder = tmp_path_factory.mktemp("weights")
     generator = torch.Generator().manual_seed(0)
     for name, make in (("lpips", alexnet), ("dists", vgg16)):
         with torch.device("meta"):
@@ -33,6 +33,14 @@ def untrained(hub: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             else torch.randn(shape, generator=generator) * 2 / max(shape[1:].numel(), 1) ** 0.5
             for key, shape in shapes.items()
         }
-        torch.save(state, hub / PERCEPTUAL_METRICS[name].weights.rsplit("/", 1)[-1])
+        torch.save(state, folder / PERCEPTUAL_METRICS[name].weights.rsplit("/", 1)[-1])
+    return folder
+
+
+@pytest.fixture
+def untrained(hub: Path, random_weights: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The hub with random weights for both backbones."""
+    hub.parent.mkdir(parents=True, exist_ok=True)
+    hub.symlink_to(random_weights)
     monkeypatch.setattr(base, "check_weights", lambda path, name: "untrained")
     return hub

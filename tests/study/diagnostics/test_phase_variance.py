@@ -54,6 +54,7 @@ def without_bias(operator: Upsampler) -> Upsampler:
     return operator
 
 
+@pytest.mark.covering
 @pytest.mark.parametrize("scale", [2, 3, 4])
 @pytest.mark.parametrize("make", FREE, ids=str)
 def test_what_interpolates_has_none_at_the_start(make: Callable[..., Upsampler], scale: int) -> None:
@@ -104,6 +105,7 @@ def test_an_operator_of_one_channel_is_a_subject_too() -> None:
     )
 
 
+@pytest.mark.rotating
 @pytest.mark.parametrize(
     "preset",
     [("model=edsr", "model.encoder.width=4", "model.block.blocks=1"), ("model.encoder.width=4",), ("model=espcn",)],
