@@ -6,19 +6,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from quick import compose_training_quickly, multiply_adds_once
+from quick import compose_training_quickly, draw_no_comparison, multiply_adds_once
 from support import Compose
 
 from upnet.cli.main import main as upnet
 from upnet.study import expansion, finished_runs
 from upnet.study.plan import Plan
+from upnet.training import run_summary
 
 Words = Callable[..., list[str]]
 
 
 @pytest.fixture(autouse=True)
-def quick_plans(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Plans compose each choice of components once, and count the multiply-adds of equal networks once."""
+def quick_cells(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plans compose each choice of components and count equal networks once; cells draw no comparison image."""
+    monkeypatch.setattr(run_summary, "draw_comparison", draw_no_comparison)
     monkeypatch.setattr(expansion, "compose_training", compose_training_quickly)
     for module in (expansion, finished_runs):
         monkeypatch.setattr(module, "multiply_adds", multiply_adds_once)

@@ -1,4 +1,4 @@
-"""Cells are trained once each, whatever happens in between."""
+"""Cells of a study: each is trained once, also after kills, interrupts and failures."""
 
 import json
 import multiprocessing
@@ -26,60 +26,60 @@ ARMS = {"nearest": "model/upsampler=nearest", "transposed": "model/upsampler=tra
 
 
 @pytest.fixture(scope="module")
-def said(words) -> list[str]:
+def overrides(words) -> list[str]:
     return words(arms=ARMS)
 
 
 @pytest.fixture(scope="module")
 def start(compose: Compose) -> Callable[[Sequence[str], Path], None]:
-    """Run a study, or go on with it: start(said, folder)."""
-    return lambda said, folder: run_study(compose(*said), said, folder)
+    """Run or resume a study: start(overrides, folder)."""
+    return lambda overrides, folder: run_study(compose(*overrides), overrides, folder)
 
 
 @pytest.fixture(scope="module")
-def whole(said: list[str], start, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The study, undisturbed."""
-    folder = tmp_path_factory.mktemp("whole")
-    start(said, folder)
+def undisturbed(overrides: list[str], start, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The finished study, trained without an interruption."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    start(overrides, folder)
     return folder
 
 
 def sessions(folder: Path) -> dict[str, list[dict[str, Any]]]:
-    """What is noted of every cell, by its folder's name."""
+    """The recorded sessions of every cell, by the name of its folder."""
     return {
         path.parent.name: json.loads(path.read_text())["sessions"] for path in sorted(folder.glob("cells/*/cell.json"))
     }
 
 
-def check_same(folder: Path, whole: Path) -> None:
-    """The cells of two studies are equal to the last bit."""
-    cells = sorted(path.name for path in whole.glob("cells/*"))
+def check_same(folder: Path, undisturbed: Path) -> None:
+    """Assert that the cells of two studies are bit-identical."""
+    cells = sorted(path.name for path in undisturbed.glob("cells/*"))
     assert sorted(path.name for path in folder.glob("cells/*")) == cells
     for cell in cells:
-        one, other = (state(study / "cells" / cell / "checkpoints/last.ckpt") for study in (folder, whole))
+        one, other = (state(study / "cells" / cell / "checkpoints/last.ckpt") for study in (folder, undisturbed))
         for part in ("state_dict", "optimizer_states", "lr_schedulers", "upnet"):
             assert same(one[part], other[part]), (cell, part)
-        results = [json.loads((study / "cells" / cell / "results.json").read_text()) for study in (folder, whole)]
+        results = [json.loads((study / "cells" / cell / "results.json").read_text()) for study in (folder, undisturbed)]
         assert results[0]["datasets"] == results[1]["datasets"]
 
 
-def test_a_study_leaves_its_cells_its_plan_and_what_came_of_them(whole: Path) -> None:
-    gathered = json.loads((whole / "cells.json").read_text())
+def test_finished_study_has_plan_cells_and_results(undisturbed: Path) -> None:
+    gathered = json.loads((undisturbed / "cells.json").read_text())
     assert [(cell["arm"], cell["state"]) for cell in gathered["cells"]] == [(arm, "finished") for arm in ARMS]
     for cell in gathered["cells"]:
-        results = json.loads((whole / cell["folder"] / "results.json").read_text())
+        results = json.loads((undisturbed / cell["folder"] / "results.json").read_text())
         assert cell["datasets"]["scene"]["psnr"] == results["datasets"]["scene"]["psnr"]
-    arms, unfinished = read_study(whole)
+    arms, unfinished = read_study(undisturbed)
     assert {arm.name for arm in arms} == set(ARMS)
     assert not unfinished
 
 
 @pytest.mark.full
-def test_a_cell_whose_psnr_falls_is_read_at_its_last_step(
-    said: list[str], start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_results_are_those_of_the_last_step_not_the_best(
+    overrides: list[str], start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     score_by(monkeypatch, lambda step: -step)
-    start(said, tmp_path)
+    start(overrides, tmp_path)
     arms, _ = read_study(tmp_path)
     runs = [run for arm in arms for run in arm.runs]
     assert [load_network(run.checkpoint).step for run in runs] == [4, 4]
@@ -90,25 +90,25 @@ def in_the_second_cell(trainer: pl.Trainer) -> bool:
     return trainer.global_step == 3 and "transposed" in str(trainer.checkpoint_callback.dirpath)  # pyright: ignore
 
 
-def test_a_killed_study_goes_on_where_it_was_and_ends_as_one_that_was_never_disturbed(
-    said: list[str], start, whole: Path, tmp_path: Path
+def test_killed_study_resumes_to_identical_cells(
+    overrides: list[str], start, undisturbed: Path, tmp_path: Path
 ) -> None:
     def run() -> None:
-        honest = Scalars.on_train_batch_end
+        original = Scalars.on_train_batch_end
 
         def die(self: Scalars, trainer: pl.Trainer, *rest: Any) -> None:
-            honest(self, trainer, *rest)
+            original(self, trainer, *rest)
             if in_the_second_cell(trainer):
                 os.kill(os.getpid(), signal.SIGKILL)
 
         Scalars.on_train_batch_end = die  # pyright: ignore[reportAttributeAccessIssue]
-        start(said, tmp_path)
+        start(overrides, tmp_path)
 
     process = forked(run)
     process.join(120)
     assert process.exitcode == -signal.SIGKILL
-    start(said, tmp_path)
-    check_same(tmp_path, whole)
+    start(overrides, tmp_path)
+    check_same(tmp_path, undisturbed)
     assert [[(one["step"], one["ended"]) for one in own] for own in sessions(tmp_path).values()].count(
         [(0, "finished")]
     ) == 1
@@ -118,45 +118,43 @@ def test_a_killed_study_goes_on_where_it_was_and_ends_as_one_that_was_never_dist
 
 
 @pytest.mark.full
-def test_a_cell_killed_between_its_last_checkpoint_and_its_results_is_brought_to_its_end(
-    said: list[str], start, whole: Path, tmp_path: Path
+def test_cell_killed_before_its_results_is_completed(
+    overrides: list[str], start, undisturbed: Path, tmp_path: Path
 ) -> None:
     def run() -> None:
         from upnet.training import runner as training
 
         training.finalize = lambda *rest: os.kill(os.getpid(), signal.SIGKILL)
-        start(said, tmp_path)
+        start(overrides, tmp_path)
 
     process = forked(run)
     process.join(120)
     assert process.exitcode == -signal.SIGKILL
-    start(said, tmp_path)
-    check_same(tmp_path, whole)
+    start(overrides, tmp_path)
+    check_same(tmp_path, undisturbed)
 
 
-def test_what_is_finished_is_not_repeated_and_another_seed_is_added(
-    words, start, whole: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    before = {path: path.stat().st_mtime_ns for path in whole.glob("cells/*/results.json")}
-    start(words(arms=ARMS), whole)
+def test_finished_cells_are_not_repeated(words, start, undisturbed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = {path: path.stat().st_mtime_ns for path in undisturbed.glob("cells/*/results.json")}
+    start(words(arms=ARMS), undisturbed)
     assert "All 2 cells are finished" in capsys.readouterr().out
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
-def test_two_processes_share_the_cells_and_do_none_twice(words, start, tmp_path: Path) -> None:
-    said = words(arms=ARMS, seeds=[0, 1])
+def test_two_processes_share_the_cells(words, start, tmp_path: Path) -> None:
+    overrides = words(arms=ARMS, seeds=[0, 1])
     both = multiprocessing.get_context("fork").Barrier(2)
 
     def run() -> None:
-        honest, met = study_module.run_cell, []
+        original, met = study_module.run_cell, []
 
         def at_the_same_time(*rest: Any) -> None:
             if not met:
                 met.append(both.wait(60))
-            honest(*rest)
+            original(*rest)
 
         study_module.run_cell = at_the_same_time
-        start(said, tmp_path)
+        start(overrides, tmp_path)
 
     processes = [forked(run) for _ in range(2)]
     for process in processes:
@@ -168,35 +166,35 @@ def test_two_processes_share_the_cells_and_do_none_twice(words, start, tmp_path:
     assert len({own[0]["process"] for own in done.values()}) == 2
 
 
-def test_a_cell_that_somebody_else_has_is_left_to_them(
-    said: list[str], start, plan, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_cell_locked_by_another_process_is_skipped(
+    overrides: list[str], start, plan, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    first = plan(said, tmp_path).cells[0]
+    first = plan(overrides, tmp_path).cells[0]
     with claimed(first):
-        start(said, tmp_path)
+        start(overrides, tmp_path)
     assert "1 of 2 cells are being trained by other processes" in capsys.readouterr().out
     assert len(sessions(tmp_path)) == 1
 
 
-def test_a_cell_that_fails_is_recorded_and_the_others_go_on_and_it_is_tried_again(
+def test_failed_cell_is_recorded_and_retried(
     words, start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    said = words(arms=ARMS)
+    overrides = words(arms=ARMS)
     from upnet.study import execution as cell_module
 
-    honest = cell_module.train
+    original = cell_module.train
 
     def out_of_memory(config: Any) -> dict[str, Any]:
         if "Nearest" in config.model["upsampler"]["_target_"]:
             raise RuntimeError("CUDA out of memory")
-        return honest(config)
+        return original(config)
 
     monkeypatch.setattr(cell_module, "train", out_of_memory)
     for attempts in (1, 2):
         with pytest.raises(
             FailedCellsError, match="1 of 2 cells failed: nearest, seed 0: RuntimeError: CUDA out of me"
         ):
-            start(said, tmp_path)
+            start(overrides, tmp_path)
         (failed,) = tmp_path.glob("cells/*/failed.json")
         told = json.loads(failed.read_text())
         assert told["attempts"] == attempts
@@ -204,27 +202,27 @@ def test_a_cell_that_fails_is_recorded_and_the_others_go_on_and_it_is_tried_agai
     gathered = json.loads((tmp_path / "cells.json").read_text())
     assert [cell["state"] for cell in gathered["cells"]] == ["failed", "finished"]
     monkeypatch.undo()
-    start(said, tmp_path)
+    start(overrides, tmp_path)
     assert not failed.exists()
     assert json.loads((tmp_path / "cells.json").read_text())["finished"] == 2
     assert "failed: RuntimeError: CUDA out of memory; see" in capsys.readouterr().out
 
 
-def test_cells_of_other_code_are_neither_mixed_nor_repeated_unasked(
-    said: list[str], start, whole: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_cells_of_other_code_are_rejected_unless_accepted(
+    overrides: list[str], start, undisturbed: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from upnet.study import expansion as planning
 
     original = planning.code_version
     monkeypatch.setattr(planning, "code_version", lambda targets: {**original(targets), "source": "changed"})
     with pytest.raises(ValueError, match=r"2 of 2 cells.*nearest, seed 0, .*source \w+ and changed.*accept_other_code"):
-        start(said, whole)
-    start([*said, "study.accept_other_code=true"], whole)
+        start(overrides, undisturbed)
+    start([*overrides, "study.accept_other_code=true"], undisturbed)
     assert "accepted because of study.accept_other_code=true" in capsys.readouterr().out
-    assert all(len(own) == 1 for own in sessions(whole).values())
+    assert all(len(own) == 1 for own in sessions(undisturbed).values())
 
 
-def test_the_code_of_a_users_own_module_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_code_version_includes_user_modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from upnet.study.code_version import code_version, describe_differences
 
     module = tmp_path / "my_blocks.py"
@@ -237,62 +235,62 @@ def test_the_code_of_a_users_own_module_counts(tmp_path: Path, monkeypatch: pyte
     assert told.startswith("my_blocks ")
 
 
-def test_ctrl_c_saves_the_cell_at_work_and_tells_how_to_go_on(
-    said: list[str], start, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_ctrl_c_saves_the_current_cell(
+    overrides: list[str], start, undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    honest = SaveAtInterrupt.on_train_batch_end
+    original = SaveAtInterrupt.on_train_batch_end
 
     def press(self: SaveAtInterrupt, trainer: pl.Trainer, *rest: Any) -> None:
         if in_the_second_cell(trainer) and not self.interrupted:
             os.kill(os.getpid(), signal.SIGINT)
-        honest(self, trainer, *rest)
+        original(self, trainer, *rest)
 
     monkeypatch.setattr(SaveAtInterrupt, "on_train_batch_end", press)
     with pytest.raises(InterruptedRunError, match="interrupted; the current cell is saved") as broken:
-        start(said, tmp_path)
+        start(overrides, tmp_path)
     assert broken.value.signal == signal.SIGINT
     monkeypatch.undo()
-    start(said, tmp_path)
-    check_same(tmp_path, whole)
+    start(overrides, tmp_path)
+    check_same(tmp_path, undisturbed)
     assert [(0, "interrupted"), (3, "finished")] in [
         [(one["step"], one["ended"]) for one in own] for own in sessions(tmp_path).values()
     ]
 
 
 @pytest.mark.full
-def test_ctrl_c_between_two_cells_tells_the_same(
-    said: list[str], start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_ctrl_c_between_cells_explains_how_to_resume(
+    overrides: list[str], start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def press(*rest: Any) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(study_module, "run_cell", press)
     with pytest.raises(InterruptedRunError, match="The same command resumes the study") as broken:
-        start(said, tmp_path)
+        start(overrides, tmp_path)
     assert broken.value.signal == signal.SIGINT
 
 
 @pytest.mark.full
-def test_a_cell_that_kills_its_process_waits_until_the_others_are_through(
-    said: list[str], start, plan, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_cell_that_kills_its_process_runs_last(
+    overrides: list[str], start, plan, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from upnet.study.cells import begin_session
 
-    made = plan(said, tmp_path)
+    made = plan(overrides, tmp_path)
     with claimed(made.cells[0]):
         for _ in range(2):
             begin_session(made.cells[0], made.code, 0)
-    start(said, tmp_path)
+    start(overrides, tmp_path)
     told = [line for line in capsys.readouterr().out.splitlines() if line.startswith("cell ")]
     assert told[0].startswith("cell 2 of 2: transposed")
     assert told[1].startswith("cell 1 of 2: nearest")
 
 
 @pytest.mark.full
-def test_workers_of_the_joblib_launcher_share_one_study(words, tmp_path: Path) -> None:
+def test_joblib_workers_share_one_study(words, tmp_path: Path) -> None:
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher", reason="pip install -e '.[launch]'")
-    said = words(arms=ARMS, seeds=[0, 1])
-    command = [sys.executable, str(ROOT / "train.py"), "-m", *said, "study.worker=0,1", "hydra/launcher=joblib"]
+    overrides = words(arms=ARMS, seeds=[0, 1])
+    command = [sys.executable, str(ROOT / "train.py"), "-m", *overrides, "study.worker=0,1", "hydra/launcher=joblib"]
     done = subprocess.run(
         [*command, f"hydra.sweep.dir={tmp_path}/study"], capture_output=True, text=True, cwd=tmp_path, timeout=240
     )
@@ -304,9 +302,9 @@ def test_workers_of_the_joblib_launcher_share_one_study(words, tmp_path: Path) -
 
 
 @pytest.mark.full
-def test_the_command_tells_a_failed_cell_by_its_exit_code(words, tmp_path: Path) -> None:
-    said = words(arms={"nearest": ARMS["nearest"], "lost": "optimizer.lr=1e30"})
-    command = [sys.executable, str(ROOT / "train.py"), *said, f"hydra.run.dir={tmp_path}/study"]
+def test_failed_cell_sets_the_exit_code(words, tmp_path: Path) -> None:
+    overrides = words(arms={"nearest": ARMS["nearest"], "lost": "optimizer.lr=1e30"})
+    command = [sys.executable, str(ROOT / "train.py"), *overrides, f"hydra.run.dir={tmp_path}/study"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=240)
     assert done.returncode == 1, done.stderr
     assert "1 of 2 cells failed: lost, seed 0: NonFiniteLossError" in done.stderr

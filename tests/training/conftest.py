@@ -1,10 +1,9 @@
 """A training small enough for a test."""
 
 from pathlib import Path
-from typing import Any, BinaryIO
 
 import pytest
-from quick import compose_training_quickly
+from quick import compose_training_quickly, draw_no_comparison
 
 from upnet.config import check
 from upnet.config.compose import with_values
@@ -20,13 +19,9 @@ def comparison_image() -> bool:
 
 @pytest.fixture(autouse=True)
 def without_comparison_image(comparison_image: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Drawing takes longer than a small training: an empty file stands for the image."""
-
-    def draw(net: Any, sets: Any, content: Any, file: BinaryIO) -> None:
-        file.write(b"")
-
+    """Trainings leave an empty file as comparison image, unless the fixture `comparison_image` is True."""
     if not comparison_image:
-        monkeypatch.setattr(run_summary, "draw_comparison", draw)
+        monkeypatch.setattr(run_summary, "draw_comparison", draw_no_comparison)
 
 
 @pytest.fixture
