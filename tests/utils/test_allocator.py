@@ -1,40 +1,136 @@
 """Allocator settings work with glibc and oneDNN, and do nothing elsewhere."""
 
+import json
 import os
 import platform
 import subprocess
 import sys
 import types
-from pathlib import Path
 
 import pytest
 import torch
+from support import ROOT
 
 from upnet.utils.allocator import INFERENCE_KERNELS, malloc_trim, retain_malloc_blocks
 
-# Page faults of a block of 64 MiB, asked for again and again: a few times until it fits where it lay before.
-FAULTS = """
-import resource, torch
-from upnet.utils.allocator import retain_malloc_blocks
+MEASURE = """
+import ctypes, json, resource, sys
+import torch
+from upnet.utils.allocator import limit_onednn_cache, malloc_trim, retain_malloc_blocks
 
-def faults():
+capacity = int(sys.argv[1])
+if capacity:
+    limit_onednn_cache(capacity)
+
+
+def page_faults():
+    # Of the last of several allocations of 64 MiB, which reuses the pages of the one before it.
     for _ in range(20):
         before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
         torch.ones(1 << 24)
-        after = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    return after - before
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
-print(faults(), retain_malloc_blocks(), faults())
+
+def resident():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * resource.getpagesize() / 2**20
+
+
+class Mallinfo(ctypes.Structure):
+    # https://man7.org/linux/man-pages/man3/mallinfo.3.html
+    _fields_ = [(name, ctypes.c_size_t) for name in (
+        "arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost"
+    )]
+
+
+def allocated():
+    mallinfo = ctypes.CDLL(None).mallinfo2
+    mallinfo.restype = Mallinfo
+    return mallinfo().uordblks / 2**20
+
+
+layer = torch.nn.Conv2d(16, 16, 3).to(memory_format=torch.channels_last).requires_grad_(False)
+
+
+def convolve(heights):
+    for height in heights:
+        for width in range(40, 65):
+            layer(torch.zeros(1, 16, height, width).to(memory_format=torch.channels_last))
+
+
+found = {"faults": page_faults(), "retained": retain_malloc_blocks(), "faults_retained": page_faults()}
+block = torch.ones(1 << 26)
+behind = torch.ones(1 << 20)  # keeps the block from the end of the heap, which is trimmed at every free()
+full = resident()
+del block
+freed = resident()
+malloc_trim()
+found |= {"returned_by_free": full - freed, "returned_by_trim": freed - resident()}
+convolve(range(60, 64))
+before = allocated()
+convolve(range(64, 70))
+found["grown"] = allocated() - before
+with torch.backends.mkldnn.verbose(torch.backends.mkldnn.VERBOSE_ON_CREATION):
+    convolve(range(60, 61))
+print(json.dumps(found))
 """
+"""Page faults, resident memory and allocated memory in MiB, and whether a kernel is still in the cache 250 sizes later.
+argv: the capacity of the kernel cache; 0 for the default."""
+
+glibc = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs the GNU C library")
+onednn = pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="torch without oneDNN")
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs the GNU C library")
-def test_a_retained_block_causes_no_page_faults() -> None:
-    # In a new process: the setting cannot be undone.
-    run = subprocess.run([sys.executable, "-c", FAULTS], capture_output=True, text=True, check=True)
-    by_default, succeeded, kept = run.stdout.split()
-    assert succeeded == "True"
-    assert int(kept) < 0.1 * int(by_default)
+def measure(capacity: int) -> tuple[dict[str, float], str]:
+    """The measurements of a new process, since neither setting can be undone, and oneDNN's log."""
+    unlimited = {key: value for key, value in os.environ.items() if not key.endswith("CACHE_CAPACITY")}
+    command = [sys.executable, "-c", MEASURE, str(capacity)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=unlimited, cwd=ROOT)
+    *log, last = done.stdout.splitlines()
+    return json.loads(last), "\n".join(log)
+
+
+@pytest.fixture(scope="module")
+def limited() -> tuple[dict[str, float], str]:
+    return measure(INFERENCE_KERNELS)
+
+
+@glibc
+def test_a_retained_block_causes_no_page_faults(limited: tuple[dict[str, float], str]) -> None:
+    found, _ = limited
+    assert found["retained"] is True
+    assert found["faults_retained"] < 0.1 * found["faults"]
+
+
+@glibc
+def test_retained_memory_is_returned_by_malloc_trim_only(limited: tuple[dict[str, float], str]) -> None:
+    found, _ = limited
+    assert found["returned_by_free"] < 1
+    assert found["returned_by_trim"] > 255
+
+
+@glibc
+@onednn
+def test_images_of_many_sizes_need_no_more_memory(limited: tuple[dict[str, float], str]) -> None:
+    assert limited[0]["grown"] < 1
+
+
+def cached(log: str) -> set[bool]:
+    """Whether the kernels of a log come from the cache."""
+    return {"cache_hit" in line for line in log.splitlines() if "create:cache_" in line and ",convolution," in line}
+
+
+@onednn
+def test_the_onednn_cache_is_limited(limited: tuple[dict[str, float], str]) -> None:
+    assert cached(limited[1]) == {False}
+
+
+@onednn
+@pytest.mark.full
+def test_the_onednn_cache_holds_all_sizes_by_default() -> None:
+    found, log = measure(0)
+    assert cached(log) == {True}
+    assert found["grown"] > 4
 
 
 def test_a_c_library_without_mallopt_such_as_musl_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,103 +146,3 @@ def test_on_other_systems_no_library_is_opened(system: str, monkeypatch: pytest.
     monkeypatch.setattr("ctypes.CDLL", lambda name: pytest.fail("opened"))
     assert retain_malloc_blocks() is False
     assert malloc_trim() is False
-
-
-# The resident memory in MiB with a block of 256 MiB, after it is let go, and after what lies free was given back. One
-# block behind it stays, without which the library would give it back by itself.
-GIVEN_BACK = """
-import torch
-from upnet.utils.allocator import malloc_trim, retain_malloc_blocks
-
-def resident():
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * 4096 / 2**20
-
-retain_malloc_blocks()
-block = torch.ones(1 << 26)
-behind = torch.ones(1 << 20)
-full = resident()
-del block
-kept = resident()
-malloc_trim()
-print(full - kept, kept - resident())
-"""
-
-
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs the GNU C library")
-def test_retained_memory_can_be_trimmed() -> None:
-    run = subprocess.run([sys.executable, "-c", GIVEN_BACK], capture_output=True, text=True, check=True)
-    by_itself, given = map(float, run.stdout.split())
-    assert by_itself < 1
-    assert given > 255
-
-
-def unlimited() -> dict[str, str]:
-    """The environment without what limits kernels: a training in this process may have set it."""
-    return {key: value for key, value in os.environ.items() if not key.endswith("CACHE_CAPACITY")}
-
-
-# Whether a kernel is there still, twenty sizes later.
-KERNELS = """
-import sys, torch
-from upnet.utils.allocator import limit_onednn_cache
-
-if sys.argv[1:]:
-    limit_onednn_cache(int(sys.argv[1]))
-layer = torch.nn.Conv2d(16, 16, 3).requires_grad_(False)
-for height in range(80, 100):
-    layer(torch.zeros(1, 16, height, 80))
-with torch.backends.mkldnn.verbose(torch.backends.mkldnn.VERBOSE_ON_CREATION):
-    layer(torch.zeros(1, 16, 80, 80))
-"""
-
-
-@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="torch without oneDNN")
-@pytest.mark.parametrize(("most", "there"), [([], True), (["8"], False)])
-def test_the_onednn_cache_is_limited(most: list[str], there: bool) -> None:
-    run = subprocess.run(
-        [sys.executable, "-c", KERNELS, *most], capture_output=True, text=True, check=True, env=unlimited()
-    )
-    asked = [line for line in run.stdout.splitlines() if "create:cache_" in line and "16x78x78" in line]
-    assert asked
-    assert all(("cache_hit" in line) is there for line in asked)
-
-
-# How many MiB the C library has handed out more after 500 sizes more.
-DESCRIPTIONS = """
-import ctypes, sys, torch
-from upnet.utils.allocator import limit_onednn_cache
-
-limit_onednn_cache(int(sys.argv[1]))
-layer = torch.nn.Conv2d(16, 16, 3).to(memory_format=torch.channels_last).requires_grad_(False)
-
-class MallInfo(ctypes.Structure):  # https://man7.org/linux/man-pages/man3/mallinfo.3.html
-    names = "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost"
-    _fields_ = [(name, ctypes.c_size_t) for name in names.split()]
-
-mallinfo2 = ctypes.CDLL(None).mallinfo2
-mallinfo2.restype = MallInfo
-
-def after(heights):
-    for height in heights:
-        for width in range(40, 90):
-            layer(torch.zeros(1, 16, height, width).to(memory_format=torch.channels_last))
-    return mallinfo2().uordblks / 2**20
-
-print(-after(range(60, 64)) + after(range(64, 74)))
-"""
-
-
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs the GNU C library")
-@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="torch without oneDNN")
-def test_images_of_many_sizes_take_no_more_memory() -> None:
-    root = Path(__file__).parents[2]
-    run = subprocess.run(
-        [sys.executable, "-c", DESCRIPTIONS, str(INFERENCE_KERNELS)],
-        capture_output=True,
-        text=True,
-        check=True,
-        env=unlimited(),
-        cwd=root,
-    )
-    assert float(run.stdout) < 1

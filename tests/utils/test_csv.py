@@ -9,7 +9,7 @@ from upnet.utils.csv import format_csv
 
 
 @pytest.mark.parametrize("name", ["=HYPERLINK(1)", "+cmd|' /C calc'!A0", "-2+3", "@SUM(1)", "\t=1", "\r=1"])
-def test_text_that_would_be_a_formula_is_text(name: str) -> None:
+def test_text_that_spreadsheets_read_as_a_formula_is_escaped(name: str) -> None:
     ((cell, number),) = csv.reader(io.StringIO(format_csv([[name, 1.5]]), newline=""))
     assert cell == f"'{name}"
     assert float(number) == 1.5

@@ -32,7 +32,7 @@ def image(height: int = 9, width: int = 8) -> Tensor:
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
 @pytest.mark.parametrize(("name", "kernel", "support", "border"), INTERPOLATIONS)
-def test_a_baseline_is_its_kernel_with_its_named_border(name, kernel, support, border, scale) -> None:
+def test_a_baseline_is_its_kernel_with_its_border_mode(name, kernel, support, border, scale) -> None:
     x = image()
     matrices = []
     for length in x.shape[1:]:
@@ -46,7 +46,7 @@ def test_a_baseline_is_its_kernel_with_its_named_border(name, kernel, support, b
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
 @pytest.mark.parametrize("name", OPERATORS)
-def test_baselines_and_operators_of_one_name_agree_off_the_border(name: str, scale: int) -> None:
+def test_baselines_and_operators_agree_away_from_borders(name: str, scale: int) -> None:
     x = image()
     baseline, operator = BASELINES[name](x, scale), OPERATORS[name](3, scale).upsample_full(x[None])[0]
     edge = 3 * scale
@@ -70,14 +70,14 @@ def test_indices_beyond_the_border(border: Border, expected: list[int]) -> None:
     ("kernel", "support"),
     [(kernels.tent, 1), (kernels.keys_cubic, 2), (partial(kernels.keys_cubic, a=-0.75), 2), (kernels.lagrange, 2)],
 )
-def test_weights_sum_to_one_and_a_pixel_keeps_its_value(kernel: Callable[[Tensor], Tensor], support: int) -> None:
+def test_weights_sum_to_one_and_interpolate(kernel: Callable[[Tensor], Tensor], support: int) -> None:
     offsets = torch.linspace(0, 1, 21, dtype=torch.float64)
     weights = kernel(offsets[:, None] - torch.arange(1 - support, 1 + support))
     torch.testing.assert_close(weights.sum(1), torch.ones(21, dtype=torch.float64), rtol=0, atol=1e-14)
     assert weights[0].tolist() == [float(index == support - 1) for index in range(2 * support)]
 
 
-def test_the_integer_form_of_keys_kernel_is_the_kernel() -> None:
+def test_the_integer_form_of_keys_kernel_equals_the_kernel() -> None:
     for n in range(17):
         inner, outer = keys_polynomials(n, 8, -1, 2)
         expected = float(kernels.keys_cubic(torch.tensor(n / 8, dtype=torch.float64)))

@@ -12,7 +12,7 @@ from support import code, forked
 from upnet.utils.lock import locked
 
 
-def test_what_a_killed_process_had_forked_does_not_hold_its_lock(tmp_path: Path) -> None:
+def test_children_of_a_killed_process_do_not_hold_its_lock(tmp_path: Path) -> None:
     children, ready = tmp_path / "children", tmp_path / "ready"
 
     def hold() -> None:
@@ -46,7 +46,7 @@ def test_what_a_killed_process_had_forked_does_not_hold_its_lock(tmp_path: Path)
         os.kill(int(children.read_text()), signal.SIGKILL)
 
 
-def test_a_process_that_dies_frees_its_lock(tmp_path: Path) -> None:
+def test_a_process_that_dies_releases_its_lock(tmp_path: Path) -> None:
     def hold() -> None:
         with locked(tmp_path / "lock", on_wait=lambda: None):
             os._exit(7)
@@ -56,7 +56,7 @@ def test_a_process_that_dies_frees_its_lock(tmp_path: Path) -> None:
         pass
 
 
-def test_a_lock_whose_file_was_removed_is_taken_on_the_new_file(tmp_path: Path) -> None:
+def test_a_removed_lock_file_is_created_and_locked_again(tmp_path: Path) -> None:
     """Otherwise two processes would hold a lock each, on the removed file and on the new one of that name."""
     path, waits = tmp_path / "a.lock", []
     holder = FileLock(path, fallback_to_soft=False)
@@ -73,7 +73,7 @@ def test_a_lock_whose_file_was_removed_is_taken_on_the_new_file(tmp_path: Path) 
             FileLock(path).acquire(timeout=0)
 
 
-def test_a_refused_wait_leaves_the_lock_with_its_holder(tmp_path: Path) -> None:
+def test_a_failed_wait_does_not_release_the_lock_of_another_process(tmp_path: Path) -> None:
     def refuse() -> None:
         raise RuntimeError("busy")
 

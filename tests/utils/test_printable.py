@@ -24,20 +24,20 @@ def test_a_name_is_printable_text(name: bytes, expected: str) -> None:
     assert expected.isprintable()
 
 
-def test_a_name_in_utf8_is_the_same_under_a_locale_that_is_not() -> None:
+def test_a_name_in_utf8_does_not_depend_on_the_locale() -> None:
     assert escape_unprintable("照片".encode().decode("ascii", "surrogateescape")) == "照片"
 
 
-def test_what_stands_for_no_byte_is_escaped_as_well() -> None:
+def test_lone_surrogates_are_escaped() -> None:
     assert escape_unprintable("a\ud800b\udce9") == "a\\ud800b\\xe9"
 
 
 @pytest.mark.skipif(os.sep == "\\", reason="no name has a backslash there")
-def test_no_two_names_become_one() -> None:
+def test_different_names_stay_different() -> None:
     assert printable_name("caf\udce9") != printable_name("caf\\xe9")
 
 
-def test_what_a_stream_cannot_hold_is_escaped(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_characters_that_a_stream_cannot_encode_are_escaped(monkeypatch: pytest.MonkeyPatch) -> None:
     bytes_written = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(bytes_written, encoding="cp1252"))
     escape_unencodable_output()

@@ -1,4 +1,4 @@
-"""Folders of runs: new, resumed, shared by the processes of a launch."""
+"""Folders of runs: new ones, resumed ones, and one for all processes of a launch."""
 
 import json
 import os
@@ -20,7 +20,7 @@ from upnet.utils.run_dirs import (
 )
 
 
-def test_a_run_goes_on_in_its_own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_resumed_run_continues_in_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert resolve_run_dir(None, "runs/new") == "runs/new"
     assert resolve_run_dir("last", "runs/new") == "runs/new"
@@ -37,7 +37,9 @@ def test_a_run_goes_on_in_its_own_folder(tmp_path: Path, monkeypatch: pytest.Mon
     assert newest_checkpoint(tmp_path) == tmp_path / "elsewhere/checkpoints/last.ckpt"
 
 
-def test_a_link_and_a_path_inside_the_folder_name_the_same_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_links_and_relative_paths_to_a_checkpoint_lead_to_its_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = tmp_path / "run/checkpoints"
     folder.mkdir(parents=True)
     (folder / "last.ckpt").touch()
@@ -52,7 +54,7 @@ def test_a_link_and_a_path_inside_the_folder_name_the_same_run(tmp_path: Path, m
     assert resolve_run_dir("checkpoints/last.ckpt", "new") == "."
 
 
-def test_the_command_that_a_folder_was_begun_by_is_not_written_over(tmp_path: Path) -> None:
+def test_the_config_of_a_resumed_run_is_not_overwritten(tmp_path: Path) -> None:
     assert config_subdir(str(tmp_path)) == "config"
     (tmp_path / "config").mkdir()
     (tmp_path / "config/hydra.yaml").touch()
@@ -74,8 +76,8 @@ def test_a_folder_is_created_only_where_a_run_starts(tmp_path: Path, monkeypatch
     assert [create_sweep_dir("runs/sweep", RunMode.MULTIRUN) for _ in range(2)] == ["runs/sweep", "runs/sweep-2"]
 
 
-def _at_eight() -> None:
-    """Let Hydra's clock stand still."""
+def stop_clock() -> None:
+    """Stop the clock of Hydra."""
     from hydra.core import utils
 
     class Clock(datetime):
@@ -86,25 +88,25 @@ def _at_eight() -> None:
     setattr(utils, "datetime", Clock)  # noqa: B010
 
 
-def test_runs_that_start_in_the_same_second_have_folders_of_their_own(pictures: Path, tmp_path: Path) -> None:
+def test_runs_that_start_in_the_same_second_have_different_folders(pictures: Path, tmp_path: Path) -> None:
     (tmp_path / "val").mkdir()
     (pictures / "picture0.png").rename(tmp_path / "val/scene.png")
     data = [f"data.root={pictures}", f"data.val_root={tmp_path}/val", "data=folder", "data.patch=8"]
     small = [*data, "model=espcn", "data.batch_size=2", "steps=1", "validations=1", "trainer=cpu"]
-    trainings = [command(small, tmp_path / f"train{number}.txt", _at_eight) for number in range(2)]
+    trainings = [command(small, tmp_path / f"train{number}.txt", stop_clock) for number in range(2)]
     assert [code(process) for process in trainings] == [0, 0]
     for name in ("08-00-00-espcn-x2", "08-00-00-espcn-x2-2"):
         run = tmp_path / "runs/2026-01-02" / name
         for file in ("config.yaml", "config/hydra.yaml", "train.log", "results.json", "checkpoints/last.ckpt"):
             assert (run / file).is_file(), file
-    baselines = ("nearest", "bilinear", "bicubic")
+    baselines = ("nearest", "bicubic")
     evaluations = [
-        command([f"baseline={name}", *data[:3]], tmp_path / f"{name}.txt", _at_eight, "evaluate.py")
+        command([f"baseline={name}", *data[:3]], tmp_path / f"{name}.txt", stop_clock, "evaluate.py")
         for name in baselines
     ]
-    assert [code(process) for process in evaluations] == [0, 0, 0]
+    assert [code(process) for process in evaluations] == [0, 0]
     written = sorted((tmp_path / "runs/evaluations/2026-01-02").glob("*/results.json"))
-    assert [path.parent.name for path in written] == ["08-00-00", "08-00-00-2", "08-00-00-3"]
+    assert [path.parent.name for path in written] == ["08-00-00", "08-00-00-2"]
     assert {json.loads(path.read_text())["method"]["name"] for path in written} == set(baselines)
 
 
@@ -114,7 +116,7 @@ BY_HAND = {"MASTER_ADDR": "a", "MASTER_PORT": "29500"}
 
 
 @pytest.mark.parametrize(("launch", "rank"), [(TORCHRUN, "RANK"), (SLURM, "SLURM_PROCID"), (BY_HAND, "NODE_RANK")])
-def test_processes_of_one_training_share_a_folder_also_where_they_start_seconds_apart(
+def test_processes_of_one_training_share_a_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, launch: dict[str, str], rank: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -123,7 +125,7 @@ def test_processes_of_one_training_share_a_folder_also_where_they_start_seconds_
 
     def start(number: int) -> None:
         os.environ[rank] = str(number)
-        # Each process reads a clock of its own, so the names differ.
+        # The names differ, because each process reads the clock.
         (tmp_path / f"{number}.txt").write_text(create_run_dir(f"runs/08-00-0{number}", RunMode.RUN))
 
     early = forked(lambda: start(1))
@@ -134,7 +136,7 @@ def test_processes_of_one_training_share_a_folder_also_where_they_start_seconds_
     assert [path.name for path in (tmp_path / "runs").iterdir() if path.is_dir()] == ["08-00-00"]
 
 
-def test_a_process_alone_and_one_in_a_batch_script_wait_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_single_process_does_not_wait_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
     for key in (*TORCHRUN, *SLURM):
         monkeypatch.delenv(key, raising=False)
     assert current_launch() is None

@@ -54,7 +54,7 @@ def common(one, other) -> list[str]:
     ],
     ids=["operator", "skip", "residual", "edsr", "resnet", "strided", "chain"],
 )
-def test_exchanging_a_part_leaves_the_initial_weights_of_all_others(parts, one, other) -> None:
+def test_exchanging_a_component_keeps_the_initial_weights_of_all_others(parts, one, other) -> None:
     first, second, third = parts(*one), parts(*other), parts(*other, seed=1)
     shared = common(first, second)
     assert {name.split(".")[0] for name in shared} >= {"encoder"}
@@ -64,13 +64,13 @@ def test_exchanging_a_part_leaves_the_initial_weights_of_all_others(parts, one, 
             assert not torch.equal(first[name]["weight"], third[name]["weight"]), name
 
 
-def test_equal_layers_of_one_network_are_drawn_differently(parts) -> None:
+def test_equal_layers_of_a_network_have_different_weights(parts) -> None:
     weights = [own["weight"] for name, own in parts("model=edsr").items() if name.endswith(".first")]
     assert len(weights) == 16
     assert not any(torch.equal(a, b) for number, a in enumerate(weights) for b in weights[:number])
 
 
-def test_two_networks_in_a_row_are_not_the_same() -> None:
+def test_two_networks_have_different_weights() -> None:
     torch.manual_seed(0)
     drawn = []
     for _ in range(2):
@@ -79,7 +79,7 @@ def test_two_networks_in_a_row_are_not_the_same() -> None:
     assert not torch.equal(*drawn)
 
 
-def test_a_stream_apart_depends_on_seed_and_name_and_leaves_the_one_outside() -> None:
+def test_a_named_rng_depends_on_seed_and_name_only() -> None:
     def streams(seed: int, before: int) -> list[torch.Tensor]:
         torch.manual_seed(seed)
         with fresh_rng("net"):
@@ -119,7 +119,7 @@ ALONE = {
 
 
 @pytest.mark.parametrize("make", ALONE.values(), ids=ALONE)
-def test_a_part_built_twice_outside_a_network_is_drawn_differently_and_by_the_seed(make) -> None:
+def test_a_component_built_twice_alone_has_different_weights_that_the_seed_determines(make) -> None:
     torch.manual_seed(0)
     first, second = make(), make()
     torch.manual_seed(0)
@@ -130,20 +130,20 @@ def test_a_part_built_twice_outside_a_network_is_drawn_differently_and_by_the_se
             assert not torch.equal(weight, second.state_dict()[name]), name
 
 
-def test_the_layers_of_a_part_built_alone_differ() -> None:
+def test_the_layers_of_a_component_built_alone_differ() -> None:
     torch.manual_seed(0)
     weights = ConvBlock(8, 8).state_dict()
     assert not torch.equal(weights["layers.0.weight"], weights["layers.2.weight"])
 
 
-def test_a_stream_left_by_an_error_is_left() -> None:
+def test_an_error_ends_the_context_of_an_rng() -> None:
     with pytest.raises(ValueError, match="odd"), fresh_rng("net"):
         ConvBlock(8, 8, kernel_size=2)
     first, second = (ConvBlock(8, 8).state_dict()["layers.0.weight"] for _ in range(2))
     assert not torch.equal(first, second)
 
 
-def test_weights_are_spread_as_torch_spreads_them(parts) -> None:
+def test_weights_have_the_standard_deviation_of_torch(parts) -> None:
     for name, own in parts("model=edsr").items():
         weight = own["weight"]
         if name.endswith((".first", ".exit", ".stem")):
