@@ -1,5 +1,6 @@
 """Where the project lies, and what tests look at."""
 
+import importlib
 import multiprocessing
 import os
 import runpy
@@ -96,6 +97,9 @@ def command(
         before()
         runpy.run_path(str(ROOT / script), run_name="__main__")
 
+    # Imported before the fork, so that the commands do not import them one by one.
+    for module in ("training.runner", "cli.evaluate", "cli.report", "cli.upscale", "evaluation.figures"):
+        importlib.import_module(f"upnet.{module}")
     return forked(run)
 
 

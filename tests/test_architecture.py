@@ -1,8 +1,9 @@
-"""The architecture: imports point one way, a yaml and its module share a stem, the README names what exists."""
+"""The architecture: order of the packages, libraries of each package, stems of yaml files, paths in the README."""
 
 import ast
 import inspect
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -39,8 +40,9 @@ LIBRARIES = {
 """Library -> the packages or modules that may import it."""
 
 
-def imported(path: Path) -> set[str]:
-    """The dotted modules a file imports, type checking left out."""
+@cache
+def imported(path: Path) -> frozenset[str]:
+    """The dotted names that a file imports, except under TYPE_CHECKING."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     only_types = {
         id(inner)
@@ -56,27 +58,27 @@ def imported(path: Path) -> set[str]:
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
-    return names
+    return frozenset(names)
 
 
-def room(path: Path) -> str:
+def package(path: Path) -> str:
+    """The package of upnet that a module belongs to; `cli` for a `__main__` module."""
     parts = path.relative_to(PACKAGE).with_suffix("").parts
     return "cli" if parts[-1] == "__main__" else parts[0]
 
 
-def modules() -> list[Path]:
-    return sorted(PACKAGE.rglob("*.py"))
+MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
-def test_every_package_has_its_layer() -> None:
-    assert {room(path) for path in modules()} == {*LAYERS, "__init__"}
+def test_every_package_has_a_layer() -> None:
+    assert {package(path) for path in MODULES} == {*LAYERS, "__init__"}
 
 
 @pytest.mark.parametrize("name", LAYERS)
 def test_a_package_imports_only_the_layers_below_it(name: str) -> None:
     below = LAYERS[: LAYERS.index(name) + 1]
-    for path in modules():
-        if room(path) == name:
+    for path in MODULES:
+        if package(path) == name:
             imports = {
                 parts[1]
                 for parts in (dotted.split(".") for dotted in imported(path))
@@ -86,23 +88,23 @@ def test_a_package_imports_only_the_layers_below_it(name: str) -> None:
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
-def test_only_some_packages_import_a_library(library: str) -> None:
-    for path in modules():
+def test_a_library_is_imported_only_by_its_packages(library: str) -> None:
+    for path in MODULES:
         if any(dotted.split(".")[0] == library for dotted in imported(path)):
             inside = str(path.relative_to(PACKAGE).with_suffix(""))
-            assert {room(path), inside} & LIBRARIES[library], f"{path} imports {library}"
+            assert {package(path), inside} & LIBRARIES[library], f"{path} imports {library}"
 
 
 @pytest.mark.parametrize(
-    ("group", "package"),
+    ("group", "folder"),
     [("model/upsampler", "upsample"), ("model/encoder", "encoders"), ("model/block", "blocks")],
 )
-def test_a_yaml_has_the_stem_of_the_module_its_class_lives_in(group: str, package: str) -> None:
+def test_a_yaml_has_the_stem_of_the_module_of_its_class(group: str, folder: str) -> None:
     for yaml in (CONFIGS / group).glob("*.yaml"):
         target = re.search(r"^_target_: (\S+)$", yaml.read_text(encoding="utf-8"), re.MULTILINE)
         assert target is not None, yaml
         name = target[1].rsplit(".", 1)[-1]
-        module = PACKAGE / package / f"{yaml.stem}.py"
+        module = PACKAGE / folder / f"{yaml.stem}.py"
         assert f"class {name}(" in module.read_text(encoding="utf-8"), (
             f"{yaml} names {name}, which {module} doesn't define"
         )
@@ -113,17 +115,16 @@ def test_scripts_stay_short() -> None:
         assert len((ROOT / name).read_text(encoding="utf-8").splitlines()) < 60, name
 
 
-def test_the_readme_has_the_two_commands_and_its_pictures_exist() -> None:
+def test_the_readme_has_its_two_commands_and_its_images_exist() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     blocks = re.findall(r"^```sh\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
     assert "train.py" in blocks[0]
     assert "pytest" in blocks[1]
-    for picture in re.findall(r'(?:!\[[^\]]*\]\(|src=")([^)"]+)', readme):
-        assert (ROOT / picture).is_file(), picture
+    for image in re.findall(r'(?:!\[[^\]]*\]\(|src=")([^)"]+)', readme):
+        assert (ROOT / image).is_file(), image
 
 
-def test_settings_named_in_the_readme_exist() -> None:
-    """Every configs/… path that the README names is there."""
+def test_paths_in_the_readme_exist() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     for path in re.findall(r"`(configs/[\w/.]+\.yaml|upnet/[\w/.]+\.py)`", readme):
         if "NAME" in path:
@@ -139,7 +140,7 @@ COMPONENTS = [
 
 
 @pytest.mark.parametrize("path", COMPONENTS, ids=lambda path: str(path.relative_to(CONFIGS).with_suffix("")))
-def test_the_defaults_of_a_yaml_are_those_of_its_class(path: Path) -> None:
+def test_a_yaml_and_its_class_have_the_same_defaults(path: Path) -> None:
     def check(node: object) -> None:
         if not isinstance(node, dict):
             return

@@ -1,29 +1,51 @@
-"""Checkpoints, honest and otherwise."""
+"""Fixtures that write checkpoints, valid and invalid ones."""
 
+import copy
 import zipfile
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from omegaconf import OmegaConf
-from support import Compose
+from omegaconf import DictConfig, OmegaConf
+from support import CONFIGS, Compose
 
 from upnet.checkpoint import describe
 from upnet.config import build
 from upnet.training.ema import EMA
 
+ModelConfig = Callable[..., DictConfig]
+"""model_config("model=edsr", "model/upsampler=nearest", "model.encoder.width=4"): the config of a network."""
 Written = Callable[..., Path]
-"""written("model=edsr", model={…}, told={…}, state={…}, content={…}): a checkpoint with changes, and its path."""
+"""written("model=edsr", model={…}, metadata={…}, state={…}, content={…}): the path of a checkpoint with changes."""
+Repacked = Callable[..., Path]
+"""repacked(path, {"data.pkl": lambda content: …}, compression): a copy of a checkpoint with other members."""
 
 
-@pytest.fixture
-def written(compose: Compose, tmp_path: Path) -> Written:
-    """Write a checkpoint whose averaged weights are half the raw ones; `...` takes a key away."""
+@pytest.fixture(scope="session")
+def model_config(compose: Compose) -> ModelConfig:
+    def read(*overrides: str) -> DictConfig:
+        # Only presets are composed by Hydra, which takes half a second for each.
+        model = compose(*(word for word in overrides if word.startswith("model="))).model
+        for name, _, value in (word.partition("=") for word in overrides):
+            if "/" in name:
+                model[name.partition("/")[2]] = OmegaConf.load(CONFIGS / name / f"{value}.yaml")
+        settings = [word.removeprefix("model.") for word in overrides if word.startswith("model.")]
+        model.merge_with_dotlist(settings)
+        return model
 
-    def write(*words: str, name: str = "a.ckpt", **changes: Any) -> Path:
-        config = compose(*(words or ("model.encoder.width=4",))).model
+    return read
+
+
+@pytest.fixture(scope="session")
+def unchanged(model_config: ModelConfig) -> Callable[..., tuple[dict[str, Any], dict[str, Any]]]:
+    """unchanged("model=edsr"): the plain config of a network and its state, with averaged weights half the raw ones."""
+
+    @cache
+    def make(overrides: tuple[str, ...]) -> tuple[dict[str, Any], dict[str, Any]]:
+        config = model_config(*overrides)
         torch.manual_seed(0)
         net = build(config)
         ema = EMA(net, 0.9)
@@ -31,12 +53,22 @@ def written(compose: Compose, tmp_path: Path) -> Written:
             parameter.data.mul_(0.5)
         plain = OmegaConf.to_container(config, resolve=True)
         assert isinstance(plain, dict)
-        plain = {str(key): value for key, value in plain.items()}
         state = {f"net.{key}": value for key, value in net.state_dict().items()}
         state |= {f"ema.net.{key}": value for key, value in ema.net.state_dict().items()}
-        told = describe(changed(plain, changes.get("model", {})), {}, config.scale, 7)
+        return {str(key): value for key, value in plain.items()}, state
+
+    return lambda *overrides: copy.deepcopy(make(overrides or ("model.encoder.width=4",)))
+
+
+@pytest.fixture
+def written(unchanged: Callable[..., tuple[dict[str, Any], dict[str, Any]]], tmp_path: Path) -> Written:
+    """Write a checkpoint with changes; `...` removes a key."""
+
+    def write(*overrides: str, name: str = "a.ckpt", **changes: dict[Any, Any]) -> Path:
+        model, state = unchanged(*overrides)
+        metadata = describe(changed(model, changes.get("model", {})), {}, model["scale"], 7)
         content = {
-            "upnet": changed(told, changes.get("told", {})),
+            "upnet": changed(metadata, changes.get("metadata", {})),
             "state_dict": changed(state, changes.get("state", {})),
         }
         path = tmp_path / name
@@ -47,20 +79,18 @@ def written(compose: Compose, tmp_path: Path) -> Written:
 
 
 def changed(node: dict[Any, Any], changes: dict[Any, Any]) -> dict[Any, Any]:
-    """A mapping with other values; `...` takes a key away."""
+    """A mapping with other values; `...` removes a key."""
     return {key: value for key, value in {**node, **changes}.items() if value is not ...}
 
 
 @pytest.fixture
-def repacked(tmp_path: Path) -> Callable[..., Path]:
-    """A checkpoint whose parts were changed: repacked(path, {"data.pkl": lambda content: …}, compression)."""
-
+def repacked(tmp_path: Path) -> Repacked:
     def repack(path: Path, changes: dict[str, Callable[[bytes], bytes]], compression: int = zipfile.ZIP_STORED) -> Path:
         target = tmp_path / f"repacked-{path.name}"
-        with zipfile.ZipFile(path) as whole, zipfile.ZipFile(target, "w", compression) as archive:
-            for part in whole.infolist():
-                change = changes.get(part.filename.partition("/")[2], bytes)
-                archive.writestr(part.filename, change(whole.read(part)))
+        with zipfile.ZipFile(path) as original, zipfile.ZipFile(target, "w", compression) as archive:
+            for member in original.infolist():
+                change = changes.get(member.filename.partition("/")[2], bytes)
+                archive.writestr(member.filename, change(original.read(member)))
         return target
 
     return repack

@@ -1,4 +1,4 @@
-"""What is wrong with a file is told on one line, and moves no cursor."""
+"""Reasons in checkpoint errors."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from upnet.checkpoint.errors import reason
 
 
 @pytest.mark.parametrize(
-    ("fault", "told"),
+    ("error", "expected"),
     [
         (ValueError("it asks\n  for a\x1b[2J"), "it asks for a?[2J"),
         (KeyError(), "KeyError"),
@@ -14,5 +14,5 @@ from upnet.checkpoint.errors import reason
         ("a" * 200, "a" * 200),
     ],
 )
-def test_a_reason_is_one_short_line_of_letters(fault: BaseException | str, told: str) -> None:
-    assert reason(fault) == told
+def test_a_reason_is_one_short_printable_line(error: BaseException | str, expected: str) -> None:
+    assert reason(error) == expected

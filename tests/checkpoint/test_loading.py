@@ -1,19 +1,20 @@
-"""A checkpoint describes itself, and what doesn't fit together is refused in one sentence."""
+"""Loading a network from a checkpoint, and the errors of checkpoints that are inconsistent or unsafe."""
 
 import ast
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from support import CONFIGS, ROOT, Compose
+from omegaconf import DictConfig
+from support import CONFIGS, ROOT, code, command
 
 import upnet
 from upnet.checkpoint import load_network
+from upnet.config import build
+from upnet.utils.errors import UserError
 
 OPERATORS = sorted(path.stem for path in (CONFIGS / "model/upsampler").glob("*.yaml"))
 OTHERS = ["model=edsr", "model=srcnn", "model=fsrcnn", "model=espcn", "model=segnet", "model/encoder=strided_conv"]
@@ -21,19 +22,18 @@ OTHERS += ["model/encoder=resnet", "model/block=residual", "model/block=residual
 OTHERS += ["model/upsampler=resize_conv model.upsampler.init=bilinear"]
 
 
-def refusal(path: Path, **more: Any) -> str:
-    """The sentence that refuses a checkpoint: one line, with the file's name, and not without end."""
-    with pytest.raises(ValueError, match=path.stem) as caught:
-        load_network(path, **more)
-    told = str(caught.value)
-    assert path.name in told
-    assert len(told.splitlines()) == 1
-    assert told.isprintable()
-    assert len(told) < 1000
-    return told
+def load_error(path: Path) -> UserError:
+    """The error of loading a checkpoint: a short printable line with the name of the file."""
+    with pytest.raises(UserError) as caught:
+        load_network(path)
+    error = caught.value
+    assert path.name in error.problem
+    assert str(error).isprintable()
+    assert len(str(error)) < 1000
+    return error
 
 
-def test_a_checkpoint_needs_nothing_but_itself(written: Callable[..., Path]) -> None:
+def test_averaged_or_raw_weights_are_loaded(written: Callable[..., Path]) -> None:
     averaged, raw = load_network(written()), load_network(written(), weights="raw")
     assert averaged.step == 7
     assert not averaged.net.training
@@ -42,18 +42,16 @@ def test_a_checkpoint_needs_nothing_but_itself(written: Callable[..., Path]) -> 
 
 
 @pytest.mark.parametrize("words", [*(f"model/upsampler={name}" for name in OPERATORS), *OTHERS])
-def test_every_part_of_the_family_comes_back_as_it_was(
-    written: Callable[..., Path], compose: Compose, words: str
+def test_a_loaded_network_computes_what_the_saved_one_computed(
+    written: Callable[..., Path], model_config: Callable[..., DictConfig], words: str
 ) -> None:
-    """Also its constants, which are in no file."""
-    from upnet.config import build
-
+    """For every component; constants are not in the file."""
     chosen = [
         *words.split(),
         *([] if "fsrcnn" in words or "srcnn" in words or "espcn" in words else ["model.encoder.width=2"]),
     ]
     torch.manual_seed(0)
-    expected = build(compose(*chosen).model).eval()
+    expected = build(model_config(*chosen)).eval()
     loaded = load_network(written(*chosen), weights="raw").net
     lr = torch.rand(1, loaded.channels, 12, 14)
     with torch.no_grad():
@@ -61,7 +59,7 @@ def test_every_part_of_the_family_comes_back_as_it_was(
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "problem"),
     [
         ({"model": {"upsampler": {"_target_": "os.system", "_partial_": True}}}, r"_target_=os\.system: not part"),
         ({"model": {"tail": {"_target_": "builtins.eval"}}}, r"model\.tail\._target_=builtins\.eval"),
@@ -75,19 +73,19 @@ def test_every_part_of_the_family_comes_back_as_it_was(
         ({"model": {"encoder": {"_target_": "upnet.blocks.ConvBlock", "_partial_": True}}}, "does not accept"),
         ({"model": {"block": {"_target_": "upnet.models.Tail", "_partial_": True}}}, "does not accept"),
         ({"model": {"tail": 3}}, "must be a component"),
-        ({"told": {"model": {"_target_": "upnet.models.Tail", "_partial_": True}}}, "describes a Factory; a "),
-        ({"told": {"format": 99}}, "format 99"),
-        ({"told": {"format": True}}, "has no checkpoint format"),
-        ({"told": {"format": 10**400}}, "more than nine digits"),
-        ({"told": {"model": ...}}, "metadata has no model"),
-        ({"told": {"model": None}}, "its model must be a mapping"),
-        ({"told": {"step": ...}}, "metadata has no step"),
-        ({"told": {"step": -1}}, "its step must be an integer"),
-        ({"told": {"step": 10**400}}, "its step must be an integer"),
-        ({"told": {"scale": "2"}}, "its scale must be an integer"),
-        ({"told": {"versions": ["1"]}}, "its versions must be a mapping"),
-        ({"told": {"extra": 1}}, "metadata field extra"),
-        ({"told": {"\x1b[2J": 1}}, r"metadata field '\\x1b\[2J'"),
+        ({"metadata": {"model": {"_target_": "upnet.models.Tail", "_partial_": True}}}, "describes a Factory; a "),
+        ({"metadata": {"format": 99}}, "format 99"),
+        ({"metadata": {"format": True}}, "has no checkpoint format"),
+        ({"metadata": {"format": 10**400}}, "more than nine digits"),
+        ({"metadata": {"model": ...}}, "metadata has no model"),
+        ({"metadata": {"model": None}}, "its model must be a mapping"),
+        ({"metadata": {"step": ...}}, "metadata has no step"),
+        ({"metadata": {"step": -1}}, "its step must be an integer"),
+        ({"metadata": {"step": 10**400}}, "its step must be an integer"),
+        ({"metadata": {"scale": "2"}}, "its scale must be an integer"),
+        ({"metadata": {"versions": ["1"]}}, "its versions must be a mapping"),
+        ({"metadata": {"extra": 1}}, "metadata field extra"),
+        ({"metadata": {"\x1b[2J": 1}}, r"metadata field '\\x1b\[2J'"),
         ({"content": {"upnet": None}}, "not a checkpoint of upnet"),
         ({"content": {"upnet": ...}}, "not a checkpoint of upnet"),
         ({"content": {"state_dict": []}}, "not a checkpoint of upnet"),
@@ -96,40 +94,40 @@ def test_every_part_of_the_family_comes_back_as_it_was(
         ({"state": {3: torch.zeros(9)}}, "under the name a int"),
     ],
 )  # fmt: skip
-def test_what_a_checkpoint_may_not_say_is_refused(
-    written: Callable[..., Path], changes: dict[str, Any], told: str
+def test_an_inconsistent_or_unsafe_checkpoint_is_rejected(
+    written: Callable[..., Path], changes: dict[str, Any], problem: str
 ) -> None:
-    path = written(**changes)
-    assert re.search(told, refusal(path)), refusal(path)
+    assert re.search(problem, load_error(written(**changes)).problem)
 
 
-def test_a_damaged_weight_of_the_other_kind_does_not_matter(written: Callable[..., Path]) -> None:
+def test_missing_raw_weights_do_not_matter_for_averaged_ones(written: Callable[..., Path]) -> None:
     assert load_network(written(state={"net.tail.output.bias": ...})).step == 7
 
 
-def test_what_is_not_there_is_said(written: Callable[..., Path], tmp_path: Path) -> None:
-    assert "there is no checkpoint at" in refusal(tmp_path / "missing.ckpt")
-    assert "there is no checkpoint at" in refusal(tmp_path / "missing.safetensors")
+def test_missing_files_and_missing_averaged_weights_are_named(written: Callable[..., Path], tmp_path: Path) -> None:
+    assert "there is no checkpoint at" in load_error(tmp_path / "missing.ckpt").problem
+    assert "there is no checkpoint at" in load_error(tmp_path / "missing.safetensors").problem
     raw = {f"ema.{name}": ... for name in torch.load(written(), weights_only=True)["state_dict"] if name[:4] == "net."}
-    assert "contains no averaged weights. Set weights=raw" in refusal(written(state=raw))
+    error = load_error(written(state=raw))
+    assert "contains no averaged weights" in error.problem
+    assert error.cure.startswith("Set weights=raw")
 
 
-def test_a_refusal_ends_the_command_with_exit_code_2_and_no_traceback(
+def test_an_unsafe_checkpoint_ends_the_command_with_exit_code_2_and_one_line(
     written: Callable[..., Path], tmp_path: Path
 ) -> None:
     path = written(model={"upsampler": {"_target_": "os.system", "_partial_": True}})
-    words = [sys.executable, str(ROOT / "evaluate.py"), f"checkpoint={path}", f"hydra.run.dir={tmp_path}/run"]
-    ended = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path)
-    assert ended.returncode == 2
-    assert ended.stderr.strip().startswith(f"{path}: model.upsampler._target_=os.system: not part of upnet")
-    assert len(ended.stderr.strip().splitlines()) == 1
+    output = tmp_path / "output.txt"
+    assert code(command([f"checkpoint={path}", f"hydra.run.dir={tmp_path}/run"], output, script="evaluate.py")) == 2
+    (line,) = output.read_text().strip().splitlines()
+    assert line.startswith(f"{path}: model.upsampler._target_=os.system: not part of upnet")
     assert not (tmp_path / "run").exists()
 
 
-def test_everything_that_reads_a_checkpoint_reads_plain_data_and_tensors_only() -> None:
-    """In all of upnet and its scripts; nothing reads pickles in another way, or runs a text as code."""
+def test_torch_load_is_called_with_weights_only_and_no_other_unpickler_is_used() -> None:
+    """In all of upnet and its scripts; nothing executes text as code either."""
     sources = [*Path(upnet.__file__).parent.rglob("*.py"), *ROOT.glob("*.py"), *(ROOT / "benchmarks").rglob("*.py")]
-    read = 0
+    calls = 0
     for path in sources:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import | ast.ImportFrom):
@@ -142,6 +140,6 @@ def test_everything_that_reads_a_checkpoint_reads_plain_data_and_tensors_only() 
             assert called.rpartition(".")[2] not in ("load_from_checkpoint", "add_safe_globals", "safe_globals"), path
             assert ast.unparse(given.get("allow_pickle", ast.Constant(False))) == "False", path
             if called == "torch.load" or "ckpt_path" in given:
-                read += 1
+                calls += 1
                 assert ast.unparse(given.get("weights_only", ast.Constant(None))) == "True", f"{path}: {called}"
-    assert read >= 2, "the checkpoint's own reading, and Lightning's for a resume"
+    assert calls >= 2, "in read_torch_file() and for a resume by Lightning"

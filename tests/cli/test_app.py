@@ -1,4 +1,4 @@
-"""How a command starts and ends."""
+"""Folders of rejected runs, and options of commands."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from upnet.cli.app import remove_unused_folder
 from upnet.cli.errors import reject_unknown_options
 
 
-def test_a_run_that_was_refused_leaves_nothing(tmp_path: Path) -> None:
+def test_the_folder_of_a_rejected_run_is_removed(tmp_path: Path) -> None:
     run = tmp_path / "runs/day/time"
     (run / "config").mkdir(parents=True)
     for name in ("config", "hydra", "overrides"):
@@ -17,7 +17,7 @@ def test_a_run_that_was_refused_leaves_nothing(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["kept"]
 
 
-def test_a_folder_that_held_something_is_left_as_it_is(tmp_path: Path) -> None:
+def test_a_folder_with_other_files_is_kept(tmp_path: Path) -> None:
     run = tmp_path / "run"
     (run / "config").mkdir(parents=True)
     (run / "config/hydra.yaml").write_text("a: 1\n")
@@ -26,5 +26,5 @@ def test_a_folder_that_held_something_is_left_as_it_is(tmp_path: Path) -> None:
     assert sorted(path.name for path in run.rglob("*")) == ["config", "hydra.yaml", "results.json"]
 
 
-def test_a_command_without_words_is_no_mistake() -> None:
+def test_a_command_without_arguments_is_accepted() -> None:
     reject_unknown_options([], "train")

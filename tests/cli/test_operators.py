@@ -1,24 +1,23 @@
-"""`upnet operators`: the numbers are right, and an error is one line."""
+"""`upnet operators`: printed values, settings, and errors."""
 
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
 import torch.nn.functional as F
+from support import ROOT
 from torch import Tensor
 
 from upnet.cli.operators import main
 from upnet.gallery.example import public_operators
 from upnet.upsample import Bicubic, Transposed
 
-ROOT = Path(__file__).parents[2]
 X = torch.tensor([[1.0, 2.0], [3.0, 4.0]], dtype=torch.float64)[None, None]
 
 
-def counted(*shape: int) -> Tensor:
+def counting(*shape: int) -> Tensor:
     return torch.arange(1.0, 1 + torch.Size(shape).numel(), dtype=torch.float64).view(shape)
 
 
@@ -27,9 +26,9 @@ EXPECTED = {
     "Bicubic": Bicubic(1, 2).upsample_full(X),
     "Bilinear": F.interpolate(X, scale_factor=2, mode="bilinear"),
     "Nearest": torch.tensor([[1, 1, 2, 2], [1, 1, 2, 2], [3, 3, 4, 4], [3, 3, 4, 4]]),
-    "PixelShuffle": F.pixel_shuffle(F.conv2d(X, counted(4, 1, 3, 3), padding=1), 2),
-    "ResizeConv": F.conv2d(F.interpolate(X, scale_factor=2), counted(1, 1, 3, 3), padding=1),
-    "Transposed": F.conv_transpose2d(X, counted(1, 1, 3, 3), stride=2, padding=1, output_padding=1),
+    "PixelShuffle": F.pixel_shuffle(F.conv2d(X, counting(4, 1, 3, 3), padding=1), 2),
+    "ResizeConv": F.conv2d(F.interpolate(X, scale_factor=2), counting(1, 1, 3, 3), padding=1),
+    "Transposed": F.conv_transpose2d(X, counting(1, 1, 3, 3), stride=2, padding=1, output_padding=1),
 }
 
 
@@ -39,16 +38,16 @@ def narrow(monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
 
 
-def section(page: str, name: str) -> list[str]:
-    """The lines below an operator's heading, down to the next heading."""
-    lines = page.splitlines()
+def section(printed: str, name: str) -> list[str]:
+    """The lines below the heading of an operator, up to the next heading."""
+    lines = printed.splitlines()
     start = next(i for i, line in enumerate(lines) if re.match(rf"{name}\(.*─", line))
     end = next((i for i in range(start + 1, len(lines)) if "──" in lines[i]), len(lines))
     return lines[start + 1 : end]
 
 
 def read_block(lines: list[str], title: str) -> Tensor:
-    """The numbers in the last columns under a title, dots for zeros, until a line has none there."""
+    """The matrix printed in the last columns below a title; dots are zeros."""
     place, column = next((i, m.start()) for i, line in enumerate(lines) if (m := re.search(rf"(?<!\S){title}$", line)))
     rows: list[list[float]] = []
     for line in lines[place + 1 :]:
@@ -59,11 +58,11 @@ def read_block(lines: list[str], title: str) -> Tensor:
     return torch.tensor(rows, dtype=torch.float64)
 
 
-def test_as_a_program_it_prints_every_operators_numbers():
-    """Piped: no colours, no control characters, and the numbers of the definitions."""
-    done = subprocess.run(
-        [sys.executable, "-m", "upnet.upsample"], cwd=ROOT, capture_output=True, text=True, encoding="utf-8", check=True
-    )
+def test_the_module_prints_the_values_of_every_operator_without_importing_matplotlib():
+    """Into a pipe: no colours and no control characters."""
+    code = "import atexit, runpy, sys; atexit.register(lambda: print(*sys.modules, file=sys.stderr)); "
+    code += "runpy.run_module('upnet.upsample', run_name='__main__')"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, encoding="utf-8", check=True)
     assert "\x1b" not in done.stdout
     assert {*EXPECTED, "MaxUnpool"} <= set(public_operators())
     for name in public_operators():
@@ -71,17 +70,12 @@ def test_as_a_program_it_prints_every_operators_numbers():
     for name, expected in EXPECTED.items():
         printed = read_block(section(done.stdout, name), "y")
         torch.testing.assert_close(printed, expected.double().reshape(4, 4), rtol=0, atol=5.1e-5)
+    imported = {name.partition(".")[0] for name in done.stderr.split()}
+    assert "torch" in imported
+    assert not imported & {"matplotlib", "skimage", "pytorch_lightning", "hydra"}
 
 
-def test_the_text_waits_for_neither_matplotlib_nor_a_photograph():
-    code = "import sys; from upnet.cli.operators import main; main([]); print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    loaded = {name.partition(".")[0] for name in done.stdout.splitlines()[-1].split()}
-    assert "torch" in loaded
-    assert not loaded & {"matplotlib", "skimage", "pytorch_lightning", "hydra"}
-
-
-def test_every_line_fits_the_width_of_a_pipe(capsys):
+def test_lines_into_a_pipe_have_at_most_80_columns(capsys):
     main([])
     assert max(len(line) for line in capsys.readouterr().out.splitlines()) <= 80
 
@@ -95,7 +89,7 @@ def test_transposed_is_shown_in_three_views_that_agree(capsys):
     assert " ".join(" ".join(lines).split()).count("The result equals y.") == 3
 
 
-def test_the_printed_matrix_times_the_printed_input_is_the_printed_output(capsys):
+def test_the_printed_matrix_maps_the_printed_input_to_the_output(capsys):
     main(["--operator", "transposed", "--set", "kernel_size=4"])
     lines = section(capsys.readouterr().out, "Transposed")
     top = next(i for i, line in enumerate(lines) if "Cᵀ, 16 × 4" in line)
@@ -106,21 +100,21 @@ def test_the_printed_matrix_times_the_printed_input_is_the_printed_output(capsys
     product = torch.tensor([row[-1] for row in table])
     operator = Transposed(1, 2, kernel_size=4)
     with torch.no_grad():
-        operator.conv.weight.copy_(counted(1, 1, 4, 4))
+        operator.conv.weight.copy_(counting(1, 1, 4, 4))
     assert torch.equal(matrix, operator.matrix(2, 2))
     assert torch.equal(matrix @ x, product)
 
 
-def test_the_zero_inserted_input_is_the_textbooks(capsys):
+def test_the_zero_inserted_input_is_printed(capsys):
     main(["--operator", "Transposed"])
-    page = capsys.readouterr().out
-    top = page.splitlines().index(next(line for line in page.splitlines() if "zero_inserted(x)" in line))
-    drawn = [line[2:13] for line in page.splitlines()[top + 1 : top + 7]]
+    printed = capsys.readouterr().out
+    top = printed.splitlines().index(next(line for line in printed.splitlines() if "zero_inserted(x)" in line))
+    drawn = [line[2:13] for line in printed.splitlines()[top + 1 : top + 7]]
     dots = "· · · · · ·"
     assert drawn == [dots, "· 1 · 2 · ·", dots, "· 3 · 4 · ·", dots, dots]
 
 
-def test_max_unpooling_prints_an_image_that_is_pooled_to_x_with_the_printed_indices(capsys):
+def test_max_unpooling_prints_indices_and_output_that_agree(capsys):
     main(["--operator", "max_unpool", "--input", "5 -1 2; 0.5 3 4"])
     lines = section(capsys.readouterr().out, "MaxUnpool")
     y = read_block(lines, "y")
@@ -132,18 +126,18 @@ def test_max_unpooling_prints_an_image_that_is_pooled_to_x_with_the_printed_indi
     assert set(positions) <= set(range(24))
 
 
-def test_a_fractional_scale_leaves_out_by_name_who_does_not_have_it(capsys):
+def test_operators_without_fractional_scales_are_named_and_left_out(capsys):
     main(["--scale", "1.5"])
-    page = " ".join(capsys.readouterr().out.split())
+    printed = " ".join(capsys.readouterr().out.split())
     integer = [name for name, operator in public_operators().items() if not operator.fractional]
-    assert f"Not shown, since they need an integer scale: {', '.join(integer)}." in page
-    assert not any(f"{name}(channels" in page for name in integer)
+    assert f"Not shown, since they need an integer scale: {', '.join(integer)}." in printed
+    assert not any(f"{name}(channels" in printed for name in integer)
 
 
-def test_scale_one_says_that_no_zero_is_inserted(capsys):
+def test_scale_one_inserts_no_zeros(capsys):
     main(["--operator", "Transposed", "--scale", "1"])
-    page = " ".join(capsys.readouterr().out.split())
-    assert "An ordinary convolution of the zero-padded input; scale 1 inserts no zeros." in page
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "An ordinary convolution of the zero-padded input; scale 1 inserts no zeros." in printed
 
 
 @pytest.mark.parametrize("scale", ["3", "4", "7", "2.5"])
@@ -158,7 +152,7 @@ def test_settings_reach_the_operator(capsys):
     assert torch.equal(printed, EXPECTED["BedOfNails"].double())
 
 
-def test_an_operator_of_ones_own_is_shown_by_its_path(tmp_path, monkeypatch, capsys):
+def test_a_user_defined_operator_is_shown_by_its_import_path(tmp_path, monkeypatch, capsys):
     source = '''"""Twice: nearest, and twice as bright."""
 from upnet.upsample import Nearest
 
@@ -174,43 +168,43 @@ class Twice(Nearest):
     assert torch.equal(read_block(lines, "y"), 2 * EXPECTED["Nearest"].double())
 
 
-MISTAKES = {
+INVALID = {
     "unknown operator": (["--operator", "Transpose"], "Did you mean Transposed?"),
     "not an operator": (["--operator", "os.system"], "operator=os.system: is not an operator"),
-    "the contract itself": (["--operator", "upnet.upsample.Upsampler"], "is not an operator"),
-    "nothing to import": (["--operator", "no_such_module.Operator"], "No module named 'no_such_module'"),
+    "the abstract base class": (["--operator", "upnet.upsample.Upsampler"], "is not an operator"),
+    "missing module": (["--operator", "no_such_module.Operator"], "No module named 'no_such_module'"),
     "not a path": (["--operator", ".."], "operator=..: cannot be imported"),
     "scale zero": (["--scale", "0"], "from 1 to 16; got '0'"),
     "scale nan": (["--scale", "nan"], "from 1 to 16; got 'nan'"),
     "scale huge": (["--scale", "1e9"], "from 1 to 16; got '1e9'"),
     "scale in words": (["--scale", "two"], "from 1 to 16; got 'two'"),
-    "fraction refused": (["--operator", "Transposed", "--scale", "1.5"], "needs an integer scale"),
+    "fractional scale": (["--operator", "Transposed", "--scale", "1.5"], "needs an integer scale"),
     "words for numbers": (["--input", "one two"], "must be numbers"),
     "ragged rows": (["--input", "1 2; 3"], "the same number of values in each row"),
     "no numbers": (["--input", ""], "the same number of values in each row"),
     "not finite": (["--input", "1 inf"], "finite numbers"),
     "too many": (["--input", "1 " * 65], "at most 64"),
-    "setting of all": (["--set", "a=-0.75"], "Choose the operator by --operator NAME"),
+    "setting without operator": (["--set", "a=-0.75"], "Choose the operator by --operator NAME"),
     "setting unknown": (
         ["--operator", "Bicubic", "--set", "b=1"],
         "b: Bicubic has no such setting. Allowed: kernel or a",
     ),
-    "setting of none": (["--operator", "Nearest", "--set", "b=1"], "Allowed: none"),
+    "operator without settings": (["--operator", "Nearest", "--set", "b=1"], "Allowed: none"),
     "setting without value": (["--operator", "Bicubic", "--set", "a"], "SETTING=VALUE"),
-    "setting refused": (["--operator", "Bicubic", "--set", "a=3"], "a number in [-1, 0]"),
+    "setting out of range": (["--operator", "Bicubic", "--set", "a=3"], "a number in [-1, 0]"),
     "setting of a wrong type": (["--operator", "Bicubic", "--set", "a=x"], "cannot be built with {'a': 'x'}"),
     "kernel too small": (
         ["--operator", "Transposed", "--set", "kernel_size=1"],
         "needs a kernel at least as large as the scale",
     ),
-    "figure in no folder": (["--figure", "no/such/folder/out.png"], "there is no folder"),
+    "figure in a missing folder": (["--figure", "no/such/folder/out.png"], "there is no folder"),
     "figure of another format": (["--figure", "out.jpg"], "must end in .png"),
     "unknown option": (["--operators", "x"], "unrecognized arguments"),
 }
 
 
-@pytest.mark.parametrize(("arguments", "words"), MISTAKES.values(), ids=MISTAKES.keys())
-def test_a_mistake_gets_one_sentence_and_exit_code_two(arguments, words, capsys):
+@pytest.mark.parametrize(("arguments", "words"), INVALID.values(), ids=INVALID.keys())
+def test_invalid_arguments_are_one_line_and_exit_code_two(arguments, words, capsys):
     assert main(arguments) == 2
     printed = capsys.readouterr()
     assert words in printed.err
@@ -218,7 +212,7 @@ def test_a_mistake_gets_one_sentence_and_exit_code_two(arguments, words, capsys)
     assert printed.out == ""
 
 
-def test_a_figure_that_cannot_be_written_gets_one_sentence_and_leaves_nothing(tmp_path, capsys):
+def test_a_folder_as_figure_is_rejected_and_left_unchanged(tmp_path, capsys):
     folder = tmp_path / "folder.png"
     folder.mkdir()
     assert main(["--figure", str(folder)]) == 2
@@ -237,8 +231,8 @@ def test_a_full_disk_is_a_failed_run_reported_in_one_line(tmp_path, monkeypatch,
 
 def test_help_names_every_option_and_operator(capsys):
     assert main(["--help"]) == 0
-    page = capsys.readouterr().out
+    printed = capsys.readouterr().out
     assert all(
-        word in page for word in ("--scale", "--input", "--operator", "--set", "--figure", "--seed", "examples:")
+        word in printed for word in ("--scale", "--input", "--operator", "--set", "--figure", "--seed", "examples:")
     )
-    assert all(name in page for name in public_operators())
+    assert all(name in printed for name in public_operators())
