@@ -1,4 +1,4 @@
-"""What is built is what the config says, and who complains says where."""
+"""build(): components, factories, and the paths in their errors."""
 
 import copy
 import pickle
@@ -20,7 +20,7 @@ class Part:
         self.size, self.options = size, options
 
 
-class Whole:
+class Assembly:
     def __init__(self, part: Part, make: Any = None, sizes: Any = ()) -> None:
         self.part, self.parts = part, [make(size=size) for size in sizes]
 
@@ -29,26 +29,29 @@ def broken(kind: str) -> None:
     raise {"type": TypeError("no such thing"), "key": KeyError("lost"), "assert": AssertionError("never")}[kind]
 
 
-PART, WHOLE, BROKEN = (f"{__name__}.{name}" for name in ("Part", "Whole", "broken"))
+PART, ASSEMBLY, BROKEN = (f"{__name__}.{name}" for name in ("Part", "Assembly", "broken"))
 
 
-def test_components_are_built_from_the_inside_out_and_values_arrive_plain() -> None:
+def test_nested_components_are_built_with_plain_values() -> None:
     config = OmegaConf.create(
         {
             "n": 3,
-            "whole": {"_target_": WHOLE, "part": {"_target_": PART, "size": "${n}", "options": {"a": [1, "${n}"]}}},
+            "assembly": {
+                "_target_": ASSEMBLY,
+                "part": {"_target_": PART, "size": "${n}", "options": {"a": [1, "${n}"]}},
+            },
         }
     )
-    whole = build(config.whole)
-    assert type(whole) is Whole
-    assert type(whole.part) is Part
-    assert whole.part.size == 3
-    assert type(whole.part.options) is dict
-    assert type(whole.part.options["a"]) is list
-    assert whole.part.options == {"a": [1, 3]}
+    assembly = build(config.assembly)
+    assert type(assembly) is Assembly
+    assert type(assembly.part) is Part
+    assert assembly.part.size == 3
+    assert type(assembly.part.options) is dict
+    assert type(assembly.part.options["a"]) is list
+    assert assembly.part.options == {"a": [1, 3]}
 
 
-def test_lists_and_mappings_of_components_are_built_item_by_item() -> None:
+def test_lists_and_mappings_of_components_are_built() -> None:
     part = {"_target_": PART, "size": 1}
     one, (two, none) = build({"one": part, "more": [part, None]}).values()
     assert (one.size, two.size, none) == (1, 1, None)
@@ -56,7 +59,7 @@ def test_lists_and_mappings_of_components_are_built_item_by_item() -> None:
     assert build(3) == 3
 
 
-def test_a_factory_makes_a_new_object_of_both_sets_of_arguments_at_every_call() -> None:
+def test_a_factory_builds_a_new_object_at_every_call() -> None:
     make = build({"_target_": PART, "_partial_": True, "options": "o"})
     assert isinstance(make, Factory)
     assert make.func is Part
@@ -64,15 +67,15 @@ def test_a_factory_makes_a_new_object_of_both_sets_of_arguments_at_every_call() 
     assert (make(size=2).size, make(size=2).options) == (2, "o")
 
 
-@pytest.mark.parametrize("copied", [copy.deepcopy, lambda make: pickle.loads(pickle.dumps(make))])
-def test_a_copied_factory_still_knows_its_place(copied: Any) -> None:
-    make = copied(build({"_target_": PART, "_partial_": True}, "model.part"))
+@pytest.mark.parametrize("copy_", [copy.deepcopy, lambda make: pickle.loads(pickle.dumps(make))])
+def test_a_copied_factory_keeps_its_path(copy_: Any) -> None:
+    make = copy_(build({"_target_": PART, "_partial_": True}, "model.part"))
     with pytest.raises(ConfigError, match=r"^model\.part: Part: size starts at 0; got -1$"):
         make(size=-1)
 
 
-def test_a_complaint_comes_with_the_path_of_the_innermost_component() -> None:
-    config = OmegaConf.create({"model": {"_target_": WHOLE, "part": {"_target_": PART, "size": -1}}})
+def test_an_error_has_the_path_of_the_innermost_component() -> None:
+    config = OmegaConf.create({"model": {"_target_": ASSEMBLY, "part": {"_target_": PART, "size": -1}}})
     with pytest.raises(ConfigError, match=r"^model\.part: Part: size starts at 0; got -1$") as caught:
         build(config.model)
     assert type(caught.value.__cause__) is ValueError
@@ -80,13 +83,13 @@ def test_a_complaint_comes_with_the_path_of_the_innermost_component() -> None:
         build([OmegaConf.to_container(config.model)], "a.b")
 
 
-def test_a_complaint_about_what_a_factory_makes_comes_with_the_path_of_the_factory() -> None:
+def test_an_error_of_a_factory_has_the_path_of_the_factory() -> None:
     make, part = {"_target_": PART, "_partial_": True}, {"_target_": PART, "size": 0}
     with pytest.raises(ConfigError, match=r"^make: Part: size starts at 0; got -2$"):
-        build({"_target_": WHOLE, "part": part, "make": make, "sizes": [1, -2]})
+        build({"_target_": ASSEMBLY, "part": part, "make": make, "sizes": [1, -2]})
 
 
-def test_an_operator_that_the_decoder_makes_is_refused_at_its_place() -> None:
+def test_an_error_of_an_operator_has_the_path_of_its_factory() -> None:
     config = OmegaConf.create(
         {"model": {"upsampler": {"_target_": "upnet.upsample.Transposed", "_partial_": True, "kernel_size": 1}}}
     )
@@ -95,19 +98,20 @@ def test_an_operator_that_the_decoder_makes_is_refused_at_its_place() -> None:
 
 
 @pytest.mark.parametrize(("kind", "error"), [("type", TypeError), ("key", KeyError), ("assert", AssertionError)])
-def test_other_errors_than_value_errors_pass_unchanged(kind: str, error: type[Exception]) -> None:
+def test_errors_other_than_value_errors_are_unchanged(kind: str, error: type[Exception]) -> None:
     with pytest.raises(error):
         build({"_target_": BROKEN, "kind": kind}, "here")
 
 
-def test_a_target_that_leads_nowhere_is_refused_with_its_path() -> None:
-    with pytest.raises(
-        ConfigError, match=r"^model\._target_=.*: upnet\.upsample has no Transpsoed. Did you mean Transposed\?"
-    ):
+def test_a_missing_target_is_rejected_with_its_path() -> None:
+    with pytest.raises(ConfigError) as caught:
         build({"_target_": "upnet.upsample.Transpsoed"}, "model")
+    error = caught.value
+    assert (error.setting, error.value) == ("model._target_", "upnet.upsample.Transpsoed")
+    assert (error.problem, error.cure) == ("upnet.upsample has no Transpsoed", "Did you mean Transposed?")
 
 
-def test_a_missing_value_is_refused() -> None:
+def test_a_missing_value_is_rejected() -> None:
     with pytest.raises(ConfigError, match=r"^part: .*size"):
         build(OmegaConf.create({"part": {"_target_": PART, "size": "???"}}).part)
 
