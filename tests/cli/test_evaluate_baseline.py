@@ -85,9 +85,9 @@ def test_a_perceptual_metric_is_in_tables_and_files(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(base, "fetch", lambda url, name: Path("weights-1234.pth"))
+    monkeypatch.setattr(base, "cached_weights", lambda url, name: Path("weights-1234.pth"))
     monkeypatch.setattr(base, "check_weights", lambda path, name: "1234")
-    monkeypatch.setattr(LPIPS, "load", lambda self: torch.nn.Identity())
+    monkeypatch.setattr(LPIPS, "build_network", lambda self: torch.nn.Identity())
     monkeypatch.setattr(LPIPS, "distance", lambda self, output, target: (output - target).abs().mean())
     evaluate_baseline(evaluate_config("baseline=nearest", "perceptual=[lpips]"))
     found = results()

@@ -64,7 +64,7 @@ def test_components_of_upnet_are_accepted_at_every_depth() -> None:
 def test_other_code_is_rejected_at_every_depth(target: str, depth: int) -> None:
     (error,) = config_error(nested({"_target_": target, "command": "true"}, depth)).errors
     assert error.setting.endswith("_target_")
-    assert error.value == target
+    assert target in str(error)
 
 
 def test_the_error_names_the_setting_and_the_cure() -> None:
@@ -110,7 +110,8 @@ def test_underscored_keys_other_than_target_and_partial_are_rejected(key: str) -
 @pytest.mark.parametrize("partial", [1, 0, "true", None, [], {"_target_": "os.system"}])
 def test_partial_must_be_true_or_false(partial: object) -> None:
     error = config_error({"model": {**OURS, "_partial_": partial}})
-    assert (error.setting, error.problem) == ("model._partial_", "must be true or false")
+    assert error.setting == "model._partial_"
+    assert error.problem.startswith("must be true or false")
 
 
 def test_partial_without_a_target_is_rejected() -> None:
