@@ -65,7 +65,7 @@ def test_a_multirun_continues_after_a_failed_run(study: Path) -> None:
 
 def test_a_study_is_reported_as_one_table_and_one_figure(study: Path, run: Run) -> None:
     printed = run("evaluate.py", f"study={study}/runs")
-    parts = ("Nearest", "Transposed", "parameters", "mult-adds", "PSNR", "SSIM", "left out, since it is not finished")
+    parts = ("Nearest", "Transposed", "parameters", "mult-adds", "PSNR", "SSIM", "left out, not finished")
     assert [part for part in parts if part not in " ".join(printed.split())] == [], printed
     assert Image.open(study / "runs/comparison.png").size[0] > 1000
     written = json.loads((study / "runs/study.json").read_text())
