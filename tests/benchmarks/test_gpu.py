@@ -70,6 +70,7 @@ def test_parts_that_cannot_be_measured_are_rejected(
     assert expected in capsys.readouterr().err
 
 
+@pytest.mark.full
 def test_option_parts_selects_parts(gpu: ModuleType, tmp_path: Path) -> None:
     out = tmp_path / "gpu.json"
     assert gpu.main(["--device", "cpu", "--smoke", "--out", str(out), "--parts", "parity"]) == 0

@@ -54,7 +54,7 @@ def test_fsrcnn_has_the_published_number_of_weights_without_biases_and_slopes(co
     assert sum(p.numel() for p in net.parameters() if p.dim() == 4) == 12_464
 
 
-@pytest.mark.covering(per="preset")
+@pytest.mark.rotating(per="preset")
 @pytest.mark.parametrize("preset", PRESETS)
 @pytest.mark.parametrize("scale", [2, 3, 4, 5])
 @pytest.mark.parametrize("size", [(1, 1), (7, 12), (16, 9)])

@@ -231,7 +231,14 @@ EVALUATE = [
         value="lpips",
         cure="Set protocol=rgb8",
     ),
-    Rejected("baseline=bicubic device=abacus", setting="device", value="abacus", allowed="auto or cpu"),
+    Rejected(
+        "baseline=bicubic device=abacus",
+        setting="device",
+        value="abacus",
+        allowed="auto, cpu, cuda, cuda:N or mps",
+    ),
+        "baseline=bicubic device=abacus", setting="device", value="abacus", allowed="auto, cpu, cuda, cuda:N or mps"
+    ),
     Rejected("baseline=bicubic protocol=rgb9", setting="protocol", value="rgb9", cure="Did you mean rgb8?"),
 ]
 

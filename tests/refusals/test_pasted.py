@@ -65,6 +65,7 @@ def test_printed_commands_run_when_they_are_pasted(
     assert json.loads((place / FOLDER / "results.json").read_text())["step"] == 4
 
 
+@pytest.mark.full
 def test_images_of_any_file_name_are_upscaled(
     copied_workspace: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -141,6 +141,7 @@ def test_finished_cells_are_not_repeated(words, start, undisturbed: Path, capsys
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
+@pytest.mark.full
 def test_two_processes_share_the_cells(words, start, tmp_path: Path) -> None:
     overrides = words(arms=ARMS, seeds=[0, 1])
     both = multiprocessing.get_context("fork").Barrier(2)
@@ -235,6 +236,7 @@ def test_code_version_includes_user_modules(tmp_path: Path, monkeypatch: pytest.
     assert told.startswith("my_blocks ")
 
 
+@pytest.mark.full
 def test_ctrl_c_saves_the_current_cell(
     overrides: list[str], start, undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

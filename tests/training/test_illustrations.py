@@ -60,6 +60,7 @@ def test_names_are_text_in_everything_that_a_training_leaves(named: list[str], t
     assert "validation/psnr" in scalars(run / "tensorboard")
 
 
+@pytest.mark.full
 def test_a_terminal_that_holds_ascii_only_gets_every_name(named: list[str], tmp_path: Path) -> None:
     def ascii_only() -> None:
         sys.stdout, sys.stderr = (os.fdopen(number, "w", encoding="ascii", closefd=False) for number in (1, 2))

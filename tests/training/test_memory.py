@@ -51,6 +51,7 @@ def bound(need: int) -> None:
     Task.on_validation_epoch_start, Task.on_validation_epoch_end = begun, ended
 
 
+@pytest.mark.full
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems don't keep to RLIMIT_AS")
 def test_a_picture_that_torch_refuses_memory_for_is_scored_in_tiles_and_that_is_said(
     compose: Compose, pictures: Path, tmp_path: Path

@@ -149,6 +149,7 @@ def test_an_optimizer_that_repeats_a_batch_accumulates_none(named) -> None:
         train(named("optimizer", node, *words))
 
 
+@pytest.mark.full
 def test_a_missing_compiler_is_named_before_a_run_begins(small: list[str], tmp_path: Path) -> None:
     command = [sys.executable, str(ROOT / "train.py"), *small, "compile=true", f"hydra.run.dir={tmp_path}/run"]
     environment = {

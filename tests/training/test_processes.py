@@ -13,6 +13,7 @@ from support import ROOT, scalars, state
 from upnet.training import train
 
 
+@pytest.mark.full
 def test_two_processes_train_the_weights_of_one_and_score_every_picture_once(
     tiny, small: list[str], pictures: Path, tmp_path: Path
 ) -> None:

@@ -154,6 +154,7 @@ def test_a_finished_run_and_one_under_other_settings_are_not_resumed(tiny, tmp_p
     assert train(tiny("steps=3", "validations=1", ckpt))["step"] == 3
 
 
+@pytest.mark.rotating(per=None)
 @pytest.mark.parametrize(("scheduler", "rates"), [("cosine", ("1e-05", "0.000419")), ("constant", ("0.001", "0.001"))])
 def test_more_steps_are_logged_with_the_learning_rate_before_and_after(
     tiny, tmp_path: Path, caplog: pytest.LogCaptureFixture, scheduler: str, rates: tuple[str, str]
@@ -189,6 +190,7 @@ def test_resuming_another_network_is_refused(tiny, tmp_path: Path) -> None:
         train(tiny(f"ckpt={tmp_path}/run/checkpoints/last.ckpt", "model.encoder.width=5", run="other"))
 
 
+@pytest.mark.full
 def test_whatever_bit_of_a_checkpoint_is_wrong_it_reads_the_same_or_is_named_and_the_one_before_it_is_used(
     tiny, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -11,6 +11,7 @@ from upnet.checkpoint import load_network
 from upnet.training import runner, train
 
 
+@pytest.mark.parametrize("comparison_image", [True])
 def test_a_run_leaves_everything_that_was_promised(tiny, tmp_path: Path) -> None:
     content = train(tiny())
     run, last = tmp_path / "run", tmp_path / "run/checkpoints/last.ckpt"
@@ -53,6 +54,7 @@ def test_a_run_searches_once_for_near_copies_within_the_time_of_the_setting(
     assert seconds == [60, 0, None]
 
 
+@pytest.mark.full
 def test_deterministic_mode_trains_every_operator(tiny, compose: Compose) -> None:
     from support import CONFIGS
 

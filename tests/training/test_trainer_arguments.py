@@ -138,6 +138,7 @@ def test_an_honoured_argument_trains_validates_and_writes_results(tiny, tmp_path
         assert any(path.stat().st_size for path in (tmp_path / "run").glob("*profile*"))
 
 
+@pytest.mark.full
 def test_a_time_limit_ends_with_results_and_the_run_goes_on_to_the_same_weights(
     tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -175,6 +175,7 @@ def test_deterministic_mode_is_repeatable_and_agrees_with_the_default(factory, s
         torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.rotating(per=None)
 def test_compiled_output_and_gradient_equal_eager(factory, visit):
     operator = build(factory)
     compiled = torch.compile(operator, backend="aot_eager", fullgraph=True)

@@ -130,7 +130,7 @@ def test_the_command_prints_values_with_their_units_and_writes_them(
         (["--json", "."], "is a folder"),
         (["--only", "comb_ration"], "Did you mean comb_ratio"),
         (["--size", "big"], "HEIGHTxWIDTH"),
-        (["--device", "toaster"], "Allowed: auto or cpu"),
+        (["--device", "toaster"], "Allowed: auto, cpu, cuda, cuda:N or mps"),
     ],
 )
 def test_a_mistake_is_one_sentence_and_exit_code_2(
