@@ -25,6 +25,7 @@ def figure() -> Figure:
     return draw_operators(2)
 
 
+@pytest.mark.full
 def test_the_command_draws_every_operator_into_a_png(tmp_path, capsys):
     path = tmp_path / "operators.png"
     assert main(["--figure", str(path)]) == 0

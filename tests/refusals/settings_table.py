@@ -237,8 +237,6 @@ EVALUATE = [
         value="abacus",
         allowed="auto, cpu, cuda, cuda:N or mps",
     ),
-        "baseline=bicubic device=abacus", setting="device", value="abacus", allowed="auto, cpu, cuda, cuda:N or mps"
-    ),
     Rejected("baseline=bicubic protocol=rgb9", setting="protocol", value="rgb9", cure="Did you mean rgb8?"),
 ]
 

@@ -24,6 +24,7 @@ def test_steps_after_the_checkpoint_are_replaced_by_those_of_the_resumed_run(
     assert [step for step, _ in logged["validation/psnr"]] == [1, 2, 3, 4, 5, 6]
 
 
+@pytest.mark.rotating(per=None)
 @pytest.mark.parametrize("missing", [1, 10, 100])
 def test_a_torn_event_file_is_read_up_to_its_last_complete_record(
     tiny, words: tuple[str, ...], tmp_path: Path, missing: int

@@ -91,7 +91,7 @@ def test_per_sample_weight_gradients_equal_a_loop(factory, channels, memory_form
             same(ours[name][number], expected)
 
 
-@pytest.mark.covering
+@pytest.mark.rotating
 @each_format
 def test_jacrev_equals_autograd(factory, scale, memory_format, case):
     operator, x, site, _ = case(factory, 2, scale, memory_format)

@@ -88,6 +88,7 @@ def stop_clock() -> None:
     setattr(utils, "datetime", Clock)  # noqa: B010
 
 
+@pytest.mark.full
 def test_runs_that_start_in_the_same_second_have_different_folders(pictures: Path, tmp_path: Path) -> None:
     (tmp_path / "val").mkdir()
     (pictures / "picture0.png").rename(tmp_path / "val/scene.png")
