@@ -8,10 +8,14 @@ import pytest
 import torch
 from support import CONFIGS, ROOT
 
-benchmark = SimpleNamespace(**runpy.run_path(str(ROOT / "benchmarks/operators.py")))
+
+@pytest.fixture(scope="module")
+def benchmark() -> SimpleNamespace:
+    """The functions of benchmarks/operators.py."""
+    return SimpleNamespace(**runpy.run_path(str(ROOT / "benchmarks/operators.py")))
 
 
-def test_every_operator_is_measured_in_every_dtype_and_layout(tmp_path, capsys):
+def test_every_operator_is_measured_in_every_dtype_and_layout(benchmark: SimpleNamespace, tmp_path, capsys):
     path = tmp_path / "operators.json"
     assert benchmark.main(["--smoke", "--no-keep-memory", "--json", str(path)]) == 0
     written = json.loads(path.read_text(encoding="utf-8"))
@@ -25,7 +29,7 @@ def test_every_operator_is_measured_in_every_dtype_and_layout(tmp_path, capsys):
     assert sum("channels_last" in line or "contiguous" in line for line in printed) == len(rows)
 
 
-def test_operators_are_compared_with_torch(tmp_path):
+def test_operators_are_compared_with_torch(benchmark: SimpleNamespace, tmp_path):
     path = tmp_path / "operators.json"
     names = ["nearest", "bilinear", "bicubic", "max_unpool", "pixel_shuffle", "transposed", "resize_conv"]
     benchmark.main(["--smoke", "--no-keep-memory", "--json", str(path), "--only", *names])
@@ -36,6 +40,6 @@ def test_operators_are_compared_with_torch(tmp_path):
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_missing_gpu_is_rejected():
+def test_missing_gpu_is_rejected(benchmark: SimpleNamespace):
     with pytest.raises(SystemExit, match="use --device cpu"):
         benchmark.main(["--smoke", "--device", "cuda"])

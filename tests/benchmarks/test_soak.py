@@ -10,12 +10,16 @@ import numpy as np
 import pytest
 from support import ROOT
 
-soak = SimpleNamespace(**runpy.run_path(str(ROOT / "benchmarks/soak.py")))
+
+@pytest.fixture(scope="module")
+def soak() -> SimpleNamespace:
+    """The functions of benchmarks/soak.py."""
+    return SimpleNamespace(**runpy.run_path(str(ROOT / "benchmarks/soak.py")))
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs the GNU C library")
 @pytest.mark.full
-def test_one_round_completes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_round_completes(soak: SimpleNamespace, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert soak.main(["--minutes", "0", "--steps", "4", "--json", str(tmp_path / "soak.json")]) == 0
     results = json.loads((tmp_path / "soak.json").read_text(encoding="utf-8"))
     assert results["rounds"] == len(results["samples"]) == 1
@@ -30,7 +34,7 @@ def test_one_round_completes(tmp_path: Path, capsys: pytest.CaptureFixture[str])
 
 
 @pytest.mark.parametrize(("per_hour", "grows"), [(0.0, False), (12.0, True)])
-def test_growth_is_distinguished_from_noise(per_hour: float, grows: bool) -> None:
+def test_growth_is_distinguished_from_noise(soak: SimpleNamespace, per_hour: float, grows: bool) -> None:
     rng = np.random.default_rng(0)
     samples = [
         soak.Sample(t, 900 + per_hour * t / 3600 + rng.normal(0, 5), 550, 300, 250, 200, 4, 10, 1000, 0, 500_000)

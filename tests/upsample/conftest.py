@@ -1,6 +1,7 @@
 """Fixtures of the operators' tests, parametrised over the yamls of configs/model/upsampler."""
 
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Protocol
 
@@ -26,6 +27,7 @@ class Visit(Protocol):
     def __call__(self, operator: Upsampler, size: tuple[int, int], seed: int = 0) -> tuple[Tensor, Site]: ...
 
 
+@cache
 def _factories() -> dict[str, Factory]:
     return {path.stem: hydra.utils.instantiate(OmegaConf.load(path)) for path in sorted(FOLDER.glob("*.yaml"))}
 

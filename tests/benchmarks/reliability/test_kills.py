@@ -9,12 +9,16 @@ from types import SimpleNamespace
 import pytest
 from support import ROOT
 
-kills = SimpleNamespace(**runpy.run_path(str(ROOT / "benchmarks/reliability/kills.py")))
+
+@pytest.fixture(scope="module")
+def kills() -> SimpleNamespace:
+    """The functions of benchmarks/reliability/kills.py."""
+    return SimpleNamespace(**runpy.run_path(str(ROOT / "benchmarks/reliability/kills.py")))
 
 
 @pytest.mark.full
 def test_killed_runs_end_bit_identical_to_an_uninterrupted_run(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    kills: SimpleNamespace, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     seed = random.randrange(2**32)
     code = kills.main(["--points", "3", "--steps", "12", "--seed", str(seed), "--json", str(tmp_path / "points.json")])
