@@ -123,6 +123,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> R
 
         monkeypatch.setattr(app, "as_user_error", record)
         before = _paths(Path())
+        assert not Path("out").exists(), sorted(_paths(Path("out")))
         capfd.readouterr()
         code = main([command, *argv])
         created = sorted(_paths(Path()) - before)

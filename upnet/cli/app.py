@@ -156,7 +156,8 @@ def _reported_errors(config_name: str, argv: Sequence[str], in_job: bool) -> Ite
             message = error if code is not None and not debug else traceback.format_exc()
             print(f"\nrun {HydraConfig.get().job.id} failed: {message}", file=sys.stderr, flush=True)
             raise
-        not_started = code == USER_ERROR or isinstance(error, InterruptedRunError)
+        # Only a folder without results is removed: a run that failed later keeps its files.
+        not_started = code is not None
         if not_started and in_job and not in_multirun() and not _run_dir_existed():
             remove_unused_folder(Path(HydraConfig.get().runtime.output_dir))
         if code is None or (debug and not interrupted):
