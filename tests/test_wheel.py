@@ -1,4 +1,4 @@
-"""A wheel, installed without the checkout, trains from the configs that it contains."""
+"""An installed wheel contains all configs and trains without the repository."""
 
 import json
 import os
@@ -28,7 +28,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the programs of an environment with the wheel, which sees the dependencies installed here."""
+    """The folder of programs of an environment with the wheel and the dependencies of this environment."""
     folder = tmp_path_factory.mktemp("environment")
     venv.create(folder, with_pip=True)
     programs = folder / ("Scripts" if os.name == "nt" else "bin")
@@ -51,29 +51,29 @@ def upnet(programs: Path, cwd: Path, *words: str) -> subprocess.CompletedProcess
     )
 
 
-def test_the_wheel_contains_every_config(wheel: Path) -> None:
+def test_wheel_contains_every_config(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         shipped = {name.removeprefix("upnet/configs/") for name in archive.namelist() if "upnet/configs/" in name}
     assert shipped == {path.relative_to(CONFIGS).as_posix() for path in CONFIGS.rglob("*") if path.is_file()}
 
 
-def test_it_trains_in_an_empty_folder_and_prints_commands_that_run(installed: Path, tmp_path: Path) -> None:
+def test_installed_wheel_trains_in_an_empty_folder_and_prints_valid_commands(installed: Path, tmp_path: Path) -> None:
     done = upnet(installed, tmp_path, "train", *SMALL.split(), "hydra.run.dir=run")
     assert done.returncode == 0, done.stderr
     assert json.loads((tmp_path / "run/results.json").read_text())["step"] == 3
     assert "upnet evaluate checkpoint=run/checkpoints/last.ckpt" in done.stdout
-    again = upnet(installed, tmp_path, "evaluate", "checkpoint=run/checkpoints/last.ckpt", "hydra.run.dir=scored")
-    assert again.returncode == 0, again.stderr
-    found = [json.loads((tmp_path / name / "results.json").read_text())["datasets"] for name in ("run", "scored")]
-    assert found[0] == found[1]
+    evaluation = upnet(installed, tmp_path, "evaluate", "checkpoint=run/checkpoints/last.ckpt", "hydra.run.dir=scored")
+    assert evaluation.returncode == 0, evaluation.stderr
+    datasets = [json.loads((tmp_path / name / "results.json").read_text())["datasets"] for name in ("run", "scored")]
+    assert datasets[0] == datasets[1]
 
 
-def test_a_folder_of_the_users_own_configs_is_searched_first(installed: Path, tmp_path: Path) -> None:
+def test_user_configs_take_precedence_over_packaged_ones(installed: Path, tmp_path: Path) -> None:
     (tmp_path / "mine/experiment").mkdir(parents=True)
     (tmp_path / "mine/experiment/tiny.yaml").write_text("# @package _global_\nsteps: 7\nmodel:\n  skip: false\n")
     done = upnet(installed, tmp_path, "train", "--config-dir", "mine", "experiment=tiny", "--cfg", "job")
     assert done.returncode == 0, done.stderr
     assert "steps: 7" in done.stdout
     assert "skip: false" in done.stdout
-    wrong = upnet(installed, tmp_path, "train", "--config-dir", "mine", "experiment=tinny")
-    assert (wrong.returncode, "Did you mean tiny?" in wrong.stderr) == (2, True), wrong.stderr
+    misspelt = upnet(installed, tmp_path, "train", "--config-dir", "mine", "experiment=tinny")
+    assert (misspelt.returncode, "Did you mean tiny?" in misspelt.stderr) == (2, True), misspelt.stderr

@@ -1,4 +1,4 @@
-"""Photographs for the audit's tests."""
+"""Photographs for the tests of the audit."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -18,22 +18,22 @@ IMAGES = Path("../shared/images")
 @pytest.fixture(scope="session")
 def photographs() -> dict[str, np.ndarray]:
     """Name -> (H, W, 3) uint8 of six photographs, 256 pixels on their shorter side."""
-    found = {}
+    photographs_by_name = {}
     for entry in Photographs(NAMES).images():
-        picture = Image.fromarray(entry.read())
-        factor = 256 / min(picture.size)
-        size = round(picture.width * factor), round(picture.height * factor)
-        found[entry.name] = np.asarray(picture.resize(size, Image.Resampling.LANCZOS))
-    return found
+        image = Image.fromarray(entry.read())
+        factor = 256 / min(image.size)
+        size = round(image.width * factor), round(image.height * factor)
+        photographs_by_name[entry.name] = np.asarray(image.resize(size, Image.Resampling.LANCZOS))
+    return photographs_by_name
 
 
 @pytest.fixture
 def save() -> Callable[[Path, np.ndarray], None]:
-    """Write a picture, its folders as well."""
+    """save(path, image): write an image and create its parent folders."""
 
-    def write(path: Path, picture: np.ndarray) -> None:
+    def write(path: Path, image: np.ndarray) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(np.ascontiguousarray(picture)).save(path, quality=60)
+        Image.fromarray(np.ascontiguousarray(image)).save(path, quality=60)
 
     return write
 
@@ -43,11 +43,11 @@ def benchmark_sets() -> Path:
     """The folder of Set5 and Set14."""
     folder = ROOT / IMAGES
     if not (folder / "Set5").is_dir():
-        pytest.skip(f"needs the benchmark pictures in {IMAGES}")
-    return read_only(folder)
+        pytest.skip(f"needs the benchmark images in {IMAGES}")
+    return check_readable(folder)
 
 
-def read_only(folder: Path) -> Path:
-    """The folder; a picture of it can be read."""
+def check_readable(folder: Path) -> Path:
+    """Return the folder after reading one of its images."""
     read_rgb(next((folder / "Set5" / "HR").glob("*.png")))
     return folder

@@ -9,27 +9,30 @@ from upnet.audit.features import extract_features
 from upnet.audit.image_ops import reorient_points
 
 
-@pytest.mark.parametrize("turn", range(8))
+@pytest.mark.parametrize("orientation", range(8))
 def test_descriptor_products_with_a_reoriented_image_peak_at_the_same_points(
-    turn: int, photographs: dict[str, np.ndarray]
+    orientation: int, photographs: dict[str, np.ndarray]
 ) -> None:
-    picture = photographs["coffee"]
-    after = picture.swapaxes(0, 1) if turn & 4 else picture
-    after = after[::-1] if turn & 2 else after
-    after = after[:, ::-1] if turn & 1 else after
-    ours, theirs = extract_features(picture), extract_features(np.ascontiguousarray(after))
-    products = dict(oriented_products(ours.descriptors, split_frequencies(theirs.descriptors)))
+    image = photographs["coffee"]
+    reoriented = image.swapaxes(0, 1) if orientation & 4 else image
+    reoriented = reoriented[::-1] if orientation & 2 else reoriented
+    reoriented = reoriented[:, ::-1] if orientation & 1 else reoriented
+    original, reoriented_features = extract_features(image), extract_features(np.ascontiguousarray(reoriented))
+    products = dict(oriented_products(original.descriptors, split_frequencies(reoriented_features.descriptors)))
     assert sorted(products) == list(range(8))
-    x, y, size = reorient_points(ours.keypoints[:, 0], ours.keypoints[:, 1], ours.size, turn)
-    assert size == theirs.size
-    share = {}
-    for way, product in products.items():
+    x, y, size = reorient_points(original.keypoints[:, 0], original.keypoints[:, 1], original.size, orientation)
+    assert size == reoriented_features.size
+    match_rates = {}
+    for candidate, product in products.items():
         best = product.argmax(dim=1)
-        off = torch.hypot(x - theirs.keypoints[best, 0], y - theirs.keypoints[best, 1]) / ours.keypoints[:, 2]
-        share[way] = float((off < 0.3).float().mean())
-    # Faint points come and go with the rounding of a turned thumbnail.
-    assert share.pop(turn) > 0.8
-    assert max(share.values()) < 0.4
+        distance = (
+            torch.hypot(x - reoriented_features.keypoints[best, 0], y - reoriented_features.keypoints[best, 1])
+            / original.keypoints[:, 2]
+        )
+        match_rates[candidate] = float((distance < 0.3).float().mean())
+    # Weak keypoints depend on the rounding in a reoriented thumbnail.
+    assert match_rates.pop(orientation) > 0.8
+    assert max(match_rates.values()) < 0.4
 
 
 def test_the_first_candidate_of_a_crop_is_its_photograph(photographs: dict[str, np.ndarray]) -> None:

@@ -15,32 +15,32 @@ from upnet.audit.image_ops import (
 )
 
 
-@pytest.mark.parametrize("turn", range(8))
-def test_images_tensors_and_points_are_reoriented_alike(turn: int) -> None:
+@pytest.mark.parametrize("orientation", range(8))
+def test_images_tensors_and_points_are_reoriented_consistently(orientation: int) -> None:
     plane = torch.zeros(7, 11)
     plane[2, 3] = 255
-    picture = to_tensor(reorient_image(Image.fromarray(plane.numpy().astype(np.uint8)), turn))
-    y, x = (int(value) for value in picture.nonzero()[0])
-    at_x, at_y, size = reorient_points(torch.tensor([3.5]), torch.tensor([2.5]), (7, 11), turn)
-    assert (float(at_x), float(at_y)) == (x + 0.5, y + 0.5)
-    assert size == tuple(picture.shape)
-    assert torch.equal(reorient_tensor(plane, turn), picture)
+    image = to_tensor(reorient_image(Image.fromarray(plane.numpy().astype(np.uint8)), orientation))
+    y, x = (int(value) for value in image.nonzero()[0])
+    reoriented_x, reoriented_y, size = reorient_points(torch.tensor([3.5]), torch.tensor([2.5]), (7, 11), orientation)
+    assert (float(reoriented_x), float(reoriented_y)) == (x + 0.5, y + 0.5)
+    assert size == tuple(image.shape)
+    assert torch.equal(reorient_tensor(plane, orientation), image)
 
 
-def test_the_eight_orientations_are_different() -> None:
+def test_the_eight_orientations_are_distinct() -> None:
     square = torch.arange(9.0).reshape(3, 3)
-    assert len({tuple(reorient_tensor(square, turn).flatten().tolist()) for turn in range(8)}) == 8
+    assert len({tuple(reorient_tensor(square, orientation).flatten().tolist()) for orientation in range(8)}) == 8
 
 
-def test_a_blur_keeps_constants_and_spreads_a_point_by_its_sigma() -> None:
+def test_gaussian_blur_preserves_constants_and_has_the_variance_of_sigma() -> None:
     assert torch.allclose(gaussian_blur(torch.full((20, 30), 7.0), 3.0), torch.tensor(7.0))
     point = torch.zeros(61, 61)
     point[30, 30] = 1
-    spread = gaussian_blur(point, 4.0)
-    place = torch.arange(61.0) - 30
-    assert float(spread.sum()) == pytest.approx(1, abs=1e-5)
-    # The taps end at three sigma, which takes a little of the variance.
-    assert float((spread.sum(0) * place**2).sum()) == pytest.approx(16, rel=0.03)
+    blurred = gaussian_blur(point, 4.0)
+    offset = torch.arange(61.0) - 30
+    assert float(blurred.sum()) == pytest.approx(1, abs=1e-5)
+    # The kernel ends at three sigma, which reduces the variance slightly.
+    assert float((blurred.sum(0) * offset**2).sum()) == pytest.approx(16, rel=0.03)
 
 
 def test_contrast_normalisation_ignores_brightness_and_contrast() -> None:

@@ -18,7 +18,7 @@ Save = Callable[[Path, np.ndarray], None]
 
 @pytest.fixture
 def stores(tmp_path: Path, photographs: dict[str, np.ndarray], save: Save) -> tuple[Store, Store]:
-    """Training pictures, and a validation set with a mirrored, recompressed part of one of them."""
+    """A training set and a validation set, which contains a mirrored, recompressed crop of a training image."""
     for name in ("coffee", "coins", "camera"):
         save(tmp_path / "train" / f"{name}.png", photographs[name])
     save(tmp_path / "val" / "cup.jpg", photographs["coffee"][30:230, 80:330][:, ::-1])
@@ -27,10 +27,12 @@ def stores(tmp_path: Path, photographs: dict[str, np.ndarray], save: Save) -> tu
     return train, val
 
 
-def test_the_warning_names_both_pictures(stores: tuple[Store, Store], caplog: pytest.LogCaptureFixture) -> None:
+def test_the_warning_names_both_images_and_the_orientation(
+    stores: tuple[Store, Store], caplog: pytest.LogCaptureFixture
+) -> None:
     with caplog.at_level(logging.WARNING):
-        named = leakage.warn_of_leakage(stores[0], {"val": stores[1]})
-    assert len(named) == 1
+        leaks = leakage.warn_of_leakage(stores[0], {"val": stores[1]})
+    assert len(leaks) == 1
     (record,) = caplog.records
     assert "cup of val is coffee of train (" in record.getMessage()
     assert "mirrored" in record.getMessage()
@@ -45,17 +47,17 @@ def test_disjoint_sets_give_no_warning(stores: tuple[Store, Store], caplog: pyte
 def test_a_second_search_reads_the_stored_result(stores: tuple[Store, Store], monkeypatch: pytest.MonkeyPatch) -> None:
     first = leakage.find_leaks(*stores)
 
-    def refuse(picture: object) -> None:
+    def raise_assertion_error(image: object) -> None:
         raise AssertionError("features were extracted again")
 
-    monkeypatch.setattr(leakage, "extract_features", refuse)
+    monkeypatch.setattr(leakage, "extract_features", raise_assertion_error)
     assert leakage.find_leaks(*stores) == first
     (stores[0].folder / f"copies-{leakage.VERSION}-{stores[1].digest[:24]}.json").unlink()
-    assert leakage.find_leaks(*stores) == first  # from the features that both stores keep
+    assert leakage.find_leaks(*stores) == first  # from the features that both stores contain
 
 
 @pytest.mark.parametrize("damage", [b"", b"PK\x03\x04", b"[]"])
-def test_damaged_files_are_computed_again(stores: tuple[Store, Store], damage: bytes) -> None:
+def test_damaged_result_files_are_computed_again(stores: tuple[Store, Store], damage: bytes) -> None:
     first = leakage.find_leaks(*stores)
     for file in (*stores[0].folder.glob("copies-*"), *stores[0].folder.glob("features-*")):
         file.write_bytes(damage)
@@ -65,10 +67,10 @@ def test_damaged_files_are_computed_again(stores: tuple[Store, Store], damage: b
 def test_a_read_only_store_is_searched_without_storing_the_result(
     stores: tuple[Store, Store], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*rest: object) -> None:
+    def deny_permission(*rest: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(os, "replace", refuse)
+    monkeypatch.setattr(os, "replace", deny_permission)
     assert [leak.evaluation_image for leak in leakage.find_leaks(*stores)] == ["cup"]
     assert not list(stores[0].folder.glob(".upnet-*"))
 
@@ -79,53 +81,53 @@ def test_the_warning_names_both_images(stores: tuple[Store, Store], caplog: pyte
     assert any("cup of val is coffee of train" in record.getMessage() for record in caplog.records)
 
 
-def _slow(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Let looking at a picture take a fifth of a second; the shapes of those looked at since."""
-    seen: list[int] = []
-    real = leakage.extract_features
+def _slow_down_feature_extraction(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Delay each feature extraction by 0.2 s. Return the heights of the images that are processed."""
+    heights: list[int] = []
+    original_extract_features = leakage.extract_features
 
-    def extract_features(picture: np.ndarray) -> object:
-        seen.append(len(picture))
+    def extract_features(image: np.ndarray) -> object:
+        heights.append(len(image))
         time.sleep(0.2)
-        return real(picture)
+        return original_extract_features(image)
 
     monkeypatch.setattr(leakage, "extract_features", extract_features)
     monkeypatch.setattr(parallel, "_WARM_UP_SECONDS", 0.1)
     monkeypatch.setattr(parallel, "_MIN_LOGGED_SECONDS", 0.1)
-    return seen
+    return heights
 
 
-def test_a_search_that_takes_too_long_is_given_up_with_its_duration_and_the_way_to_have_it(
+def test_a_search_over_the_time_limit_is_skipped_with_its_duration_and_the_setting(
     stores: tuple[Store, Store], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    seen = _slow(monkeypatch)
+    heights = _slow_down_feature_extraction(monkeypatch)
     with caplog.at_level(logging.WARNING, "upnet.audit"):
         assert leakage.warn_of_leakage(stores[0], {"val": stores[1]}, 0.15) == []
-    assert len(seen) <= 3  # the training pictures alone
+    assert len(heights) <= 3  # only training images
     message = caplog.records[-1].getMessage()
     assert "near duplicates of validation images among the 3 images of train is skipped" in message
     assert "it would take about" in message
     assert "data.copy_check=0.15 allows 0.15 s. Set data.copy_check=null to search without limit" in message
 
 
-def test_a_search_says_beforehand_how_long_it_will_take(
+def test_the_expected_duration_of_a_search_is_logged_first(
     stores: tuple[Store, Store], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    _slow(monkeypatch)
+    _slow_down_feature_extraction(monkeypatch)
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0}, raising=False)
     with caplog.at_level(logging.INFO, "upnet.audit"):
         assert len(leakage.warn_of_leakage(stores[0], {"val": stores[1]}, 60)) == 1
     assert re.search(r"Reading train: 3 images, about \d+ s", caplog.text)
 
 
-def test_zero_seconds_leave_the_search_out(stores: tuple[Store, Store], monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = _slow(monkeypatch)
+def test_a_limit_of_zero_seconds_skips_the_search(stores: tuple[Store, Store], monkeypatch: pytest.MonkeyPatch) -> None:
+    heights = _slow_down_feature_extraction(monkeypatch)
     assert leakage.warn_of_leakage(stores[0], {"val": stores[1]}, 0) == []
-    assert seen == []
+    assert heights == []
 
 
 @pytest.mark.parametrize(
     ("seconds", "expected"), [(0.4, "0 s"), (40, "40 s"), (175, "3 min"), (5400, "90 min"), (9000, "2 h")]
 )
-def test_durations_have_one_unit(seconds: float, expected: str) -> None:
+def test_durations_are_formatted_with_one_unit(seconds: float, expected: str) -> None:
     assert parallel.format_duration(seconds) == expected

@@ -1,4 +1,4 @@
-"""Pairing by name agrees with upnet.data.Paired; unpaired images are reported, with the name that is probably meant."""
+"""Pairing by name agrees with upnet.data.Paired; unpaired images are reported with the expected name."""
 
 import time
 from collections.abc import Callable
@@ -16,7 +16,7 @@ def _paths(*names: str) -> dict[str, Path]:
     return {name: Path(f"{name}.png") for name in names}
 
 
-def test_pairs_are_those_of_the_source(
+def test_pairs_equal_the_pairs_of_paired(
     tmp_path: Path, noise: Callable[..., np.ndarray], save: Callable[..., None]
 ) -> None:
     for name in ("a", "b", "picx2"):
@@ -29,7 +29,7 @@ def test_pairs_are_those_of_the_source(
     assert paired.files == Paired(str(tmp_path)).lr_files(2)
 
 
-def test_marks_behind_names_tell_the_scale_in_a_flat_folder(
+def test_name_suffixes_give_the_scale_in_a_flat_folder(
     tmp_path: Path, noise: Callable[..., np.ndarray], save: Callable[..., None]
 ) -> None:
     save(tmp_path / "HR" / "a.png", noise(12, 12))
@@ -39,13 +39,13 @@ def test_marks_behind_names_tell_the_scale_in_a_flat_folder(
 
 
 @pytest.mark.parametrize(("wrong", "right"), [("img-1x2", "img_001"), ("IMG_001", "img_001"), ("img_001x3", "img_001")])
-def test_a_wrong_name_is_told_with_the_right_one(wrong: str, right: str) -> None:
+def test_a_wrong_name_is_reported_with_the_expected_name(wrong: str, right: str) -> None:
     (finding,) = pair_by_name(_paths(right, "b"), _paths(wrong, "bx2"), 2).findings
     assert "wrong name" in finding.problem
     assert f"{wrong} for {right}" in finding.problem
 
 
-def test_widows_and_orphans_are_counted_apart() -> None:
+def test_hr_and_lr_images_without_a_partner_are_counted_separately() -> None:
     findings = pair_by_name(_paths("sea", "hill", "tree"), _paths("seax2", "unrelatedx2"), 2).findings
     assert [finding.problem for finding in findings] == [
         "2 HR images have no LR image: hill, tree.",
@@ -53,7 +53,7 @@ def test_widows_and_orphans_are_counted_apart() -> None:
     ]
 
 
-def test_thousands_of_names_without_a_partner_take_seconds() -> None:
+def test_pairing_thousands_of_unmatched_names_takes_seconds() -> None:
     start = time.process_time()
     hr, lr = _paths(*(f"sea{n}" for n in range(3000))), _paths(*(f"hill{n}x2" for n in range(3000)))
     findings = pair_by_name(hr, lr, 2).findings
@@ -61,12 +61,12 @@ def test_thousands_of_names_without_a_partner_take_seconds() -> None:
     assert findings[-1].problem.startswith("3000 LR images have no HR image")
 
 
-def test_a_second_partner_is_told() -> None:
+def test_a_second_lr_partner_is_reported() -> None:
     (finding,) = pair_by_name(_paths("a"), _paths("a", "ax2"), 2).findings
     assert "second LR" in finding.problem
 
 
-def test_sizes_that_are_not_a_scaleth_are_told_with_the_scale_that_they_look_like() -> None:
+def test_wrong_lr_sizes_are_reported_with_the_scale_that_fits() -> None:
     hr = {"a": (12, 24), "b": (13, 12)}
     assert sizes.check_pair_sizes(hr, {"a": (6, 12), "b": (6, 6)}, 2) == []
     (finding,) = sizes.check_pair_sizes(hr, {"a": (4, 8), "b": (4, 4)}, 2)
@@ -77,7 +77,7 @@ def test_sizes_that_are_not_a_scaleth_are_told_with_the_scale_that_they_look_lik
     assert "fit scale" not in finding.problem
 
 
-def test_pictures_that_hold_no_crop_are_told() -> None:
+def test_images_smaller_than_a_crop_are_reported() -> None:
     assert sizes.check_crop_size({"a": (64, 65)}, 2, 32) == []
     (finding,) = sizes.check_crop_size({"a": (63, 200)}, 2, 32)
     assert finding.images == ["a"]

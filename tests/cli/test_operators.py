@@ -34,7 +34,7 @@ EXPECTED = {
 
 @pytest.fixture(autouse=True)
 def narrow(monkeypatch):
-    """The width that a pipe has."""
+    """Set the width of a pipe."""
     monkeypatch.setenv("COLUMNS", "80")
 
 
@@ -58,8 +58,8 @@ def read_block(lines: list[str], title: str) -> Tensor:
     return torch.tensor(rows, dtype=torch.float64)
 
 
-def test_the_module_prints_the_values_of_every_operator_without_importing_matplotlib():
-    """Into a pipe: no colours and no control characters."""
+def test_module_prints_the_values_of_every_operator_without_importing_matplotlib():
+    """Output into a pipe has no colours and no control characters."""
     code = "import atexit, runpy, sys; atexit.register(lambda: print(*sys.modules, file=sys.stderr)); "
     code += "runpy.run_module('upnet.upsample', run_name='__main__')"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, encoding="utf-8", check=True)
@@ -75,12 +75,12 @@ def test_the_module_prints_the_values_of_every_operator_without_importing_matplo
     assert not imported & {"matplotlib", "skimage", "pytorch_lightning", "hydra"}
 
 
-def test_lines_into_a_pipe_have_at_most_80_columns(capsys):
+def test_piped_lines_have_at_most_80_columns(capsys):
     main([])
     assert max(len(line) for line in capsys.readouterr().out.splitlines()) <= 80
 
 
-def test_transposed_is_shown_in_three_views_that_agree(capsys):
+def test_transposed_is_printed_in_three_equal_views(capsys):
     main(["--operator", "Transposed"])
     lines = section(capsys.readouterr().out, "Transposed")
     y = EXPECTED["Transposed"].reshape(4, 4)
@@ -89,7 +89,7 @@ def test_transposed_is_shown_in_three_views_that_agree(capsys):
     assert " ".join(" ".join(lines).split()).count("The result equals y.") == 3
 
 
-def test_the_printed_matrix_maps_the_printed_input_to_the_output(capsys):
+def test_printed_matrix_maps_the_printed_input_to_the_output(capsys):
     main(["--operator", "transposed", "--set", "kernel_size=4"])
     lines = section(capsys.readouterr().out, "Transposed")
     top = next(i for i, line in enumerate(lines) if "Cᵀ, 16 × 4" in line)
@@ -105,16 +105,16 @@ def test_the_printed_matrix_maps_the_printed_input_to_the_output(capsys):
     assert torch.equal(matrix @ x, product)
 
 
-def test_the_zero_inserted_input_is_printed(capsys):
+def test_zero_inserted_input_is_printed(capsys):
     main(["--operator", "Transposed"])
     printed = capsys.readouterr().out
     top = printed.splitlines().index(next(line for line in printed.splitlines() if "zero_inserted(x)" in line))
-    drawn = [line[2:13] for line in printed.splitlines()[top + 1 : top + 7]]
+    grid = [line[2:13] for line in printed.splitlines()[top + 1 : top + 7]]
     dots = "· · · · · ·"
-    assert drawn == [dots, "· 1 · 2 · ·", dots, "· 3 · 4 · ·", dots, dots]
+    assert grid == [dots, "· 1 · 2 · ·", dots, "· 3 · 4 · ·", dots, dots]
 
 
-def test_max_unpooling_prints_indices_and_output_that_agree(capsys):
+def test_max_unpooling_prints_consistent_indices_and_output(capsys):
     main(["--operator", "max_unpool", "--input", "5 -1 2; 0.5 3 4"])
     lines = section(capsys.readouterr().out, "MaxUnpool")
     y = read_block(lines, "y")
@@ -126,7 +126,7 @@ def test_max_unpooling_prints_indices_and_output_that_agree(capsys):
     assert set(positions) <= set(range(24))
 
 
-def test_operators_without_fractional_scales_are_named_and_left_out(capsys):
+def test_operators_without_fractional_scales_are_listed_as_not_shown(capsys):
     main(["--scale", "1.5"])
     printed = " ".join(capsys.readouterr().out.split())
     integer = [name for name, operator in public_operators().items() if not operator.fractional]
@@ -141,18 +141,18 @@ def test_scale_one_inserts_no_zeros(capsys):
 
 
 @pytest.mark.parametrize("scale", ["3", "4", "7", "2.5"])
-def test_other_scales_and_inputs_print(scale, capsys):
+def test_other_scales_and_inputs_are_printed(scale, capsys):
     assert main(["--scale", scale, "--input", "0 1e3 -2.5"]) == 0
     assert "Bilinear(channels=1" in capsys.readouterr().out
 
 
-def test_settings_reach_the_operator(capsys):
+def test_settings_are_passed_to_the_operator(capsys):
     main(["--operator", "ResizeConv", "--set", "fixed=BedOfNails", "--set", "kernel_size=1"])
     printed = read_block(section(capsys.readouterr().out, "ResizeConv"), "y")
     assert torch.equal(printed, EXPECTED["BedOfNails"].double())
 
 
-def test_a_user_defined_operator_is_shown_by_its_import_path(tmp_path, monkeypatch, capsys):
+def test_user_defined_operator_is_found_by_its_import_path(tmp_path, monkeypatch, capsys):
     source = '''"""Twice: nearest, and twice as bright."""
 from upnet.upsample import Nearest
 
@@ -203,16 +203,16 @@ INVALID = {
 }
 
 
-@pytest.mark.parametrize(("arguments", "words"), INVALID.values(), ids=INVALID.keys())
-def test_invalid_arguments_are_one_line_and_exit_code_two(arguments, words, capsys):
+@pytest.mark.parametrize(("arguments", "message"), INVALID.values(), ids=INVALID.keys())
+def test_invalid_arguments_are_one_line_and_exit_code_two(arguments, message, capsys):
     assert main(arguments) == 2
     printed = capsys.readouterr()
-    assert words in printed.err
+    assert message in printed.err
     assert printed.err.count("\n") == 1
     assert printed.out == ""
 
 
-def test_a_folder_as_figure_is_rejected_and_left_unchanged(tmp_path, capsys):
+def test_folder_as_figure_is_rejected_and_not_changed(tmp_path, capsys):
     folder = tmp_path / "folder.png"
     folder.mkdir()
     assert main(["--figure", str(folder)]) == 2
@@ -220,16 +220,16 @@ def test_a_folder_as_figure_is_rejected_and_left_unchanged(tmp_path, capsys):
     assert list(tmp_path.iterdir()) == [folder]
 
 
-def test_a_full_disk_is_a_failed_run_reported_in_one_line(tmp_path, monkeypatch, capsys):
-    def refuse(*_):
+def test_full_disk_is_reported_in_one_line_with_exit_code_one(tmp_path, monkeypatch, capsys):
+    def fail(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("upnet.gallery.figure.save_figure", refuse)
+    monkeypatch.setattr("upnet.gallery.figure.save_figure", fail)
     assert main(["--operator", "Nearest", "--figure", str(tmp_path / "out.png")]) == 1
     assert "out.png cannot be written: No space left on device\n" in capsys.readouterr().err
 
 
-def test_help_names_every_option_and_operator(capsys):
+def test_help_lists_every_option_and_operator(capsys):
     assert main(["--help"]) == 0
     printed = capsys.readouterr().out
     assert all(

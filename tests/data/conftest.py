@@ -1,4 +1,4 @@
-"""Folders of small images for the data tests."""
+"""Fixtures for the data tests."""
 
 import numpy as np
 import pytest
@@ -8,13 +8,13 @@ from upnet.data.sources.files import FileEntry
 
 @pytest.fixture
 def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The names of the images decoded since."""
+    """The names of the images that have been decoded since the test started."""
     names: list[str] = []
     read = FileEntry.read
 
-    def counted(entry: FileEntry, max_pixels: int | None = None) -> np.ndarray:
+    def record_and_read(entry: FileEntry, max_pixels: int | None = None) -> np.ndarray:
         names.append(entry.name)
         return read(entry, max_pixels)
 
-    monkeypatch.setattr(FileEntry, "read", counted)
+    monkeypatch.setattr(FileEntry, "read", record_and_read)
     return names

@@ -1,4 +1,4 @@
-"""The training stream: a pure function of (seed, step), aligned, uniform over crop positions."""
+"""Training batches depend only on (seed, step); HR and LR crops are aligned; crop positions are uniform."""
 
 from collections import Counter
 from pathlib import Path
@@ -21,8 +21,8 @@ def store(hr_folder: Path, tmp_path: Path) -> Store:
 def test_the_same_seed_and_step_give_the_same_batch(store: Store) -> None:
     one, other = CropSampler(store, 8, 5, 3, 2), CropSampler(store, 8, 5, 3, 2)
     for step in (0, 7, 63, 64, 2**40, 1):
-        for before in (5, 70):  # what was asked before is of no consequence
-            other.batch(before)
+        for earlier_step in (5, 70):  # earlier calls do not affect a batch
+            other.batch(earlier_step)
         assert torch.equal(one.batch(step)["hr"], other.batch(step)["hr"])
         assert torch.equal(one.batch(step)["lr"], other.batch(step)["lr"])
 
@@ -32,7 +32,7 @@ def test_seeds_and_steps_give_different_batches(store: Store) -> None:
     assert len({batch.numpy().tobytes() for batch in batches}) == 9
 
 
-def test_crops_have_the_promised_shape_and_layout(store: Store) -> None:
+def test_crops_are_uint8_channels_last_of_the_patch_size(store: Store) -> None:
     batch = CropSampler(store, 8, 5, 0, 2).batch(1)
     assert batch["lr"].shape == (5, 3, 8, 8)
     assert batch["hr"].shape == (5, 3, 16, 16)
@@ -41,7 +41,7 @@ def test_crops_have_the_promised_shape_and_layout(store: Store) -> None:
         assert value.is_contiguous(memory_format=torch.channels_last)
 
 
-def test_without_augmentation_a_crop_lies_where_its_origin_says(store: Store) -> None:
+def test_crops_without_augmentation_match_crop_positions(store: Store) -> None:
     sampler = CropSampler(store, 8, 32, 0, 2, augment=False)
     batch = sampler.batch(3)
     for row, (name, top, left) in enumerate(sampler.crop_positions(3)):
@@ -52,28 +52,28 @@ def test_without_augmentation_a_crop_lies_where_its_origin_says(store: Store) ->
         assert np.array_equal(batch["hr"][row].permute(1, 2, 0).numpy(), hr)
 
 
-def test_augmentation_turns_lr_and_hr_alike_into_all_eight_orientations(store: Store) -> None:
-    plain, turned = CropSampler(store, 8, 64, 0, 2, augment=False), CropSampler(store, 8, 64, 0, 2)
-    seen = Counter()
-    for before, after in zip(plain.batch(0)["lr"], turned.batch(0)["lr"], strict=True):
-        (orientation,) = [k for k in range(8) if torch.equal(_turned(before, k), after)]
-        seen[orientation] += 1
-    assert set(seen) == set(range(8))
+def test_augmentation_gives_lr_and_hr_the_same_of_all_eight_orientations(store: Store) -> None:
+    plain, reoriented = CropSampler(store, 8, 64, 0, 2, augment=False), CropSampler(store, 8, 64, 0, 2)
+    counts = Counter()
+    for before, after in zip(plain.batch(0)["lr"], reoriented.batch(0)["lr"], strict=True):
+        (orientation,) = [k for k in range(8) if torch.equal(_reorient(before, k), after)]
+        counts[orientation] += 1
+    assert set(counts) == set(range(8))
     for key in ("lr", "hr"):
         for before, after, lr_before, lr_after in zip(
-            plain.batch(0)[key], turned.batch(0)[key], plain.batch(0)["lr"], turned.batch(0)["lr"], strict=True
+            plain.batch(0)[key], reoriented.batch(0)[key], plain.batch(0)["lr"], reoriented.batch(0)["lr"], strict=True
         ):
-            (orientation,) = [k for k in range(8) if torch.equal(_turned(lr_before, k), lr_after)]
-            assert torch.equal(_turned(before, orientation), after)
+            (orientation,) = [k for k in range(8) if torch.equal(_reorient(lr_before, k), lr_after)]
+            assert torch.equal(_reorient(before, orientation), after)
 
 
-def _turned(crop: torch.Tensor, k: int) -> torch.Tensor:
-    """The 8 symmetries of a square, in the language of rotations."""
-    turned = torch.rot90(crop, k % 4, (-2, -1))
-    return turned.flip(-1) if k >= 4 else turned
+def _reorient(crop: torch.Tensor, k: int) -> torch.Tensor:
+    """Rotate by k % 4 quarter turns and mirror for k >= 4."""
+    reoriented = torch.rot90(crop, k % 4, (-2, -1))
+    return reoriented.flip(-1) if k >= 4 else reoriented
 
 
-def test_every_crop_position_of_the_store_is_equally_likely(tmp_path: Path) -> None:
+def test_crop_positions_are_uniformly_distributed(tmp_path: Path) -> None:
     root = tmp_path / "two"
     root.mkdir()
     # LR 4×5 and 9×4: with patch 3 these have 2·3 = 6 and 7·2 = 14 positions.
@@ -81,28 +81,28 @@ def test_every_crop_position_of_the_store_is_equally_likely(tmp_path: Path) -> N
         Image.fromarray(np.zeros((*size, 3), np.uint8)).save(root / f"{name}.png")
     sampler = CropSampler(build_store(Folder(str(root)), 2, tmp_path / "c"), 3, 500, 0, 2)
     counts = Counter(origin for step in range(40) for origin in sampler.crop_positions(step))
-    wanted = {("a", r, c) for r in range(2) for c in range(3)} | {("b", r, c) for r in range(7) for c in range(2)}
-    assert set(counts) == wanted
+    expected = {("a", r, c) for r in range(2) for c in range(3)} | {("b", r, c) for r in range(7) for c in range(2)}
+    assert set(counts) == expected
     chi2 = sum((count - 1000) ** 2 / 1000 for count in counts.values())
-    assert chi2 < 43.8  # 19 degrees of freedom, one in a thousand
+    assert chi2 < 43.8  # 19 degrees of freedom, p = 0.001
 
 
 @pytest.mark.parametrize("world_size", [1, 2, 3, 6])
-def test_the_shares_of_all_processes_make_up_the_one_batch(store: Store, world_size: int) -> None:
+def test_the_shares_of_all_processes_concatenate_to_the_batch(store: Store, world_size: int) -> None:
     sampler = CropSampler(store, 8, 6, 0, 2)
     shares = [sampler.batch(5, rank, world_size) for rank in range(world_size)]
     for key in ("lr", "hr"):
         assert torch.equal(torch.cat([share[key] for share in shares]), sampler.batch(5)[key])
 
 
-def test_a_batch_that_cannot_be_shared_out_is_refused(store: Store) -> None:
+def test_a_batch_size_that_is_no_multiple_of_the_processes_is_rejected(store: Store) -> None:
     with pytest.raises(ValueError, match=r"data\.batch_size=5: .*a multiple of the 2 processes"):
         CropSampler(store, 8, 5, 0, 2).batch(0, 0, 2)
 
 
 @given(patch=st.integers(-3, 20), batch_size=st.integers(-2, 4), seed=st.integers(-2, 2**70), scale=st.integers(1, 4))
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_numbers_out_of_range_are_refused_and_all_others_work(
+def test_settings_out_of_range_are_rejected_and_all_others_accepted(
     store: Store, patch: int, batch_size: int, seed: int, scale: int
 ) -> None:
     allowed = 1 <= patch <= 16 and batch_size >= 1 and seed >= 0 and scale == 2
@@ -118,8 +118,8 @@ def test_numbers_out_of_range_are_refused_and_all_others_work(
             CropSampler(store, patch, batch_size, seed, scale)
 
 
-def test_the_drawn_numbers_are_philox_itself(store: Store) -> None:
-    # An independent statement of which numbers a step takes: they may not change between releases.
+def test_crop_positions_are_drawn_from_philox(store: Store) -> None:
+    # An independent implementation of the draws of a step. They must not change between releases.
     sampler = CropSampler(store, 8, 2, 9, 2, augment=False)
     positions = [
         (name, top, left)

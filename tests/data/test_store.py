@@ -1,4 +1,4 @@
-"""The store: what it holds, and that it is whole or made anew."""
+"""The store contains the HR and LR images; a damaged store is rebuilt."""
 
 import logging
 import os
@@ -17,35 +17,37 @@ from upnet.imaging.imresize import imresize
 
 
 @pytest.mark.parametrize("scale", [1, 2, 3, 4])
-def test_hr_is_cropped_to_the_scale_and_lr_is_its_reduction(hr_folder: Path, tmp_path: Path, scale: int) -> None:
+def test_hr_is_cropped_to_a_multiple_of_the_scale_and_lr_is_downscaled_from_it(
+    hr_folder: Path, tmp_path: Path, scale: int
+) -> None:
     store = build_store(Folder(str(hr_folder)), scale, tmp_path / "c")
     assert store.names == ["a", "b", "c", "more/d"]
     for index, name in enumerate(store.names):
-        whole = np.asarray(Image.open(hr_folder / f"{name}.png"))
-        height, width = (side // scale * scale for side in whole.shape[:2])
+        image = np.asarray(Image.open(hr_folder / f"{name}.png"))
+        height, width = (side // scale * scale for side in image.shape[:2])
         assert store.sizes[index] == (height, width)
-        assert np.array_equal(store.hr(index), whole[:height, :width])
-        assert np.array_equal(store.lr(index), imresize(whole[:height, :width], 1 / scale, border="symmetric"))
+        assert np.array_equal(store.hr(index), image[:height, :width])
+        assert np.array_equal(store.lr(index), imresize(image[:height, :width], 1 / scale, border="symmetric"))
 
 
-def test_views_cannot_be_written(hr_folder: Path, tmp_path: Path) -> None:
+def test_stored_images_are_read_only(hr_folder: Path, tmp_path: Path) -> None:
     store = build_store(Folder(str(hr_folder)), 2, tmp_path / "c")
     with pytest.raises(ValueError, match="read-only"):
         store.lr(0)[0, 0, 0] = 1
 
 
-def test_the_digest_depends_on_pixels_and_not_on_files(hr_folder: Path, tmp_path: Path) -> None:
+def test_the_digest_depends_on_pixels_and_not_on_file_formats(hr_folder: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     for path in hr_folder.rglob("*.png"):
         target = copy / path.relative_to(hr_folder).with_suffix(".bmp")
         target.parent.mkdir(parents=True, exist_ok=True)
         Image.open(path).save(target)
-    one, other = (build_store(Folder(str(root)), 2, tmp_path / "c") for root in (hr_folder, copy))
-    assert one.folder != other.folder
-    assert (one.digest, one.digests) == (other.digest, other.digests)
+    png_store, bmp_store = (build_store(Folder(str(root)), 2, tmp_path / "c") for root in (hr_folder, copy))
+    assert png_store.folder != bmp_store.folder
+    assert (png_store.digest, png_store.digests) == (bmp_store.digest, bmp_store.digests)
 
 
-def test_the_number_of_workers_changes_nothing(hr_folder: Path, tmp_path: Path) -> None:
+def test_the_number_of_workers_does_not_affect_the_store(hr_folder: Path, tmp_path: Path) -> None:
     stores = [
         build_store(Folder(str(hr_folder)), 2, tmp_path / f"c{workers}", workers=workers) for workers in (1, 2, 5)
     ]
@@ -53,18 +55,18 @@ def test_the_number_of_workers_changes_nothing(hr_folder: Path, tmp_path: Path) 
     assert len(contents) == 1
 
 
-def _cut(folder: Path) -> None:
+def _truncate(folder: Path) -> None:
     with (folder / "pictures.bin").open("r+b") as file:
         file.truncate(100)
 
 
-def _cut_with_its_time_kept(folder: Path) -> None:
-    written = (folder / "pictures.bin").stat()
-    _cut(folder)
-    os.utime(folder / "pictures.bin", ns=(written.st_atime_ns, written.st_mtime_ns))
+def _truncate_keeping_mtime(folder: Path) -> None:
+    stat = (folder / "pictures.bin").stat()
+    _truncate(folder)
+    os.utime(folder / "pictures.bin", ns=(stat.st_atime_ns, stat.st_mtime_ns))
 
 
-def _flip(folder: Path) -> None:
+def _flip_bit(folder: Path) -> None:
     with (folder / "pictures.bin").open("r+b") as file:
         file.seek(50)
         byte = file.read(1)[0]
@@ -78,7 +80,7 @@ def _edit_index(folder: Path) -> None:
     index.write_text(index.read_text().replace("more/d", "more/e"))
 
 
-def _other_format(folder: Path) -> None:
+def _change_format(folder: Path) -> None:
     index = folder / "index.json"
     index.write_text(index.read_text().replace(f'"format": {FORMAT}', '"format": 999'))
 
@@ -86,18 +88,18 @@ def _other_format(folder: Path) -> None:
 @pytest.mark.parametrize(
     "damage",
     [
-        _cut,
-        _cut_with_its_time_kept,
-        _flip,
+        _truncate,
+        _truncate_keeping_mtime,
+        _flip_bit,
         _edit_index,
-        _other_format,
+        _change_format,
         lambda folder: (folder / "index.json").unlink(),
         lambda folder: (folder / "pictures.bin").unlink(),
         lambda folder: (folder / "index.json").write_text("{"),
         lambda folder: (folder / "index.json").write_bytes(b"\xff\xfe"),
     ],
 )
-def test_a_damaged_store_is_made_again_with_a_sentence(
+def test_a_damaged_store_is_rebuilt_with_a_warning(
     hr_folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: Callable[[Path], None]
 ) -> None:
     first = build_store(Folder(str(hr_folder)), 2, tmp_path / "c")
@@ -111,7 +113,7 @@ def test_a_damaged_store_is_made_again_with_a_sentence(
     assert second.names == ["a", "b", "c", "more/d"]
 
 
-def test_a_copied_store_is_verified_and_used(hr_folder: Path, tmp_path: Path, decoded: list[str]) -> None:
+def test_a_copied_store_is_used_without_decoding(hr_folder: Path, tmp_path: Path, decoded: list[str]) -> None:
     first = build_store(Folder(str(hr_folder)), 2, tmp_path / "c")
     shutil.copytree(tmp_path / "c", tmp_path / "d", copy_function=shutil.copyfile)
     second = build_store(Folder(str(hr_folder)), 2, tmp_path / "d")
@@ -120,8 +122,8 @@ def test_a_copied_store_is_verified_and_used(hr_folder: Path, tmp_path: Path, de
     assert np.array_equal(second.hr(3), first.hr(3))
 
 
-def test_a_store_travels_to_another_process(hr_folder: Path, tmp_path: Path) -> None:
+def test_a_pickled_store_contains_its_path_and_not_its_images(hr_folder: Path, tmp_path: Path) -> None:
     store = build_store(Folder(str(hr_folder)), 2, tmp_path / "c")
-    sent = pickle.dumps(store)
-    assert len(sent) < 1000  # the way to it, not the images
-    assert np.array_equal(pickle.loads(sent).hr(2), store.hr(2))
+    pickled = pickle.dumps(store)
+    assert len(pickled) < 1000  # its path, not the images
+    assert np.array_equal(pickle.loads(pickled).hr(2), store.hr(2))

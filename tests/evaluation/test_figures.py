@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 from upnet.evaluation.figures import mark_crop
 
 
-def test_the_box_of_a_crop_that_is_the_whole_image_has_four_edges() -> None:
+def test_box_of_a_crop_of_the_full_image_has_four_edges() -> None:
     figure = Figure(figsize=(1, 1), dpi=100)
     canvas = FigureCanvasAgg(figure)
     axes = figure.add_axes((0.1, 0.1, 0.8, 0.8))

@@ -1,4 +1,4 @@
-"""What only illustrates numbers may fail."""
+"""Optional output: a failure to draw it is a warning and does not lose results."""
 
 import logging
 
@@ -7,7 +7,7 @@ import pytest
 from upnet.evaluation.optional_output import optional_output
 
 
-def test_a_failure_is_one_line_of_warning(caplog: pytest.LogCaptureFixture) -> None:
+def test_failure_is_logged_as_a_warning_on_one_line(caplog: pytest.LogCaptureFixture) -> None:
     with optional_output("the comparison image") as drawn:
         raise ValueError("no\nfont for caf\udce9")
     (record,) = caplog.records
@@ -18,7 +18,7 @@ def test_a_failure_is_one_line_of_warning(caplog: pytest.LogCaptureFixture) -> N
     )
 
 
-def test_what_works_is_not_mentioned_and_an_interrupt_passes(caplog: pytest.LogCaptureFixture) -> None:
+def test_success_is_not_logged_and_interrupts_are_raised(caplog: pytest.LogCaptureFixture) -> None:
     with optional_output("the table") as drawn:
         pass
     assert drawn.failure is None

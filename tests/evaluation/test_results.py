@@ -1,4 +1,4 @@
-"""The files that numbers are kept in."""
+"""Files of results: writing, reading, older schemas and means."""
 
 import csv
 import json
@@ -30,28 +30,28 @@ def content() -> dict[str, Any]:
     return results_content([tally], EvaluationProtocol(channel="rgb").describe(2, "x8"), extra)
 
 
-def test_what_was_written_is_read_again(content: dict[str, Any], tmp_path: Path) -> None:
+def test_written_results_are_read_back(content: dict[str, Any], tmp_path: Path) -> None:
     write_json(content, tmp_path / "results.json")
     assert read_results(tmp_path / "results.json") == content
     assert [path.name for path in tmp_path.iterdir()] == ["results.json"]
 
 
-def test_numbers_stand_beside_what_they_depend_on(content: dict[str, Any]) -> None:
+def test_results_contain_protocol_scores_and_remarks(content: dict[str, Any]) -> None:
     assert content["schema"] == SCHEMA
     assert (content["protocol"]["channel"], content["protocol"]["ensemble"]) == ("rgb", "x8")
-    told = content["datasets"]["Set5"]
-    assert (told["psnr"], told["lpips"], told["lr_from"]) == (69.061728, 0.05, "files")
-    assert told["images"]["bird"] == {
+    dataset = content["datasets"]["Set5"]
+    assert (dataset["psnr"], dataset["lpips"], dataset["lr_from"]) == (69.061728, 0.05, "files")
+    assert dataset["images"]["bird"] == {
         "psnr": "inf",
         "ssim": 1.0,
         "lpips": 0.0,
         "baseline": {"psnr": 36.0, "ssim": 0.95, "lpips": 0.3},
     }
-    assert (told["left_out"], told["exact"]) == ([], ["bird"])
-    assert told["remark"] == "Counted as 100 dB, because the output equals the target: bird."
+    assert (dataset["left_out"], dataset["exact"]) == ([], ["bird"])
+    assert dataset["remark"] == "Counted as 100 dB, because the output equals the target: bird."
 
 
-def test_every_row_of_the_csv_says_what_it_depends_on(content: dict[str, Any], tmp_path: Path) -> None:
+def test_every_csv_row_contains_protocol_and_versions(content: dict[str, Any], tmp_path: Path) -> None:
     write_csv(content, tmp_path / "results.csv")
     with (tmp_path / "results.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
@@ -66,7 +66,7 @@ def test_every_row_of_the_csv_says_what_it_depends_on(content: dict[str, Any], t
     assert (float(rows[0]["psnr"]), rows[1]["psnr"], float(rows[1]["baseline_lpips"])) == (38.123457, "inf", 0.3)
 
 
-def test_results_of_the_first_schema_are_read_as_what_they_were(content: dict[str, Any], tmp_path: Path) -> None:
+def test_results_of_schema_1_are_migrated(content: dict[str, Any], tmp_path: Path) -> None:
     old = json.loads(json.dumps(content))
     for key in ("method", "measures", "device", "tile"):
         del old[key]
@@ -81,23 +81,23 @@ def test_results_of_the_first_schema_are_read_as_what_they_were(content: dict[st
 
 
 def scored(**images: tuple[float, float]) -> DatasetScores:
-    """A data set of images by name, with the PSNR of a network and of bicubic; SSIM is a hundredth of it."""
+    """A data set with the PSNR of a network and of bicubic by image name; SSIM is PSNR / 100."""
     tally = DatasetScores("set", "a" * 64, "files")
     for name, (network, baseline) in images.items():
         tally.add(name, *(Score(psnr, min(psnr, 100.0) / 100) for psnr in (network, baseline)))
     return tally
 
 
-def test_both_columns_and_ssim_are_means_over_the_same_images_and_what_is_left_out_is_named() -> None:
-    told = scored(black=(65.0, math.inf), one=(32.0, 31.0), two=(30.0, 29.5)).to_dict()
-    assert (told["psnr"], told["baseline"]["psnr"]) == (31.0, 30.25)
-    assert (told["ssim"], told["baseline"]["ssim"]) == (0.31, 0.3025)
-    assert (told["left_out"], told["exact"]) == (["black"], [])
-    assert told["remark"] == "Left out of the means, because bicubic equals the target: black."
+def test_means_are_over_the_same_images_and_excluded_images_are_listed() -> None:
+    dataset = scored(black=(65.0, math.inf), one=(32.0, 31.0), two=(30.0, 29.5)).to_dict()
+    assert (dataset["psnr"], dataset["baseline"]["psnr"]) == (31.0, 30.25)
+    assert (dataset["ssim"], dataset["baseline"]["ssim"]) == (0.31, 0.3025)
+    assert (dataset["left_out"], dataset["exact"]) == (["black"], [])
+    assert dataset["remark"] == "Left out of the means, because bicubic equals the target: black."
 
 
-def test_whether_an_image_counts_does_not_depend_on_the_network() -> None:
-    """Or means of several networks, or of one network at several steps, would be over different images."""
+def test_counted_images_do_not_depend_on_the_network() -> None:
+    """Otherwise means of several networks, or of one network at several steps, would be over different images."""
     means = []
     for psnr in (45.0, 65.0, math.inf):
         tally = scored(black=(psnr, math.inf), exact=(psnr, 40.0), one=(32.0, 31.0))
@@ -107,29 +107,29 @@ def test_whether_an_image_counts_does_not_depend_on_the_network() -> None:
     assert [network.psnr for network, _ in means] == [38.5, 48.5, 66.0]
 
 
-def test_where_bicubic_is_exact_in_every_image_all_of_them_count_and_the_gain_is_a_number() -> None:
+def test_all_images_count_where_bicubic_is_exact_in_every_image() -> None:
     tally = scored(black=(60.0, math.inf), white=(math.inf, math.inf))
     network, baseline = tally.means()
     assert (network.psnr, baseline.psnr) == (80.0, 100.0)
-    told = tally.to_dict()
-    assert told["left_out"] == []
-    assert "Bicubic equals the target in every image" in told["remark"]
+    dataset = tally.to_dict()
+    assert dataset["left_out"] == []
+    assert "Bicubic equals the target in every image" in dataset["remark"]
 
 
-def test_the_names_of_many_images_are_cut_short_in_the_remark_alone() -> None:
-    told = scored(one=(30.0, 29.0), **{f"black{number}": (60.0, math.inf) for number in range(9)}).to_dict()
-    assert len(told["left_out"]) == 9
-    assert told["remark"].endswith("black3, black4 and 4 more.")
+def test_long_lists_of_images_are_shortened_in_the_remark_only() -> None:
+    dataset = scored(one=(30.0, 29.0), **{f"black{number}": (60.0, math.inf) for number in range(9)}).to_dict()
+    assert len(dataset["left_out"]) == 9
+    assert dataset["remark"].endswith("black3, black4 and 4 more.")
 
 
-def test_results_csv_says_which_images_count(tmp_path: Path) -> None:
+def test_csv_marks_counted_images(tmp_path: Path) -> None:
     tally = scored(black=(65.0, math.inf), one=(32.0, 31.0))
     write_csv(results_content([tally], EvaluationProtocol().describe(2), {}), tmp_path / "results.csv")
     with (tmp_path / "results.csv").open(newline="", encoding="utf-8") as file:
         assert [(row["image"], row["in_means"]) for row in csv.DictReader(file)] == [("black", "no"), ("one", "yes")]
 
 
-def test_means_over_different_images_in_an_older_file_are_taken_again(tmp_path: Path) -> None:
+def test_means_over_different_images_in_an_older_file_are_recomputed(tmp_path: Path) -> None:
     new = results_content([scored(black=(65.0, math.inf), one=(32.0, 31.0))], EvaluationProtocol().describe(2), {})
     old = json.loads(json.dumps(new))
     old["protocol"]["psnr"] = "peak 255, mean of the pictures' dB, identical pictures left out"
@@ -143,18 +143,18 @@ def test_means_over_different_images_in_an_older_file_are_taken_again(tmp_path: 
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"schema": 3}', '{"psnr": 40}'])
-def test_what_is_no_results_json_is_refused(text: str, tmp_path: Path) -> None:
+def test_invalid_results_json_is_rejected(text: str, tmp_path: Path) -> None:
     (tmp_path / "results.json").write_text(text)
     with pytest.raises(ValueError, match=r"results\.json"):
         read_results(tmp_path / "results.json")
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_missing_file_is_reported_by_name(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"nowhere\.json can't be read as results"):
         read_results(tmp_path / "nowhere.json")
 
 
-def test_results_that_find_no_room_leave_the_earlier_ones_as_they_were(tmp_path: Path) -> None:
+def test_failed_write_keeps_the_earlier_results(tmp_path: Path) -> None:
     path = tmp_path / "results.json"
     write_json({"schema": 2}, path)
     before = path.read_bytes()

@@ -1,4 +1,4 @@
-"""Whatever stands in a stranger's JSON, it is read as what it should be or refused in a sentence."""
+"""Untrusted JSON files are either read or rejected with an error of one line."""
 
 import copy
 import json
@@ -38,11 +38,11 @@ PLAN: dict[str, Any] = {
     "variants": [{"arm": "a", "levels": {}, "changes": {}, "refused": None}],
     "cells": [{"number": 1, "key": "k", "folder": "cells/k", "arm": "a", "levels": {}, "seed": 0}],
 }
-ODD = (None, True, -1, 2.5, "text", "\x1b[2J", [], ["a"], {}, {"a": 1}, ...)
+INVALID_VALUES = (None, True, -1, 2.5, "text", "\x1b[2J", [], ["a"], {}, {"a": 1}, ...)
 
 
 def mutations(node: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """The path of everything inside a tree."""
+    """The paths of all nodes of a tree."""
     keys = node.keys() if isinstance(node, dict) else range(len(node)) if isinstance(node, list) else ()
     return [inner for key in keys for inner in [(*path, key), *mutations(node[key], (*path, key))]]
 
@@ -59,41 +59,43 @@ def mutated(content: dict[str, Any], path: tuple[Any, ...], value: Any) -> dict[
     return content
 
 
-def test_every_part_of_a_results_json_may_be_anything(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_any_mutation_of_a_results_json_is_read_or_rejected_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     file = tmp_path / "results.json"
-    refused = read = 0
-    broken: list[Any] = []
+    rejected = read = 0
+    multiline_errors: list[Any] = []
     for path in mutations(RESULTS):
-        for value in ODD:
+        for value in INVALID_VALUES:
             file.write_text(json.dumps(mutated(RESULTS, path, value)))
             try:
                 content = read_results(file)
                 print_results(content)
                 print_comparison(["a", "b"], [content, copy.deepcopy(content)], False)
                 read += 1
-            except ValueError as fault:
-                refused += 1
-                broken += [(path, value)] * (len(str(fault).splitlines()) != 1)
-    assert not broken
+            except ValueError as error:
+                rejected += 1
+                multiline_errors += [(path, value)] * (len(str(error).splitlines()) != 1)
+    assert not multiline_errors
     assert read > 50
-    assert refused > 200
+    assert rejected > 200
     assert "\x1b" not in capsys.readouterr().out
 
 
-def test_every_part_of_a_plan_may_be_anything(tmp_path: Path) -> None:
-    refused = 0
+def test_any_mutation_of_a_plan_is_read_or_rejected(tmp_path: Path) -> None:
+    rejected = 0
     for path in mutations(PLAN):
-        for value in ODD:
+        for value in INVALID_VALUES:
             (tmp_path / "plan.json").write_text(json.dumps(mutated(PLAN, path, value)))
             try:
                 planned_runs(tmp_path)
             except ValueError:
-                refused += 1
-    assert refused > 80
+                rejected += 1
+    assert rejected > 80
 
 
 @pytest.mark.parametrize("folder", ["../other", "/etc", "cells/../../other", "out/k"])
-def test_a_plan_leads_nowhere_else(tmp_path: Path, folder: str) -> None:
+def test_cell_folders_outside_the_study_are_rejected(tmp_path: Path, folder: str) -> None:
     study = tmp_path / "study"
     study.mkdir()
     (study / "out").symlink_to(tmp_path)
@@ -106,7 +108,7 @@ def test_a_plan_leads_nowhere_else(tmp_path: Path, folder: str) -> None:
     "text",
     ["", "[]", "1", "[" * 100_000, '{"schema": 2, "a": ' + "[" * 80 + "]" * 80 + "}", '{"schema": ' + "9" * 5000],
 )
-def test_what_is_no_mapping_or_nested_without_end_is_refused(tmp_path: Path, text: str) -> None:
+def test_non_mappings_and_deeply_nested_results_are_rejected(tmp_path: Path, text: str) -> None:
     (tmp_path / "results.json").write_text(text)
     with pytest.raises(ValueError, match=r"results\.json can't be read as results"):
         read_results(tmp_path / "results.json")

@@ -1,4 +1,4 @@
-"""Methods, networks and interpolations alike, scored picture by picture."""
+"""Scores of methods, networks and interpolations on every image of a data set."""
 
 from pathlib import Path
 
@@ -27,7 +27,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture
 def store(pictures: Path) -> Store:
-    """Three colour pictures and one grey one, as RGB in its file."""
+    """Three colour images, and a grey one whose file is RGB."""
     grey = Image.open(pictures / "picture0.png").convert("L")
     grey.convert("RGB").save(pictures / "grey.png")
     return build_store(Folder(str(pictures)), 2, pictures / "cache")
@@ -41,7 +41,7 @@ def net(compose: Compose) -> EncoderDecoder:
     return net.eval()
 
 
-def test_the_store_knows_which_pictures_are_grey_and_where_lr_came_from(store: Store) -> None:
+def test_store_records_grey_images_and_the_source_of_lr(store: Store) -> None:
     assert dict(zip(store.names, store.grey, strict=True)) == {
         "grey": True,
         "picture0": False,
@@ -51,7 +51,7 @@ def test_the_store_knows_which_pictures_are_grey_and_where_lr_came_from(store: S
     assert store.lr_from == "imresize"
 
 
-def test_studio_grey_changes_no_number_and_full_those_of_grey_pictures_alone(store: Store) -> None:
+def test_full_grey_changes_the_scores_of_grey_images_only(store: Store) -> None:
     method = baseline_method("bilinear", 2)
     scores = {}
     for grey in ("studio", "full"):
@@ -62,25 +62,25 @@ def test_studio_grey_changes_no_number_and_full_those_of_grey_pictures_alone(sto
         assert scores["studio"][name] == EvaluationProtocol().evaluate(bicubic(lr, 2), hr, 2)
         if name == "grey":
             assert scores["full"][name] == EvaluationProtocol(grey="full").evaluate(bicubic(lr, 2), hr[:1], 2)
-            lost = scores["studio"][name].psnr - scores["full"][name].psnr
-            assert lost == pytest.approx(20 * np.log10(255 / 219), abs=1e-6)
+            difference = scores["studio"][name].psnr - scores["full"][name].psnr
+            assert difference == pytest.approx(20 * np.log10(255 / 219), abs=1e-6)
     assert [key for key in scores["full"] if scores["full"][key] != scores["studio"][key]] == ["grey network", "grey"]
 
 
-def test_under_y_float_a_full_grey_picture_is_its_own_plane(store: Store) -> None:
+def test_y_float_uses_the_values_of_a_full_range_grey_image(store: Store) -> None:
     hr = torch.from_numpy(np.array(store.hr(store.names.index("grey")))).movedim(-1, 0)
     small, target = prepare_pair(torch.empty(0), hr, True, 2, EvaluationProtocol("y-float", grey="full"))
     assert torch.equal(target, hr[:1])
     assert small.shape == (1, hr.shape[1] // 2, hr.shape[2] // 2)
     torch.testing.assert_close(small, downscale(hr[:1].to(torch.float64) / 255, 2)[0], rtol=0, atol=1e-12)
-    studio, whole = prepare_pair(torch.empty(0), hr, True, 2, EvaluationProtocol("y-float"))
-    assert torch.equal(whole, hr)
+    studio, studio_target = prepare_pair(torch.empty(0), hr, True, 2, EvaluationProtocol("y-float"))
+    assert torch.equal(studio_target, hr)
     torch.testing.assert_close(studio, (16 + 219 * small) / 255, rtol=0, atol=0.7 / 255)
 
 
 @pytest.mark.parametrize("name", BASELINES)
 @pytest.mark.parametrize("protocol", [EvaluationProtocol(), EvaluationProtocol("y-float")])
-def test_a_baseline_is_scored_beside_bicubic(name: str, protocol: EvaluationProtocol, store: Store) -> None:
+def test_baseline_is_scored_together_with_bicubic(name: str, protocol: EvaluationProtocol, store: Store) -> None:
     (tally,) = evaluate_method(baseline_method(name, 2), 2, CPU, {"set": store}, protocol)
     network, baseline = tally.means()
     if name == "bicubic":
@@ -90,17 +90,17 @@ def test_a_baseline_is_scored_beside_bicubic(name: str, protocol: EvaluationProt
     assert list(tally.method) == store.names
 
 
-def test_a_network_is_its_whole_picture_whatever_the_tiles_and_its_turns_where_asked(net: EncoderDecoder) -> None:
+def test_tiling_keeps_the_network_output_and_ensemble_averages_flips_and_rotations(net: EncoderDecoder) -> None:
     small = torch.randint(0, 256, (3, 24, 20), dtype=torch.uint8)
-    whole = network_method(net)(small)
-    assert torch.equal(whole, upscale_tensor(net, small / 255))
-    torch.testing.assert_close(network_method(net, tile=16)(small), whole, rtol=0, atol=1e-5)
-    turned = network_method(net, ensemble="x8")
-    torch.testing.assert_close(turned(small.flip(2)).flip(2), turned(small), rtol=0, atol=1e-5)
-    assert (turned(small) - whole).abs().max() > 1e-4
+    expected = network_method(net)(small)
+    assert torch.equal(expected, upscale_tensor(net, small / 255))
+    torch.testing.assert_close(network_method(net, tile=16)(small), expected, rtol=0, atol=1e-5)
+    ensemble = network_method(net, ensemble="x8")
+    torch.testing.assert_close(ensemble(small.flip(2)).flip(2), ensemble(small), rtol=0, atol=1e-5)
+    assert (ensemble(small) - expected).abs().max() > 1e-4
 
 
-def test_pictures_are_told_apart_by_what_their_score_depends_on(store: Store) -> None:
+def test_image_hash_depends_on_the_protocol(store: Store) -> None:
     tallies = [
         empty_scores("set", store, protocol) for protocol in (EvaluationProtocol(), EvaluationProtocol("y-float"))
     ]
@@ -109,13 +109,13 @@ def test_pictures_are_told_apart_by_what_their_score_depends_on(store: Store) ->
     assert [tally.lr_from for tally in tallies] == ["imresize", "imresize"]
 
 
-def test_a_network_of_three_channels_is_not_scored_by_the_y_plane(net: EncoderDecoder, store: Store, compose) -> None:
+def test_network_with_three_channels_is_rejected_under_y_float(net: EncoderDecoder, store: Store, compose) -> None:
     colour = build(compose("model=edsr", "model.encoder.width=4", "model.encoder.depth=0").model)
     with pytest.raises(ValueError, match=r"protocol=y-float: the network has model\.channels=3"):
         list(evaluate_network(colour, {"set": store}, EvaluationProtocol("y-float")))
 
 
-def test_what_a_measure_says_stands_beside_psnr(store: Store) -> None:
+def test_perceptual_metrics_are_stored_with_psnr(store: Store) -> None:
     from upnet.metrics.perceptual import PerceptualMetric
 
     class Share(PerceptualMetric):

@@ -1,4 +1,4 @@
-"""What an evaluation writes stays in the folders that are its own."""
+"""An evaluation writes only inside its own folders."""
 
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ CONTENT: dict[str, Any] = {
 
 
 @pytest.mark.parametrize(("dataset", "name"), [("..", "a"), ("a", "../../b"), ("/tmp", "evil")])
-def test_no_name_of_a_picture_leads_out(tmp_path: Path, dataset: str, name: str) -> None:
+def test_image_names_that_lead_out_of_the_folder_are_rejected(tmp_path: Path, dataset: str, name: str) -> None:
     keep = OutputImages(tmp_path / "images")
     with pytest.raises(ValueError, match="leads out of"):
         keep(dataset, name, torch.zeros(3, 4, 4))
@@ -31,7 +31,7 @@ def test_no_name_of_a_picture_leads_out(tmp_path: Path, dataset: str, name: str)
 
 
 @pytest.mark.parametrize("link", ["tensorboard", "tensorboard/evaluation"])
-def test_a_link_beside_a_checkpoint_is_not_followed(tmp_path: Path, link: str) -> None:
+def test_links_next_to_a_checkpoint_are_not_followed(tmp_path: Path, link: str) -> None:
     (tmp_path / "victim").mkdir()
     (tmp_path / "run/checkpoints").mkdir(parents=True)
     (tmp_path / "run" / link).parent.mkdir(exist_ok=True)
@@ -41,7 +41,7 @@ def test_a_link_beside_a_checkpoint_is_not_followed(tmp_path: Path, link: str) -
     assert list((tmp_path / "own/tensorboard/evaluation").iterdir())
 
 
-def test_what_stands_beside_a_checkpoint_that_lies_in_no_run_is_left_alone(tmp_path: Path) -> None:
+def test_folder_next_to_a_checkpoint_outside_a_run_is_not_changed(tmp_path: Path) -> None:
     (tmp_path / "tensorboard").mkdir()
     log_to_run(tmp_path / "some/last.ckpt", CONTENT, [], tmp_path / "own")
     assert not list((tmp_path / "tensorboard").iterdir())

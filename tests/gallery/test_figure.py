@@ -26,7 +26,7 @@ def figure() -> Figure:
 
 
 @pytest.mark.full
-def test_the_command_draws_every_operator_into_a_png(tmp_path, capsys):
+def test_command_draws_every_operator_into_a_png(tmp_path, capsys):
     path = tmp_path / "operators.png"
     assert main(["--figure", str(path)]) == 0
     assert "operators.png, 2000 ×" in " ".join(capsys.readouterr().out.split())
@@ -39,29 +39,29 @@ def test_the_command_draws_every_operator_into_a_png(tmp_path, capsys):
     assert [file.name for file in tmp_path.iterdir()] == ["operators.png"]
 
 
-def test_every_operator_is_named_and_has_four_squares(figure):
-    words = [text.get_text() for text in figure.texts]
-    assert all(name in words for name in public_operators())
-    squares = [axes for axes in figure.axes if axes.get_position().width * 2000 == pytest.approx(336)]
+def test_every_operator_has_a_name_and_four_images(figure):
+    texts = [text.get_text() for text in figure.texts]
+    assert all(name in texts for name in public_operators())
+    images = [axes for axes in figure.axes if axes.get_position().width * 2000 == pytest.approx(336)]
     bars = 3
-    assert len(squares) == 4 * (len(public_operators()) + 1) + bars
+    assert len(images) == 4 * (len(public_operators()) + 1) + bars
 
 
 @pytest.mark.rotating
 @pytest.mark.parametrize("scale", [2, 3, 1.5])
-def test_no_words_lie_over_other_words_or_squares_or_leave_the_figure(scale, figure):
-    drawn = figure if scale == 2 else draw_operators(scale)
-    boxes = [(text.get_text(), text.get_window_extent()) for text in drawn.texts if text.get_text()]
-    boxes += [("square", axes.get_window_extent()) for axes in drawn.axes]
-    for (words, box), (others, other) in itertools.combinations(boxes, 2):
-        apart = box.x1 <= other.x0 or other.x1 <= box.x0 or box.y1 <= other.y0 or other.y1 <= box.y0
-        assert apart, f"{words!r} lies over {others!r}"
-    for words, box in boxes:
-        assert 0 < box.x0 < box.x1 < drawn.bbox.width, words
-        assert 0 < box.y0 < box.y1 < drawn.bbox.height, words
+def test_texts_and_images_do_not_overlap_and_are_inside_the_figure(scale, figure):
+    tested = figure if scale == 2 else draw_operators(scale)
+    boxes = [(text.get_text(), text.get_window_extent()) for text in tested.texts if text.get_text()]
+    boxes += [("image", axes.get_window_extent()) for axes in tested.axes]
+    for (text, box), (other_text, other) in itertools.combinations(boxes, 2):
+        separate = box.x1 <= other.x0 or other.x1 <= box.x0 or box.y1 <= other.y0 or other.y1 <= box.y0
+        assert separate, f"{text!r} overlaps {other_text!r}"
+    for text, box in boxes:
+        assert 0 < box.x0 < box.x1 < tested.bbox.width, text
+        assert 0 < box.y0 < box.y1 < tested.bbox.height, text
 
 
-def test_a_failed_write_raises_and_leaves_neither_the_file_nor_a_part_of_it(tmp_path, figure):
+def test_failed_write_raises_and_leaves_no_file(tmp_path, figure):
     taken = tmp_path / "taken.png"
     taken.mkdir()
     with pytest.raises(OSError, match=r"taken\.png"):
@@ -69,7 +69,7 @@ def test_a_failed_write_raises_and_leaves_neither_the_file_nor_a_part_of_it(tmp_
     assert list(tmp_path.iterdir()) == [taken]
 
 
-def test_the_same_seed_draws_the_same_figure(tmp_path, capsys):
+def test_equal_seeds_draw_equal_figures(tmp_path, capsys):
     paths = [tmp_path / f"{name}.png" for name in "abc"]
     for path, seed in zip(paths, ("3", "3", "4"), strict=True):
         main(["--operator", "PixelShuffle", "--seed", seed, "--figure", str(path)])
@@ -79,12 +79,12 @@ def test_the_same_seed_draws_the_same_figure(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("scale", [1, 2, 3, 5, 1.14, 1.5])
-def test_the_photograph_and_its_reduction_fit_every_scale(scale):
+def test_example_image_pair_fits_every_scale(scale):
     pair = load_image_pair(scale)
     assert upsample_image(Bilinear(1, scale).double(), pair).shape == pair.hr.shape == (3, 84, 84)
 
 
-def test_max_unpooling_starts_from_the_maxima_of_hr():
+def test_max_unpooling_of_the_example_restores_the_maxima_of_hr():
     pair = load_image_pair(2)
     out = upsample_image(MaxUnpool(1, 2).double(), pair)
     assert torch.equal(out[out != 0], pair.hr[out != 0])
@@ -92,7 +92,7 @@ def test_max_unpooling_starts_from_the_maxima_of_hr():
     assert torch.equal(blocks, pair.hr.unfold(1, 2, 2).unfold(2, 2, 2).amax((-1, -2)))
 
 
-def test_matching_gives_the_mean_and_the_contrast_of_the_reference():
+def test_match_contrast_gives_the_mean_and_standard_deviation_of_the_reference():
     pair = load_image_pair(2)
     out = match_contrast(upsample_image(Transposed(1, 2).double(), pair), pair.hr).detach()
     assert out.mean().item() == pytest.approx(pair.hr.mean().item())

@@ -14,19 +14,19 @@ KERNELS = [(1, 3), (2, 2), (2, 3), (2, 4), (2, 5), (2, 6), (3, 3), (3, 4), (3, 7
 
 @pytest.mark.parametrize(("scale", "kernel_size"), KERNELS)
 @pytest.mark.parametrize("size", [(1, 1), (2, 3), (5, 4)])
-def test_the_phases_put_together_are_the_operators_output(scale, kernel_size, size):
+def test_interleaved_phases_equal_the_output_of_the_operator(scale, kernel_size, size):
     operator = Transposed(1, scale, kernel_size=kernel_size).double()
     x = torch.randn(1, 1, *size, dtype=torch.float64)
     torch.testing.assert_close(interleaved_phases(operator, x), operator.upsample_full(x), rtol=1e-13, atol=1e-13)
 
 
 @pytest.mark.parametrize(("scale", "kernel_size"), KERNELS)
-def test_the_phases_share_the_weights_out_among_them(scale, kernel_size):
+def test_phase_kernels_contain_every_weight_once(scale, kernel_size):
     operator = Transposed(1, scale, kernel_size=kernel_size)
     set_example_weights(operator)
     kernels = [phase_kernel(operator, r, c)[0] for r in range(scale) for c in range(scale)]
-    shared = torch.cat([kernel.flatten() for kernel in kernels]).sort().values
-    assert shared.tolist() == list(range(1, kernel_size**2 + 1))
+    weights = torch.cat([kernel.flatten() for kernel in kernels]).sort().values
+    assert weights.tolist() == list(range(1, kernel_size**2 + 1))
 
 
 @pytest.mark.parametrize(("scale", "kernel_size"), KERNELS)
@@ -41,7 +41,7 @@ def test_every_view_computes_the_output(scale, kernel_size):
 
 
 @pytest.mark.parametrize("scale", [2, 3])
-def test_the_example_image_of_an_unpooling_is_pooled_to_x(scale):
+def test_example_image_of_max_unpooling_is_pooled_to_x(scale):
     x = torch.tensor([[-3.0, 0.0, 2.0], [1.5, 7.0, 7.0]], dtype=torch.float64)[None, None]
     example = example_site(MaxUnpool(1, scale), x)
     assert example.image is not None
@@ -59,14 +59,14 @@ def test_every_public_operator_has_a_summary_of_one_sentence():
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4, 8])
-def test_the_kernel_shown_is_the_smallest_that_fits(scale):
+def test_example_kernel_is_the_smallest_that_fits(scale):
     assert with_small_kernel(Transposed, scale, {}) == {"kernel_size": max(3, scale + (scale + 1) % 2)}
     assert with_small_kernel(PixelShuffle, scale, {}) == {"kernel_size": 3}
     assert with_small_kernel(Nearest, scale, {}) == {}
     assert with_small_kernel(Transposed, scale, {"kernel_size": 9}) == {"kernel_size": 9}
 
 
-def test_decimal_points_are_aligned_and_numbers_have_as_many_decimals_as_they_need():
+def test_numbers_are_aligned_at_the_decimal_point_with_as_few_decimals_as_needed():
     def lines(*rows: list[float]) -> list[str]:
         return [line.plain for line in format_matrix(TitledMatrix("", torch.tensor(rows))).lines]
 
@@ -75,7 +75,7 @@ def test_decimal_points_are_aligned_and_numbers_have_as_many_decimals_as_they_ne
     assert lines([1 / 3]) == ["0.3333"]
 
 
-def test_blocks_wider_than_the_line_start_a_new_one_and_groups_stay_together():
+def test_groups_wider_than_the_line_start_a_new_line():
     left, right = (format_matrix(TitledMatrix(name, torch.full((2, 2), 7.0))) for name in ("left", "right"))
     assert [line.plain for line in side_by_side([[left], [arrow(2), right]], 40)] == [
         "  left       right",

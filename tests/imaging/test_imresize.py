@@ -1,4 +1,4 @@
-"""imresize against exact rational arithmetic, other libraries, and the pictures that MATLAB made."""
+"""imresize compared with exact rational arithmetic, other libraries and images resized by MATLAB."""
 
 import math
 from fractions import Fraction
@@ -20,7 +20,7 @@ SCALES = [2, 3, 4, Fraction(1, 2), Fraction(1, 3), Fraction(1, 4), Fraction(3, 2
 IMAGES = ROOT.parent / "shared/images"
 
 
-def keys(x: Fraction) -> Fraction:
+def keys_kernel(x: Fraction) -> Fraction:
     x = abs(x)
     if x <= 1:
         return Fraction(3, 2) * x**3 - Fraction(5, 2) * x**2 + 1
@@ -29,15 +29,15 @@ def keys(x: Fraction) -> Fraction:
     return Fraction(0)
 
 
-def inside(index: int, length: int, border: Border) -> int:
+def source_index(index: int, length: int, border: Border) -> int:
     if border == "replicate":
         return min(max(index, 0), length - 1)
-    there_and_back = [*range(length), *reversed(range(length))]
-    return there_and_back[index % (2 * length)]
+    period = [*range(length), *reversed(range(length))]
+    return period[index % (2 * length)]
 
 
-def slow_row(row: list[Fraction], scale: Fraction, border: Border) -> list[Fraction]:
-    """MATLAB's formulas for one row, number by number, in rational arithmetic."""
+def exact_row(row: list[Fraction], scale: Fraction, border: Border) -> list[Fraction]:
+    """Resize one row by MATLAB's formulas in rational arithmetic."""
     shrink = min(scale, Fraction(1))
     width = 4 / shrink
     out = []
@@ -45,28 +45,28 @@ def slow_row(row: list[Fraction], scale: Fraction, border: Border) -> list[Fract
         u = o / scale + (1 - 1 / scale) / 2
         left = math.floor(u - width / 2)
         taps = range(left, left + math.ceil(width) + 2)
-        weights = [shrink * keys(shrink * (u - i)) for i in taps]
-        pixels = [row[inside(i - 1, len(row), border)] for i in taps]
+        weights = [shrink * keys_kernel(shrink * (u - i)) for i in taps]
+        pixels = [row[source_index(i - 1, len(row), border)] for i in taps]
         out.append(sum((w * p for w, p in zip(weights, pixels, strict=True)), Fraction(0)) / sum(weights))
     return out
 
 
-def slow(image: np.ndarray, scale: float | Fraction, border: Border, quantised: bool) -> np.ndarray:
-    """The same for a picture (H, W), rows first."""
+def exact(image: np.ndarray, scale: float | Fraction, border: Border, quantised: bool) -> np.ndarray:
+    """Resize an image of shape (H, W) by `exact_row`, rows first."""
 
-    def rows_of(grid: list[list[Fraction]]) -> list[list[Fraction]]:
-        resized = [slow_row(row, Fraction(scale), border) for row in grid]
+    def resize_rows(grid: list[list[Fraction]]) -> list[list[Fraction]]:
+        resized = [exact_row(row, Fraction(scale), border) for row in grid]
         if quantised:
             half = Fraction(1, 2)
             resized = [[Fraction(min(max(math.floor(v + half), 0), 255)) for v in row] for row in resized]
         return [list(column) for column in zip(*resized, strict=True)]
 
     columns = [[Fraction(v.item()) for v in column] for column in image.T]
-    return np.array(rows_of(rows_of(columns)), dtype=np.float64).T.astype(image.dtype)
+    return np.array(resize_rows(resize_rows(columns)), dtype=np.float64).T.astype(image.dtype)
 
 
 def noise(*shape: int, seed: int = 0) -> np.ndarray:
-    """Mostly black and white: both passes overshoot, so that clamping between them is seen."""
+    """Mostly black and white noise. Both passes overshoot, so clamping between them affects the result."""
     rng = np.random.default_rng(seed)
     return rng.choice(np.array([0, 1, 127, 128, 254, 255], dtype=np.uint8), size=shape)
 
@@ -76,7 +76,7 @@ def noise(*shape: int, seed: int = 0) -> np.ndarray:
 @pytest.mark.parametrize("scale", SCALES, ids=str)
 def test_uint8_equals_rational_arithmetic(scale: Fraction, border: Border) -> None:
     image = noise(9, 7)
-    np.testing.assert_array_equal(imresize(image, scale, border), slow(image, scale, border, quantised=True))
+    np.testing.assert_array_equal(imresize(image, scale, border), exact(image, scale, border, quantised=True))
 
 
 @pytest.mark.covering
@@ -84,7 +84,7 @@ def test_uint8_equals_rational_arithmetic(scale: Fraction, border: Border) -> No
 @pytest.mark.parametrize("scale", SCALES, ids=str)
 def test_float_equals_rational_arithmetic(scale: Fraction, border: Border) -> None:
     image = np.random.default_rng(1).normal(size=(6, 8))
-    expected = slow(image, scale, border, quantised=False)
+    expected = exact(image, scale, border, quantised=False)
     np.testing.assert_allclose(imresize(image, scale, border), expected, rtol=0, atol=1e-14)
 
 
@@ -99,44 +99,44 @@ def test_uint8_equals_rational_arithmetic_at_any_size_and_scale(
     size: tuple[int, int], scale: Fraction, border: Border, seed: int
 ) -> None:
     image = noise(*size, seed=seed)
-    np.testing.assert_array_equal(imresize(image, scale, border), slow(image, scale, border, quantised=True))
+    np.testing.assert_array_equal(imresize(image, scale, border), exact(image, scale, border, quantised=True))
 
 
-def test_a_float_scale_of_no_small_fraction_is_taken_as_it_is() -> None:
+def test_an_irrational_scale_is_used_unrounded() -> None:
     image = np.random.default_rng(2).normal(size=(8, 5))
     scale = math.sqrt(0.5)
-    expected = slow(image, scale, "symmetric", quantised=False)
+    expected = exact(image, scale, "symmetric", quantised=False)
     np.testing.assert_allclose(imresize(image, scale), expected, rtol=0, atol=1e-13)
 
 
 @pytest.mark.parametrize(
     ("scale", "length"), [(1 / 3, 100), (1 - 2 / 3, 100), (0.1 + 0.2, 90), (1.14, 342), (0.7, 210)]
 )
-def test_float_dust_in_the_scale_adds_no_row(scale: float, length: int) -> None:
+def test_float_rounding_of_the_scale_adds_no_row(scale: float, length: int) -> None:
     assert resized_length(300, scale) == length
     assert imresize(np.zeros((300, 3)), scale).shape[0] == length
 
 
 @pytest.mark.parametrize("length", range(1, 12))
 @pytest.mark.parametrize("scale", SCALES, ids=str)
-def test_size_is_the_ceiling_of_scale_times_size(scale: Fraction, length: int) -> None:
+def test_output_size_is_the_ceiling_of_scale_times_size(scale: Fraction, length: int) -> None:
     assert imresize(np.zeros((length, 2 * length)), scale).shape == (
         math.ceil(scale * length),
         math.ceil(scale * 2 * length),
     )
 
 
-def test_passes_are_rounded_and_clamped_one_by_one_rows_first() -> None:
+def test_each_pass_is_rounded_and_clamped_with_rows_first() -> None:
     image = noise(24, 24)
     two_passes = imresize(image, Fraction(1, 2))
-    once = (imresize(image.astype(np.float64), Fraction(1, 2)) + 0.5).clip(0, 255).astype(np.uint8)
-    assert np.abs(two_passes.astype(int) - once).max() > 3
+    rounded_once = (imresize(image.astype(np.float64), Fraction(1, 2)) + 0.5).clip(0, 255).astype(np.uint8)
+    assert np.abs(two_passes.astype(int) - rounded_once).max() > 3
     assert (two_passes != imresize(image.T.copy(), Fraction(1, 2)).T).any()
 
 
 @pytest.mark.parametrize("mode", ["numpy", "torch"])
 @pytest.mark.parametrize("scale", [Fraction(1, 2), Fraction(2, 3), 3])
-def test_every_channel_and_plane_is_resized_by_itself(mode: str, scale: Fraction) -> None:
+def test_channels_and_planes_are_resized_independently(mode: str, scale: Fraction) -> None:
     image = noise(21, 17, 4)
     planes = [imresize(image[..., channel], scale) for channel in range(4)]
     if mode == "numpy":
@@ -149,11 +149,11 @@ def test_every_channel_and_plane_is_resized_by_itself(mode: str, scale: Fraction
 
 @pytest.mark.rotating
 @pytest.mark.parametrize("scale", [Fraction(1, 3), Fraction(57, 50), 4], ids=str)
-def test_the_cut_into_blocks_is_not_seen(scale: Fraction) -> None:
-    # A block has fewer rows where many values lie across it.
+def test_block_processing_does_not_change_the_result(scale: Fraction) -> None:
+    # A block has fewer rows if the image has many values per row.
     plane = torch.from_numpy(noise(300, 90))
-    for one in imresize(plane.expand(150, 300, 90), scale):
-        assert torch.equal(one, imresize(plane, scale))
+    for resized in imresize(plane.expand(150, 300, 90), scale):
+        assert torch.equal(resized, imresize(plane, scale))
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.uint8])
@@ -171,17 +171,17 @@ def test_float32_is_computed_in_float64() -> None:
     np.testing.assert_array_equal(imresize(image, 0.7), imresize(image.astype(np.float64), 0.7).astype(np.float32))
 
 
-def test_strides_byte_order_and_write_protection_do_not_matter() -> None:
+def test_strides_byte_order_and_write_protection_do_not_affect_the_result() -> None:
     image = noise(16, 14, 3)
-    protected = image.copy()
-    protected.flags.writeable = False
-    np.testing.assert_array_equal(imresize(protected, 2), imresize(image, 2))
+    read_only = image.copy()
+    read_only.flags.writeable = False
+    np.testing.assert_array_equal(imresize(read_only, 2), imresize(image, 2))
     np.testing.assert_array_equal(imresize(image[::-1, ::2], 2), imresize(image[::-1, ::2].copy(), 2))
     swapped = image.astype(np.dtype(np.float64).newbyteorder())
     np.testing.assert_array_equal(imresize(swapped, 2), imresize(image.astype(np.float64), 2))
 
 
-def test_a_result_does_not_depend_on_torch_precision_settings() -> None:
+def test_the_result_is_independent_of_torch_precision_settings() -> None:
     image = noise(64, 64)
     expected = imresize(image, Fraction(1, 4))
     before = torch.get_float32_matmul_precision()
@@ -193,7 +193,7 @@ def test_a_result_does_not_depend_on_torch_precision_settings() -> None:
 
 
 @pytest.mark.parametrize("scale", [2, 3, Fraction(3, 2)], ids=str)
-def test_enlarging_reproduces_a_parabola_inside(scale: Fraction) -> None:
+def test_upscaling_reproduces_a_parabola_away_from_borders(scale: Fraction) -> None:
     def parabola(x: np.ndarray) -> np.ndarray:
         return 0.3 * x**2 - 2 * x + 5
 
@@ -206,41 +206,41 @@ def test_enlarging_reproduces_a_parabola_inside(scale: Fraction) -> None:
 
 @pytest.mark.parametrize("border", BORDERS)
 @pytest.mark.parametrize("scale", SCALES, ids=str)
-def test_a_constant_stays_what_it_is(scale: Fraction, border: Border) -> None:
+def test_a_constant_image_stays_constant(scale: Fraction, border: Border) -> None:
     assert (imresize(np.full((5, 9, 3), 201, np.uint8), scale, border) == 201).all()
 
 
 @pytest.mark.parametrize(
     ("border", "mode"), [("symmetric", "symmetric"), ("replicate", "edge")], ids=["symmetric", "replicate"]
 )
-def test_borders_continue_the_picture_as_padding_does(border: Border, mode: Literal["symmetric", "edge"]) -> None:
+def test_borders_equal_explicit_padding(border: Border, mode: Literal["symmetric", "edge"]) -> None:
     image = noise(20, 22)
     padded = imresize(np.pad(image, 12, mode=mode), Fraction(1, 2))
     np.testing.assert_array_equal(imresize(image, Fraction(1, 2), border), padded[6:-6, 6:-6])
 
 
 @pytest.mark.parametrize("scale", [Fraction(1, 2), Fraction(1, 3), Fraction(2, 3), 2, Fraction(3, 2)], ids=str)
-def test_inside_it_agrees_with_pillow_and_with_torch_antialiased(scale: Fraction) -> None:
+def test_inner_pixels_equal_pillow_and_antialiased_torch(scale: Fraction) -> None:
     image = np.random.default_rng(4).random((42, 60)).astype(np.float32)
-    ours = imresize(image, scale)
-    height, width = ours.shape
+    resized = imresize(image, scale)
+    height, width = resized.shape
     pillow = np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BICUBIC))
     tensor = torch.from_numpy(image).double()[None, None]
     size = [height, width]
     antialiased = torch.nn.functional.interpolate(tensor, size=size, mode="bicubic", antialias=True)[0, 0].numpy()
     margin = math.ceil(2 * max(1, scale))
     inner = (slice(margin, -margin), slice(margin, -margin))
-    np.testing.assert_allclose(ours[inner], pillow[inner], atol=2e-6)
+    np.testing.assert_allclose(resized[inner], pillow[inner], atol=2e-6)
     np.testing.assert_allclose(imresize(image.astype(np.float64), scale)[inner], antialiased[inner], atol=1e-12)
 
 
 @pytest.mark.parametrize("scale", [Fraction(1, 2), Fraction(3, 2)], ids=str)
-def test_gradients_are_those_of_the_linear_map(scale: Fraction) -> None:
+def test_gradients_equal_numerical_gradients(scale: Fraction) -> None:
     x = torch.randn(2, 5, 6, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda t: imresize(t, scale), (x,))
 
 
-def test_a_result_made_under_inference_mode_leaves_training_alone() -> None:
+def test_a_call_in_inference_mode_does_not_affect_training() -> None:
     with torch.inference_mode():
         imresize(torch.rand(7, 7), 2)
     x = torch.rand(7, 7, requires_grad=True)
@@ -251,20 +251,20 @@ def test_a_result_made_under_inference_mode_leaves_training_alone() -> None:
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
 @pytest.mark.parametrize("name", ["Set5", "Set14"])
-def test_pictures_made_by_matlab_are_reproduced_to_the_last_bit(name: str, scale: int) -> None:
+def test_matlab_images_are_reproduced_exactly(name: str, scale: int) -> None:
     files = sorted((IMAGES / name / "HR").glob("*.png"))
     if not files:
         pytest.skip(f"{name} is not in ../shared/images")
     for file in files:
         hr = np.asarray(Image.open(file))
         lr = np.asarray(Image.open(IMAGES / name / "LR_bicubic" / f"X{scale}" / f"{file.stem}x{scale}.png"))
-        cut = hr[: scale * lr.shape[0], : scale * lr.shape[1]]
-        assert np.count_nonzero(imresize(cut, Fraction(1, scale), "replicate") != lr) == 0, file.name
-        assert np.count_nonzero(imresize(cut, 1 / scale, "replicate") != lr) == 0, file.name
+        cropped = hr[: scale * lr.shape[0], : scale * lr.shape[1]]
+        assert np.count_nonzero(imresize(cropped, Fraction(1, scale), "replicate") != lr) == 0, file.name
+        assert np.count_nonzero(imresize(cropped, 1 / scale, "replicate") != lr) == 0, file.name
 
 
 @pytest.mark.parametrize(
-    ("image", "scale", "border", "sentence"),
+    ("image", "scale", "border", "message"),
     [
         (np.zeros((4, 4), np.int32), 2, "symmetric", "uint8 or floating point; got int32"),
         (np.zeros((4, 4), bool), 2, "symmetric", "got bool"),
@@ -282,8 +282,8 @@ def test_pictures_made_by_matlab_are_reproduced_to_the_last_bit(name: str, scale
         (np.zeros((4, 4)), 2, "mirror", "symmetric, replicate; got 'mirror'"),
     ],
 )
-def test_what_cannot_be_resized_is_refused_in_one_sentence(image, scale, border, sentence: str) -> None:
-    with pytest.raises(ValueError, match=sentence):
+def test_invalid_arguments_are_rejected(image, scale, border, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         imresize(image, scale, border)
 
 

@@ -1,4 +1,4 @@
-"""The files of a folder: which are listed, and which are named as left out."""
+"""Listing of image files in folders, and the log of skipped files."""
 
 import logging
 import os
@@ -17,19 +17,19 @@ from upnet.imaging.reading import SUFFIXES, read_image, read_rgb
 from upnet.inference.output_names import plan_outputs
 
 
-def test_linked_folders_and_files_are_followed(hr_folder: Path, tmp_path: Path) -> None:
-    other = tmp_path / "other"
-    (other / "deep").mkdir(parents=True)
-    shutil.copy(hr_folder / "a.png", other / "deep/e.png")
-    (hr_folder / "linked").symlink_to(other)
-    (hr_folder / "f.png").symlink_to(other / "deep/e.png")
+def test_links_to_folders_and_files_are_followed(hr_folder: Path, tmp_path: Path) -> None:
+    linked_folder = tmp_path / "linked_folder"
+    (linked_folder / "deep").mkdir(parents=True)
+    shutil.copy(hr_folder / "a.png", linked_folder / "deep/e.png")
+    (hr_folder / "linked").symlink_to(linked_folder)
+    (hr_folder / "f.png").symlink_to(linked_folder / "deep/e.png")
     names = ["a", "b", "c", "f", "linked/deep/e", "more/d"]
     assert [entry.name for entry in Folder(str(hr_folder)).images()] == names
     jobs = plan_outputs(hr_folder, tmp_path / "out", 2).jobs
-    assert sorted(larger.relative_to(tmp_path / "out").with_suffix("").as_posix() for _, larger in jobs) == names
+    assert sorted(output.relative_to(tmp_path / "out").with_suffix("").as_posix() for _, output in jobs) == names
 
 
-def test_links_in_a_circle_end_and_a_folder_is_listed_once(hr_folder: Path) -> None:
+def test_circular_links_are_skipped_and_a_folder_is_listed_once(hr_folder: Path) -> None:
     (hr_folder / "a_link").symlink_to(hr_folder / "more")  # sorted before the folder itself
     (hr_folder / "circle").symlink_to(hr_folder)
     (hr_folder / "more/up").symlink_to(hr_folder.parent)
@@ -40,19 +40,19 @@ def test_links_in_a_circle_end_and_a_folder_is_listed_once(hr_folder: Path) -> N
     }
 
 
-def test_what_is_left_out_is_named(hr_folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_skipped_files_are_logged_once(hr_folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (hr_folder / "gone.png").symlink_to(tmp_path / "nowhere")
     for name in ("photo.heic", "notes.txt", "no_ending", "x.svg", "Thumbs.db", ".hidden"):
         (hr_folder / name).write_text("")
     with caplog.at_level(logging.INFO, "upnet.data"):
         build_store(Folder(str(hr_folder)), 2, tmp_path / "c")
         build_store(Folder(str(hr_folder)), 2, tmp_path / "c")
-    told = f"skipped: gone.png ({BROKEN_LINK}); no_ending, notes.txt, photo.heic and 1 more ({UNSUPPORTED})"
-    assert caplog.text.count(told) == 1
+    message = f"skipped: gone.png ({BROKEN_LINK}); no_ending, notes.txt, photo.heic and 1 more ({UNSUPPORTED})"
+    assert caplog.text.count(message) == 1
     assert "pictures: 4 images, LR made from HR" in caplog.text
 
 
-def test_upscaling_names_what_is_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_upscaling_logs_skipped_files(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "in").mkdir()
     Image.new("L", (2, 2)).save(tmp_path / "in/a.png")
     (tmp_path / "in/b.heic").write_text("")
@@ -61,13 +61,13 @@ def test_upscaling_names_what_is_left_out(tmp_path: Path, caplog: pytest.LogCapt
     assert f"skipped: c.png ({BROKEN_LINK}); b.heic ({UNSUPPORTED})" in caplog.text
 
 
-def test_a_folder_of_nothing_but_broken_links_says_so(tmp_path: Path) -> None:
+def test_a_folder_of_broken_links_is_rejected_with_the_reason(tmp_path: Path) -> None:
     (tmp_path / "gone.png").symlink_to(tmp_path / "nowhere")
     with pytest.raises(ValueError, match=r"there is no image in .*skipped: gone\.png \(a broken link\)"):
         find_images(tmp_path)
 
 
-SAVED = [suffix for suffix in SUFFIXES if suffix not in (".ras", ".psd")]  # Pillow reads these two only
+SAVED = [suffix for suffix in SUFFIXES if suffix not in (".ras", ".psd")]  # Pillow only reads these two
 
 
 @pytest.mark.parametrize("suffix", SAVED)
@@ -80,32 +80,32 @@ def test_every_listed_format_is_read_by_training_and_upscaling(tmp_path: Path, s
     (job,) = plan_outputs(tmp_path / "in", None, 2).jobs
     assert path == job[0] == tmp_path / f"in/a{suffix.upper()}"
     difference = read_rgb(path).astype(int) - np.asarray(image)
-    assert np.abs(difference).mean() < 8  # the 256 colours of a GIF are the coarsest
+    assert np.abs(difference).mean() < 8  # the 256 colours of a GIF have the largest error
     assert read_image(path).samples.shape[:2] == (32, 48)
 
 
 @pytest.mark.parametrize("suffix", [".jfif", ".gif", ".avif"])
-def test_endings_that_cameras_and_browsers_use_are_known(suffix: str) -> None:
+def test_common_suffixes_are_supported(suffix: str) -> None:
     from PIL import features
 
     assert suffix in SUFFIXES or (suffix == ".avif" and not features.check("avif"))
 
 
-def test_of_an_animated_gif_the_first_frame_is_read(tmp_path: Path) -> None:
+def test_the_first_frame_of_an_animated_gif_is_read(tmp_path: Path) -> None:
     frames = [Image.new("RGB", (8, 8), colour) for colour in ((200, 0, 0), (0, 200, 0))]
     frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
     assert read_rgb(tmp_path / "a.gif")[0, 0].tolist() == [200, 0, 0]
     assert read_image(tmp_path / "a.gif").remarks == ("has 2 frames, of which only the first is used",)
 
 
-def test_sixteen_bits_of_a_pgm_become_eight(tmp_path: Path) -> None:
+def test_a_16_bit_pgm_is_reduced_to_8_bits(tmp_path: Path) -> None:
     Image.fromarray(np.array([[0, 257 * 100, 65535]], np.uint16)).save(tmp_path / "a.pgm")
     assert read_rgb(tmp_path / "a.pgm")[0, :, 0].tolist() == [0, 100, 255]
 
 
 @pytest.mark.full
-def test_listing_takes_time_in_proportion_to_the_files(tmp_path: Path) -> None:
-    """One name that two files share made it quadratic: 20 000 files took ten times as long with it as without."""
+def test_listing_time_is_linear_in_the_number_of_files(tmp_path: Path) -> None:
+    """Regression: two files with the same stem made the listing quadratic (20 000 files took ten times as long)."""
     for number in range(20_000):
         os.mknod(tmp_path / f"{number}.png") if hasattr(os, "mknod") else (tmp_path / f"{number}.png").touch()
 
@@ -114,6 +114,6 @@ def test_listing_takes_time_in_proportion_to_the_files(tmp_path: Path) -> None:
         assert len(find_images(tmp_path)) >= 20_000
         return time.process_time() - start
 
-    alone = min(seconds() for _ in range(2))
+    without_duplicate = min(seconds() for _ in range(2))
     (tmp_path / "0.jpg").touch()
-    assert min(seconds() for _ in range(2)) < 3 * alone
+    assert min(seconds() for _ in range(2)) < 3 * without_duplicate

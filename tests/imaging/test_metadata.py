@@ -1,4 +1,4 @@
-"""Metadata survives from every format to every format that can hold it, and what is lost is said."""
+"""Metadata is kept between all formats that support it, and dropped metadata is reported."""
 
 import io
 import struct
@@ -28,15 +28,15 @@ PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="1" dc:title="A"/></x:xmpmeta>'
 PARAMETERS = "a very long text " * 120_000  # 2 MB
 GAMMA = struct.pack(">I", 100000)
-POINTS = struct.pack(">8I", *range(31270, 31278))
-HOLDS = {
+CHROMATICITIES = struct.pack(">8I", *range(31270, 31278))
+SUPPORTED = {
     ".png": {"profile", "exif", "xmp", "resolution", "colours", "text", "comment"},
     ".jpg": {"profile", "exif", "xmp", "resolution", "comment"},
     ".tif": {"profile", "exif", "xmp", "resolution"},
     ".webp": {"profile", "exif", "xmp"},
     ".bmp": {"resolution"},
 }
-NAMES = {
+NAMES_IN_REMARKS = {
     "profile": "colour profile",
     "exif": "EXIF",
     "xmp": "XMP",
@@ -47,8 +47,8 @@ NAMES = {
 }
 
 
-class Doubled:
-    """Stands for an Upscaler: copies pixels."""
+class PixelDoubler:
+    """An Upscaler stub that repeats pixels."""
 
     scale = 2
 
@@ -56,8 +56,8 @@ class Doubled:
         return np.ascontiguousarray(samples.repeat(2, 0).repeat(2, 1))
 
 
-def carry(source: Path, target: Path) -> Sequence[str]:
-    return upscale_file(cast(Upscaler, Doubled()), source, target)
+def upscale_copy(source: Path, target: Path) -> Sequence[str]:
+    return upscale_file(cast(Upscaler, PixelDoubler()), source, target)
 
 
 def noise(*shape: int, dtype: type = np.uint8) -> np.ndarray:
@@ -69,13 +69,13 @@ def chunk(name: bytes, content: bytes) -> bytes:
 
 
 def png(
-    path: Path, *extra: tuple[bytes, bytes], behind: Sequence[tuple[bytes, bytes]] = (), deep: bool = False
+    path: Path, *extra: tuple[bytes, bytes], after: Sequence[tuple[bytes, bytes]] = (), sixteen_bit: bool = False
 ) -> Path:
-    """A PNG of 6×4 by hand, with chunks before and behind its pixels."""
-    samples = noise(4, 6, 3, dtype=np.uint16 if deep else np.uint8)
-    rows = b"".join(b"\0" + row.tobytes() for row in samples.astype(">u2" if deep else np.uint8))
-    parts = [(b"IHDR", struct.pack(">IIBBBBB", 6, 4, 16 if deep else 8, 2, 0, 0, 0)), *extra]
-    parts += [(b"IDAT", zlib.compress(rows)), *behind, (b"IEND", b"")]
+    """Write a PNG of 6×4 pixels without a library, with chunks before and after the pixels."""
+    samples = noise(4, 6, 3, dtype=np.uint16 if sixteen_bit else np.uint8)
+    rows = b"".join(b"\0" + row.tobytes() for row in samples.astype(">u2" if sixteen_bit else np.uint8))
+    parts = [(b"IHDR", struct.pack(">IIBBBBB", 6, 4, 16 if sixteen_bit else 8, 2, 0, 0, 0)), *extra]
+    parts += [(b"IDAT", zlib.compress(rows)), *after, (b"IEND", b"")]
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts))
     return path
 
@@ -90,19 +90,23 @@ def exif_of(orientation: int = 1) -> Image.Exif:
     return exif
 
 
-def full(path: Path, deep: bool) -> Path:
-    """A file with all metadata that its format holds, not written by upnet."""
+def write_with_all_metadata(path: Path, sixteen_bit: bool) -> Path:
+    """Write a file with all metadata that its format supports, without upnet."""
     image, options = Image.fromarray(noise(4, 6, 3)), {"exif": exif_of(), "icc_profile": PROFILE, "xmp": XMP}
     if path.suffix == ".png":
-        colours = [(b"gAMA", GAMMA), (b"cHRM", POINTS), (b"iCCP", b"own name\0\0" + zlib.compress(PROFILE))]
-        further = [(b"pHYs", struct.pack(">IIB", 11811, 11811, 1)), (b"eXIf", exif_of().tobytes()[6:])]
+        colour_chunks = [
+            (b"gAMA", GAMMA),
+            (b"cHRM", CHROMATICITIES),
+            (b"iCCP", b"own name\0\0" + zlib.compress(PROFILE)),
+        ]
+        other_chunks = [(b"pHYs", struct.pack(">IIB", 11811, 11811, 1)), (b"eXIf", exif_of().tobytes()[6:])]
         texts = [(b"tEXt", b"Title\0A \xe9"), itxt(b"parameters", PARAMETERS.encode(), packed=True)]
-        behind = [itxt(b"XML:com.adobe.xmp", XMP), (b"zTXt", b"Comment\0\0" + zlib.compress(b"by hand"))]
-        return png(path, *colours, *further, *texts, behind=behind, deep=deep)
+        after = [itxt(b"XML:com.adobe.xmp", XMP), (b"zTXt", b"Comment\0\0" + zlib.compress(b"by hand"))]
+        return png(path, *colour_chunks, *other_chunks, *texts, after=after, sixteen_bit=sixteen_bit)
     if path.suffix == ".tif":
         tags = [(700, "B", len(XMP), XMP, True), (271, "s", 0, "Maker", True)]
-        samples = noise(4, 6, 3, dtype=np.uint16 if deep else np.uint8)
-        # tifffile names the unit by a word since 2022 and by RESUNIT before; 2 is the inch.
+        samples = noise(4, 6, 3, dtype=np.uint16 if sixteen_bit else np.uint8)
+        # tifffile names the unit differently before and after 2022. The number 2 is the inch in both.
         tifffile.imwrite(
             path,
             samples,
@@ -121,12 +125,12 @@ def full(path: Path, deep: bool) -> Path:
     return path
 
 
-def found(path: Path) -> set[str]:
-    """What Pillow finds in a file, with the values that full() gave it."""
+def metadata_in(path: Path) -> set[str]:
+    """The metadata that Pillow reads with the values written by `write_with_all_metadata`."""
     with Image.open(path) as image:
         image.load()
         info = image.info
-        there = {
+        present = {
             "profile": info.get("icc_profile") == PROFILE,
             "exif": image.getexif().get(0x010F) == "Maker",
             "xmp": info.get("xmp") == XMP,
@@ -135,12 +139,12 @@ def found(path: Path) -> set[str]:
             "text": (info.get("Title"), info.get("parameters")) == ("A é", PARAMETERS),
             "comment": "by hand" in (info.get("Comment"), info.get("comment", b"").decode()),
         }
-    return {name for name, is_there in there.items() if is_there}
+    return {name for name, is_present in present.items() if is_present}
 
 
-@pytest.mark.parametrize("target", HOLDS)
+@pytest.mark.parametrize("target", SUPPORTED)
 @pytest.mark.parametrize(
-    ("source", "deep"),
+    ("source", "sixteen_bit"),
     [
         (".png", False),
         (".png", True),
@@ -151,35 +155,37 @@ def found(path: Path) -> set[str]:
         (".bmp", False),
     ],
 )
-def test_every_pair_keeps_what_the_target_holds_and_says_what_it_cannot(
-    tmp_path: Path, source: str, deep: bool, target: str
+def test_metadata_supported_by_the_target_format_is_kept_and_the_rest_is_reported(
+    tmp_path: Path, source: str, sixteen_bit: bool, target: str
 ) -> None:
-    remarks = carry(full(tmp_path / f"a{source}", deep), tmp_path / f"b{target}")
-    kept = HOLDS[source] & HOLDS[target]
+    remarks = upscale_copy(write_with_all_metadata(tmp_path / f"a{source}", sixteen_bit), tmp_path / f"b{target}")
+    kept = SUPPORTED[source] & SUPPORTED[target]
     if target == ".webp" and source in (".tif", ".bmp"):
-        # It goes with the EXIF of a TIFF, and into the EXIF of a file that has none.
+        # WebP stores the resolution in EXIF.
         assert read_image(tmp_path / "b.webp").metadata.density == pytest.approx((300, 300), rel=1e-6)
-        lost = HOLDS[source] - HOLDS[target] - {"resolution"}
+        lost = SUPPORTED[source] - SUPPORTED[target] - {"resolution"}
     else:
-        lost = HOLDS[source] - HOLDS[target]
-    assert found(tmp_path / f"b{target}") == kept
+        lost = SUPPORTED[source] - SUPPORTED[target]
+    assert metadata_in(tmp_path / f"b{target}") == kept
     depth = (
-        [f"has 16 bits per channel, of which {target} keeps 8"] if deep and target in (".jpg", ".webp", ".bmp") else []
+        [f"has 16 bits per channel, of which {target} keeps 8"]
+        if sixteen_bit and target in (".jpg", ".webp", ".bmp")
+        else []
     )
-    names = ", ".join(NAMES[name] for name in NAMES if name in lost)
+    names = ", ".join(NAMES_IN_REMARKS[name] for name in NAMES_IN_REMARKS if name in lost)
     assert list(remarks) == depth + ([f"lost its {names}, which {target} doesn't support"] if lost else [])
     with Image.open(tmp_path / f"b{target}") as image:
         assert image.size == (12, 8)
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
-def test_nothing_is_made_up(tmp_path: Path, suffix: str) -> None:
+def test_no_metadata_is_invented(tmp_path: Path, suffix: str) -> None:
     write_image(RasterImage(noise(4, 6, 3)), tmp_path / f"a{suffix}")
-    picture = read_image(tmp_path / f"a{suffix}")
-    assert (picture.metadata, picture.remarks) == (Metadata(), ())
+    image = read_image(tmp_path / f"a{suffix}")
+    assert (image.metadata, image.remarks) == (Metadata(), ())
 
 
-@pytest.mark.parametrize("behind", [False, True])
+@pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize(
     "text",
     [
@@ -189,23 +195,25 @@ def test_nothing_is_made_up(tmp_path: Path, suffix: str) -> None:
     ],
     ids=["iTXt", "zTXt", "tEXt"],
 )
-def test_a_long_text_keeps_nobody_from_the_pixels(tmp_path: Path, text: tuple[bytes, bytes], behind: bool) -> None:
-    path = png(tmp_path / "a.png", *([] if behind else [text]), behind=[text] if behind else [])
+def test_an_image_with_a_long_text_is_read_and_keeps_the_text(
+    tmp_path: Path, text: tuple[bytes, bytes], after: bool
+) -> None:
+    path = png(tmp_path / "a.png", *([] if after else [text]), after=[text] if after else [])
     assert np.array_equal(read_rgb(path), noise(4, 6, 3))
     assert np.array_equal(read_image(path).samples, noise(4, 6, 3))
-    assert not carry(path, tmp_path / "b.png")
+    assert not upscale_copy(path, tmp_path / "b.png")
     with Image.open(tmp_path / "b.png") as image:
         image.load()
         assert image.info["prompt"] == PARAMETERS
 
 
-@pytest.mark.parametrize("deep", [False, True])
-def test_a_large_profile_keeps_nobody_from_the_pixels_and_survives(tmp_path: Path, deep: bool) -> None:
+@pytest.mark.parametrize("sixteen_bit", [False, True])
+def test_an_image_with_a_large_profile_is_read_and_keeps_the_profile(tmp_path: Path, sixteen_bit: bool) -> None:
     profile = PROFILE + noise(3_000_000).tobytes()
-    path = png(tmp_path / "a.png", (b"iCCP", b"large\0\0" + zlib.compress(profile)), deep=deep)
+    path = png(tmp_path / "a.png", (b"iCCP", b"large\0\0" + zlib.compress(profile)), sixteen_bit=sixteen_bit)
     assert read_rgb(path).shape == (4, 6, 3)
     for suffix in (".png", ".jpg", ".tif", ".webp"):
-        carry(path, tmp_path / f"b{suffix}")
+        upscale_copy(path, tmp_path / f"b{suffix}")
         assert read_image(tmp_path / f"b{suffix}").metadata.icc == profile
 
 
@@ -217,7 +225,7 @@ def compressed_zeros() -> bytes:
 
 
 @pytest.mark.parametrize("name", ["iTXt", "zTXt", "iCCP", "xmp", "exif", "many"])
-def test_a_bomb_in_metadata_takes_little_memory_and_is_said(tmp_path: Path, name: str) -> None:
+def test_a_decompression_bomb_in_metadata_is_reported_and_uses_bounded_memory(tmp_path: Path, name: str) -> None:
     bomb = compressed_zeros()
     bombs = {
         "iTXt": [(b"iTXt", b"bomb\0\1\0\0\0" + bomb)],
@@ -231,14 +239,14 @@ def test_a_bomb_in_metadata_takes_little_memory_and_is_said(tmp_path: Path, name
     tracemalloc.start()
     try:
         assert read_rgb(path).shape == (4, 6, 3)
-        picture = read_image(path)
+        image = read_image(path)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
     assert peak < 4 * MAX_BYTES
-    assert any("damaged or too large" in remark for remark in picture.remarks)
-    assert sum(len(content) for _, content in picture.metadata.text) <= MAX_BYTES
-    carry(path, tmp_path / "b.png")
+    assert any("damaged or too large" in remark for remark in image.remarks)
+    assert sum(len(content) for _, content in image.metadata.text) <= MAX_BYTES
+    upscale_copy(path, tmp_path / "b.png")
     with Image.open(tmp_path / "b.png") as image:
         image.load()
 
@@ -258,13 +266,13 @@ def test_a_bomb_in_metadata_takes_little_memory_and_is_said(tmp_path: Path, name
         (b"vpAg", b"\0" * 9),
     ],
 )
-@pytest.mark.parametrize("deep", [False, True])
-def test_damaged_and_unknown_chunks_cost_themselves_and_not_the_picture(
-    tmp_path: Path, broken: tuple[bytes, bytes], deep: bool
+@pytest.mark.parametrize("sixteen_bit", [False, True])
+def test_damaged_and_unknown_chunks_are_dropped_and_the_image_is_read(
+    tmp_path: Path, broken: tuple[bytes, bytes], sixteen_bit: bool
 ) -> None:
-    path = png(tmp_path / "a.png", broken, (b"tEXt", b"Title\0A"), deep=deep)
+    path = png(tmp_path / "a.png", broken, (b"tEXt", b"Title\0A"), sixteen_bit=sixteen_bit)
     assert read_rgb(path).shape == (4, 6, 3)
-    (remark,) = carry(path, tmp_path / "b.png")
+    (remark,) = upscale_copy(path, tmp_path / "b.png")
     assert remark.startswith("lost its ")
     with Image.open(tmp_path / "b.png") as image:
         image.load()
@@ -272,13 +280,13 @@ def test_damaged_and_unknown_chunks_cost_themselves_and_not_the_picture(
     assert not read_image(tmp_path / "b.png").remarks
 
 
-def test_a_chunk_with_a_wrong_checksum_is_lost_and_said(tmp_path: Path) -> None:
+def test_a_chunk_with_a_wrong_checksum_is_dropped_and_reported(tmp_path: Path) -> None:
     path = png(tmp_path / "a.png", (b"tEXt", b"Title\0A"))
     path.write_bytes(path.read_bytes().replace(b"Title\0A", b"Title\0B"))
-    assert carry(path, tmp_path / "b.png") == ("lost its tEXt chunk, which is damaged or too large",)
+    assert upscale_copy(path, tmp_path / "b.png") == ("lost its tEXt chunk, which is damaged or too large",)
 
 
-def test_damage_of_the_pixels_is_still_refused(tmp_path: Path) -> None:
+def test_damaged_pixels_are_rejected(tmp_path: Path) -> None:
     path = png(tmp_path / "a.png", (b"tEXt", b"Title\0A"))
     path.write_bytes(path.read_bytes().replace(b"IDAT", b"IDAX"))
     with pytest.raises(BrokenImageError, match=r"a\.png cannot be read"):
@@ -286,23 +294,23 @@ def test_damage_of_the_pixels_is_still_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", [b"transparency", b"exif", b"icc_profile", b"dpi", b"gamma", b"srgb"])
-def test_texts_named_like_other_metadata_are_texts(tmp_path: Path, text: bytes) -> None:
-    """Pillow keeps both under one name."""
+def test_texts_named_like_other_metadata_stay_texts(tmp_path: Path, text: bytes) -> None:
+    """Pillow stores both in `info` under the same name."""
     path = png(tmp_path / "a.png", (b"tEXt", text + b"\0no such thing"))
     assert np.array_equal(read_image(path).samples, noise(4, 6, 3))
-    assert not carry(path, tmp_path / "b.png")
+    assert not upscale_copy(path, tmp_path / "b.png")
     assert read_image(tmp_path / "b.png").metadata.text == ((b"tEXt", text + b"\0no such thing"),)
     with Image.open(path) as image:
-        picture = from_pillow(image)
-    larger = to_pillow(picture.with_samples(picture.samples))
-    assert text.decode() not in larger.info
-    assert not larger.getexif()
+        raster = from_pillow(image)
+    upscaled = to_pillow(raster.with_samples(raster.samples))
+    assert text.decode() not in upscaled.info
+    assert not upscaled.getexif()
 
 
 @pytest.mark.parametrize("source", [".png", ".jpg", ".tif", ".webp"])
 @pytest.mark.parametrize("target", [".png", ".jpg", ".tif", ".webp"])
-def test_a_turned_picture_is_turned_once_whatever_reads_it(tmp_path: Path, source: str, target: str) -> None:
-    """Orientation and size in XMP, which Pillow applies where EXIF has none, and two resolutions."""
+def test_a_rotated_image_is_rotated_once_for_every_pair_of_formats(tmp_path: Path, source: str, target: str) -> None:
+    """Orientation and size are in XMP, which Pillow applies without EXIF. The two resolutions differ."""
     stored = b'<a tiff:Orientation="6" tiff:ImageWidth="6"><exif:PixelYDimension>4</exif:PixelYDimension></a>'
     upright = b'<a tiff:Orientation="1" tiff:ImageWidth="8"><exif:PixelYDimension>12</exif:PixelYDimension></a>'
     if source == ".png":
@@ -313,7 +321,7 @@ def test_a_turned_picture_is_turned_once_whatever_reads_it(tmp_path: Path, sourc
     else:
         Image.fromarray(noise(4, 6, 3)).save(tmp_path / f"a{source}", xmp=stored, dpi=(300, 150))
     assert read_rgb(tmp_path / f"a{source}").shape == (6, 4, 3)
-    carry(tmp_path / f"a{source}", tmp_path / f"b{target}")
+    upscale_copy(tmp_path / f"a{source}", tmp_path / f"b{target}")
     with Image.open(tmp_path / f"b{target}") as image:
         assert image.size == (8, 12)
         assert image.getexif().get(0x0112, 1) == 1
@@ -322,29 +330,29 @@ def test_a_turned_picture_is_turned_once_whatever_reads_it(tmp_path: Path, sourc
         assert read_image(tmp_path / f"b{target}").metadata.density == pytest.approx((150, 300), rel=1e-3)
 
 
-def test_orientation_in_the_exif_of_old_imagemagick_is_applied(tmp_path: Path) -> None:
+def test_orientation_in_the_raw_exif_profile_of_imagemagick_is_applied(tmp_path: Path) -> None:
     digits = exif_of(6).tobytes().hex()
     path = png(
         tmp_path / "a.png", (b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(b"\nexif\n40\n" + digits.encode()))
     )
     assert read_rgb(path).shape == (6, 4, 3)
-    carry(path, tmp_path / "b.png")
+    upscale_copy(path, tmp_path / "b.png")
     with Image.open(tmp_path / "b.png") as image:
         assert (image.size, image.getexif()[0x010F], image.getexif()[0x0112]) == ((8, 12), "Maker", 1)
 
 
 @pytest.mark.parametrize(("unit", "pixels"), [(1, (300, 150)), (2, (118, 59)), (0, (1, 1))])
-def test_the_resolution_of_a_jpeg_is_its_own(tmp_path: Path, unit: int, pixels: tuple[int, int]) -> None:
+def test_the_resolution_of_a_jpeg_is_read_in_its_unit(tmp_path: Path, unit: int, pixels: tuple[int, int]) -> None:
     Image.fromarray(noise(4, 6, 3)).save(tmp_path / "a.jpg", exif=exif_of())
     content = bytearray((tmp_path / "a.jpg").read_bytes())
-    place = content.index(b"JFIF\0") + 7
-    content[place : place + 5] = struct.pack(">BHH", unit, *pixels)
+    offset = content.index(b"JFIF\0") + 7
+    content[offset : offset + 5] = struct.pack(">BHH", unit, *pixels)
     (tmp_path / "a.jpg").write_bytes(content)
     expected = {1: (300, 150), 2: (118 * 2.54, 59 * 2.54), 0: None}[unit]
     assert read_image(tmp_path / "a.jpg").metadata.density == expected
 
 
-def test_what_a_jpeg_holds_beyond_that_is_lost_and_said(tmp_path: Path) -> None:
+def test_other_jpeg_metadata_is_dropped_and_reported(tmp_path: Path) -> None:
     def segment(marker: int, content: bytes) -> bytes:
         return struct.pack(">BBH", 0xFF, marker, len(content) + 2) + content
 
@@ -353,46 +361,46 @@ def test_what_a_jpeg_holds_beyond_that_is_lost_and_said(tmp_path: Path) -> None:
     extra = segment(0xED, b"Photoshop 3.0\0") + segment(0xEB, b"JP\0\1") + segment(0xE5, b"own")
     extra += segment(0xE1, b"http://ns.adobe.com/xmp/extension/\0" + bytes(40))
     (tmp_path / "a.jpg").write_bytes(content[:2] + extra + content[2:])
-    told = "lost its IPTC or Photoshop data, content credentials, APP5 segment, extended XMP"
-    assert carry(tmp_path / "a.jpg", tmp_path / "b.jpg") == (told,)
+    remark = "lost its IPTC or Photoshop data, content credentials, APP5 segment, extended XMP"
+    assert upscale_copy(tmp_path / "a.jpg", tmp_path / "b.jpg") == (remark,)
 
 
-def test_what_a_tiff_holds_beyond_that_is_lost_and_said(tmp_path: Path) -> None:
+def test_other_tiff_metadata_is_dropped_and_reported(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", noise(4, 6, 3), photometric="rgb", extratags=[(33723, "B", 4, b"iptc", True)])
-    assert "lost its IPTC" in carry(tmp_path / "a.tif", tmp_path / "b.tif")
+    assert "lost its IPTC" in upscale_copy(tmp_path / "a.tif", tmp_path / "b.tif")
 
 
-def test_what_is_too_large_for_a_jpeg_is_said_with_the_limit(tmp_path: Path) -> None:
+def test_metadata_too_large_for_a_jpeg_is_reported_with_the_limit(tmp_path: Path) -> None:
     comment = comment_chunk(b"x" * 65534)
-    large = Metadata(b"p" * 17_000_000, None, b"x" * 65503, (100_000, 100_000), (), (comment,))
-    picture = RasterImage(noise(4, 6, 3), large)
-    told = FORMATS[".jpg"].adapt(picture, 2, tmp_path / "a.jpg")
+    too_large = Metadata(b"p" * 17_000_000, None, b"x" * 65503, (100_000, 100_000), (), (comment,))
+    image = RasterImage(noise(4, 6, 3), too_large)
+    adapted = FORMATS[".jpg"].adapt(image, 2, tmp_path / "a.jpg")
     limits = "colour profile of more than 16707345 bytes, XMP of more than 65502 bytes, resolution"
-    assert told.remarks == (f'lost its {limits}, text "Comment", which .jpg doesn\'t support',)
-    assert told.metadata == Metadata()
+    assert adapted.remarks == (f'lost its {limits}, text "Comment", which .jpg doesn\'t support',)
+    assert adapted.metadata == Metadata()
     fitting = Metadata(xmp=b"x" * 65502, density=(65535, 1), text=(comment_chunk(b"x" * 65533),))
-    accepted = FORMATS[".jpg"].adapt(RasterImage(noise(4, 6, 3), fitting), 2, tmp_path / "a.jpg")
-    assert not accepted.remarks
-    write_image(accepted, tmp_path / "a.jpg")
+    fitting_image = FORMATS[".jpg"].adapt(RasterImage(noise(4, 6, 3), fitting), 2, tmp_path / "a.jpg")
+    assert not fitting_image.remarks
+    write_image(fitting_image, tmp_path / "a.jpg")
     assert read_image(tmp_path / "a.jpg").metadata == fitting
 
 
-def test_many_texts_are_counted_and_not_listed(tmp_path: Path) -> None:
+def test_many_dropped_texts_are_counted(tmp_path: Path) -> None:
     texts = tuple((b"tEXt", b"key %d\0text" % number) for number in range(9))
-    told = FORMATS[".webp"].adapt(RasterImage(noise(4, 6, 3), Metadata(text=texts)), 2, tmp_path / "a.webp").remarks
-    assert told == ('lost its text "key 0", text "key 1", text "key 2", 6 more texts, which .webp doesn\'t support',)
+    remarks = FORMATS[".webp"].adapt(RasterImage(noise(4, 6, 3), Metadata(text=texts)), 2, tmp_path / "a.webp").remarks
+    assert remarks == ('lost its text "key 0", text "key 1", text "key 2", 6 more texts, which .webp doesn\'t support',)
 
 
-def test_the_profile_in_a_bmp_is_kept(tmp_path: Path) -> None:
+def test_the_colour_profile_of_a_bmp_is_read(tmp_path: Path) -> None:
     pixels = noise(4, 8, 3)
     header = struct.pack("<IiiHHIIiiII", 124, 8, 4, 1, 24, 0, 96, 11811, 11811, 0, 0)
     header += bytes(16) + b"DEBM" + bytes(48) + struct.pack("<IIII", 4, 124 + 96, len(PROFILE), 0)
     assert len(header) == 124
     file = struct.pack("<2sIHHI", b"BM", 14 + 124 + 96 + len(PROFILE), 0, 0, 138)
     (tmp_path / "a.bmp").write_bytes(file + header + pixels[::-1, :, ::-1].tobytes() + PROFILE)
-    picture = read_image(tmp_path / "a.bmp")
-    assert np.array_equal(picture.samples, pixels)
-    assert (picture.metadata.icc, picture.metadata.density) == (PROFILE, (300, 300))
+    image = read_image(tmp_path / "a.bmp")
+    assert np.array_equal(image.samples, pixels)
+    assert (image.metadata.icc, image.metadata.density) == (PROFILE, (300, 300))
 
 
 def test_a_file_with_many_chunks_is_read_in_bounded_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -402,7 +410,7 @@ def test_a_file_with_many_chunks_is_read_in_bounded_memory(tmp_path: Path, monke
     assert np.array_equal(read_rgb(path), noise(4, 6, 3))
 
 
-def test_a_picture_of_pillows_keeps_its_metadata_in_info(tmp_path: Path) -> None:
+def test_a_pillow_image_keeps_its_metadata_in_info(tmp_path: Path) -> None:
     path = png(
         tmp_path / "a.png", (b"gAMA", GAMMA), (b"pHYs", struct.pack(">IIB", 11811, 11811, 1)), (b"tEXt", b"Title\0A")
     )

@@ -1,4 +1,4 @@
-"""TIFF files that write_image writes, read by tifffile and by Pillow."""
+"""TIFF files written by write_image are read by tifffile and Pillow."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ def noise(*shape: int, dtype: type) -> np.ndarray:
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 @pytest.mark.parametrize("exif", [None, b"MM\0*\0\0\0\x08\0\0\0\0\0\0"], ids=["little", "big"])
-def test_tifffile_reads_every_sample(tmp_path: Path, channels: int, dtype: type, exif: bytes | None) -> None:
+def test_tifffile_reads_all_samples_exactly(tmp_path: Path, channels: int, dtype: type, exif: bytes | None) -> None:
     samples = noise(70, 19, dtype=dtype) if channels == 1 else noise(70, 19, channels, dtype=dtype)
     write_image(RasterImage(samples, Metadata(exif=exif)), tmp_path / "a.tif")
     with tifffile.TiffFile(tmp_path / "a.tif") as file:
@@ -31,7 +31,7 @@ def test_tifffile_reads_every_sample(tmp_path: Path, channels: int, dtype: type,
         assert page.tags["ExtraSamples"].value == (2,) if channels in (2, 4) else "ExtraSamples" not in page.tags
 
 
-def test_an_image_of_many_strips_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_image_of_many_strips_is_read_exactly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("upnet.imaging.writing._STRIP_BYTES", 300)
     samples = noise(47, 13, 3, dtype=np.uint16)
     write_image(RasterImage(samples, Metadata(b"profile")), tmp_path / "a.tif")
@@ -42,14 +42,14 @@ def test_an_image_of_many_strips_comes_back(tmp_path: Path, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
-def test_exif_directories_and_metadata_stand_together(tmp_path: Path, order: str) -> None:
+def test_exif_directories_and_other_metadata_are_written_together(tmp_path: Path, order: str) -> None:
     exif = Image.Exif()
     exif.endian = order
     exif[0x010F], exif[0x8298], exif[0x011A], exif[0x011B] = "Maker", "© somebody", 72.5, 72.5
     exif[0x8769] = {0x9003: "2024:02:29 12:00:00", 0x829A: (1, 250)}
     exif[0x8825] = {1: "N", 2: (48.0, 12.0, 30.5)}
-    block = exif.tobytes().removeprefix(b"Exif\0\0")
-    metadata = Metadata(b"profile" * 9, block, b"<x:xmpmeta/>", (300.0, 150.0))
+    exif_block = exif.tobytes().removeprefix(b"Exif\0\0")
+    metadata = Metadata(b"profile" * 9, exif_block, b"<x:xmpmeta/>", (300.0, 150.0))
     write_image(RasterImage(noise(9, 7, 4, dtype=np.uint16), metadata), tmp_path / "a.tif")
     written = read_image(tmp_path / "a.tif").metadata
     assert (written.icc, written.xmp, written.density) == (metadata.icc, metadata.xmp, metadata.density)
@@ -59,9 +59,9 @@ def test_exif_directories_and_metadata_stand_together(tmp_path: Path, order: str
         assert tags.get_ifd(0x8825)[2] == (48.0, 12.0, 30.5)
 
 
-def test_more_than_4_gb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_than_4_gb_is_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def too_large(*_: object, **__: object) -> None:
-        raise ValueError("data too large for non-BigTIFF file")  # as tifffile says it
+        raise ValueError("data too large for non-BigTIFF file")  # the message of tifffile
 
     monkeypatch.setattr(tifffile, "imwrite", too_large)
     with pytest.raises(UserError, match=r"at most 4 GB, and this image needs more\. Write a \.png"):

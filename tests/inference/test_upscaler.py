@@ -1,4 +1,4 @@
-"""Pictures of every kind come back larger, and of their kind."""
+"""Upscaler accepts every kind of image and returns the same kind."""
 
 import copy
 import os
@@ -31,51 +31,51 @@ def random(*shape: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16"])
-def test_a_picture_of_any_mode_comes_back_twice_as_large(upscaler: Upscaler, mode: str) -> None:
+def test_images_of_every_mode_are_upscaled(upscaler: Upscaler, mode: str) -> None:
     if mode == "I;16":
-        picture = Image.fromarray(random(9, 13).astype(np.uint16) * 257)
+        image = Image.fromarray(random(9, 13).astype(np.uint16) * 257)
     else:
-        picture = Image.fromarray(random(9, 13, 3)).convert(mode)
-    larger = upscaler.upscale(picture)
-    assert larger.size == (26, 18)
+        image = Image.fromarray(random(9, 13, 3)).convert(mode)
+    upscaled = upscaler.upscale(image)
+    assert upscaled.size == (26, 18)
     expected = {"1": "L", "P": "RGB", "CMYK": "RGB"}.get(mode, mode)
-    assert larger.mode == expected
+    assert upscaled.mode == expected
 
 
-def test_arrays_tensors_and_pictures_get_the_same_pixels(upscaler: Upscaler) -> None:
+def test_arrays_tensors_and_pillow_images_have_equal_output(upscaler: Upscaler) -> None:
     array = random(8, 11, 3)
-    larger = upscaler.upscale(array)
-    assert larger.dtype == np.uint8
-    assert np.array_equal(larger, np.asarray(upscaler.upscale(Image.fromarray(array))))
+    upscaled = upscaler.upscale(array)
+    assert upscaled.dtype == np.uint8
+    assert np.array_equal(upscaled, np.asarray(upscaler.upscale(Image.fromarray(array))))
     planes = torch.from_numpy(array).movedim(-1, 0)
-    assert torch.equal(upscaler.upscale(planes), torch.from_numpy(larger).movedim(-1, 0))
+    assert torch.equal(upscaler.upscale(planes), torch.from_numpy(upscaled).movedim(-1, 0))
     floating = upscaler.upscale(array.astype(np.float32) / 255)
-    assert np.abs(floating * 255 - larger).max() <= 0.5 + 1e-3
+    assert np.abs(floating * 255 - upscaled).max() <= 0.5 + 1e-3
     assert torch.equal(upscaler.upscale(planes[None])[0], upscaler.upscale(planes))
 
 
-def test_sixteen_bits_are_kept(upscaler: Upscaler) -> None:
-    deep = (random(6, 7, 3).astype(np.uint16) << 8) + random(6, 7, 3)
-    larger = upscaler.upscale(deep)
-    exact = upscale_tensor(upscaler.net, torch.from_numpy(deep.astype(np.float32) / 65535).movedim(-1, 0))
-    assert larger.dtype == np.uint16
+def test_16_bits_are_kept(upscaler: Upscaler) -> None:
+    samples = (random(6, 7, 3).astype(np.uint16) << 8) + random(6, 7, 3)
+    upscaled = upscaler.upscale(samples)
+    exact = upscale_tensor(upscaler.net, torch.from_numpy(samples.astype(np.float32) / 65535).movedim(-1, 0))
+    assert upscaled.dtype == np.uint16
     expected = exact.clamp(0, 1).movedim(0, -1).numpy() * 65535
-    assert np.abs(larger.astype(float) - expected).max() <= 1
+    assert np.abs(upscaled.astype(float) - expected).max() <= 1
 
 
-def test_alpha_is_enlarged_by_bicubic(upscaler: Upscaler) -> None:
+def test_alpha_is_upscaled_by_bicubic_interpolation(upscaler: Upscaler) -> None:
     from upnet.imaging.imresize import imresize
 
-    picture = random(8, 9, 4)
-    picture[..., 3] |= 16  # below, the colours of neighbours count as well
-    larger = upscaler.upscale(picture)
-    expected = imresize(picture[..., 3].astype(np.float64) / 255, 2).clip(0, 1) * 255
-    assert np.abs(larger[..., 3] - expected).max() <= 0.5 + 1e-3
-    assert np.array_equal(larger[..., :3], upscaler.upscale(picture[..., :3]))
+    image = random(8, 9, 4)
+    image[..., 3] |= 16  # colours with a lower alpha depend on their neighbours
+    upscaled = upscaler.upscale(image)
+    expected = imresize(image[..., 3].astype(np.float64) / 255, 2).clip(0, 1) * 255
+    assert np.abs(upscaled[..., 3] - expected).max() <= 0.5 + 1e-3
+    assert np.array_equal(upscaled[..., :3], upscaler.upscale(image[..., :3]))
 
 
 @pytest.mark.parametrize(
-    ("image", "told"),
+    ("image", "message"),
     [
         (np.zeros((4, 4, 5), np.uint8), r"image\.shape=\(4, 4, 5\): .*\(H, W\)"),
         (np.zeros((3, 4, 5), np.uint8), "Move the channels to the end by np.moveaxis"),
@@ -111,20 +111,20 @@ def test_alpha_is_enlarged_by_bicubic(upscaler: Upscaler) -> None:
         ("missing.png", "missing.png cannot be read as an image: there is no such file"),
     ],
 )
-def test_what_is_no_picture_is_refused(upscaler: Upscaler, image: Any, told: str) -> None:
-    with pytest.raises(ValueError, match=told):
+def test_invalid_images_are_rejected(upscaler: Upscaler, image: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         upscaler.upscale(image)
 
 
-def test_a_path_is_read_like_the_picture_in_it(upscaler: Upscaler, tmp_path: Path) -> None:
+def test_a_path_is_read_as_an_image(upscaler: Upscaler, tmp_path: Path) -> None:
     Image.fromarray(random(6, 9, 3)).save(tmp_path / "a.png", dpi=(300, 300))
-    larger = upscaler.upscale(tmp_path / "a.png")
-    assert np.array_equal(np.asarray(larger), upscaler.upscale(random(6, 9, 3)))
-    assert np.array_equal(np.asarray(upscaler.upscale(str(tmp_path / "a.png"))), np.asarray(larger))
-    assert larger.info["dpi"] == (300, 300)
+    upscaled = upscaler.upscale(tmp_path / "a.png")
+    assert np.array_equal(np.asarray(upscaled), upscaler.upscale(random(6, 9, 3)))
+    assert np.array_equal(np.asarray(upscaler.upscale(str(tmp_path / "a.png"))), np.asarray(upscaled))
+    assert upscaled.info["dpi"] == (300, 300)
 
 
-def test_a_path_of_16_bits_gives_16_bits_where_pillow_has_them(upscaler: Upscaler, tmp_path: Path) -> None:
+def test_a_path_of_a_16_bit_image_keeps_16_bits_or_is_rejected(upscaler: Upscaler, tmp_path: Path) -> None:
     from upnet.imaging.image import RasterImage
     from upnet.imaging.writing import write_image
 
@@ -144,41 +144,43 @@ def test_a_path_of_16_bits_gives_16_bits_where_pillow_has_them(upscaler: Upscale
         lambda image: np.broadcast_to(image, image.shape),  # read-only
     ],
 )
-def test_arrays_of_any_layout_give_the_same(upscaler: Upscaler, change: Callable[[np.ndarray], np.ndarray]) -> None:
-    picture = random(8, 9, 3)
-    assert np.array_equal(upscaler.upscale(change(picture)), upscaler.upscale(picture))
+def test_the_memory_layout_of_an_array_does_not_affect_the_output(
+    upscaler: Upscaler, change: Callable[[np.ndarray], np.ndarray]
+) -> None:
+    image = random(8, 9, 3)
+    assert np.array_equal(upscaler.upscale(change(image)), upscaler.upscale(image))
 
 
 @pytest.mark.filterwarnings("ignore:the matrix subclass")
-def test_a_matrix_and_the_other_byte_order_are_understood(upscaler: Upscaler) -> None:
+def test_matrices_and_swapped_byte_order_are_supported(upscaler: Upscaler) -> None:
     grey = random(8, 9)
     assert np.array_equal(upscaler.upscale(np.asmatrix(grey)), upscaler.upscale(grey))
-    deep = random(8, 9, 3).astype(np.uint16) * 257
-    larger = upscaler.upscale(deep.astype(">u2"))
-    assert larger.dtype == np.dtype(">u2")
-    assert np.array_equal(larger, upscaler.upscale(deep))
+    samples = random(8, 9, 3).astype(np.uint16) * 257
+    upscaled = upscaler.upscale(samples.astype(">u2"))
+    assert upscaled.dtype == np.dtype(">u2")
+    assert np.array_equal(upscaled, upscaler.upscale(samples))
 
 
-def test_rounding_errors_around_0_and_1_are_no_reason_to_refuse(upscaler: Upscaler) -> None:
+def test_rounding_errors_around_0_and_1_are_accepted(upscaler: Upscaler) -> None:
     assert upscaler.upscale(np.full((4, 4, 3), 1 + 1e-6, np.float32)).max() <= 1
     assert upscaler.upscale(torch.full((3, 4, 4), -1e-6)).min() >= 0
 
 
-def test_tensors_of_16_bits_are_kept(upscaler: Upscaler) -> None:
-    deep = random(6, 7, 3).astype(np.uint16) * 257
-    larger = upscaler.upscale(torch.from_numpy(deep).movedim(-1, 0))
-    assert larger.dtype == torch.uint16
-    assert np.array_equal(larger.movedim(0, -1).numpy(), upscaler.upscale(deep))
+def test_tensors_of_16_bits_stay_16_bits(upscaler: Upscaler) -> None:
+    samples = random(6, 7, 3).astype(np.uint16) * 257
+    upscaled = upscaler.upscale(torch.from_numpy(samples).movedim(-1, 0))
+    assert upscaled.dtype == torch.uint16
+    assert np.array_equal(upscaled.movedim(0, -1).numpy(), upscaler.upscale(samples))
 
 
-def test_a_tensor_that_needs_gradients_gives_plain_numbers(upscaler: Upscaler) -> None:
-    picture = torch.rand(4, 6, 7)
-    larger = upscaler.upscale(picture.clone().requires_grad_())
-    assert not larger.requires_grad
-    assert torch.equal(larger, upscaler.upscale(picture))
+def test_the_output_of_a_tensor_with_gradients_has_no_gradients(upscaler: Upscaler) -> None:
+    image = torch.rand(4, 6, 7)
+    upscaled = upscaler.upscale(image.clone().requires_grad_())
+    assert not upscaled.requires_grad
+    assert torch.equal(upscaled, upscaler.upscale(image))
 
 
-def test_a_network_on_luma_leaves_colour_to_bicubic(compose: Compose) -> None:
+def test_chroma_of_a_luma_network_is_upscaled_by_bicubic_interpolation(compose: Compose) -> None:
     from upnet.imaging.colour import rgb_to_ycbcr
     from upnet.imaging.imresize import imresize
 
@@ -190,75 +192,75 @@ def test_a_network_on_luma_leaves_colour_to_bicubic(compose: Compose) -> None:
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 300), (300, 1), (2, 3)])
 @pytest.mark.parametrize("ensemble", ["none", "x8"])
-def test_the_smallest_and_thinnest_pictures_are_enlarged(
+def test_tiny_and_narrow_images_are_upscaled(
     upscaler: Upscaler, size: tuple[int, int], ensemble: Literal["none", "x8"]
 ) -> None:
-    larger = Upscaler(upscaler.net, ensemble=ensemble).upscale(random(*size, 4))
-    assert larger.shape == (2 * size[0], 2 * size[1], 4)
+    upscaled = Upscaler(upscaler.net, ensemble=ensemble).upscale(random(*size, 4))
+    assert upscaled.shape == (2 * size[0], 2 * size[1], 4)
 
 
-def test_the_ensemble_is_that_of_the_network(upscaler: Upscaler) -> None:
-    picture = torch.rand(3, 7, 10)
-    expected = self_ensemble(lambda one: upscale_tensor(upscaler.net, one), picture).clamp(0, 1)
-    torch.testing.assert_close(Upscaler(upscaler.net, ensemble="x8").upscale(picture), expected, atol=1e-6, rtol=0)
-    assert not torch.allclose(upscaler.upscale(picture), expected, atol=1e-4)
+def test_the_ensemble_equals_the_self_ensemble_of_the_network(upscaler: Upscaler) -> None:
+    image = torch.rand(3, 7, 10)
+    expected = self_ensemble(lambda x: upscale_tensor(upscaler.net, x), image).clamp(0, 1)
+    torch.testing.assert_close(Upscaler(upscaler.net, ensemble="x8").upscale(image), expected, atol=1e-6, rtol=0)
+    assert not torch.allclose(upscaler.upscale(image), expected, atol=1e-4)
 
 
-def test_a_turned_picture_gives_the_turned_result_with_the_ensemble(upscaler: Upscaler) -> None:
+def test_the_ensemble_is_equivariant_to_rotation(upscaler: Upscaler) -> None:
     upscale = Upscaler(upscaler.net, ensemble="x8").upscale
-    picture = torch.rand(3, 9, 6)
-    torch.testing.assert_close(upscale(picture.rot90(1, (1, 2))), upscale(picture).rot90(1, (1, 2)), atol=1e-5, rtol=0)
+    image = torch.rand(3, 9, 6)
+    torch.testing.assert_close(upscale(image.rot90(1, (1, 2))), upscale(image).rot90(1, (1, 2)), atol=1e-5, rtol=0)
 
 
-def test_tiles_give_what_the_whole_gives(upscaler: Upscaler) -> None:
-    picture = random(40, 50, 3)
-    whole, tiled = (Upscaler(upscaler.net, tile).upscale(picture) for tile in ("none", 16))
-    assert np.abs(whole.astype(int) - tiled).max() <= 1
+def test_tiled_output_equals_untiled(upscaler: Upscaler) -> None:
+    image = random(40, 50, 3)
+    untiled, tiled = (Upscaler(upscaler.net, tile).upscale(image) for tile in ("none", 16))
+    assert np.abs(untiled.astype(int) - tiled).max() <= 1
 
 
-def test_an_unknown_ensemble_is_refused(upscaler: Upscaler) -> None:
+def test_an_unknown_ensemble_is_rejected(upscaler: Upscaler) -> None:
     with pytest.raises(ValueError, match=r"ensemble=x4: is unknown\. Allowed: none or x8"):
         Upscaler(upscaler.net, ensemble="x4")  # pyright: ignore[reportArgumentType]
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_a_picture_of_pillows_comes_back_upright_with_its_exif_and_profile(
+def test_a_pillow_image_is_upright_and_keeps_its_exif_and_profile(
     upscaler: Upscaler, tmp_path: Path, orientation: int
 ) -> None:
     exif = Image.Exif()
     exif[0x0112], exif[0x010F] = orientation, "Maker"
     Image.fromarray(random(6, 9, 3)).save(tmp_path / "a.png", exif=exif, icc_profile=b"profile")
     with Image.open(tmp_path / "a.png") as image:
-        larger = upscaler.upscale(image)
+        upscaled = upscaler.upscale(image)
         expected = upscaler.upscale(np.asarray(ImageOps.exif_transpose(image)))
-    assert np.array_equal(np.asarray(larger), expected)
-    assert dict(larger.getexif()) == {0x0112: 1, 0x010F: "Maker"}
-    assert larger.info["icc_profile"] == b"profile"
+    assert np.array_equal(np.asarray(upscaled), expected)
+    assert dict(upscaled.getexif()) == {0x0112: 1, 0x010F: "Maker"}
+    assert upscaled.info["icc_profile"] == b"profile"
 
 
 def test_grey_stays_grey_and_keeps_its_16_bits(upscaler: Upscaler) -> None:
-    deep = random(6, 7).astype(np.uint16) * 257
-    larger = upscaler.upscale(Image.fromarray(deep))
-    assert larger.mode == "I;16"
-    assert np.array_equal(np.asarray(larger), upscaler.upscale(deep))
+    samples = random(6, 7).astype(np.uint16) * 257
+    upscaled = upscaler.upscale(Image.fromarray(samples))
+    assert upscaled.mode == "I;16"
+    assert np.array_equal(np.asarray(upscaled), upscaler.upscale(samples))
 
 
-def test_a_transparent_colour_of_pillows_becomes_alpha(upscaler: Upscaler) -> None:
-    picture = Image.fromarray(random(6, 7, 3))
-    picture.info["transparency"] = picture.getpixel((2, 3))
+def test_a_transparent_colour_of_a_pillow_image_becomes_alpha(upscaler: Upscaler) -> None:
+    image = Image.fromarray(random(6, 7, 3))
+    image.info["transparency"] = image.getpixel((2, 3))
     alpha = np.full((6, 7), 255, np.uint8)
     alpha[3, 2] = 0
-    expected = upscaler.upscale(np.dstack((np.asarray(picture), alpha)))
-    assert np.array_equal(np.asarray(upscaler.upscale(picture)), expected)
+    expected = upscaler.upscale(np.dstack((np.asarray(image), alpha)))
+    assert np.array_equal(np.asarray(upscaler.upscale(image)), expected)
 
 
-def test_an_output_that_is_not_finite_is_refused(upscaler: Upscaler) -> None:
-    broken = copy.deepcopy(upscaler.net)
+def test_a_non_finite_output_is_rejected(upscaler: Upscaler) -> None:
+    nan_net = copy.deepcopy(upscaler.net)
     with torch.no_grad():
-        for weight in broken.parameters():
+        for weight in nan_net.parameters():
             weight.fill_(float("nan"))
     with pytest.raises(ValueError, match="NaN or infinity"):
-        Upscaler(broken).upscale(random(4, 4, 3))
+        Upscaler(nan_net).upscale(random(4, 4, 3))
 
 
 def test_loading_sets_no_environment_variables() -> None:

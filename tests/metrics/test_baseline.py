@@ -1,4 +1,4 @@
-"""Interpolations against torch, Pillow and known numbers."""
+"""Baseline interpolations against torch, Pillow and published scores."""
 
 from pathlib import Path
 
@@ -17,23 +17,23 @@ from upnet.metrics import BASELINES, psnr
 IMAGES = ROOT.parent / "shared/images"
 
 
-def picture(height: int = 13, width: int = 11, channels: int = 3) -> Tensor:
+def random_image(height: int = 13, width: int = 11, channels: int = 3) -> Tensor:
     generator = torch.Generator().manual_seed(height + width)
     return torch.randint(0, 256, (channels, height, width), generator=generator, dtype=torch.uint8)
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
 @pytest.mark.parametrize("name", ["nearest", "bilinear"])
-def test_nearest_and_bilinear_are_those_of_torch_on_the_half_pixel_grid(name: str, scale: int) -> None:
-    lr = picture()
+def test_nearest_and_bilinear_equal_torch_on_the_half_pixel_grid(name: str, scale: int) -> None:
+    lr = random_image()
     corners = False if name == "bilinear" else None
     expected = F.interpolate(lr[None].to(torch.float64) / 255, scale_factor=scale, mode=name, align_corners=corners)[0]
     torch.testing.assert_close(BASELINES[name](lr, scale), expected, rtol=0, atol=1e-13)
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
-def test_lanczos_is_that_of_pillow_up_to_the_border(scale: int) -> None:
-    lr = picture(channels=1)
+def test_lanczos_equals_pillow_including_borders(scale: int) -> None:
+    lr = random_image(channels=1)
     height, width = (scale * side for side in lr.shape[1:])
     planes = Image.fromarray(lr[0].numpy().astype(np.float32))
     expected = np.asarray(planes.resize((width, height), Image.Resampling.LANCZOS), dtype=np.float64) / 255
@@ -41,19 +41,19 @@ def test_lanczos_is_that_of_pillow_up_to_the_border(scale: int) -> None:
 
 
 @pytest.mark.parametrize("name", BASELINES)
-def test_a_plain_picture_stays_plain(name: str) -> None:
+def test_constant_image_stays_constant(name: str) -> None:
     enlarged = BASELINES[name](torch.full((1, 5, 4), 200, dtype=torch.uint8), 3)
     torch.testing.assert_close(enlarged, torch.full((1, 15, 12), 200 / 255, dtype=torch.float64), rtol=0, atol=1e-13)
 
 
 @pytest.mark.parametrize("name", BASELINES)
-def test_whole_numbers_and_fractions_of_white_are_the_same_picture(name: str) -> None:
-    lr = picture()
+def test_uint8_and_float_inputs_give_the_same_output(name: str) -> None:
+    lr = random_image()
     torch.testing.assert_close(BASELINES[name](lr, 2), BASELINES[name](lr.to(torch.float64) / 255, 2))
 
 
 @pytest.mark.parametrize("name", BASELINES)
-def test_other_types_are_refused(name: str) -> None:
+def test_other_data_types_are_rejected(name: str) -> None:
     with pytest.raises(ValueError, match=r"uint8, or floating point in \[0, 1\]; got torch.int32"):
         BASELINES[name](torch.zeros(3, 4, 4, dtype=torch.int32), 2)
 
@@ -67,8 +67,8 @@ def test_other_types_are_refused(name: str) -> None:
         ("lanczos", (34.28, 30.81, 28.79)),
     ],
 )
-def test_set5_gives_the_known_numbers(name: str, expected: tuple[float, float, float]) -> None:
-    """Y of the LR files, rounded; enlarged and not rounded again; without `scale` pixels at each side."""
+def test_set5_scores_equal_published_ones(name: str, expected: tuple[float, float, float]) -> None:
+    """Rounded Y of the LR files, enlarged without rounding, evaluated without `scale` pixels at each side."""
     if not (IMAGES / "Set5").is_dir():
         pytest.skip("Set5 is not in ../shared/images")
     for scale, known in zip((2, 3, 4), expected, strict=True):
@@ -89,5 +89,5 @@ def load(file: Path) -> Tensor:
 @pytest.mark.gpu
 @pytest.mark.parametrize("name", BASELINES)
 def test_gpu_equals_cpu(name: str) -> None:
-    lr = picture()
+    lr = random_image()
     torch.testing.assert_close(BASELINES[name](lr.cuda(), 3).cpu(), BASELINES[name](lr, 3), rtol=0, atol=1e-13)

@@ -5,12 +5,12 @@ import pytest
 from upnet.metrics import PSNR_CAP, MeanScore, Score, gain, mean
 
 
-def test_the_mean_is_over_the_pictures_decibels() -> None:
+def test_mean_psnr_is_the_mean_of_decibels() -> None:
     assert mean([Score(30.0, 0.5), Score(40.0, 0.75)]) == MeanScore(35.0, 0.625, 2, 0)
     assert mean([Score(30.0, 0.8)]).remark is None
 
 
-def test_an_exact_output_raises_the_mean_and_is_remarked_upon() -> None:
+def test_exact_output_counts_as_the_psnr_cap_and_adds_a_remark() -> None:
     result = mean([Score(30.0, 0.8), Score(math.inf, 1.0), Score(50.0, 0.9)])
     assert (result.psnr, result.ssim) == (60.0, pytest.approx(0.9))
     assert (result.images, result.exact) == (3, 1)
@@ -18,12 +18,12 @@ def test_an_exact_output_raises_the_mean_and_is_remarked_upon() -> None:
     assert "1 of 3 images" in result.remark
 
 
-def test_an_exact_output_is_never_worth_less_than_one_that_is_almost_exact() -> None:
+def test_mean_does_not_decrease_with_the_psnr_of_an_image() -> None:
     means = [mean([Score(30.0, 0.8), Score(psnr, 1.0)]).psnr for psnr in (60.0, 99.0, 100.0, 130.0, math.inf)]
     assert means == sorted(means)
 
 
-def test_where_all_outputs_are_exact_the_mean_is_finite_and_says_so() -> None:
+def test_mean_of_exact_outputs_is_the_psnr_cap_with_a_remark() -> None:
     result = mean([Score(math.inf, 1.0)] * 2)
     assert (result.psnr, result.ssim, result.images, result.exact) == (PSNR_CAP, 1.0, 2, 2)
     assert result.remark is not None
@@ -40,20 +40,20 @@ def test_where_all_outputs_are_exact_the_mean_is_finite_and_says_so() -> None:
         (math.inf, 30.0, -math.inf),
     ],
 )
-def test_a_gain_is_never_nan(before: float | str, after: float | str, expected: float) -> None:
+def test_gain_is_not_nan(before: float | str, after: float | str, expected: float) -> None:
     assert gain(before, after) == expected
 
 
-def test_a_mean_is_a_score() -> None:
+def test_mean_is_a_score() -> None:
     assert isinstance(mean([Score(30.0, 0.8)]), Score)
 
 
-def test_nothing_to_average_is_refused() -> None:
+def test_mean_of_no_scores_is_rejected() -> None:
     with pytest.raises(ValueError, match="got none"):
         mean([])
 
 
 @pytest.mark.parametrize("bad", [Score(math.nan, 0.5), Score(30.0, math.nan)])
-def test_a_score_that_is_not_a_number_is_refused(bad: Score) -> None:
+def test_nan_scores_are_rejected(bad: Score) -> None:
     with pytest.raises(ValueError, match="is NaN"):
         mean([Score(30.0, 0.8), bad])

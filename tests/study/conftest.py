@@ -45,7 +45,7 @@ def study_error(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
 
 @pytest.fixture(scope="session")
 def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder `train` of two small pictures, and one `scene` of another."""
+    """A folder with `train`, which has two small images, and `scene`, which has one other image."""
     folder = tmp_path_factory.mktemp("photographs")
     rng = np.random.default_rng(1)
     for name in ("train/one.png", "train/two.png", "scene/three.png"):
@@ -57,15 +57,15 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def words(photographs: Path) -> Words:
-    """A study as the command line would say it: words("steps=4", arms={"a": "model/upsampler=nearest"})."""
+    """The overrides of a study: words("steps=4", arms={"a": "model/upsampler=nearest"})."""
 
-    def said(*more: str, arms: Mapping[str, str | Sequence[str]], seeds: Sequence[int] = (0,)) -> list[str]:
-        quoted = {name: [own] if isinstance(own, str) else own for name, own in arms.items()}
-        listed = {name: ",".join(f'"{word}"' for word in own) for name, own in quoted.items()}
+    def overrides(*more: str, arms: Mapping[str, str | Sequence[str]], seeds: Sequence[int] = (0,)) -> list[str]:
+        quoted = {name: [words] if isinstance(words, str) else words for name, words in arms.items()}
+        listed = {name: ",".join(f'"{word}"' for word in words) for name, words in quoted.items()}
         return [
             "experiment=study",
             "study.name=tiny",
-            *(f"+study.arms.{name}=[{own}]" for name, own in listed.items()),
+            *(f"+study.arms.{name}=[{words}]" for name, words in listed.items()),
             f"study.reference={next(iter(arms))}",
             f"study.seeds={list(seeds)}",
             "data=folder",
@@ -83,7 +83,7 @@ def words(photographs: Path) -> Words:
             *more,
         ]
 
-    return said
+    return overrides
 
 
 @pytest.fixture(scope="session")
@@ -94,9 +94,9 @@ def plan(compose: Compose) -> Callable[[Sequence[str], Path], Plan]:
     from upnet.study.design import Design
     from upnet.study.expansion import Planner
 
-    def made(said: Sequence[str], folder: Path) -> Plan:
-        plain = OmegaConf.to_container(compose(*said).study, resolve=True)
+    def make(overrides: Sequence[str], folder: Path) -> Plan:
+        plain = OmegaConf.to_container(compose(*overrides).study, resolve=True)
         assert isinstance(plain, dict)
-        return Planner(Design.from_config({str(key): value for key, value in plain.items()}), said, folder).plan()
+        return Planner(Design.from_config({str(key): value for key, value in plain.items()}), overrides, folder).plan()
 
-    return made
+    return make

@@ -86,7 +86,7 @@ def test_results_are_those_of_the_last_step_not_the_best(
     assert [json.loads((run.folder / "results.json").read_text())["step"] for run in runs] == [4, 4]
 
 
-def in_the_second_cell(trainer: pl.Trainer) -> bool:
+def is_in_second_cell(trainer: pl.Trainer) -> bool:
     return trainer.global_step == 3 and "transposed" in str(trainer.checkpoint_callback.dirpath)  # pyright: ignore
 
 
@@ -96,12 +96,12 @@ def test_killed_study_resumes_to_identical_cells(
     def run() -> None:
         original = Scalars.on_train_batch_end
 
-        def die(self: Scalars, trainer: pl.Trainer, *rest: Any) -> None:
+        def kill(self: Scalars, trainer: pl.Trainer, *rest: Any) -> None:
             original(self, trainer, *rest)
-            if in_the_second_cell(trainer):
+            if is_in_second_cell(trainer):
                 os.kill(os.getpid(), signal.SIGKILL)
 
-        Scalars.on_train_batch_end = die  # pyright: ignore[reportAttributeAccessIssue]
+        Scalars.on_train_batch_end = kill  # pyright: ignore[reportAttributeAccessIssue]
         start(overrides, tmp_path)
 
     process = forked(run)
@@ -109,11 +109,11 @@ def test_killed_study_resumes_to_identical_cells(
     assert process.exitcode == -signal.SIGKILL
     start(overrides, tmp_path)
     check_same(tmp_path, undisturbed)
-    assert [[(one["step"], one["ended"]) for one in own] for own in sessions(tmp_path).values()].count(
+    assert [[(one["step"], one["ended"]) for one in recorded] for recorded in sessions(tmp_path).values()].count(
         [(0, "finished")]
     ) == 1
     assert [(0, None), (2, "finished")] in [
-        [(one["step"], one["ended"]) for one in own] for own in sessions(tmp_path).values()
+        [(one["step"], one["ended"]) for one in recorded] for recorded in sessions(tmp_path).values()
     ]
 
 
@@ -147,14 +147,14 @@ def test_two_processes_share_the_cells(words, start, tmp_path: Path) -> None:
     both = multiprocessing.get_context("fork").Barrier(2)
 
     def run() -> None:
-        original, met = study_module.run_cell, []
+        original, waited = study_module.run_cell, []
 
-        def at_the_same_time(*rest: Any) -> None:
-            if not met:
-                met.append(both.wait(60))
+        def wait_and_run(*rest: Any) -> None:
+            if not waited:
+                waited.append(both.wait(60))
             original(*rest)
 
-        study_module.run_cell = at_the_same_time
+        study_module.run_cell = wait_and_run
         start(overrides, tmp_path)
 
     processes = [forked(run) for _ in range(2)]
@@ -163,8 +163,8 @@ def test_two_processes_share_the_cells(words, start, tmp_path: Path) -> None:
     assert [process.exitcode for process in processes] == [0, 0]
     done = sessions(tmp_path)
     assert len(done) == 4
-    assert all([one["ended"] for one in own] == ["finished"] for own in done.values())
-    assert len({own[0]["process"] for own in done.values()}) == 2
+    assert all([one["ended"] for one in recorded] == ["finished"] for recorded in done.values())
+    assert len({recorded[0]["process"] for recorded in done.values()}) == 2
 
 
 def test_cell_locked_by_another_process_is_skipped(
@@ -197,9 +197,9 @@ def test_failed_cell_is_recorded_and_retried(
         ):
             start(overrides, tmp_path)
         (failed,) = tmp_path.glob("cells/*/failed.json")
-        told = json.loads(failed.read_text())
-        assert told["attempts"] == attempts
-        assert "out_of_memory" in told["traceback"]
+        failure = json.loads(failed.read_text())
+        assert failure["attempts"] == attempts
+        assert "out_of_memory" in failure["traceback"]
     gathered = json.loads((tmp_path / "cells.json").read_text())
     assert [cell["state"] for cell in gathered["cells"]] == ["failed", "finished"]
     monkeypatch.undo()
@@ -220,7 +220,7 @@ def test_cells_of_other_code_are_rejected_unless_accepted(
         start(overrides, undisturbed)
     start([*overrides, "study.accept_other_code=true"], undisturbed)
     assert "accepted because of study.accept_other_code=true" in capsys.readouterr().out
-    assert all(len(own) == 1 for own in sessions(undisturbed).values())
+    assert all(len(recorded) == 1 for recorded in sessions(undisturbed).values())
 
 
 def test_code_version_includes_user_modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -232,8 +232,8 @@ def test_code_version_includes_user_modules(tmp_path: Path, monkeypatch: pytest.
     before = code_version(["my_blocks.Block", "torch.optim.AdamW", "upnet.upsample.Nearest"])
     assert set(before) == {"upnet", "source", "torch", "my_blocks"}
     module.write_text("class Block:\n    size = 3\n")
-    (told,) = describe_differences(before, code_version(["my_blocks.Block"]))
-    assert told.startswith("my_blocks ")
+    (difference,) = describe_differences(before, code_version(["my_blocks.Block"]))
+    assert difference.startswith("my_blocks ")
 
 
 @pytest.mark.full
@@ -243,19 +243,19 @@ def test_ctrl_c_saves_the_current_cell(
     original = SaveAtInterrupt.on_train_batch_end
 
     def press(self: SaveAtInterrupt, trainer: pl.Trainer, *rest: Any) -> None:
-        if in_the_second_cell(trainer) and not self.interrupted:
+        if is_in_second_cell(trainer) and not self.interrupted:
             os.kill(os.getpid(), signal.SIGINT)
         original(self, trainer, *rest)
 
     monkeypatch.setattr(SaveAtInterrupt, "on_train_batch_end", press)
-    with pytest.raises(InterruptedRunError, match="interrupted; the current cell is saved") as broken:
+    with pytest.raises(InterruptedRunError, match="interrupted; the current cell is saved") as caught:
         start(overrides, tmp_path)
-    assert broken.value.signal == signal.SIGINT
+    assert caught.value.signal == signal.SIGINT
     monkeypatch.undo()
     start(overrides, tmp_path)
     check_same(tmp_path, undisturbed)
     assert [(0, "interrupted"), (3, "finished")] in [
-        [(one["step"], one["ended"]) for one in own] for own in sessions(tmp_path).values()
+        [(one["step"], one["ended"]) for one in recorded] for recorded in sessions(tmp_path).values()
     ]
 
 
@@ -267,9 +267,9 @@ def test_ctrl_c_between_cells_explains_how_to_resume(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(study_module, "run_cell", press)
-    with pytest.raises(InterruptedRunError, match="The same command resumes the study") as broken:
+    with pytest.raises(InterruptedRunError, match="The same command resumes the study") as caught:
         start(overrides, tmp_path)
-    assert broken.value.signal == signal.SIGINT
+    assert caught.value.signal == signal.SIGINT
 
 
 @pytest.mark.full
@@ -278,14 +278,14 @@ def test_cell_that_kills_its_process_runs_last(
 ) -> None:
     from upnet.study.cells import begin_session
 
-    made = plan(overrides, tmp_path)
-    with claimed(made.cells[0]):
+    planned = plan(overrides, tmp_path)
+    with claimed(planned.cells[0]):
         for _ in range(2):
-            begin_session(made.cells[0], made.code, 0)
+            begin_session(planned.cells[0], planned.code, 0)
     start(overrides, tmp_path)
-    told = [line for line in capsys.readouterr().out.splitlines() if line.startswith("cell ")]
-    assert told[0].startswith("cell 2 of 2: transposed")
-    assert told[1].startswith("cell 1 of 2: nearest")
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("cell ")]
+    assert lines[0].startswith("cell 2 of 2: transposed")
+    assert lines[1].startswith("cell 1 of 2: nearest")
 
 
 @pytest.mark.full
@@ -297,9 +297,9 @@ def test_joblib_workers_share_one_study(words, tmp_path: Path) -> None:
         [*command, f"hydra.sweep.dir={tmp_path}/study"], capture_output=True, text=True, cwd=tmp_path, timeout=240
     )
     assert done.returncode == 0, done.stderr
-    own = sessions(tmp_path / "study")
-    assert len(own) == 4
-    assert all([one["ended"] for one in each] == ["finished"] for each in own.values())
+    finished = sessions(tmp_path / "study")
+    assert len(finished) == 4
+    assert all([one["ended"] for one in recorded] == ["finished"] for recorded in finished.values())
     assert sorted(path.name for path in (tmp_path / "study/workers").iterdir()) == ["0", "1"]
 
 

@@ -1,4 +1,4 @@
-"""What makes operators comparable: by parameters, by multiply-adds, by support."""
+"""Matching of variants by parameters, multiply-adds or support."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -21,7 +21,7 @@ TAIL = ("model=edsr", "model.encoder.width=16", "model.block.blocks=2", "model.t
 
 @pytest.fixture
 def variant(compose: Compose):
-    """How to build a variant with changes, and its config: variant(*TAIL, "model/upsampler=nearest")."""
+    """A function that builds a variant with changes, and its config: variant(*TAIL, "model/upsampler=nearest")."""
 
     def composed(*overrides: str):
         config = compose(*overrides)
@@ -44,7 +44,7 @@ def support(net: EncoderDecoder) -> list[int | None]:
 @pytest.mark.covering
 @pytest.mark.parametrize(("mode", "count"), [("params", parameters), ("macs", multiply_adds)])
 @pytest.mark.parametrize("operator", ["resize_conv", "nearest", "carafe"])
-def test_size_is_matched_within_a_hundredth(variant, mode, count, operator: str) -> None:
+def test_size_is_matched_within_1_percent(variant, mode, count, operator: str) -> None:
     reference = variant(*EDSR)[0]({})
     make, model = variant(*EDSR, f"model/upsampler={operator}")
     changes = match_variant(mode, make, model, reference)
@@ -52,7 +52,7 @@ def test_size_is_matched_within_a_hundredth(variant, mode, count, operator: str)
     assert set(changes) <= {"model.encoder.width", "model.block.blocks"}
 
 
-def test_a_unet_without_blocks_to_count_is_matched_by_the_growth_of_its_width(variant) -> None:
+def test_unet_without_a_number_of_blocks_is_matched_by_its_width_growth(variant) -> None:
     small = ("model.encoder.width=8",)
     reference = variant(*small, "model/upsampler=transposed")[0]({})
     make, model = variant(*small, "model/upsampler=bilinear")
@@ -62,12 +62,12 @@ def test_a_unet_without_blocks_to_count_is_matched_by_the_growth_of_its_width(va
 
 
 @pytest.mark.parametrize("mode", ["none", "params", "macs", "support"])
-def test_what_agrees_already_is_left_as_it_is(variant, mode) -> None:
+def test_matching_variant_is_not_changed(variant, mode) -> None:
     make, model = variant(*TAIL, "model/upsampler=transposed")
     assert match_variant(mode, make, model, variant(*TAIL)[0]({})) == {}
 
 
-def test_what_cannot_be_matched_in_size_is_refused_with_the_nearest(variant) -> None:
+def test_unmatchable_size_is_rejected_with_the_nearest_sizes(variant) -> None:
     reference = variant(*TAIL)[0]({})
     make, model = variant("model=srcnn")
     with pytest.raises(UnmatchedError, match=r"parameters can't be changed .* the config has no model.encoder.width"):
@@ -81,7 +81,7 @@ def test_what_cannot_be_matched_in_size_is_refused_with_the_nearest(variant) -> 
 @pytest.mark.covering
 @pytest.mark.parametrize("kernel", [3, 5])
 @pytest.mark.parametrize("scale", [2, 3])
-def test_a_sub_pixel_convolution_of_k_has_the_support_of_a_transposed_one_of_k_times_the_scale(
+def test_pixel_shuffle_with_kernel_k_matches_transposed_with_kernel_k_times_scale(
     variant, kernel: int, scale: int
 ) -> None:
     shared = (*TAIL, f"scale={scale}")
@@ -91,31 +91,31 @@ def test_a_sub_pixel_convolution_of_k_has_the_support_of_a_transposed_one_of_k_t
         changes = match_variant("support", make, model, reference)
         assert support(make(changes)) == support(reference) == [kernel**2]
         if operator == "resize_conv":
-            # Behind nearest the first and the last of k input pixels are reached by all s phases.
+            # After nearest upsampling, all s phases read the first and the last of k input pixels.
             assert changes == {"model.upsampler.kernel_size": (kernel - 1) * scale + 1}
         else:
             assert changes.get("model.upsampler.kernel_size", 3 * scale) == kernel * scale
 
 
 @pytest.mark.parametrize(
-    ("operator", "told"),
+    ("operator", "message"),
     [
         ("bilinear", "Bilinear has 16 .* reference 9, and it has no kernel size to change"),
         ("carafe", "no k_up gives CARAFE the reference's 9 .* nearest possible is 25, with k_up=3"),
         ("dct", "DCT has all LR taps .* no kernel size to change"),
     ],
 )
-def test_what_cannot_be_matched_in_support_is_refused_with_the_nearest(variant, operator: str, told: str) -> None:
+def test_unmatchable_support_is_rejected_with_the_nearest_support(variant, operator: str, message: str) -> None:
     make, model = variant(*TAIL, f"model/upsampler={operator}")
-    with pytest.raises(UnmatchedError, match=told):
+    with pytest.raises(UnmatchedError, match=message):
         match_variant("support", make, model, variant(*TAIL)[0]({}))
 
 
-def test_every_place_is_matched_to_its_own(variant, compose: Compose) -> None:
+def test_each_upsampler_is_matched_to_the_one_at_the_same_level(variant, compose: Compose) -> None:
     mixed = OmegaConf.to_container(compose().model, resolve=True)
     assert isinstance(mixed, dict)
-    own = [{"_target_": "upnet.upsample.Transposed", "_partial_": True, "kernel_size": size} for size in (6, 2)]
-    reference = build({**mixed, "upsampler": own})
+    upsamplers = [{"_target_": "upnet.upsample.Transposed", "_partial_": True, "kernel_size": size} for size in (6, 2)]
+    reference = build({**mixed, "upsampler": upsamplers})
     shuffled = {"_target_": "upnet.upsample.PixelShuffle", "_partial_": True, "kernel_size": 3}
     model = {**mixed, "upsampler": [dict(shuffled), dict(shuffled)]}
 
@@ -132,12 +132,12 @@ def test_every_place_is_matched_to_its_own(variant, compose: Compose) -> None:
 
 
 @given(st.integers(1, 10**6), st.integers(1, 300), st.integers(1, 40), st.integers(0, 3))
-def test_the_neighbours_of_a_target_lie_on_both_sides_of_it(target: int, start: int, slope: int, gap: int) -> None:
+def test_bracket_contains_costs_on_both_sides_of_the_target(target: int, start: int, slope: int, gap: int) -> None:
     def cost(number: int) -> int | None:
         return None if gap and number % (gap + 1) else slope * number * number
 
-    found = [made for number in _bracket(cost, target, start) if (made := cost(number)) is not None]
-    assert found
-    assert max(found) >= target
-    below = [made for number in range(1, 2000) if (made := cost(number)) is not None and made <= target]
-    assert not below or max(below) in found or max(found) == target or gap
+    costs = [value for number in _bracket(cost, target, start) if (value := cost(number)) is not None]
+    assert costs
+    assert max(costs) >= target
+    below = [value for number in range(1, 2000) if (value := cost(number)) is not None and value <= target]
+    assert not below or max(below) in costs or max(costs) == target or gap

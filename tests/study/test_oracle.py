@@ -1,4 +1,4 @@
-"""The closed form finds what it should, and what it finds is what is in print."""
+"""The closed-form fit of linear operators recovers known weights and reproduces published scores."""
 
 import json
 from collections.abc import Callable
@@ -25,8 +25,8 @@ BY_NAME = {structure.name: structure for structure in STRUCTURES}
 
 OPERATORS = {
     "transposed k4 s2": partial(Transposed, scale=2, kernel_size=4),
-    "transposed k5 s3, off centre in its padding": partial(Transposed, scale=3, kernel_size=5),
-    "transposed k3 s2, half a pixel off": partial(Transposed, scale=2, kernel_size=3),
+    "transposed k5 s3, asymmetric padding": partial(Transposed, scale=3, kernel_size=5),
+    "transposed k3 s2, half-pixel shift": partial(Transposed, scale=2, kernel_size=3),
     "conv3 + pixel shuffle s3": partial(PixelShuffle, scale=3, kernel_size=3),
     "conv9 + pixel shuffle s2": partial(PixelShuffle, scale=2, kernel_size=9),
     "bilinear + conv3 s2": partial(ResizeConv, scale=2, fixed=Bilinear),
@@ -38,10 +38,10 @@ OPERATORS = {
 def operator(request: pytest.FixtureRequest) -> Upsampler:
     """An operator of one channel in float64 with random weights and no bias."""
     torch.manual_seed(0)
-    made = OPERATORS[request.param](channels=1).double()
-    for name, parameter in made.named_parameters():
+    operator = OPERATORS[request.param](channels=1).double()
+    for name, parameter in operator.named_parameters():
         torch.nn.init.zeros_(parameter) if name.endswith("bias") else torch.nn.init.normal_(parameter)
-    return made
+    return operator
 
 
 def noise(height: int = 30, width: int = 34) -> Tensor:
@@ -49,8 +49,8 @@ def noise(height: int = 30, width: int = 34) -> Tensor:
 
 
 @cache
-def smooth_pictures(scale: int) -> Moments:
-    """The moments of a picture that no linear operator can restore: LR is the mean over boxes of HR."""
+def smooth_moments(scale: int) -> Moments:
+    """The moments of images that no linear operator can restore: LR is the box average of HR."""
     torch.manual_seed(1)
     moments = Moments(scale)
     for _ in range(2):
@@ -61,15 +61,15 @@ def smooth_pictures(scale: int) -> Moments:
 
 @cache
 def fitted(name: str, scale: int) -> FittedOperator:
-    return fit(BY_NAME[name], smooth_pictures(scale))
+    return fit(BY_NAME[name], smooth_moments(scale))
 
 
-def interior(picture: Tensor, scale: int) -> Tensor:
+def interior(image: Tensor, scale: int) -> Tensor:
     edge = scale * RADIUS
-    return picture[..., edge:-edge, edge:-edge]
+    return image[..., edge:-edge, edge:-edge]
 
 
-def test_kernels_read_off_one_point_are_what_the_operator_does_to_any_picture(operator: Upsampler) -> None:
+def test_measured_kernels_reproduce_the_operator_on_any_image(operator: Upsampler) -> None:
     scale = int(operator.scale)
     lr = noise()
     response = measure_response(operator)
@@ -80,7 +80,7 @@ def test_kernels_read_off_one_point_are_what_the_operator_does_to_any_picture(op
     torch.testing.assert_close(torch.nn.functional.pixel_shuffle(phases, scale), expected, rtol=0, atol=1e-12)
 
 
-def test_the_weights_behind_noiseless_pictures_are_recovered(operator: Upsampler) -> None:
+def test_weights_are_recovered_from_noiseless_images(operator: Upsampler) -> None:
     truth = parameters_to_vector(operator.parameters()).detach()
     moments = Moments(int(operator.scale))
     for _ in range(2):
@@ -91,7 +91,7 @@ def test_the_weights_behind_noiseless_pictures_are_recovered(operator: Upsampler
     assert found.train_psnr > 120
 
 
-def test_the_fit_is_that_of_the_normal_equations_written_out_forward_by_forward(operator: Upsampler) -> None:
+def test_fit_equals_least_squares_over_explicit_forward_passes(operator: Upsampler) -> None:
     scale, count = int(operator.scale), sum(parameter.numel() for parameter in operator.parameters())
     lr = noise(16, 18)
     hr = noise(scale * 16, scale * 18)
@@ -123,7 +123,7 @@ def test_the_fit_is_that_of_the_normal_equations_written_out_forward_by_forward(
         ("transposed, k = s", "conv1 + pixel shuffle"),
     ],
 )
-def test_equal_supports_have_one_optimum(one: str, other: str, scale: int) -> None:
+def test_structures_of_equal_support_have_the_same_optimum(one: str, other: str, scale: int) -> None:
     first, second = fitted(one, scale), fitted(other, scale)
     lr = noise()
     expected = interior(upsample_channels(first.operator, lr), scale)
@@ -142,7 +142,7 @@ def test_equal_supports_have_one_optimum(one: str, other: str, scale: int) -> No
     ],
     ids=lambda chain: chain[-2],
 )
-def test_more_support_never_lowers_the_training_score(chain: list[str], scale: int) -> None:
+def test_larger_support_does_not_lower_the_training_score(chain: list[str], scale: int) -> None:
     scores = [fitted(name, scale).train_psnr for name in chain]
     for smaller, larger in pairwise(scores):
         assert larger >= smaller - 1e-9
@@ -169,7 +169,7 @@ def test_taps_and_weights_are_counted(name: str, scale: int, taps: tuple[int, in
     assert response.weight_count() == weights
 
 
-def test_phases_are_solved_apart_where_they_share_no_weight() -> None:
+def test_phases_without_shared_weights_are_solved_separately() -> None:
     shuffled = measure_response(BY_NAME["conv3 + pixel shuffle"].build_operator(2)).blocks()
     assert [len(phases) for phases, _ in shuffled] == [1, 1, 1, 1]
     assert sorted(member for _, members in shuffled for member in members) == list(range(36))
@@ -177,26 +177,26 @@ def test_phases_are_solved_apart_where_they_share_no_weight() -> None:
     assert resized == [([0, 1, 2, 3], list(range(9)))]
 
 
-def test_measuring_leaves_the_weights_alone(operator: Upsampler) -> None:
+def test_measuring_does_not_change_the_weights(operator: Upsampler) -> None:
     before = parameters_to_vector(operator.parameters()).clone()
     measure_response(operator)
     assert torch.equal(parameters_to_vector(operator.parameters()), before)
 
 
 @pytest.mark.parametrize("name", ["nearest", "bilinear", "bicubic, a = −0.5"])
-def test_interpolations_repeat_the_border_themselves(name: str) -> None:
+def test_interpolations_replicate_the_border(name: str) -> None:
     operator, lr = BY_NAME[name].build_operator(3), noise()
     torch.testing.assert_close(
         upsample_channels(operator, lr, margin=RADIUS), upsample_channels(operator, lr), rtol=0, atol=1e-12
     )
 
 
-def test_an_operator_that_sees_too_far_is_refused() -> None:
+def test_operator_with_a_too_large_support_is_rejected() -> None:
     with pytest.raises(ValueError, match="more than 4 away"):
         measure_response(PixelShuffle(1, 2, kernel_size=11).double())
 
 
-def test_pictures_too_small_to_fit_on_are_refused() -> None:
+def test_images_too_small_for_a_fit_are_rejected() -> None:
     moments = Moments(2)
     moments.add(noise(8, 40)[0], noise(16, 80)[0])
     with pytest.raises(ValueError, match="smaller than 18×18 pixels"):
@@ -205,19 +205,19 @@ def test_pictures_too_small_to_fit_on_are_refused() -> None:
 
 @pytest.fixture
 def command(tmp_path: Path, pictures: Path) -> Callable[..., int]:
-    """`python -m upnet.study oracle` on three small pictures: command("--scale", "2")."""
+    """`python -m upnet.study oracle` on three small images: command("--scale", "2")."""
     folders = ["--train", str(pictures), "--test", str(pictures), "--cache-dir", str(tmp_path / "cache")]
     return lambda *words: upnet(["study", "oracle", *folders, *words])
 
 
-def test_the_command_prints_the_table_and_writes_it(
+def test_command_prints_and_writes_the_table(
     command: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     data, page = tmp_path / "oracle.json", tmp_path / "oracle.md"
     assert command("--scale", "3", "2", "--images", "2", "--json", str(data), "--markdown", str(page)) == 0
-    told = json.loads(data.read_text(encoding="utf-8"))
-    assert list(told["scales"]) == ["2", "3"]
-    two = told["scales"]["2"]
+    content = json.loads(data.read_text(encoding="utf-8"))
+    assert list(content["scales"]) == ["2", "3"]
+    two = content["scales"]["2"]
     assert two["trained_on"] == 2
     assert two["protocol"]["crop"] == 2
     best = max(row["tests"]["pictures"]["psnr"] for row in two["structures"])
@@ -237,27 +237,27 @@ def test_the_command_prints_the_table_and_writes_it(
         (["--scale", "9"], "invalid choice: 9"),
     ],
 )
-def test_a_mistake_is_one_sentence_and_exit_code_2(
+def test_invalid_arguments_are_one_line_and_exit_code_2(
     words: list[str], message: str, study_error: Callable[..., str]
 ) -> None:
     assert message in study_error("oracle", *words)
 
 
-def test_an_interrupted_command_writes_nothing_and_ends_with_130(
+def test_interrupted_command_writes_nothing_and_exits_with_130(
     command: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken_off(settings: OracleSettings, scale: int) -> None:
+    def interrupt(settings: OracleSettings, scale: int) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("upnet.study.oracle.experiment.run_oracle", broken_off)
+    monkeypatch.setattr("upnet.study.oracle.experiment.run_oracle", interrupt)
     assert command("--json", str(tmp_path / "oracle.json")) == 130
     assert not (tmp_path / "oracle.json").exists()
 
 
 @pytest.mark.full
 @pytest.mark.skipif(not (IMAGES / "BSDS399").is_dir(), reason="needs the photographs of ../shared/images")
-def test_set5_at_scale_2_is_the_table_in_print(tmp_path: Path) -> None:
-    """Fitted on 20 photographs of BSDS500."""
+def test_set5_scores_at_scale_2_equal_the_published_table(tmp_path: Path) -> None:
+    """The operators are fitted on 20 photographs of BSDS500."""
     photographs = tmp_path / "BSDS20"
     photographs.mkdir()
     for path in sorted((IMAGES / "BSDS399/HR").iterdir())[::20]:
@@ -265,7 +265,7 @@ def test_set5_at_scale_2_is_the_table_in_print(tmp_path: Path) -> None:
     settings = OracleSettings(
         EvaluationProtocol("y-float"), [str(photographs)], [str(IMAGES / "Set5")], cache=tmp_path / "cache"
     )
-    told = {row["structure"]: row["tests"]["Set5"]["psnr"] for row in run_oracle(settings, 2)["structures"]}
+    scores = {row["structure"]: row["tests"]["Set5"]["psnr"] for row in run_oracle(settings, 2)["structures"]}
     expected = {
         "nearest": 30.84,
         "bilinear": 32.23,
@@ -284,4 +284,4 @@ def test_set5_at_scale_2_is_the_table_in_print(tmp_path: Path) -> None:
         "conv5 + pixel shuffle": 35.00,
         "conv9 + pixel shuffle": 35.24,
     }
-    assert told == pytest.approx(expected, abs=0.05)
+    assert scores == pytest.approx(expected, abs=0.05)

@@ -1,4 +1,4 @@
-"""Runs are one arm where they differ in the seed alone."""
+"""The table of runs: runs that differ only in the seed form one arm."""
 
 import json
 from pathlib import Path
@@ -28,7 +28,7 @@ def run(compose: Compose, tmp_path: Path):
         (folder / "config").mkdir(parents=True)
         (folder / "config/hydra.yaml").touch()
         score = {"psnr": psnr, "ssim": 0.9}
-        told = {
+        content = {
             "schema": 1,
             "protocol": {"name": protocol, "scale": 2, "channel": "y", "crop": 2},
             "datasets": {
@@ -45,7 +45,7 @@ def run(compose: Compose, tmp_path: Path):
             "parameters": sum(parameter.numel() for parameter in net.parameters()),
             "minutes": 1.0,
         }
-        (folder / "results.json").write_text(json.dumps(told))
+        (folder / "results.json").write_text(json.dumps(content))
         (folder / "checkpoints").mkdir()
         state = {f"ema.net.{key}": value for key, value in net.state_dict().items()}
         plain = {str(key): value for key, value in model.items()}
@@ -55,7 +55,7 @@ def run(compose: Compose, tmp_path: Path):
     return write
 
 
-def test_seeds_of_one_arm_are_averaged_with_their_spread(run) -> None:
+def test_seeds_of_an_arm_are_averaged_with_their_standard_deviation(run) -> None:
     run("a", seed=0, psnr=30.0)
     study = run("deep/er/b", seed=1, psnr=32.0)
     arms, unfinished = read_study(study)
@@ -67,31 +67,31 @@ def test_seeds_of_one_arm_are_averaged_with_their_spread(run) -> None:
     assert row["gain"] == pytest.approx(3.0)
 
 
-def test_the_gain_is_over_the_images_that_count_and_the_others_are_named(
+def test_gain_is_the_mean_over_counted_images_and_excluded_images_are_listed(
     run, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Also where the files are of a version that left out of each mean what was infinite there."""
+    """Files of earlier versions, whose means exclude other images, give the same gain."""
     for name, seed in (("a", 0), ("b", 1)):
         path = run(name, seed=seed, psnr=30.0) / name / "results.json"
-        told = json.loads(path.read_text())
-        scores = told["datasets"]["set"]
+        content = json.loads(path.read_text())
+        scores = content["datasets"]["set"]
         scores["images"]["black"] = {"psnr": 70.0, "ssim": 1.0, "baseline": {"psnr": "inf", "ssim": 1.0}}
         exact = "inf" if seed else 60.0
         scores["images"]["text"] = {"psnr": exact, "ssim": 1.0, "baseline": {"psnr": 58.0, "ssim": 0.8}}
         scores["baseline"]["psnr"] = 43.0
-        path.write_text(json.dumps(told))
+        path.write_text(json.dumps(content))
     arms, _ = read_study(path.parent.parent)
     (row,) = rows(arms, "set")
     assert row["psnr"] == pytest.approx((45.0 + 65.0) / 2)
     assert row["gain"] == pytest.approx(55.0 - 43.0)
     assert study_content(arms)["footings"]["1"]["left_out"] == {"set": ["black"]}
     print_study(arms, [])
-    shown = " ".join(capsys.readouterr().out.split())
-    assert "Left out of the means, because bicubic equals the target: black." in shown
-    assert "because an output of Nearest equals the target: text." in shown
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "Left out of the means, because bicubic equals the target: black." in printed
+    assert "because an output of Nearest equals the target: text." in printed
 
 
-def test_runs_of_other_settings_are_other_arms_and_named_by_them(run) -> None:
+def test_runs_with_different_settings_are_arms_named_by_these_settings(run) -> None:
     run("a", psnr=30.0, lr=0.1)
     run("b", psnr=31.0, lr=0.2)
     study = run("c", psnr=32.0, lr=0.2, upsampler="bilinear")
@@ -99,21 +99,21 @@ def test_runs_of_other_settings_are_other_arms_and_named_by_them(run) -> None:
     assert [arm.name for arm in arms] == ["Bilinear, lr=0.2", "Nearest, lr=0.2", "Nearest, lr=0.1"]
 
 
-def test_a_run_and_its_repetition_do_not_count_twice(run) -> None:
+def test_repeated_run_is_rejected(run) -> None:
     run("a", seed=3)
     study = run("b", seed=3)
     with pytest.raises(ValueError, match="equal settings and seeds and would count twice"):
         read_study(study)
 
 
-def test_numbers_of_different_protocols_do_not_share_a_table(run) -> None:
+def test_runs_of_different_protocols_are_rejected(run) -> None:
     run("a", seed=0)
     study = run("b", seed=1, protocol="y-float")
     with pytest.raises(ValueError, match="differ in protocol or images"):
         read_study(study)
 
 
-def test_mixed_numbers_are_arms_of_different_footings_and_marked(run, capsys: pytest.CaptureFixture[str]) -> None:
+def test_allowed_mixed_protocols_form_separate_arms_with_markers(run, capsys: pytest.CaptureFixture[str]) -> None:
     run("a", seed=0, psnr=30.0)
     run("b", seed=1, psnr=31.0)
     study = run("c", seed=0, psnr=40.0, protocol="y-float")
@@ -121,24 +121,24 @@ def test_mixed_numbers_are_arms_of_different_footings_and_marked(run, capsys: py
     assert [(arm.protocol_group, len(arm.runs)) for arm in arms] == [(0, 2), (1, 1)]
     assert comparable_arms(arms) == arms[:1]
     print_study(arms, [])
-    told = capsys.readouterr().out
+    printed = capsys.readouterr().out
     for part in ("Nearest [1]", "Nearest [2]", "rgb8", "y-float"):
-        assert part in told, part
+        assert part in printed, part
     written = study_content(arms)
     assert {key: one["protocol"]["name"] for key, one in written["footings"].items()} == {"1": "rgb8", "2": "y-float"}
     assert [row["footing"] for row in written["datasets"]["set"]] == [1, 2]
 
 
-def test_a_table_says_what_its_numbers_depend_on(run, capsys: pytest.CaptureFixture[str]) -> None:
+def test_table_states_protocol_images_and_baseline(run, capsys: pytest.CaptureFixture[str]) -> None:
     arms, _ = read_study(run("a"))
     print_study(arms, [])
-    told = capsys.readouterr().out
+    printed = capsys.readouterr().out
     for part in ("×2, rgb8, channel y, crop 2", "image hash x", "over bicubic"):
-        assert part in told, part
-    assert "[1]" not in told
+        assert part in printed, part
+    assert "[1]" not in printed
 
 
-def test_runs_that_did_not_finish_are_told(run, tmp_path: Path) -> None:
+def test_unfinished_runs_are_listed(run, tmp_path: Path) -> None:
     study = run("a")
     (study / "b/config").mkdir(parents=True)
     (study / "b/config/hydra.yaml").touch()

@@ -1,4 +1,4 @@
-"""A training small enough for a test."""
+"""A training with few steps and a small network."""
 
 from pathlib import Path
 
@@ -26,7 +26,7 @@ def without_comparison_image(comparison_image: bool, monkeypatch: pytest.MonkeyP
 
 @pytest.fixture
 def small(pictures: Path, tmp_path: Path) -> list[str]:
-    """Six steps of a narrow network: two pictures to train on, `scene` to score."""
+    """Overrides of six training steps of a narrow network: two training images, one validation image `scene`."""
     validation = tmp_path / "validation"
     validation.mkdir()
     (pictures / "picture0.png").rename(validation / "scene.png")
@@ -47,7 +47,7 @@ def small(pictures: Path, tmp_path: Path) -> list[str]:
 
 @pytest.fixture
 def tiny(small: list[str], tmp_path: Path):
-    """The settings of such a training: tiny("steps=4", run="a")."""
+    """The settings of this training: tiny("steps=4", run="a")."""
 
     def settings(*overrides: str, run: str = "run") -> TrainSettings:
         config = compose_training_quickly([*small, *overrides])

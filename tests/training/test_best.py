@@ -1,4 +1,4 @@
-"""best.ckpt is replaced only by a better one, wherever its folder is and by whatever path it is named."""
+"""best.ckpt is replaced only by a checkpoint with a higher score, also in a moved or linked run folder."""
 
 import shutil
 import warnings
@@ -17,25 +17,25 @@ LEAN = ("callbacks.grid=null", "validations=3")
 
 
 def moved(run: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The run's folder under a new name."""
+    """Rename the run folder."""
     return run.rename(run.with_name("moved"))
 
 
 def linked(run: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A link to the run's folder."""
+    """Create a symbolic link to the run folder."""
     link = run.with_name("link")
     link.symlink_to(run, target_is_directory=True)
     return link
 
 
 def relative(run: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The run's folder as seen from another working directory."""
+    """Change the working directory; return the relative path of the run folder."""
     monkeypatch.chdir(run.parent)
     return Path(run.name)
 
 
 def copied(run: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the run's folder; the original is gone."""
+    """Copy the run folder and delete the original."""
     copy = run.with_name("copy")
     shutil.copytree(run, copy)
     shutil.rmtree(run)
@@ -43,20 +43,20 @@ def copied(run: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def falling(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every validation counts as worse than the one before it."""
+def falling_psnr(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each validation has a lower PSNR than the one before it."""
     score_by(monkeypatch, lambda step: -step)
 
 
 @pytest.mark.rotating
-@pytest.mark.usefixtures("falling")
-@pytest.mark.parametrize("place", [moved, linked, relative, copied], ids=lambda place: place.__name__)
-def test_a_resumed_run_keeps_the_best_checkpoint_wherever_its_folder_is(
-    tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: Callable[[Path, pytest.MonkeyPatch], Path]
+@pytest.mark.usefixtures("falling_psnr")
+@pytest.mark.parametrize("relocate", [moved, linked, relative, copied], ids=lambda relocate: relocate.__name__)
+def test_resume_keeps_the_best_checkpoint_of_a_relocated_run_folder(
+    tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, relocate: Callable[[Path, pytest.MonkeyPatch], Path]
 ) -> None:
     train(tiny(*LEAN, "steps=3"))
     best = (tmp_path / "run/checkpoints/best.ckpt").read_bytes()
-    folder = place(tmp_path / "run", monkeypatch)
+    folder = relocate(tmp_path / "run", monkeypatch)
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message=".*dirpath.*")
         train(tiny(*LEAN, "steps=6", f"ckpt={folder}/checkpoints/last.ckpt", run=str(folder)))
@@ -65,7 +65,7 @@ def test_a_resumed_run_keeps_the_best_checkpoint_wherever_its_folder_is(
 
 
 @pytest.mark.full
-def test_a_better_one_replaces_it_in_a_folder_that_was_moved(
+def test_a_better_checkpoint_replaces_the_best_one_in_a_moved_folder(
     tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     score_by(monkeypatch, lambda step: -abs(step - 6))
@@ -76,10 +76,10 @@ def test_a_better_one_replaces_it_in_a_folder_that_was_moved(
     assert not (tmp_path / "run").exists()
 
 
-def test_a_run_resumed_from_an_earlier_state_keeps_the_best_one_of_its_folder(
+def test_resume_from_an_earlier_checkpoint_keeps_the_best_checkpoint_of_the_folder(
     tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The state it is resumed from is from before the best one."""
+    """The run resumes from a checkpoint that is older than best.ckpt."""
     score_by(monkeypatch, lambda step: {3: 30.0, 4: 20.0, 6: 20.0}.get(step, 10.0))
     train(tiny(*LEAN, "steps=3"))
     best = (tmp_path / "run/checkpoints/best.ckpt").read_bytes()
@@ -87,16 +87,16 @@ def test_a_run_resumed_from_an_earlier_state_keeps_the_best_one_of_its_folder(
     assert (tmp_path / "run/checkpoints/best.ckpt").read_bytes() == best
 
 
-@pytest.mark.usefixtures("falling")
-def test_a_folder_without_a_best_checkpoint_gets_one(tiny, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("falling_psnr")
+def test_resume_into_a_new_folder_writes_a_best_checkpoint(tiny, tmp_path: Path) -> None:
     train(tiny(*LEAN, "steps=3"))
     train(tiny(*LEAN, "steps=6", f"ckpt={tmp_path}/run/checkpoints/last.ckpt", run="other"))
     assert load_network(tmp_path / "run/checkpoints/best.ckpt").step == 1
     assert load_network(tmp_path / "other/checkpoints/best.ckpt").step == 4
 
 
-@pytest.mark.usefixtures("falling")
-def test_a_damaged_best_checkpoint_is_named_and_replaced(
+@pytest.mark.usefixtures("falling_psnr")
+def test_a_damaged_best_checkpoint_is_reported_and_replaced(
     tiny, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     train(tiny(*LEAN, "steps=3"))
@@ -109,6 +109,6 @@ def test_a_damaged_best_checkpoint_is_named_and_replaced(
 
 
 @pytest.mark.parametrize(("name", "psnr"), [("format1", 22.3709), ("format2", 18.9654)])
-def test_the_score_of_a_best_checkpoint_of_an_earlier_version_counts(tmp_path: Path, name: str, psnr: float) -> None:
+def test_the_best_psnr_is_read_from_checkpoints_of_earlier_formats(tmp_path: Path, name: str, psnr: float) -> None:
     shutil.copy(STORED / name / "last.ckpt", tmp_path / "best.ckpt")
     assert read_best_psnr(tmp_path / "best.ckpt") == pytest.approx(psnr, abs=1e-4)

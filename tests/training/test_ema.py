@@ -1,10 +1,10 @@
-"""The average of the weights."""
+"""The exponential moving average of the weights."""
 
 import pytest
 import torch
 
 
-def test_averaged_weights_follow_the_raw_ones_by_the_decay() -> None:
+def test_update_moves_the_average_towards_the_weights_by_one_minus_decay() -> None:
     from upnet.training.ema import EMA
 
     net = torch.nn.BatchNorm1d(2)
@@ -19,7 +19,7 @@ def test_averaged_weights_follow_the_raw_ones_by_the_decay() -> None:
     assert ema.net.num_batches_tracked == 7
 
 
-def test_early_averages_forget_the_initial_weights() -> None:
+def test_the_average_does_not_contain_the_initial_weights_after_60_steps() -> None:
     from upnet.training.ema import EMA
 
     net = torch.nn.Linear(1, 1, bias=False)

@@ -9,16 +9,16 @@ from upnet.training import train
 
 
 @pytest.fixture
-def words() -> tuple[str, ...]:
+def overrides() -> tuple[str, ...]:
     return ("callbacks.grid=null", "trainer.log_every_n_steps=1")
 
 
-def test_steps_after_the_checkpoint_are_replaced_by_those_of_the_resumed_run(
-    tiny, words: tuple[str, ...], tmp_path: Path
+def test_events_after_the_checkpoint_are_replaced_by_those_of_the_resumed_run(
+    tiny, overrides: tuple[str, ...], tmp_path: Path
 ) -> None:
-    train(tiny(*words, "steps=4", "validations=4"))
+    train(tiny(*overrides, "steps=4", "validations=4"))
     earlier = tmp_path / "run/checkpoints/last-2.ckpt"
-    train(tiny(*words, "steps=6", "validations=6", f"ckpt={earlier}"))
+    train(tiny(*overrides, "steps=6", "validations=6", f"ckpt={earlier}"))
     logged = scalars(tmp_path / "run/tensorboard")
     assert [step for step, _ in logged["train/loss"]] == [1, 2, 3, 4, 5, 6]
     assert [step for step, _ in logged["validation/psnr"]] == [1, 2, 3, 4, 5, 6]
@@ -26,18 +26,18 @@ def test_steps_after_the_checkpoint_are_replaced_by_those_of_the_resumed_run(
 
 @pytest.mark.rotating(per=None)
 @pytest.mark.parametrize("missing", [1, 10, 100])
-def test_a_torn_event_file_is_read_up_to_its_last_complete_record(
-    tiny, words: tuple[str, ...], tmp_path: Path, missing: int
+def test_a_truncated_event_file_keeps_its_complete_records(
+    tiny, overrides: tuple[str, ...], tmp_path: Path, missing: int
 ) -> None:
-    train(tiny(*words, "steps=4", "validations=2"))
+    train(tiny(*overrides, "steps=4", "validations=2"))
     for path in (tmp_path / "run/tensorboard").glob("events*"):
         path.write_bytes(path.read_bytes()[:-missing])
-    train(tiny(*words, "steps=6", "validations=3", f"ckpt={tmp_path}/run/checkpoints/last-1.ckpt"))
+    train(tiny(*overrides, "steps=6", "validations=3", f"ckpt={tmp_path}/run/checkpoints/last-1.ckpt"))
     logged = scalars(tmp_path / "run/tensorboard")
     assert [step for step, _ in logged["train/loss"]] == [1, 2, 3, 4, 5, 6]
 
 
-def test_a_run_from_the_start_removes_the_events_of_an_earlier_start(tiny, tmp_path: Path) -> None:
+def test_a_new_run_removes_the_events_of_an_earlier_run_without_checkpoints(tiny, tmp_path: Path) -> None:
     train(tiny("steps=2", "validations=1"))
     for path in (tmp_path / "run/checkpoints").iterdir():
         path.unlink()

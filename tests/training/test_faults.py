@@ -1,4 +1,4 @@
-"""A training that stops where it must, and settings that are refused before it starts."""
+"""Training stops at non-finite values, cleans up after itself, and rejects invalid settings before it starts."""
 
 import gc
 import os
@@ -24,115 +24,113 @@ from upnet.utils.allocator import TRAINING_KERNELS
 from upnet.utils.errors import UserError
 
 
-def test_a_loss_that_is_lost_stops_the_run_and_keeps_the_last_good_checkpoint(
+def test_a_non_finite_loss_stops_the_run_and_keeps_the_last_checkpoint(
     tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from upnet.training.task import Task
 
-    honest, trained = Task.training_step, []
+    original, batch_indices = Task.training_step, []
 
-    def lost(self: Task, batch: dict[str, torch.Tensor], batch_idx: int) -> torch.Tensor:
-        trained.append(batch_idx)
-        loss = honest(self, batch, batch_idx)
+    def return_nan(self: Task, batch: dict[str, torch.Tensor], batch_idx: int) -> torch.Tensor:
+        batch_indices.append(batch_idx)
+        loss = original(self, batch, batch_idx)
         return loss * float("nan") if batch_idx == 4 else loss
 
-    monkeypatch.setattr(Task, "training_step", lost)
+    monkeypatch.setattr(Task, "training_step", return_nan)
     with pytest.raises(NonFiniteLossError, match=r"at step 5, in a batch of picture.*last\.ckpt.*optimizer\.lr"):
         train(tiny())
-    assert trained[-1] == 4
+    assert batch_indices[-1] == 4
     kept = load_network(tmp_path / "run/checkpoints/last.ckpt", weights="raw")
     assert kept.step == 3
     assert all(torch.isfinite(parameter).all() for parameter in kept.net.parameters())
     assert not (tmp_path / "run/results.json").exists()
 
 
-def test_the_step_and_the_pictures_that_are_named_are_those_of_the_lost_batch(
+def test_the_error_contains_the_step_and_the_images_of_the_non_finite_batch(
     tiny, pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In the second of two batches that make a step, and by the one picture that is red."""
+    """The loss is NaN in the second of two accumulated batches, for the one red image."""
     from upnet.training.task import Task
 
     Image.new("RGB", (64, 64), (200, 20, 20)).save(pictures / "picture1.png")
-    honest, steps = Task.training_step, []
+    original, steps = Task.training_step, []
 
-    def lost(self: Task, batch: dict[str, torch.Tensor], batch_idx: int) -> torch.Tensor:
-        loss = honest(self, batch, batch_idx)
+    def return_nan(self: Task, batch: dict[str, torch.Tensor], batch_idx: int) -> torch.Tensor:
+        loss = original(self, batch, batch_idx)
         if batch_idx % 2 == 0 or not bool((batch["hr"][:, 0] == 200).all()):
             return loss
         steps.append(self.global_step + 1)
         return loss * float("nan")
 
-    monkeypatch.setattr(Task, "training_step", lost)
-    with pytest.raises(NonFiniteLossError) as told:
+    monkeypatch.setattr(Task, "training_step", return_nan)
+    with pytest.raises(NonFiniteLossError) as raised:
         train(tiny("data.batch_size=1", "trainer.accumulate_grad_batches=2", "steps=20"))
-    assert f"at step {steps[0]}, in a batch of picture1. The last" in str(told.value)
+    assert f"at step {steps[0]}, in a batch of picture1. The last" in str(raised.value)
 
 
-def test_weights_that_are_lost_with_a_fine_loss_are_never_saved(
-    tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_non_finite_weights_are_not_saved(tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from upnet.training.task import Task
 
-    honest = Task.optimizer_step
+    original = Task.optimizer_step
 
-    def lost(self: Task, *rest: object) -> None:
-        honest(self, *rest)  # pyright: ignore[reportArgumentType]
-        if self.global_step == 1:  # of the steps that are through
+    def corrupt_weights(self: Task, *rest: object) -> None:
+        original(self, *rest)  # pyright: ignore[reportArgumentType]
+        if self.global_step == 1:  # number of completed steps
             next(self.net.parameters()).data.fill_(float("inf"))
 
-    monkeypatch.setattr(Task, "optimizer_step", lost)
-    sentence = (
+    monkeypatch.setattr(Task, "optimizer_step", corrupt_weights)
+    message = (
         r"the weights are no longer finite at step 2, in a batch of picture.*The last good checkpoint: .*last\.ckpt"
     )
-    with pytest.raises(NonFiniteLossError, match=sentence):
+    with pytest.raises(NonFiniteLossError, match=message):
         train(tiny("callbacks.checkpoints.minutes=1e-9"))
     kept = load_network(tmp_path / "run/checkpoints/last.ckpt", weights="raw")
     assert kept.step == 1
     assert all(torch.isfinite(parameter).all() for parameter in kept.net.parameters())
 
 
-def test_weights_that_are_lost_are_not_scored(tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_non_finite_weights_are_not_validated(tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from upnet.training.task import Task
 
-    def lost(self: Task, *rest: object) -> None:
+    def corrupt_weights(self: Task, *rest: object) -> None:
         next(self.net.parameters()).data.fill_(float("nan"))
 
-    def scored(self: Task, *rest: object) -> None:
-        raise AssertionError("scored")
+    def fail_validation(self: Task, *rest: object) -> None:
+        raise AssertionError("validation ran")
 
-    monkeypatch.setattr(Task, "on_train_batch_end", lost)
-    monkeypatch.setattr(Task, "validation_step", scored)
+    monkeypatch.setattr(Task, "on_train_batch_end", corrupt_weights)
+    monkeypatch.setattr(Task, "validation_step", fail_validation)
     with pytest.raises(NonFiniteLossError, match=r"weights are no longer finite at step 1,.*none was saved yet"):
         train(tiny("steps=1", "validations=1"))
     assert not (tmp_path / "run/checkpoints").exists()
 
 
-def test_pictures_that_disappear_or_are_cut_short_while_training_runs_change_nothing(
+def test_deleted_or_truncated_images_do_not_affect_a_running_training(
     tiny, tmp_path: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They were decoded before the first step; workers and the last validation read what was decoded."""
+    """Images are decoded before the first step; workers and validation read the decoded images."""
     settings = ("data.workers=2", "callbacks.grid=null")
-    whole = train(tiny(*settings, run="whole"))
-    honest = callbacks.Scalars.on_train_batch_end
+    reference = train(tiny(*settings, run="reference"))
+    original = callbacks.Scalars.on_train_batch_end
 
-    def lose(self: callbacks.Scalars, trainer: pl.Trainer, *rest: object) -> None:
-        honest(self, trainer, *rest)  # pyright: ignore[reportArgumentType]
+    def delete_and_truncate_images(self: callbacks.Scalars, trainer: pl.Trainer, *rest: object) -> None:
+        original(self, trainer, *rest)  # pyright: ignore[reportArgumentType]
         if trainer.global_step == 2:
-            gone, *cut = [*pictures.glob("*.png"), *(tmp_path / "validation").glob("*.png")]
-            gone.unlink()
-            for path in cut:
+            deleted, *truncated = [*pictures.glob("*.png"), *(tmp_path / "validation").glob("*.png")]
+            deleted.unlink()
+            for path in truncated:
                 path.write_bytes(path.read_bytes()[:100])
 
-    monkeypatch.setattr(callbacks.Scalars, "on_train_batch_end", lose)
-    assert train(tiny(*settings, run="lost"))["datasets"] == whole["datasets"]
-    weights = [state(tmp_path / run / "checkpoints/last.ckpt")["state_dict"] for run in ("whole", "lost")]
+    monkeypatch.setattr(callbacks.Scalars, "on_train_batch_end", delete_and_truncate_images)
+    assert train(tiny(*settings, run="changed"))["datasets"] == reference["datasets"]
+    weights = [state(tmp_path / run / "checkpoints/last.ckpt")["state_dict"] for run in ("reference", "changed")]
     assert same(*weights)
     monkeypatch.undo()
     with pytest.raises(ValueError, match=r"picture\d\.png cannot be read as an image"):
         train(tiny(*settings, run="next"))
 
 
-def test_signals_are_given_back_after_an_error(tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_signal_handlers_are_restored_after_an_error(tiny, monkeypatch: pytest.MonkeyPatch) -> None:
     from upnet.training.task import Task
 
     before = [signal.getsignal(number) for number in SIGNALS]
@@ -144,45 +142,50 @@ def test_signals_are_given_back_after_an_error(tiny, monkeypatch: pytest.MonkeyP
     assert [signal.getsignal(number) for number in SIGNALS] == before
 
 
-def test_nothing_of_a_training_stays_when_it_is_over(tiny, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Signals go back to whom they belonged, threads end, and what it held in memory is free."""
-    trained: list[weakref.ref[pl.Trainer]] = []
+def test_training_restores_signal_handlers_and_leaves_no_threads_or_trainer(
+    tiny, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Signal handlers are restored, threads end, and the trainer is garbage-collected."""
+    trainers: list[weakref.ref[pl.Trainer]] = []
 
-    def noted(settings: TrainSettings, resume_step: int | None) -> pl.Trainer:
+    def build_and_record(settings: TrainSettings, resume_step: int | None) -> pl.Trainer:
         trainer = build_trainer(settings, resume_step)
-        trained.append(weakref.ref(trainer))
+        trainers.append(weakref.ref(trainer))
         return trainer
 
-    monkeypatch.setattr("upnet.training.runner.build_trainer", noted)
+    monkeypatch.setattr("upnet.training.runner.build_trainer", build_and_record)
     before, threads = [signal.getsignal(number) for number in SIGNALS], set(threading.enumerate())
     train(tiny())
     assert [signal.getsignal(number) for number in SIGNALS] == before
-    assert {type(one).__name__ for one in set(threading.enumerate()) - threads} <= {"TMonitor"}  # tqdm's, one for all
+    # tqdm's monitor is one thread per process.
+    assert {type(thread).__name__ for thread in set(threading.enumerate()) - threads} <= {"TMonitor"}
     gc.collect()
-    assert [reference() for reference in trained] == [None]
+    assert [reference() for reference in trainers] == [None]
 
 
-def test_few_kernels_are_kept_and_memory_is_given_back_whatever_happens(tiny, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails(*rest: object) -> None:
-        raise RuntimeError("whatever happens")
+def test_the_kernel_cache_is_limited_and_memory_is_released_after_an_error(
+    tiny, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*rest: object) -> None:
+        raise RuntimeError("training failed")
 
-    given: list[bool] = []
+    trims: list[bool] = []
     monkeypatch.delenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", raising=False)
-    monkeypatch.setattr("upnet.training.runner._run", fails)
-    monkeypatch.setattr("upnet.training.runner.malloc_trim", lambda: given.append(True))
-    with pytest.raises(RuntimeError, match="whatever happens"):
+    monkeypatch.setattr("upnet.training.runner._run", fail)
+    monkeypatch.setattr("upnet.training.runner.malloc_trim", lambda: trims.append(True))
+    with pytest.raises(RuntimeError, match="training failed"):
         train(tiny())
     assert os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] == str(TRAINING_KERNELS)
-    assert given == [True]
+    assert trims == [True]
 
 
-def test_y_float_is_refused_for_colour(tiny) -> None:
+def test_y_float_is_rejected_for_colour_images(tiny) -> None:
     with pytest.raises(ValueError, match=r"protocol=rgb8"):
         train(tiny("protocol.name=y-float"))
 
 
 @pytest.mark.parametrize(
-    ("overrides", "told"),
+    ("overrides", "message"),
     [
         (["scale=2.5"], "scale=2.5: must be"),
         (["steps=many"], "steps=many: must be"),
@@ -195,19 +198,21 @@ def test_y_float_is_refused_for_colour(tiny) -> None:
         (["ema=1.5"], "ema=1.5: must be"),
     ],
 )
-def test_unknown_and_unfit_settings_are_refused_before_anything_is_built(
-    tiny, tmp_path: Path, overrides: list[str], told: str
+def test_unknown_and_invalid_settings_are_rejected_before_training(
+    tiny, tmp_path: Path, overrides: list[str], message: str
 ) -> None:
-    with pytest.raises(ConfigError, match=told):
+    with pytest.raises(ConfigError, match=message):
         tiny(*overrides)
     assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(
-    ("override", "told"),
+    ("override", "message"),
     [("optimizer.lr=-1", "optimizer: Invalid learning rate"), ("optimizer.betas=[2,0.9]", "optimizer:")],
 )
-def test_what_torch_refuses_is_refused_before_a_run_begins(tiny, tmp_path: Path, override: str, told: str) -> None:
-    with pytest.raises(UserError, match=told):
+def test_settings_that_torch_rejects_are_rejected_before_training(
+    tiny, tmp_path: Path, override: str, message: str
+) -> None:
+    with pytest.raises(UserError, match=message):
         train(tiny(override))
     assert not (tmp_path / "run").exists()

@@ -1,4 +1,4 @@
-"""However a run ends, last.ckpt holds the last step that was trained, and scores what results.json says."""
+"""last.ckpt holds the last trained step and has the scores of results.json, however the run ends."""
 
 import json
 import math
@@ -26,7 +26,7 @@ EARLY = "{_target_:pytorch_lightning.callbacks.EarlyStopping,monitor:val/psnr,mo
 
 
 def check_last(run: Path, content: dict[str, Any], step: int) -> None:
-    """The last checkpoint, the results and the printed command are of one step, and the scores are the same."""
+    """Check that the last checkpoint and the results have the same step and the same scores."""
     last = run / "checkpoints/last.ckpt"
     assert state(last)["global_step"] == load_network(last).step == content["step"] == step
     written = json.loads((run / "results.json").read_text())
@@ -36,12 +36,12 @@ def check_last(run: Path, content: dict[str, Any], step: int) -> None:
         tally.name: tally.means()[0].psnr
         for tally in evaluate_network(load_network(last).net, stores, EvaluationProtocol())
     }
-    assert scores == pytest.approx({name: told["psnr"] for name, told in written["datasets"].items()}, abs=1e-6)
+    assert scores == pytest.approx({name: dataset["psnr"] for name, dataset in written["datasets"].items()}, abs=1e-6)
 
 
 @pytest.fixture
-def falling(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every validation counts as worse than the one before it."""
+def falling_psnr(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each validation has a lower PSNR than the one before it."""
     score_by(monkeypatch, lambda step: -step)
 
 
@@ -50,8 +50,10 @@ def best_step(run: Path) -> int:
     return load_network(run / "checkpoints/best.ckpt").step
 
 
-@pytest.mark.usefixtures("falling")
-def test_psnr_that_falls(tiny, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.usefixtures("falling_psnr")
+def test_the_last_checkpoint_is_the_last_step_if_psnr_falls(
+    tiny, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     content = train(tiny(*LEAN, "steps=6", "validations=3"))
     assert best_step(tmp_path / "run") == 2
     check_last(tmp_path / "run", content, 6)
@@ -59,8 +61,10 @@ def test_psnr_that_falls(tiny, tmp_path: Path, capsys: pytest.CaptureFixture[str
 
 
 @pytest.mark.full
-@pytest.mark.usefixtures("falling")
-def test_psnr_that_falls_in_several_validation_sets(tiny, pictures: Path, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("falling_psnr")
+def test_the_last_checkpoint_is_the_last_step_if_psnr_falls_in_several_validation_sets(
+    tiny, pictures: Path, tmp_path: Path
+) -> None:
     other = tmp_path / "other"
     other.mkdir()
     (pictures / "picture1.png").rename(other / "another.png")
@@ -72,34 +76,36 @@ def test_psnr_that_falls_in_several_validation_sets(tiny, pictures: Path, tmp_pa
 
 
 @pytest.mark.full
-@pytest.mark.usefixtures("falling")
-def test_early_stopping(tiny, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("falling_psnr")
+def test_the_last_checkpoint_is_the_last_step_after_early_stopping(tiny, tmp_path: Path) -> None:
     content = train(tiny(*LEAN, "steps=60", "validations=30", f"+callbacks.early={EARLY}"))
     assert best_step(tmp_path / "run") == 2
     check_last(tmp_path / "run", content, 4)
 
 
-def test_a_time_limit(tiny, tmp_path: Path) -> None:
-    words = (*LEAN, "steps=100000", "validations=1", "+trainer.max_time={milliseconds:400}")
-    content = train(tiny(*words))
+def test_the_last_checkpoint_is_the_last_step_after_a_time_limit(tiny, tmp_path: Path) -> None:
+    overrides = (*LEAN, "steps=100000", "validations=1", "+trainer.max_time={milliseconds:400}")
+    content = train(tiny(*overrides))
     assert 0 < content["step"] < 100000
     check_last(tmp_path / "run", content, content["step"])
     before = (tmp_path / "run/results.json").read_bytes()
-    # The limit holds for all starts of a run together.
-    sentence = r"trainer\.max_time: used up: training up to step \d+ of .*last\.ckpt took \d+ s\. Raise it"
-    with pytest.raises(ValueError, match=sentence):
-        train(tiny(*words, f"ckpt={tmp_path}/run/checkpoints/last.ckpt"))
+    # The limit applies to the total time of a run, including resumed parts.
+    message = r"trainer\.max_time: used up: training up to step \d+ of .*last\.ckpt took \d+ s\. Raise it"
+    with pytest.raises(ValueError, match=message):
+        train(tiny(*overrides, f"ckpt={tmp_path}/run/checkpoints/last.ckpt"))
     assert (tmp_path / "run/results.json").read_bytes() == before
     assert scalars(tmp_path / "run/tensorboard")["final/validation/psnr"]
 
 
 @pytest.mark.rotating
-@pytest.mark.usefixtures("falling")
+@pytest.mark.usefixtures("falling_psnr")
 @pytest.mark.parametrize(
     ("step", "earlier"), [(1, []), (4, [2]), (5, [4, 2])], ids=["unvalidated", "validated", "between"]
 )
-def test_a_signal(tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int, earlier: list[int]) -> None:
-    """Also at a step that has just been validated, which is saved once."""
+def test_a_signal_saves_the_last_step_once(
+    tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int, earlier: list[int]
+) -> None:
+    """A step that was just validated is already saved and is not saved again."""
     interrupt_at(monkeypatch, step, signal.SIGINT)
     with pytest.raises(InterruptedRunError, match=f"saved step {step} of 6"):
         train(tiny(*LEAN, "steps=6", "validations=3"))
@@ -111,7 +117,9 @@ def test_a_signal(tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: i
     assert len(list(folder.glob("last*"))) == 1 + len(earlier)
 
 
-def test_a_signal_where_no_callback_saves(tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_signal_saves_a_checkpoint_without_a_checkpoint_callback(
+    tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     interrupt_at(monkeypatch, 2, signal.SIGINT)
     last = tmp_path / "run/checkpoints/last.ckpt"
     with pytest.raises(
@@ -122,7 +130,9 @@ def test_a_signal_where_no_callback_saves(tiny, tmp_path: Path, monkeypatch: pyt
 
 
 @pytest.mark.full
-def test_a_signal_where_checkpoints_go_to_another_folder(tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_signal_saves_to_the_folder_of_the_checkpoint_callback(
+    tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     interrupt_at(monkeypatch, 2, signal.SIGINT)
     last = tmp_path / "elsewhere/last.ckpt"
     with pytest.raises(InterruptedRunError, match=re.escape(f"ckpt={last} hydra.run.dir={tmp_path}/run")):
@@ -131,8 +141,10 @@ def test_a_signal_where_checkpoints_go_to_another_folder(tiny, tmp_path: Path, m
     assert not (tmp_path / "run/checkpoints").exists()
 
 
-def test_a_resumed_run(tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The best step is one of the resumed run's own, and not its last."""
+def test_a_resumed_run_updates_the_best_and_the_last_checkpoint(
+    tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The best step is after the resume and before the last step."""
     score_by(monkeypatch, lambda step: -abs(step - 4.0))
     train(tiny(*LEAN, "steps=2", "validations=1"))
     content = train(tiny(*LEAN, "steps=8", "validations=4", f"ckpt={tmp_path}/run/checkpoints/last.ckpt"))
@@ -142,7 +154,7 @@ def test_a_resumed_run(tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.rotating
 @pytest.mark.parametrize("limits", [{"max_steps": 3}, {"max_steps": -1, "max_epochs": 1, "limit_train_batches": 3}])
-def test_no_validation(tmp_path: Path, limits: dict[str, int]) -> None:
+def test_the_last_step_is_saved_without_validation(tmp_path: Path, limits: dict[str, int]) -> None:
     trainer = pl.Trainer(
         **limits,  # pyright: ignore[reportArgumentType]
         accelerator="cpu",
@@ -157,21 +169,21 @@ def test_no_validation(tmp_path: Path, limits: dict[str, int]) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["last.ckpt"]
 
 
-def test_every_saved_step_is_written_once(tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_saved_step_is_written_once(tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[int] = []
-    honest = torch.save
+    original = torch.save
 
     def save(content: dict[str, Any], *rest: Any) -> None:
-        if "global_step" in content:  # and not a state that is tried before the run
+        if "global_step" in content:  # skip the test save before the run
             written.append(content["global_step"])
-        honest(content, *rest)
+        original(content, *rest)
 
     monkeypatch.setattr(torch, "save", save)
     train(tiny("steps=6", "validations=3"))
     assert written == [2, 4, 6]
 
 
-def test_a_score_that_is_not_a_number_is_below_any_other(tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_nan_score_is_lower_than_any_other(tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     score_by(monkeypatch, lambda step: 30.0 if step == 2 else math.nan)
     train(tiny("steps=3", "validations=3"))
     assert state(tmp_path / "run/checkpoints/best.ckpt")["global_step"] == 2

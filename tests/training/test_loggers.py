@@ -1,4 +1,4 @@
-"""Loggers: CSV alone, several at once, none."""
+"""Training with a CSV logger, several loggers or none."""
 
 import csv
 from pathlib import Path
@@ -11,14 +11,14 @@ from upnet.training import train
 
 
 def logged(path: Path, name: str) -> list[tuple[int, float]]:
-    """A column of metrics.csv where it is not empty, with its steps."""
+    """The non-empty values of a column of metrics.csv with their steps."""
     with path.open(encoding="utf-8") as file:
         return [(int(row["step"]), float(row[name])) for row in csv.DictReader(file) if row[name]]
 
 
 @pytest.mark.rotating
 @pytest.mark.parametrize("choice", ["csv", "several", "none"])
-def test_a_run_ends_with_results_and_is_resumed_whatever_logs(tiny, tmp_path: Path, choice: str) -> None:
+def test_a_run_writes_results_and_resumes_with_each_logger(tiny, tmp_path: Path, choice: str) -> None:
     run = tmp_path / "run"
     train(tiny("steps=4", f"logger={choice}"))
     content = train(tiny("steps=6", f"logger={choice}", f"ckpt={run}/checkpoints/last.ckpt"))
@@ -35,18 +35,18 @@ def test_a_run_ends_with_results_and_is_resumed_whatever_logs(tiny, tmp_path: Pa
     assert not (tmp_path / "lightning_logs").exists()
 
 
-def test_a_logger_of_lightning_is_named_by_its_class_and_writes_into_the_run(tiny, tmp_path: Path) -> None:
+def test_a_lightning_logger_is_selected_by_class_and_writes_into_the_run_folder(tiny, tmp_path: Path) -> None:
     train(tiny("steps=1", "validations=1", "logger._target_=pytorch_lightning.loggers.CSVLogger"))
     assert logged(tmp_path / "run/lightning_logs/version_0/metrics.csv", "validation/psnr")
 
 
-def test_tensorboard_in_another_folder_of_the_run_is_cut_back_when_a_run_is_resumed(tiny, tmp_path: Path) -> None:
+def test_resume_truncates_tensorboard_events_in_a_renamed_folder(tiny, tmp_path: Path) -> None:
     train(tiny("steps=4", "validations=4", "logger.name=curves"))
     train(tiny("steps=6", "validations=6", "logger.name=curves", f"ckpt={tmp_path}/run/checkpoints/last-2.ckpt"))
     assert [step for step, _ in scalars(tmp_path / "run/curves")["validation/psnr"]] == [1, 2, 3, 4, 5, 6]
 
 
-def test_null_is_the_choice_none_where_a_group_has_it() -> None:
+def test_null_becomes_none_for_groups_with_the_choice_none() -> None:
     assert _none_for_null("logger=null") == "logger=none"
     assert _none_for_null("model=null") == "model=null"
     assert _none_for_null("data.val_root=null") == "data.val_root=null"

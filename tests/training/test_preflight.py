@@ -1,4 +1,4 @@
-"""Optimizers and schedulers of torch: they train and resume, or are refused before a run begins."""
+"""torch's optimizers and schedulers train and resume, or are rejected before training."""
 
 import dataclasses
 import os
@@ -41,8 +41,8 @@ OPTIMIZERS = (
 
 
 @pytest.fixture
-def named(tiny):
-    """The config of a training with a node of its own: named("scheduler", {...}, "steps=6")."""
+def with_node(tiny):
+    """The settings of a training with another optimizer or scheduler: with_node("scheduler", {...}, "steps=6")."""
 
     def config(place: str, node: dict[str, object], *overrides: str, run: str = "run"):
         settings = dataclasses.asdict(tiny(*overrides, run=run))
@@ -51,53 +51,53 @@ def named(tiny):
     return config
 
 
-def resumed_as_whole(tmp_path: Path) -> None:
-    whole, resumed = (state(tmp_path / run / "checkpoints/last.ckpt") for run in ("whole", "resumed"))
+def assert_resumed_run_is_equal(tmp_path: Path) -> None:
+    reference, resumed = (state(tmp_path / run / "checkpoints/last.ckpt") for run in ("reference", "resumed"))
     for part in ("state_dict", "optimizer_states", "lr_schedulers"):
-        assert same(whole[part], resumed[part]), part
+        assert same(reference[part], resumed[part]), part
 
 
 @pytest.mark.rotating
 @pytest.mark.parametrize("name", SCHEDULERS)
-def test_a_scheduler_of_torch_trains_and_resumes_exactly(named, tmp_path: Path, name: str) -> None:
+def test_a_torch_scheduler_trains_and_resumes_exactly(with_node, tmp_path: Path, name: str) -> None:
     node = {"_target_": f"{TORCH}.{name}", **SCHEDULERS[name]}
     small = ("callbacks.checkpoints.minutes=1e-9", "callbacks.grid=null")
-    train(named("scheduler", node, *small, run="whole"))
-    train(named("scheduler", node, *small, f"ckpt={tmp_path}/whole/checkpoints/last-1.ckpt", run="resumed"))
-    resumed_as_whole(tmp_path)
+    train(with_node("scheduler", node, *small, run="reference"))
+    train(with_node("scheduler", node, *small, f"ckpt={tmp_path}/reference/checkpoints/last-1.ckpt", run="resumed"))
+    assert_resumed_run_is_equal(tmp_path)
 
 
 @pytest.mark.rotating
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_an_optimizer_of_torch_trains_and_resumes_exactly(named, tmp_path: Path, name: str) -> None:
+def test_a_torch_optimizer_trains_and_resumes_exactly(with_node, tmp_path: Path, name: str) -> None:
     node: dict[str, object] = {"_target_": f"torch.optim.{name}"}
     small = ("steps=4", "precision=32", "callbacks.grid=null", "callbacks.checkpoints.minutes=1e-9")
     if name == "LBFGS":
         node, small = {**node, "lr": 0.01, "max_iter": 2}, (*small, "channels_last=false")
-    train(named("optimizer", node, *small, run="whole"))
-    train(named("optimizer", node, *small, f"ckpt={tmp_path}/whole/checkpoints/last-1.ckpt", run="resumed"))
-    resumed_as_whole(tmp_path)
+    train(with_node("optimizer", node, *small, run="reference"))
+    train(with_node("optimizer", node, *small, f"ckpt={tmp_path}/reference/checkpoints/last-1.ckpt", run="resumed"))
+    assert_resumed_run_is_equal(tmp_path)
 
 
-def test_milestones_lower_the_rate_at_their_steps(tiny, tmp_path: Path) -> None:
+def test_milestones_lower_the_learning_rate_at_their_steps(tiny, tmp_path: Path) -> None:
     train(tiny("scheduler=multistep", "scheduler.milestones=[2,4]", "trainer.log_every_n_steps=1", "optimizer.lr=0.01"))
     rates = [rate for _, rate in scalars(tmp_path / "run/tensorboard")["train/learning_rate"]]
-    # Logged after a step, when the scheduler has made its own.
+    # The learning rate is logged after the scheduler's step.
     assert rates == pytest.approx([0.01, 0.005, 0.005, 0.0025, 0.0025, 0.0025])
 
 
-def test_a_plateau_of_the_validation_psnr_lowers_the_rate(tiny, tmp_path: Path) -> None:
+def test_a_plateau_of_the_validation_psnr_lowers_the_learning_rate(tiny, tmp_path: Path) -> None:
     settings = ("scheduler=plateau", "scheduler.patience=0", "scheduler.threshold=100", "optimizer.lr=0.01")
     train(tiny(*settings, "validations=3"))
     (scheduler,) = state(tmp_path / "run/checkpoints/last.ckpt")["lr_schedulers"]
-    assert scheduler["last_epoch"] == 3  # of the validations
+    assert scheduler["last_epoch"] == 3  # number of validations
     assert scheduler["_last_lr"] == [pytest.approx(0.0025)]
     longer = (*settings, "validations=1", "steps=8", f"ckpt={tmp_path}/run/checkpoints/last.ckpt")
     assert train(tiny(*longer))["step"] == 8
 
 
 @pytest.mark.parametrize(
-    ("place", "node", "told"),
+    ("place", "node", "message"),
     [
         (
             "scheduler",
@@ -121,15 +121,17 @@ def test_a_plateau_of_the_validation_psnr_lowers_the_rate(tiny, tmp_path: Path) 
         ),
     ],
 )
-def test_what_would_fail_after_the_start_is_refused_before_it(
-    named, tmp_path: Path, place: str, node: dict[str, object], told: str
+def test_unusable_optimizers_and_schedulers_are_rejected_before_training(
+    with_node, tmp_path: Path, place: str, node: dict[str, object], message: str
 ) -> None:
-    with pytest.raises(UserError, match=told):
-        train(named(place, node))
+    with pytest.raises(UserError, match=message):
+        train(with_node(place, node))
     assert not (tmp_path / "run").exists()
 
 
-def test_a_state_that_no_checkpoint_can_hold_is_refused(named, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_scheduler_with_unsaveable_state_is_rejected(
+    with_node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "my_schedule.py").write_text(
         "import threading\n"
         "from torch.optim.lr_scheduler import ExponentialLR\n\n\n"
@@ -140,26 +142,26 @@ def test_a_state_that_no_checkpoint_can_hold_is_refused(named, tmp_path: Path, m
     )
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(UserError, match=r"scheduler: its state cannot be saved.*Choose another scheduler"):
-        train(named("scheduler", {"_target_": "my_schedule.Locked"}))
+        train(with_node("scheduler", {"_target_": "my_schedule.Locked"}))
 
 
-def test_an_optimizer_that_repeats_a_batch_accumulates_none(named) -> None:
-    node, words = {"_target_": "torch.optim.LBFGS"}, ("channels_last=false", "trainer.accumulate_grad_batches=2")
+def test_lbfgs_with_accumulated_batches_is_rejected(with_node) -> None:
+    node, overrides = {"_target_": "torch.optim.LBFGS"}, ("channels_last=false", "trainer.accumulate_grad_batches=2")
     with pytest.raises(UserError, match=r"accumulate_grad_batches=2: LBFGS computes the loss.*Allowed: 1"):
-        train(named("optimizer", node, *words))
+        train(with_node("optimizer", node, *overrides))
 
 
 @pytest.mark.full
-def test_a_missing_compiler_is_named_before_a_run_begins(small: list[str], tmp_path: Path) -> None:
+def test_a_missing_compiler_is_reported_before_training(small: list[str], tmp_path: Path) -> None:
     command = [sys.executable, str(ROOT / "train.py"), *small, "compile=true", f"hydra.run.dir={tmp_path}/run"]
     environment = {
         **os.environ,
         "CXX": str(tmp_path / "no-compiler"),
         "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "cache"),
     }
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=240, env=environment)
-    assert done.returncode == 2, done.stderr
-    assert "compile=true: needs a C++ compiler" in done.stderr
-    assert "set compile=false" in done.stderr
-    assert "Traceback" not in done.stderr
+    process = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=240, env=environment)
+    assert process.returncode == 2, process.stderr
+    assert "compile=true: needs a C++ compiler" in process.stderr
+    assert "set compile=false" in process.stderr
+    assert "Traceback" not in process.stderr
     assert not (tmp_path / "run").exists()

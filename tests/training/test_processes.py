@@ -1,4 +1,4 @@
-"""Several processes train as one."""
+"""Distributed training in several processes equals training in one process."""
 
 import json
 import subprocess
@@ -14,25 +14,25 @@ from upnet.training import train
 
 
 @pytest.mark.full
-def test_two_processes_train_the_weights_of_one_and_score_every_picture_once(
+def test_two_processes_train_the_same_weights_as_one_and_score_each_image_once(
     tiny, small: list[str], pictures: Path, tmp_path: Path
 ) -> None:
-    # Three pictures for two processes: their shares differ.
+    # Three validation images for two processes: an uneven split.
     for number in (1, 2):
         mirrored = ImageOps.mirror(Image.open(pictures / f"picture{number}.png"))
         mirrored.save(tmp_path / f"validation/mirrored{number}.png")
-    exact = ["precision=32", "optimizer=sgd", "optimizer.lr=0.05", "steps=4", "validations=2"]
-    alone = train(tiny(*exact, run="alone"))
-    words = [word for word in small if not word.startswith("trainer=")]
-    command = [sys.executable, str(ROOT / "train.py"), *words, *exact, "trainer=ddp", "trainer.accelerator=cpu"]
-    done = subprocess.run(
+    settings = ["precision=32", "optimizer=sgd", "optimizer.lr=0.05", "steps=4", "validations=2"]
+    alone = train(tiny(*settings, run="alone"))
+    overrides = [override for override in small if not override.startswith("trainer=")]
+    command = [sys.executable, str(ROOT / "train.py"), *overrides, *settings, "trainer=ddp", "trainer.accelerator=cpu"]
+    process = subprocess.run(
         [*command, "trainer.devices=2", f"hydra.run.dir={tmp_path}/two"],
         capture_output=True,
         text=True,
         cwd=tmp_path,
         timeout=240,
     )
-    assert done.returncode == 0, done.stderr
+    assert process.returncode == 0, process.stderr
     one, two = (state(tmp_path / run / "checkpoints/last.ckpt")["state_dict"] for run in ("alone", "two"))
     assert one.keys() == two.keys()
     for key in one:
@@ -41,5 +41,5 @@ def test_two_processes_train_the_weights_of_one_and_score_every_picture_once(
     single = alone["datasets"]["validation"]
     assert list(both["images"]) == list(single["images"]) == ["mirrored1", "mirrored2", "scene"]
     assert both["psnr"] == pytest.approx(single["psnr"], abs=1e-3)
-    told = scalars(tmp_path / "two/tensorboard")["validation/psnr"]
-    assert [step for step, _ in told] == [2, 4]
+    logged = scalars(tmp_path / "two/tensorboard")["validation/psnr"]
+    assert [step for step, _ in logged] == [2, 4]

@@ -1,4 +1,4 @@
-"""How far a training is: a bar on a terminal, lines in a file."""
+"""Training progress: a bar on a terminal, lines in a file."""
 
 import io
 import re
@@ -15,7 +15,7 @@ LINE = re.compile(r"training: +(\d+)% (\d+)/(\d+) (steps|batches), \d\d:\d\d lef
 
 
 class Terminal(io.StringIO):
-    """A stream that says that it is a terminal."""
+    """A stream whose isatty() is True."""
 
     def isatty(self) -> bool:
         """True."""
@@ -23,34 +23,34 @@ class Terminal(io.StringIO):
 
 
 def lines(printed: str) -> list[tuple[int, int, int, str]]:
-    """What the lines of a training say: share in percent, done, total, unit."""
+    """The parsed progress lines: percentage, done, total, unit."""
     assert "\r" not in printed
     return [(int(share), int(done), int(total), unit) for share, done, total, unit, _ in LINE.findall(printed)]
 
 
-def test_a_file_gets_20_lines(tiny, capsys: pytest.CaptureFixture[str]) -> None:
+def test_20_lines_are_written_to_a_file(tiny, capsys: pytest.CaptureFixture[str]) -> None:
     train(tiny(*SHOWN, "steps=100", "validations=2"))
     printed = capsys.readouterr().out
     assert lines(printed) == [(share, share, 100, "steps") for share in range(5, 101, 5)]
     assert printed.count("training:") == 20
-    # From the first validation on they have its PSNR.
+    # Lines after the first validation show its PSNR.
     assert ["PSNR" in found[0] for found in LINE.finditer(printed)] == [False] * 10 + [True] * 10
 
 
-def test_a_resumed_run_counts_all_steps_and_batches_where_several_make_a_step(
+def test_a_resumed_run_counts_the_accumulated_batches_of_all_steps(
     tiny, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = (*SHOWN, "validations=1", "trainer.accumulate_grad_batches=2")
-    train(tiny(*words, "steps=5"))
+    overrides = (*SHOWN, "validations=1", "trainer.accumulate_grad_batches=2")
+    train(tiny(*overrides, "steps=5"))
     assert [done for _, done, _, _ in lines(capsys.readouterr().out)] == list(range(1, 11))
-    train(tiny(*words, "steps=20", f"ckpt={tmp_path}/run/checkpoints/last.ckpt"))
-    told = lines(capsys.readouterr().out)
-    assert told[0] == (30, 12, 40, "batches")
-    assert told[-1] == (100, 40, 40, "batches")
-    assert len(told) == 15
+    train(tiny(*overrides, "steps=20", f"ckpt={tmp_path}/run/checkpoints/last.ckpt"))
+    progress_lines = lines(capsys.readouterr().out)
+    assert progress_lines[0] == (30, 12, 40, "batches")
+    assert progress_lines[-1] == (100, 40, 40, "batches")
+    assert len(progress_lines) == 15
 
 
-def test_a_line_is_printed_if_none_was_for_long(
+def test_a_line_is_printed_after_the_maximum_interval(
     tiny, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(progress, "LINES", 1)
@@ -61,12 +61,12 @@ def test_a_line_is_printed_if_none_was_for_long(
     assert [done for _, done, _, _ in lines(capsys.readouterr().out)] == [1, 2, 3, 4, 5, 6]
 
 
-def test_no_refreshes_are_no_lines(tiny, capsys: pytest.CaptureFixture[str]) -> None:
+def test_refresh_rate_0_prints_no_lines(tiny, capsys: pytest.CaptureFixture[str]) -> None:
     train(tiny(SHOWN[0].replace("rate:1", "rate:0"), *SHOWN[1:], "steps=6", "validations=1"))
     assert "training:" not in capsys.readouterr().out
 
 
-def test_a_terminal_has_a_bar_whose_total_is_right_in_a_resumed_run(
+def test_the_bar_of_a_resumed_run_shows_the_steps_of_the_complete_run(
     tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     train(tiny(*SHOWN, "steps=6", "validations=1"))

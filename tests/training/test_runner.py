@@ -1,4 +1,4 @@
-"""A training from a config: what it leaves, and what it repeats to the last bit."""
+"""Training from a config: files, results, reproducibility and validation."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ from upnet.training import runner, train
 
 
 @pytest.mark.parametrize("comparison_image", [True])
-def test_a_run_leaves_everything_that_was_promised(tiny, tmp_path: Path) -> None:
+def test_a_run_writes_its_documented_files_results_and_scalars(tiny, tmp_path: Path) -> None:
     content = train(tiny())
     run, last = tmp_path / "run", tmp_path / "run/checkpoints/last.ckpt"
     for name in ("config.yaml", "versions.json", "comparison.png", "checkpoints/last.ckpt", "checkpoints/best.ckpt"):
@@ -24,19 +24,19 @@ def test_a_run_leaves_everything_that_was_promised(tiny, tmp_path: Path) -> None
     assert set(dataset["baseline"]) == {"name", "psnr", "ssim"}
     assert set(dataset["images"]) == {"scene"}
     assert written["protocol"]["name"] == "rgb8"
-    told = scalars(run / "tensorboard")
-    assert [step for step, _ in told["train/loss"]] == [2, 4, 6]
+    logged = scalars(run / "tensorboard")
+    assert [step for step, _ in logged["train/loss"]] == [2, 4, 6]
     for tag in ("train/learning_rate", "train/gradient_norm", "train/images_per_second", "train/data_share"):
-        assert len(told[tag]) == 3, tag
-    assert all(0 < share < 1 for _, share in told["train/data_share"])
+        assert len(logged[tag]) == 3, tag
+    assert all(0 < share < 1 for _, share in logged["train/data_share"])
     for tag in ("psnr", "ssim", "psnr_raw", "ssim_raw"):
-        assert [step for step, _ in told[f"validation/{tag}"]] == [3, 6], tag
-    assert told["validation/psnr"][-1][1] == pytest.approx(dataset["psnr"], abs=1e-4)
+        assert [step for step, _ in logged[f"validation/{tag}"]] == [3, 6], tag
+    assert logged["validation/psnr"][-1][1] == pytest.approx(dataset["psnr"], abs=1e-4)
     (best,) = [kept["best_model_score"] for kept in state(last)["callbacks"].values() if "best_model_score" in kept]
-    assert float(best) == pytest.approx(max(score for _, score in told["validation/psnr"]), abs=1e-4)
+    assert float(best) == pytest.approx(max(score for _, score in logged["validation/psnr"]), abs=1e-4)
 
 
-def test_the_same_seed_gives_the_same_weights_and_another_seed_does_not(tiny, tmp_path: Path) -> None:
+def test_equal_seeds_give_equal_weights_and_other_seeds_do_not(tiny, tmp_path: Path) -> None:
     for run, seed in (("a", 5), ("b", 5), ("c", 6)):
         train(tiny("steps=2", "validations=1", f"seed={seed}", run=run))
     a, b, c = (state(tmp_path / run / "checkpoints/last.ckpt")["state_dict"] for run in "abc")
@@ -44,9 +44,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_does_not(tiny, tm
     assert not same(a, c)
 
 
-def test_a_run_searches_once_for_near_copies_within_the_time_of_the_setting(
-    tiny, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_copy_check_sets_the_time_limit_of_the_leakage_search(tiny, monkeypatch: pytest.MonkeyPatch) -> None:
     seconds: list[float | None] = []
     monkeypatch.setattr(runner, "warn_of_leakage", lambda train, sets, limit: seconds.append(limit))
     for run, value in (("a", "60"), ("b", "0"), ("c", "null")):
@@ -66,13 +64,13 @@ def test_deterministic_mode_trains_every_operator(tiny, compose: Compose) -> Non
             torch.use_deterministic_algorithms(False)
 
 
-def test_the_last_step_is_scored_and_saved_also_where_the_interval_does_not_meet_it(tiny, tmp_path: Path) -> None:
+def test_the_last_step_is_validated_and_saved_also_outside_the_interval(tiny, tmp_path: Path) -> None:
     content = train(tiny("steps=7", "validations=3"))
     assert load_network(tmp_path / "run/checkpoints/last.ckpt").step == content["step"] == 7
     assert [step for step, _ in scalars(tmp_path / "run/tensorboard")["validation/psnr"]] == [3, 6, 7]
 
 
-def test_y_float_scores_luma_from_luma(tiny) -> None:
+def test_y_float_computes_the_baseline_from_luma_input(tiny) -> None:
     small = ("model.channels=1", "protocol.name=y-float", "steps=1", "validations=1")
     content = train(tiny(*small))
     assert content["protocol"]["lr"].startswith("float Y")
@@ -89,8 +87,8 @@ def test_y_float_scores_luma_from_luma(tiny) -> None:
     assert content["datasets"]["validation"]["baseline"]["psnr"] == pytest.approx(mean(scores).psnr, abs=1e-5)
 
 
-def test_a_list_of_operators_from_a_yaml_trains(tiny, compose: Compose) -> None:
-    """The example of the documentation, as it stands there."""
+def test_the_documented_list_of_operators_trains(tiny, compose: Compose) -> None:
+    """The config is the YAML example of docs/howto/own_network.md."""
     import re
 
     from support import CONFIGS, ROOT
@@ -110,13 +108,13 @@ def test_a_list_of_operators_from_a_yaml_trains(tiny, compose: Compose) -> None:
     ]
 
 
-def test_a_checkpoint_holds_the_network_and_its_average_and_no_more(tiny, tmp_path: Path) -> None:
+def test_a_checkpoint_contains_only_the_network_and_its_average(tiny, tmp_path: Path) -> None:
     train(tiny("steps=1", "validations=1"))
     keys = state(tmp_path / "run/checkpoints/last.ckpt")["state_dict"].keys()
     assert {key.split(".")[0] for key in keys} == {"net", "ema"}
 
 
-def test_an_operator_from_outside_trains_and_its_checkpoint_needs_trust(
+def test_an_external_operator_trains_and_its_checkpoint_requires_trust(
     tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "my_operators.py").write_text(
@@ -136,7 +134,7 @@ def test_an_operator_from_outside_trains_and_its_checkpoint_needs_trust(
 
 
 @pytest.mark.gpu
-def test_a_gpu_trains_and_its_checkpoint_scores_the_same_on_the_cpu(tiny, tmp_path: Path) -> None:
+def test_a_checkpoint_of_a_gpu_has_the_same_scores_on_the_cpu(tiny, tmp_path: Path) -> None:
     from upnet.data import build_store, open_sources
     from upnet.evaluation.scoring import evaluate_network
     from upnet.metrics import EvaluationProtocol
@@ -150,9 +148,9 @@ def test_a_gpu_trains_and_its_checkpoint_scores_the_same_on_the_cpu(tiny, tmp_pa
         assert tally.means()[0].psnr == pytest.approx(content["datasets"][tally.name]["psnr"], abs=0.01)
 
 
-def test_the_commands_at_the_end_are_printed_word_for_word(
+def test_brackets_in_the_printed_commands_are_not_markup(
     tiny, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A list in brackets is no markup of the terminal."""
+    """Rich would parse a list in brackets as markup."""
     train(tiny("steps=1", "validations=1", f"data.val_root=[{tmp_path}/validation]"))
     assert f"data.root=[{tmp_path}/validation]" in capsys.readouterr().out

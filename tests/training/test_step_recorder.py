@@ -1,7 +1,7 @@
-"""A recorded optimizer step gives the weights of a launched one.
+"""A recorded optimizer step computes the same weights as a launched one.
 
-Without a GPU, a stand-in takes the place of a CUDA graph: it captures by keeping the work and replays by calling it,
-over the same static inputs, device scalars and gradients.
+Without a GPU, `PlainGraph` replaces the CUDA graph: it stores the captured function and calls it at each replay,
+with the same static inputs, device scalars and gradients.
 """
 
 import sys
@@ -23,7 +23,7 @@ OPERATORS = sorted(path.stem for path in (CONFIGS / "model/upsampler").glob("*.y
 
 
 class PlainGraph:
-    """Captures by keeping the work, replays by calling it."""
+    """A graph that stores the captured function and calls it at each replay."""
 
     replays = 0
 
@@ -36,20 +36,20 @@ class PlainGraph:
 
 
 @pytest.fixture
-def stand_in(monkeypatch: pytest.MonkeyPatch) -> type[PlainGraph]:
-    """Plain calls in place of CUDA graphs, on any device."""
+def plain_graph(monkeypatch: pytest.MonkeyPatch) -> type[PlainGraph]:
+    """Replace CUDA graphs by plain calls on any device."""
     monkeypatch.setattr(recording, "supports_graphs", lambda device: True)
     monkeypatch.setattr(recording, "graph_factory", lambda: PlainGraph)
     monkeypatch.setattr(PlainGraph, "replays", 0)
     return PlainGraph
 
 
-def assert_same_run(one: Path, other: Path) -> None:
-    """Equal weights, averages, optimizer state, schedule, and logged scalars but for the times."""
-    first, second = state(one / "checkpoints/last.ckpt"), state(other / "checkpoints/last.ckpt")
+def assert_same_run(first: Path, second: Path) -> None:
+    """Check that weights, averages, optimizer state, schedule and logged scalars, except times, are equal."""
+    first_state, second_state = (state(run / "checkpoints/last.ckpt") for run in (first, second))
     for part in ("state_dict", "optimizer_states", "lr_schedulers"):
-        assert same(first[part], second[part]), part
-    logged = [scalars(run / "tensorboard") for run in (one, other)]
+        assert same(first_state[part], second_state[part]), part
+    logged = [scalars(run / "tensorboard") for run in (first, second)]
     timeless = [{tag: run[tag] for tag in run if tag not in TIMES} for run in logged]
     assert timeless[0] == timeless[1]
     assert timeless[0]["train/gradient_norm"]
@@ -72,60 +72,60 @@ SETTINGS = {
 
 @pytest.mark.rotating
 @pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS.keys())
-def test_a_recorded_run_is_a_launched_one_bit_for_bit(
-    tiny, tmp_path: Path, stand_in: type[PlainGraph], settings: tuple[str, ...]
+def test_a_recorded_run_equals_a_launched_run_bit_for_bit(
+    tiny, tmp_path: Path, plain_graph: type[PlainGraph], settings: tuple[str, ...]
 ) -> None:
     settings = ("scheduler.warmup=2", "trainer.log_every_n_steps=1", "ema=0.5", *settings)
     train(tiny(*settings, "graph=false", run="launched"))
-    assert stand_in.replays == 0
+    assert plain_graph.replays == 0
     config = tiny(*settings, "graph=true", run="recorded")
     train(config)
-    assert stand_in.replays == (config.steps - recording.WARMUP) * config.trainer["accumulate_grad_batches"]
+    assert plain_graph.replays == (config.steps - recording.WARMUP) * config.trainer["accumulate_grad_batches"]
     assert_same_run(tmp_path / "launched", tmp_path / "recorded")
 
 
 def assert_resumes(tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *settings: str) -> None:
-    """A run of 12 steps that is interrupted at step 5 and resumed equals an undisturbed one."""
+    """Check that a run of 12 steps, interrupted at step 5 and resumed, equals an uninterrupted run."""
     settings = ("steps=12", "validations=2", "trainer.log_every_n_steps=1", *settings)
-    train(tiny(*settings, run="whole"))
-    with monkeypatch.context() as inside:
-        interrupt_at(inside, 5, 2)
+    train(tiny(*settings, run="reference"))
+    with monkeypatch.context() as patch:
+        interrupt_at(patch, 5, 2)
         with pytest.raises(InterruptedRunError):
-            train(tiny(*settings, run="broken"))
-    train(tiny(*settings, f"ckpt={tmp_path}/broken/checkpoints/last.ckpt", run="broken"))
-    assert_same_run(tmp_path / "whole", tmp_path / "broken")
+            train(tiny(*settings, run="interrupted"))
+    train(tiny(*settings, f"ckpt={tmp_path}/interrupted/checkpoints/last.ckpt", run="interrupted"))
+    assert_same_run(tmp_path / "reference", tmp_path / "interrupted")
 
 
 def test_a_recorded_run_resumes_bit_for_bit(
-    tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stand_in: type[PlainGraph]
+    tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plain_graph: type[PlainGraph]
 ) -> None:
     assert_resumes(tiny, tmp_path, monkeypatch)
-    assert stand_in.replays > 0
+    assert plain_graph.replays > 0
 
 
-def test_a_checkpoint_of_recorded_steps_is_resumed_by_any_device(
-    tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stand_in: type[PlainGraph]
+def test_a_checkpoint_of_recorded_steps_resumes_on_the_cpu(
+    tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plain_graph: type[PlainGraph]
 ) -> None:
     unfused = ("optimizer.fused=null", "+optimizer.foreach=false")
-    with monkeypatch.context() as inside:
-        inside.setattr(sys.modules["torch.optim.adam"], "_get_capturable_supported_devices", lambda **_: ["cpu"])
-        interrupt_at(inside, 5, 2)
+    with monkeypatch.context() as patch:
+        patch.setattr(sys.modules["torch.optim.adam"], "_get_capturable_supported_devices", lambda **_: ["cpu"])
+        interrupt_at(patch, 5, 2)
         with pytest.raises(InterruptedRunError):
             train(tiny(*unfused))
     last = tmp_path / "run/checkpoints/last.ckpt"
     (group,) = state(last)["optimizer_states"][0]["param_groups"]
     assert (type(group["lr"]), group["capturable"]) == (float, False)
     monkeypatch.undo()
-    assert train(tiny(*unfused, f"ckpt={last}"))["step"] == 6  # capturable=True would be refused by a CPU
+    assert train(tiny(*unfused, f"ckpt={last}"))["step"] == 6  # the CPU would reject capturable=True
 
 
-def test_the_name_of_a_step_whose_loss_is_lost_is_that_of_a_launched_run(tiny, stand_in: type[PlainGraph]) -> None:
+def test_the_error_of_a_non_finite_loss_contains_the_step(tiny, plain_graph: type[PlainGraph]) -> None:
     with pytest.raises(NonFiniteLossError, match=r"no longer finite at step [23456]"):
         train(tiny("optimizer=sgd", "optimizer.lr=1e30", "scheduler.warmup=0"))
 
 
-class Waits:
-    """A graph that can't be captured, as where a loss looks at a number."""
+class UncapturableGraph:
+    """A graph whose capture fails, as with a loss that reads a value on the host."""
 
     def capture(self, work: Callable[[], None]) -> None:
         work_without_weights = torch.zeros(())
@@ -135,15 +135,15 @@ class Waits:
         raise AssertionError
 
 
-def test_what_cannot_be_captured_is_launched_and_said(
+def test_a_step_that_cannot_be_captured_is_launched_with_a_message(
     tiny,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
-    stand_in: type[PlainGraph],
+    plain_graph: type[PlainGraph],
 ) -> None:
     train(tiny("graph=false", "trainer.log_every_n_steps=1", run="launched"))
-    monkeypatch.setattr(recording, "graph_factory", lambda: Waits)
+    monkeypatch.setattr(recording, "graph_factory", lambda: UncapturableGraph)
     with caplog.at_level("INFO"):
         train(tiny("trainer.log_every_n_steps=1", run="auto"))
     lines = [record.getMessage() for record in caplog.records if "CUDA graph" in record.getMessage()]
@@ -151,11 +151,11 @@ def test_what_cannot_be_captured_is_launched_and_said(
     assert lines == [f"The optimizer step is not recorded as a CUDA graph: {reason}"]
     assert_same_run(tmp_path / "launched", tmp_path / "auto")
     with pytest.raises(ValueError, match="graph=true: the optimizer step cannot be recorded: RuntimeError: operation"):
-        train(tiny("graph=true", run="refused"))
+        train(tiny("graph=true", run="rejected"))
 
 
 class LooksAtGradients(pl.Callback):
-    """Takes part in the step."""
+    """A callback that runs within the step."""
 
     seen = 0
 
@@ -164,7 +164,7 @@ class LooksAtGradients(pl.Callback):
 
 
 class Momentum(torch.optim.lr_scheduler.LRScheduler):
-    """Changes more than the learning rate."""
+    """A scheduler that changes the weight decay besides the learning rate."""
 
     def get_lr(self) -> list[Any]:
         for group in self.optimizer.param_groups:
@@ -195,11 +195,11 @@ UNRECORDABLE = {
 
 @pytest.mark.rotating
 @pytest.mark.parametrize(("settings", "reason"), UNRECORDABLE.values(), ids=UNRECORDABLE.keys())
-def test_what_a_recording_would_get_wrong_is_launched_and_said(
+def test_unrecordable_settings_are_launched_with_a_message(
     tiny,
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
-    stand_in: type[PlainGraph],
+    plain_graph: type[PlainGraph],
     settings: tuple[str, ...],
     reason: str,
 ) -> None:
@@ -210,10 +210,10 @@ def test_what_a_recording_would_get_wrong_is_launched_and_said(
     assert f"The optimizer step is not recorded as a CUDA graph: {reason}" in caplog.text
     assert_same_run(tmp_path / "launched", tmp_path / "auto")
     with pytest.raises(ValueError, match="graph=true"):
-        train(tiny(*settings, "graph=true", run="refused"))
+        train(tiny(*settings, "graph=true", run="rejected"))
 
 
-def test_a_cpu_records_nothing(tiny) -> None:
+def test_graph_is_rejected_on_the_cpu(tiny) -> None:
     with pytest.raises(ValueError, match="graph=true: CUDA graphs need an NVIDIA GPU, and training runs on cpu"):
         train(tiny("graph=true"))
     assert not recording.supports_graphs(torch.device("cpu"))
@@ -224,7 +224,7 @@ ON_GPU = ("trainer=gpu", "trainer.deterministic=true", "trainer.log_every_n_step
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("operator", OPERATORS)
-def test_a_gpu_replays_every_operator_to_the_same_bits(tiny, tmp_path: Path, operator: str) -> None:
+def test_recording_on_a_gpu_does_not_change_the_result_of_an_operator(tiny, tmp_path: Path, operator: str) -> None:
     settings = (*ON_GPU, f"model/upsampler={operator}", "steps=8")
     train(tiny(*settings, "graph=false", run="launched"))
     train(tiny(*settings, "graph=true", run="recorded"))
@@ -246,7 +246,9 @@ def test_a_gpu_replays_every_operator_to_the_same_bits(tiny, tmp_path: Path, ope
     ],
     ids=" ".join,
 )
-def test_a_gpu_replays_every_setting_to_the_same_bits(tiny, tmp_path: Path, settings: tuple[str, ...]) -> None:
+def test_recording_on_a_gpu_does_not_change_the_result_of_a_setting(
+    tiny, tmp_path: Path, settings: tuple[str, ...]
+) -> None:
     settings = (*ON_GPU, "steps=8", *settings)
     train(tiny(*settings, "graph=false", run="launched"))
     train(tiny(*settings, "graph=true", run="recorded"))
@@ -258,8 +260,8 @@ def test_a_recorded_run_on_a_gpu_resumes_bit_for_bit(tiny, tmp_path: Path, monke
     assert_resumes(tiny, tmp_path, monkeypatch, *ON_GPU, "graph=true")
 
 
-class Synchronising(torch.nn.L1Loss):
-    """Looks at a number of the device."""
+class SynchronisingLoss(torch.nn.L1Loss):
+    """A loss that reads a value from the device."""
 
     def forward(self, input: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         loss = super().forward(input, target)
@@ -267,11 +269,13 @@ class Synchronising(torch.nn.L1Loss):
 
 
 @pytest.mark.gpu
-def test_a_loss_that_synchronises_is_launched_and_said(tiny, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    settings = (*ON_GPU, f"loss._target_={__name__}.Synchronising")
+def test_a_synchronising_loss_is_launched_with_a_message(
+    tiny, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = (*ON_GPU, f"loss._target_={__name__}.SynchronisingLoss")
     with caplog.at_level("INFO"):
         train(tiny(*settings, run="auto"))
     assert "not recorded as a CUDA graph" in caplog.text
     train(tiny(*settings, "graph=false", run="launched"))
     assert_same_run(tmp_path / "launched", tmp_path / "auto")
-    assert torch.rand(3, device="cuda").isfinite().all()  # the generator is not left capturing
+    assert torch.rand(3, device="cuda").isfinite().all()  # the generator is no longer in capture mode

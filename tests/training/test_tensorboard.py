@@ -1,11 +1,11 @@
-"""What TensorBoard gets."""
+"""Events that a run writes for TensorBoard."""
 
 from pathlib import Path
 
 from upnet.training import train
 
 
-def test_tensorboard_gets_the_grid_and_the_config(tiny, tmp_path: Path) -> None:
+def test_the_image_grid_and_the_config_are_logged(tiny, tmp_path: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     train(tiny())
@@ -19,7 +19,7 @@ def test_tensorboard_gets_the_grid_and_the_config(tiny, tmp_path: Path) -> None:
     assert any("config" in tag for tag in texts)
 
 
-def test_hparams_reach_tensorboard(tiny, tmp_path: Path) -> None:
+def test_hparams_and_final_metrics_are_logged(tiny, tmp_path: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     train(tiny("steps=1", "validations=1"))

@@ -1,4 +1,4 @@
-"""Every argument of Lightning's Trainer is honoured to the end of a run, or refused at its start."""
+"""Each argument of Lightning's Trainer is supported, or rejected before training."""
 
 import inspect
 import json
@@ -21,7 +21,7 @@ from upnet.training.trainer import translate_lightning_errors
 from upnet.training.trainer_arguments import REJECTED, SUPPORTED, check_arguments
 from upnet.utils.errors import UserError
 
-HARMFUL: dict[str, Any] = {
+REJECTED_VALUES: dict[str, Any] = {
     "precision": "16-mixed",
     "logger": False,
     "callbacks": [],
@@ -47,38 +47,38 @@ HARMFUL: dict[str, Any] = {
     "enable_autolog_hparams": False,
     "model_registry": "mine",
 }
-"""A value of every refused argument that would change a run."""
+"""For each rejected argument, a value that would change a run."""
 
 
-def test_every_argument_of_the_installed_trainer_is_decided() -> None:
+def test_each_argument_of_the_installed_trainer_is_supported_or_rejected() -> None:
     assert not SUPPORTED & REJECTED.keys()
     assert set(inspect.signature(pl.Trainer).parameters) == SUPPORTED | REJECTED.keys()
-    assert HARMFUL.keys() == REJECTED.keys()
+    assert REJECTED_VALUES.keys() == REJECTED.keys()
 
 
 @pytest.mark.parametrize("name", sorted(REJECTED))
-def test_a_refused_argument_is_named_with_the_reason_and_the_cure(tiny, tmp_path: Path, name: str) -> None:
-    refusal = REJECTED[name]
-    with pytest.raises(ValueError, match=rf"trainer\.{name}=") as told:
-        check_arguments({name: HARMFUL[name]}, 6)
-    assert str(told.value).endswith(f": not supported: {refusal.reason}. {refusal.cure}".removesuffix("."))
-    for value in refusal.harmless:
+def test_a_rejected_argument_is_reported_with_reason_and_suggestion(tiny, tmp_path: Path, name: str) -> None:
+    rejection = REJECTED[name]
+    with pytest.raises(ValueError, match=rf"trainer\.{name}=") as raised:
+        check_arguments({name: REJECTED_VALUES[name]}, 6)
+    assert str(raised.value).endswith(f": not supported: {rejection.reason}. {rejection.cure}".removesuffix("."))
+    for value in rejection.harmless:
         check_arguments({name: value}, 6)
 
 
-def test_one_batch_of_validation_is_no_whole_validation(tiny) -> None:
+def test_limit_val_batches_of_one_batch_is_rejected(tiny) -> None:
     with pytest.raises(ValueError, match=r"trainer\.limit_val_batches=1: not supported"):
         check_arguments({"limit_val_batches": 1}, 6)
 
 
-def test_an_argument_of_a_later_lightning_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_argument_of_a_later_lightning_version_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("upnet.training.trainer_arguments.SUPPORTED", SUPPORTED - {"benchmark"})
     with pytest.raises(ValueError, match=r"trainer\.benchmark=true: not supported by this version of upnet"):
         check_arguments({"benchmark": True}, 6)
 
 
 @pytest.mark.parametrize(
-    ("override", "told"),
+    ("override", "message"),
     [
         ("+trainer.limit_val_batches=0", r"trainer\.limit_val_batches=0: not supported.*data\.val_root="),
         ("+trainer.overfit_batches=1", r"trainer\.overfit_batches=1: not supported.*data\.root="),
@@ -98,10 +98,8 @@ def test_an_argument_of_a_later_lightning_is_refused(monkeypatch: pytest.MonkeyP
         ("+trainer.num_nodes=2", r"trainer\.num_nodes=2: the training would wait for other machines.*srun or torchrun"),
     ],
 )
-def test_what_a_run_would_not_honour_is_refused_before_it_begins(
-    tiny, tmp_path: Path, override: str, told: str
-) -> None:
-    with pytest.raises(ValueError, match=told):
+def test_unsupported_values_are_rejected_before_training(tiny, tmp_path: Path, override: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         train(tiny(override))
     assert not (tmp_path / "run").exists()
 
@@ -123,7 +121,7 @@ def test_what_a_run_would_not_honour_is_refused_before_it_begins(
         "+trainer.profiler._target_=pytorch_lightning.profilers.SimpleProfiler",
     ],
 )
-def test_an_honoured_argument_trains_validates_and_writes_results(tiny, tmp_path: Path, override: str) -> None:
+def test_a_supported_argument_trains_validates_and_writes_results(tiny, tmp_path: Path, override: str) -> None:
     before = torch.are_deterministic_algorithms_enabled()
     try:
         content = train(tiny(override, "steps=4"))
@@ -139,18 +137,18 @@ def test_an_honoured_argument_trains_validates_and_writes_results(tiny, tmp_path
 
 
 @pytest.mark.full
-def test_a_time_limit_ends_with_results_and_the_run_goes_on_to_the_same_weights(
+def test_a_run_resumed_after_a_time_limit_equals_an_uninterrupted_run(
     tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    train(tiny(run="whole"))
-    limited = Timer.on_train_batch_end
+    train(tiny(run="reference"))
+    original = Timer.on_train_batch_end
 
-    def over(self: Timer, trainer: pl.Trainer, *rest: Any) -> None:
+    def advance_timer(self: Timer, trainer: pl.Trainer, *rest: Any) -> None:
         if trainer.global_step == 2:
             monkeypatch.setattr(self, "_offset", 60)
-        limited(self, trainer, *rest)
+        original(self, trainer, *rest)
 
-    monkeypatch.setattr(Timer, "on_train_batch_end", over)
+    monkeypatch.setattr(Timer, "on_train_batch_end", advance_timer)
     content = train(tiny("+trainer.max_time={minutes:1}", run="limited"))
     monkeypatch.undo()
     assert content["step"] == 2
@@ -159,30 +157,30 @@ def test_a_time_limit_ends_with_results_and_the_run_goes_on_to_the_same_weights(
     with pytest.raises(ValueError, match=r"trainer\.max_time: used up: training up to step 2 of .* s\. Raise it"):
         train(tiny("+trainer.max_time={minutes:1}", f"ckpt={last}", run="limited"))
     assert train(tiny("+trainer.max_time={hours:1}", f"ckpt={last}", run="limited"))["step"] == 6
-    assert same(state(tmp_path / "whole/checkpoints/last.ckpt")["state_dict"], state(last)["state_dict"])
+    assert same(state(tmp_path / "reference/checkpoints/last.ckpt")["state_dict"], state(last)["state_dict"])
 
 
 @pytest.mark.full
-def test_early_stopping_ends_with_results(tiny, tmp_path: Path) -> None:
+def test_early_stopping_writes_results(tiny, tmp_path: Path) -> None:
     stop = ("_target_=pytorch_lightning.callbacks.EarlyStopping", "monitor=val/psnr", "mode=max", "patience=1")
-    settings = (*(f"+callbacks.stop.{word}" for word in (*stop, "min_delta=100")), "validations=6")
+    settings = (*(f"+callbacks.stop.{argument}" for argument in (*stop, "min_delta=100")), "validations=6")
     content = train(tiny(*settings))
     assert content["step"] == 2
     assert [step for step, _ in scalars(tmp_path / "run/tensorboard")["validation/psnr"]] == [1, 2]
     assert json.loads((tmp_path / "run/results.json").read_text())["step"] == 2
 
 
-@pytest.mark.parametrize("words", [("monitor=val/loss", "mode=max"), ("monitor=val/psnr",)])
-def test_early_stopping_by_what_is_not_logged_or_by_a_lower_psnr_is_refused(
-    tiny, tmp_path: Path, words: tuple[str, ...]
+@pytest.mark.parametrize("arguments", [("monitor=val/loss", "mode=max"), ("monitor=val/psnr",)])
+def test_early_stopping_on_an_unlogged_metric_or_in_mode_min_is_rejected(
+    tiny, tmp_path: Path, arguments: tuple[str, ...]
 ) -> None:
-    words = ("_target_=pytorch_lightning.callbacks.EarlyStopping", *words)
+    arguments = ("_target_=pytorch_lightning.callbacks.EarlyStopping", *arguments)
     with pytest.raises(ValueError, match=r"EarlyStopping monitors .*Set monitor=val/psnr and mode=max"):
-        train(tiny(*(f"+callbacks.stop.{word}" for word in words)))
+        train(tiny(*(f"+callbacks.stop.{argument}" for argument in arguments)))
     assert not (tmp_path / "run").exists()
 
 
-def test_what_lightning_rejects_is_a_user_error() -> None:
+def test_a_misconfiguration_error_of_lightning_becomes_a_user_error() -> None:
     with (
         pytest.raises(UserError, match=r"^Lightning rejects these settings: no such thing$"),
         translate_lightning_errors(),
@@ -191,37 +189,37 @@ def test_what_lightning_rejects_is_a_user_error() -> None:
 
 
 @pytest.mark.parametrize(
-    "given",
+    "variables",
     [
         {"SLURM_NTASKS": "4"},
         {"SLURM_NTASKS": "4", "SLURM_NTASKS_PER_NODE": "4", "SLURM_PROCID": "0", "SLURM_JOB_ID": "123456"},
         {"SLURM_NTASKS": "4", "SLURM_NTASKS_PER_NODE": "4", "SLURM_PROCID": "0", "SLURM_STEP_ID": "0"},
     ],
 )
-def test_one_process_where_slurm_announces_four_is_refused(
-    tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: dict[str, str]
+def test_one_process_of_a_slurm_job_with_four_tasks_is_rejected(
+    tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]
 ) -> None:
-    for name, value in given.items():
+    for name, value in variables.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(ValueError, match=r"^SLURM_NTASKS=4: the SLURM job has 4 processes.*SLURM_NTASKS=1.*by srun"):
         train(tiny())
     assert not (tmp_path / "run").exists()
 
 
-def test_one_process_where_slurm_announces_one_trains(tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_process_of_a_slurm_job_with_one_task_trains(tiny, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLURM_NTASKS", "1")
     assert train(tiny("steps=1", "validations=1"))["step"] == 1
 
 
 @pytest.mark.full
-def test_two_machines_train_one_network(small: list[str], tmp_path: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    words = [word for word in small if not word.startswith("trainer=")]
-    words += ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=1", "+trainer.num_nodes=2", "steps=2"]
-    command = [sys.executable, str(ROOT / "train.py"), *words, "validations=1", f"hydra.run.dir={tmp_path}/run"]
-    where = {**os.environ, "LOCAL_RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    machines = [subprocess.Popen(command, cwd=tmp_path, env={**where, "NODE_RANK": str(rank)}) for rank in (0, 1)]
-    assert [machine.wait(240) for machine in machines] == [0, 0]
+def test_two_nodes_train_one_network(small: list[str], tmp_path: Path) -> None:
+    with socket.socket() as free_port_socket:
+        free_port_socket.bind(("127.0.0.1", 0))
+        port = free_port_socket.getsockname()[1]
+    overrides = [override for override in small if not override.startswith("trainer=")]
+    overrides += ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=1", "+trainer.num_nodes=2", "steps=2"]
+    command = [sys.executable, str(ROOT / "train.py"), *overrides, "validations=1", f"hydra.run.dir={tmp_path}/run"]
+    environment = {**os.environ, "LOCAL_RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    nodes = [subprocess.Popen(command, cwd=tmp_path, env={**environment, "NODE_RANK": str(rank)}) for rank in (0, 1)]
+    assert [node.wait(240) for node in nodes] == [0, 0]
     assert json.loads((tmp_path / "run/results.json").read_text())["step"] == 2

@@ -96,7 +96,7 @@ def limited() -> tuple[dict[str, float], str]:
 
 
 @glibc
-def test_a_retained_block_causes_no_page_faults(limited: tuple[dict[str, float], str]) -> None:
+def test_retained_block_causes_no_page_faults(limited: tuple[dict[str, float], str]) -> None:
     found, _ = limited
     assert found["retained"] is True
     assert found["faults_retained"] < 0.1 * found["faults"]
@@ -121,19 +121,19 @@ def cached(log: str) -> set[bool]:
 
 
 @onednn
-def test_the_onednn_cache_is_limited(limited: tuple[dict[str, float], str]) -> None:
+def test_onednn_cache_is_limited(limited: tuple[dict[str, float], str]) -> None:
     assert cached(limited[1]) == {False}
 
 
 @onednn
 @pytest.mark.full
-def test_the_onednn_cache_holds_all_sizes_by_default() -> None:
+def test_onednn_cache_holds_all_sizes_by_default() -> None:
     found, log = measure(0)
     assert cached(log) == {True}
     assert found["grown"] > 4
 
 
-def test_a_c_library_without_mallopt_such_as_musl_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_c_library_without_mallopt_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setattr("ctypes.CDLL", lambda name: types.SimpleNamespace())
     assert retain_malloc_blocks() is False
@@ -141,7 +141,7 @@ def test_a_c_library_without_mallopt_such_as_musl_is_ignored(monkeypatch: pytest
 
 
 @pytest.mark.parametrize("system", ["darwin", "win32"])
-def test_on_other_systems_no_library_is_opened(system: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_library_is_opened_on_other_systems(system: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", system)
     monkeypatch.setattr("ctypes.CDLL", lambda name: pytest.fail("opened"))
     assert retain_malloc_blocks() is False

@@ -9,7 +9,7 @@ from upnet.utils.atomic_io import atomic_write
 from upnet.utils.paths import resolve_inside
 
 
-def test_a_link_is_replaced_and_not_followed(tmp_path: Path) -> None:
+def test_link_is_replaced_and_not_followed(tmp_path: Path) -> None:
     victim = tmp_path / "victim"
     victim.write_text("precious")
     (tmp_path / "in").mkdir()
@@ -21,7 +21,7 @@ def test_a_link_is_replaced_and_not_followed(tmp_path: Path) -> None:
     assert not (tmp_path / "in/a.json").is_symlink()
 
 
-def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_write_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     atomic_write("old", tmp_path / "a")
     monkeypatch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device")))
     with pytest.raises(OSError, match="No space left"):
@@ -31,7 +31,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("name", ["..", "../b", "a/../../b", "/etc/passwd", "out", "out/c"])
-def test_a_name_outside_the_folder_is_rejected(tmp_path: Path, name: str) -> None:
+def test_name_outside_the_folder_is_rejected(tmp_path: Path, name: str) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a/out").symlink_to(tmp_path)
     with pytest.raises(ValueError, match="leads out of"):

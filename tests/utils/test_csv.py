@@ -1,4 +1,4 @@
-"""CSV runs no formulas in a spreadsheet and is read back unchanged."""
+"""CSV cells are no formulas in a spreadsheet and are read back unchanged."""
 
 import csv
 import io

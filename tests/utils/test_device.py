@@ -9,7 +9,7 @@ from upnet.utils.errors import UserError
 
 @pytest.fixture
 def hardware(monkeypatch: pytest.MonkeyPatch):
-    """hardware(cuda=…, mps=…, bf16=…): what torch reports about the machine."""
+    """hardware(cuda=…, mps=…, bf16=…): set the hardware that torch reports."""
 
     def report(cuda: bool = False, mps: bool = False, bf16: bool = False) -> None:
         monkeypatch.setattr("torch.cuda.is_available", lambda: cuda)
@@ -55,14 +55,14 @@ def test_float16_needs_cuda(accelerator: str) -> None:
     assert lightning_precision("16", "gpu") == "16-mixed"
 
 
-def test_a_device_that_is_missing_is_reported_with_those_that_exist(hardware) -> None:
+def test_missing_device_is_rejected_with_the_available_ones(hardware) -> None:
     hardware()
     with pytest.raises(UserError) as caught:
         pick_device("cuda:99")
     assert (caught.value.setting, caught.value.value, caught.value.allowed) == ("device", "cuda:99", "auto or cpu")
 
 
-def test_an_unknown_device_is_reported_with_the_known_ones() -> None:
+def test_unknown_device_is_rejected_with_the_allowed_ones() -> None:
     with pytest.raises(UserError) as caught:
         pick_device("tpu")
     assert (caught.value.setting, caught.value.value) == ("device", "tpu")

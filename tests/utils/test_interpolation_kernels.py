@@ -1,4 +1,4 @@
-"""The kernels that image resizing, baselines and operators share, and the borders in which these differ."""
+"""Kernels shared by image resizing, baselines and operators, and their different border modes."""
 
 from collections.abc import Callable
 from functools import partial
@@ -23,7 +23,7 @@ INTERPOLATIONS: list[tuple[str, Callable[[Tensor], Tensor], int, Border]] = [
     ("bicubic", kernels.keys_cubic, 2, "symmetric"),
     ("lanczos", kernels.lanczos, 3, "renormalize"),
 ]
-"""Name of a baseline, its kernel, half the number of its weights, and its border."""
+"""The name of a baseline, its kernel, half its number of weights, and its border mode."""
 
 
 def image(height: int = 9, width: int = 8) -> Tensor:
@@ -32,7 +32,7 @@ def image(height: int = 9, width: int = 8) -> Tensor:
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
 @pytest.mark.parametrize(("name", "kernel", "support", "border"), INTERPOLATIONS)
-def test_a_baseline_is_its_kernel_with_its_border_mode(name, kernel, support, border, scale) -> None:
+def test_baseline_equals_its_kernel_with_its_border_mode(name, kernel, support, border, scale) -> None:
     x = image()
     matrices = []
     for length in x.shape[1:]:
@@ -46,7 +46,7 @@ def test_a_baseline_is_its_kernel_with_its_border_mode(name, kernel, support, bo
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
 @pytest.mark.parametrize("name", OPERATORS)
-def test_baselines_and_operators_agree_away_from_borders(name: str, scale: int) -> None:
+def test_baselines_and_operators_agree_except_near_borders(name: str, scale: int) -> None:
     x = image()
     baseline, operator = BASELINES[name](x, scale), OPERATORS[name](3, scale).upsample_full(x[None])[0]
     edge = 3 * scale
@@ -62,7 +62,7 @@ def test_baselines_and_operators_agree_away_from_borders(name: str, scale: int) 
     ("border", "expected"),
     [("symmetric", [2, 1, 0, 0, 1, 2, 2, 1, 0, 0]), ("replicate", [0, 0, 0, 0, 1, 2, 2, 2, 2, 2])],
 )
-def test_indices_beyond_the_border(border: Border, expected: list[int]) -> None:
+def test_indices_beyond_the_border_are_mirrored_or_clamped(border: Border, expected: list[int]) -> None:
     assert border_indices(torch.arange(-3, 7), 3, border).tolist() == expected
 
 
@@ -77,7 +77,7 @@ def test_weights_sum_to_one_and_interpolate(kernel: Callable[[Tensor], Tensor], 
     assert weights[0].tolist() == [float(index == support - 1) for index in range(2 * support)]
 
 
-def test_the_integer_form_of_keys_kernel_equals_the_kernel() -> None:
+def test_integer_form_of_keys_kernel_equals_the_kernel() -> None:
     for n in range(17):
         inner, outer = keys_polynomials(n, 8, -1, 2)
         expected = float(kernels.keys_cubic(torch.tensor(n / 8, dtype=torch.float64)))

@@ -1,4 +1,4 @@
-"""Locks between processes: freed with their holder, also if it is killed or removes the file."""
+"""Locks between processes are released if their holder is killed or removes the file."""
 
 import os
 import signal
@@ -41,12 +41,12 @@ def test_children_of_a_killed_process_do_not_hold_its_lock(tmp_path: Path) -> No
         with locked(tmp_path / "lock", kill):
             assert waited == [True]
             assert time.monotonic() - start < 30
-            os.kill(int(children.read_text()), 0)  # it lives
+            os.kill(int(children.read_text()), 0)  # the child is alive
     finally:
         os.kill(int(children.read_text()), signal.SIGKILL)
 
 
-def test_a_process_that_dies_releases_its_lock(tmp_path: Path) -> None:
+def test_exit_of_a_process_releases_its_lock(tmp_path: Path) -> None:
     def hold() -> None:
         with locked(tmp_path / "lock", on_wait=lambda: None):
             os._exit(7)
@@ -56,7 +56,7 @@ def test_a_process_that_dies_releases_its_lock(tmp_path: Path) -> None:
         pass
 
 
-def test_a_removed_lock_file_is_created_and_locked_again(tmp_path: Path) -> None:
+def test_removed_lock_file_is_created_and_locked_again(tmp_path: Path) -> None:
     """Otherwise two processes would hold a lock each, on the removed file and on the new one of that name."""
     path, waits = tmp_path / "a.lock", []
     holder = FileLock(path, fallback_to_soft=False)
@@ -73,17 +73,17 @@ def test_a_removed_lock_file_is_created_and_locked_again(tmp_path: Path) -> None
             FileLock(path).acquire(timeout=0)
 
 
-def test_a_failed_wait_does_not_release_the_lock_of_another_process(tmp_path: Path) -> None:
-    def refuse() -> None:
+def test_failed_wait_does_not_release_the_lock_of_its_holder(tmp_path: Path) -> None:
+    def fail() -> None:
         raise RuntimeError("busy")
 
-    with locked(tmp_path / "lock", refuse):
-        with pytest.raises(RuntimeError, match="busy"), locked(tmp_path / "lock", refuse):
+    with locked(tmp_path / "lock", fail):
+        with pytest.raises(RuntimeError, match="busy"), locked(tmp_path / "lock", fail):
             pass
         with pytest.raises(Timeout):
             FileLock(tmp_path / "lock").acquire(timeout=0)
 
 
-def test_the_folder_of_a_lock_is_created(tmp_path: Path) -> None:
+def test_folder_of_a_lock_is_created(tmp_path: Path) -> None:
     with locked(tmp_path / "new/deep/lock", lambda: None):
         assert (tmp_path / "new/deep/lock").exists()

@@ -62,7 +62,7 @@ def test_quoted_overrides_set_their_setting(compose: Compose, word: str) -> None
 
 
 def test_every_path_setting_exists_and_is_quoted(compose: Compose) -> None:
-    """Every entry of the list is a setting, or one that Hydra, Lightning or a published set has."""
+    """Every entry is a setting of upnet, Hydra, Lightning or a published data set."""
     declared = {f"data.{name}" for name in get_type_hints(SRData.__init__)}
     declared |= {*get_type_hints(TrainSettings), *get_type_hints(EvaluateSettings)}
     declared |= {"data.train.root", "data.train.hr", "data.train.lr", "data.test.root"}
@@ -117,7 +117,7 @@ def test_sweeps_keep_their_values(values_of: Values) -> None:
         assert values_of(f"input={value}" for value in each) == values, typed
 
 
-def test_home_is_expanded_in_every_path_setting(
+def test_home_folder_is_expanded_in_every_path_setting(
     compose: Compose, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -125,7 +125,7 @@ def test_home_is_expanded_in_every_path_setting(
         assert quote_path_overrides([f"{path}=~/x"]) == [f"{path}={tmp_path}/x"]
         if is_list:
             assert quote_path_overrides([f"{path}=[~/x,~]"]) == [f"{path}=[{tmp_path}/x,{tmp_path}]"]
-    config = compose("data=folder", command="evaluate")  # as a yaml would have it
+    config = compose("data=folder", command="evaluate")  # as in a yaml file
     config.checkpoint, config.data.root, config.input = "~/a", ["~/b", "c"], "~no-such-user.png"
     assert isinstance(config, DictConfig)
     expand_home(config)
@@ -163,7 +163,7 @@ def test_any_list_of_texts_is_formatted_and_parsed_back(values_of: Values, lists
     assert values_of([*words, *quote_path_overrides(words)]) == [*lists, *lists]
 
 
-def test_numbers_and_null_are_formatted_in_hydras_grammar() -> None:
+def test_numbers_and_null_are_formatted_in_the_grammar_of_hydra() -> None:
     assert [format_override("a", value) for value in (None, True, 3, 0.5, "3")] == [
         "a=null",
         "a=true",
@@ -175,7 +175,7 @@ def test_numbers_and_null_are_formatted_in_hydras_grammar() -> None:
         format_override("a", object())
 
 
-def test_the_path_of_a_script_is_relative_to_the_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_printed_script_path_depends_on_the_current_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(ROOT)
     assert upnet_command("evaluate") == "python evaluate.py"
     monkeypatch.chdir(tmp_path)

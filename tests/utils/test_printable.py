@@ -19,12 +19,12 @@ from upnet.utils.printable import escape_unencodable_output, escape_unprintable,
         (b"a\x1b[2J\n.png", "a\\x1b[2J\\n.png"),
     ],
 )
-def test_a_name_is_printable_text(name: bytes, expected: str) -> None:
+def test_name_is_escaped_to_printable_text(name: bytes, expected: str) -> None:
     assert escape_unprintable(name.decode("utf-8", "surrogateescape")) == expected
     assert expected.isprintable()
 
 
-def test_a_name_in_utf8_does_not_depend_on_the_locale() -> None:
+def test_utf8_name_does_not_depend_on_the_locale() -> None:
     assert escape_unprintable("照片".encode().decode("ascii", "surrogateescape")) == "照片"
 
 

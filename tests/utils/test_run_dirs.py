@@ -20,7 +20,7 @@ from upnet.utils.run_dirs import (
 )
 
 
-def test_a_resumed_run_continues_in_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_resumed_run_continues_in_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert resolve_run_dir(None, "runs/new") == "runs/new"
     assert resolve_run_dir("last", "runs/new") == "runs/new"
@@ -31,7 +31,7 @@ def test_a_resumed_run_continues_in_its_folder(tmp_path: Path, monkeypatch: pyte
         os.utime(path, (number, number))
     assert resolve_run_dir("last", "runs/new") == "runs/newest"
     assert resolve_run_dir("runs/old/x/checkpoints/last.ckpt", "runs/new") == "runs/old/x"
-    assert resolve_run_dir("elsewhere/checkpoints/last-2.ckpt", "runs/new") == "runs/new"  # it isn't there
+    assert resolve_run_dir("elsewhere/checkpoints/last-2.ckpt", "runs/new") == "runs/new"  # the file is missing
     (tmp_path / "elsewhere/checkpoints/best.ckpt").touch()
     assert resolve_run_dir("elsewhere/checkpoints/best.ckpt", "runs/new") == "runs/new"
     assert newest_checkpoint(tmp_path) == tmp_path / "elsewhere/checkpoints/last.ckpt"
@@ -54,14 +54,14 @@ def test_links_and_relative_paths_to_a_checkpoint_lead_to_its_run(
     assert resolve_run_dir("checkpoints/last.ckpt", "new") == "."
 
 
-def test_the_config_of_a_resumed_run_is_not_overwritten(tmp_path: Path) -> None:
+def test_config_of_a_resumed_run_is_not_overwritten(tmp_path: Path) -> None:
     assert config_subdir(str(tmp_path)) == "config"
     (tmp_path / "config").mkdir()
     (tmp_path / "config/hydra.yaml").touch()
     assert config_subdir(str(tmp_path)) is None
 
 
-def test_a_folder_is_created_only_where_a_run_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folder_is_created_only_when_a_run_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for mode in (None, RunMode.MULTIRUN):
         assert resolve_run_dir(None, "runs/new", mode) == create_run_dir("runs/new", mode) == "runs/new"
@@ -137,7 +137,7 @@ def test_processes_of_one_training_share_a_folder(
     assert [path.name for path in (tmp_path / "runs").iterdir() if path.is_dir()] == ["08-00-00"]
 
 
-def test_a_single_process_does_not_wait_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_single_process_does_not_wait_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
     for key in (*TORCHRUN, *SLURM):
         monkeypatch.delenv(key, raising=False)
     assert current_launch() is None

@@ -1,4 +1,4 @@
-"""Initial weights depend on the seed and on a part's own name."""
+"""Initial weights depend only on the seed and on the name of their module."""
 
 from functools import partial
 
@@ -22,14 +22,14 @@ from upnet.utils.seeding import fresh_rng, named_rng
 def parts(compose: Compose):
     """The initial weights of a network, by the module they belong to: parts("model.skip=false", seed=1)."""
 
-    def drawn(*overrides: str, seed: int = 0) -> dict[str, dict[str, nn.Parameter]]:
+    def initial_weights(*overrides: str, seed: int = 0) -> dict[str, dict[str, nn.Parameter]]:
         torch.manual_seed(seed)
         net = build(compose(*overrides).model)
         assert isinstance(net, nn.Module)
-        own = {name: dict(module.named_parameters(recurse=False)) for name, module in net.named_modules()}
-        return {name: parameters for name, parameters in own.items() if parameters}
+        modules = {name: dict(module.named_parameters(recurse=False)) for name, module in net.named_modules()}
+        return {name: parameters for name, parameters in modules.items() if parameters}
 
-    return drawn
+    return initial_weights
 
 
 def common(one, other) -> list[str]:
@@ -54,7 +54,7 @@ def common(one, other) -> list[str]:
     ],
     ids=["operator", "skip", "residual", "edsr", "resnet", "strided", "chain"],
 )
-def test_exchanging_a_component_keeps_the_initial_weights_of_all_others(parts, one, other) -> None:
+def test_replacing_a_component_keeps_the_initial_weights_of_all_others(parts, one, other) -> None:
     first, second, third = parts(*one), parts(*other), parts(*other, seed=1)
     shared = common(first, second)
     assert {name.split(".")[0] for name in shared} >= {"encoder"}
@@ -72,14 +72,14 @@ def test_equal_layers_of_a_network_have_different_weights(parts) -> None:
 
 def test_two_networks_have_different_weights() -> None:
     torch.manual_seed(0)
-    drawn = []
+    numbers = []
     for _ in range(2):
         with fresh_rng("net"):
-            drawn.append(torch.rand(3))
-    assert not torch.equal(*drawn)
+            numbers.append(torch.rand(3))
+    assert not torch.equal(*numbers)
 
 
-def test_a_named_rng_depends_on_seed_and_name_only() -> None:
+def test_named_rng_depends_on_seed_and_name_only() -> None:
     def streams(seed: int, before: int) -> list[torch.Tensor]:
         torch.manual_seed(seed)
         with fresh_rng("net"):
@@ -119,7 +119,7 @@ ALONE = {
 
 
 @pytest.mark.parametrize("make", ALONE.values(), ids=ALONE)
-def test_a_component_built_twice_alone_has_different_weights_that_the_seed_determines(make) -> None:
+def test_components_built_twice_have_different_weights_determined_by_the_seed(make) -> None:
     torch.manual_seed(0)
     first, second = make(), make()
     torch.manual_seed(0)
@@ -130,22 +130,22 @@ def test_a_component_built_twice_alone_has_different_weights_that_the_seed_deter
             assert not torch.equal(weight, second.state_dict()[name]), name
 
 
-def test_the_layers_of_a_component_built_alone_differ() -> None:
+def test_layers_of_a_single_component_have_different_weights() -> None:
     torch.manual_seed(0)
     weights = ConvBlock(8, 8).state_dict()
     assert not torch.equal(weights["layers.0.weight"], weights["layers.2.weight"])
 
 
-def test_an_error_ends_the_context_of_an_rng() -> None:
+def test_error_ends_the_context_of_an_rng() -> None:
     with pytest.raises(ValueError, match="odd"), fresh_rng("net"):
         ConvBlock(8, 8, kernel_size=2)
     first, second = (ConvBlock(8, 8).state_dict()["layers.0.weight"] for _ in range(2))
     assert not torch.equal(first, second)
 
 
-def test_weights_have_the_standard_deviation_of_torch(parts) -> None:
-    for name, own in parts("model=edsr").items():
-        weight = own["weight"]
+def test_weights_have_the_standard_deviation_of_torch_defaults(parts) -> None:
+    for name, parameters in parts("model=edsr").items():
+        weight = parameters["weight"]
         if name.endswith((".first", ".exit", ".stem")):
             fan_in = weight[0].numel()
             assert weight.std().item() == pytest.approx((3 * fan_in) ** -0.5, rel=0.1), name

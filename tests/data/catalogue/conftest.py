@@ -1,4 +1,4 @@
-"""A server to download from."""
+"""A local server for the tests of downloads."""
 
 from collections.abc import Iterator
 
@@ -10,8 +10,8 @@ from upnet.data.catalogue import download as fetch
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    """The address of a server, and its files, to be put there; nothing waits before asking it again."""
+    """The address of a server and the dict of its files; repeated requests are sent without a pause."""
     monkeypatch.setattr(fetch, "PAUSE", 0.0)
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    with serving() as one:
-        yield one
+    with serving() as address_and_files:
+        yield address_and_files

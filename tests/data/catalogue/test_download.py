@@ -1,4 +1,4 @@
-"""Downloading from a server that works, breaks off, forgets, changes its file, or lies."""
+"""Downloads from a server that works, closes connections, returns errors, changes its file or sends wrong data."""
 
 import hashlib
 from http.client import HTTPResponse
@@ -21,13 +21,13 @@ def sha256(content: bytes) -> str:
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
-def half(file: Path, content: bytes = CONTENT, tag: str = '"one"') -> None:
-    """What a download leaves that was broken off in the middle."""
+def write_partial_download(file: Path, content: bytes = CONTENT, tag: str = '"one"') -> None:
+    """Write the files that an interrupted download leaves."""
     file.with_name(f"{file.name}.part").write_bytes(content[:40_000])
     file.with_name(f"{file.name}.etag").write_text(tag)
 
 
-def test_a_file_arrives_whole_and_alone(tmp_path: Path, server: Server) -> None:
+def test_a_download_leaves_only_the_complete_file(tmp_path: Path, server: Server) -> None:
     address, files = server
     files["/a.tar"] = Served(CONTENT)
     fetch(Archive(f"{address}/a.tar", "", size=len(CONTENT), checksum=sha256(CONTENT)), tmp_path / "a.tar", silent)
@@ -36,7 +36,7 @@ def test_a_file_arrives_whole_and_alone(tmp_path: Path, server: Server) -> None:
 
 
 @pytest.mark.parametrize("checksum", [sha256(CONTENT), None])
-def test_a_broken_connection_is_taken_up_where_it_broke(tmp_path: Path, server: Server, checksum: str | None) -> None:
+def test_a_broken_connection_is_resumed_at_the_same_byte(tmp_path: Path, server: Server, checksum: str | None) -> None:
     address, files = server
     file = files["/a.tar"] = Served(CONTENT, breaks=3)
     fetch(Archive(f"{address}/a.tar", "", checksum=checksum), tmp_path / "a.tar", silent)
@@ -45,66 +45,66 @@ def test_a_broken_connection_is_taken_up_where_it_broke(tmp_path: Path, server: 
     assert file.sent == len(CONTENT)
 
 
-def test_a_second_command_takes_up_what_the_first_one_left(tmp_path: Path, server: Server) -> None:
+def test_a_second_download_resumes_the_partial_file(tmp_path: Path, server: Server) -> None:
     address, files = server
     file = files["/a.tar"] = Served(CONTENT)
-    half(tmp_path / "a.tar")
+    write_partial_download(tmp_path / "a.tar")
     fetch(Archive(f"{address}/a.tar", ""), tmp_path / "a.tar", silent)
     assert (tmp_path / "a.tar").read_bytes() == CONTENT
     assert file.asked == ["bytes=40000-"]
 
 
-def test_a_server_without_ranges_begins_again(tmp_path: Path, server: Server) -> None:
+def test_a_download_restarts_if_the_server_does_not_support_ranges(tmp_path: Path, server: Server) -> None:
     address, files = server
     files["/a.tar"] = Served(CONTENT, ranges=False, breaks=1)
-    half(tmp_path / "a.tar")
+    write_partial_download(tmp_path / "a.tar")
     fetch(Archive(f"{address}/a.tar", ""), tmp_path / "a.tar", silent)
     assert (tmp_path / "a.tar").read_bytes() == CONTENT
 
 
-@pytest.mark.parametrize("heeds", [True, False])
-def test_a_file_that_changed_meanwhile_is_not_glued_to_its_older_half(
-    tmp_path: Path, server: Server, heeds: bool
+@pytest.mark.parametrize("respects_if_range", [True, False])
+def test_a_changed_file_is_not_appended_to_the_old_partial_file(
+    tmp_path: Path, server: Server, respects_if_range: bool
 ) -> None:
     address, files = server
-    newer = CONTENT[::-1]
-    files["/a.tar"] = Served(newer, tag='"two"', heeds_if_range=heeds)
-    half(tmp_path / "a.tar", tag='"one"')
+    new_content = CONTENT[::-1]
+    files["/a.tar"] = Served(new_content, tag='"two"', heeds_if_range=respects_if_range)
+    write_partial_download(tmp_path / "a.tar", tag='"one"')
     fetch(Archive(f"{address}/a.tar", ""), tmp_path / "a.tar", silent)
-    assert (tmp_path / "a.tar").read_bytes() == newer
+    assert (tmp_path / "a.tar").read_bytes() == new_content
 
 
-def test_a_half_that_nothing_vouches_for_is_not_used(tmp_path: Path, server: Server) -> None:
+def test_a_partial_file_without_etag_and_checksum_is_discarded(tmp_path: Path, server: Server) -> None:
     address, files = server
     file = files["/a.tar"] = Served(CONTENT, tag=None)
-    half(tmp_path / "a.tar", content=bytes(100_000), tag="")
+    write_partial_download(tmp_path / "a.tar", content=bytes(100_000), tag="")
     fetch(Archive(f"{address}/a.tar", ""), tmp_path / "a.tar", silent)
     assert (tmp_path / "a.tar").read_bytes() == CONTENT
     assert file.asked == [None]
 
 
-def test_where_only_the_checksum_vouches_a_wrong_half_is_found_and_replaced(tmp_path: Path, server: Server) -> None:
+def test_a_wrong_partial_file_is_replaced_after_the_checksum_fails(tmp_path: Path, server: Server) -> None:
     address, files = server
     file = files["/a.tar"] = Served(CONTENT, tag=None)
-    half(tmp_path / "a.tar", content=bytes(100_000), tag="")
-    said: list[str] = []
-    fetch(Archive(f"{address}/a.tar", "", checksum=sha256(CONTENT)), tmp_path / "a.tar", said.append)
+    write_partial_download(tmp_path / "a.tar", content=bytes(100_000), tag="")
+    messages: list[str] = []
+    fetch(Archive(f"{address}/a.tar", "", checksum=sha256(CONTENT)), tmp_path / "a.tar", messages.append)
     assert (tmp_path / "a.tar").read_bytes() == CONTENT
     assert file.asked == ["bytes=40000-", None]
-    assert "from the start" in said[0]
+    assert "from the start" in messages[0]
 
 
-def test_a_half_that_is_the_whole_needs_no_more(tmp_path: Path, server: Server) -> None:
+def test_a_complete_partial_file_is_not_downloaded_again(tmp_path: Path, server: Server) -> None:
     address, files = server
     file = files["/a.tar"] = Served(CONTENT)
-    half(tmp_path / "a.tar")
+    write_partial_download(tmp_path / "a.tar")
     (tmp_path / "a.tar.part").write_bytes(CONTENT)
     fetch(Archive(f"{address}/a.tar", ""), tmp_path / "a.tar", silent)
     assert (tmp_path / "a.tar").read_bytes() == CONTENT
     assert file.sent == 0
 
 
-def test_errors_that_pass_are_waited_for_and_others_are_not(tmp_path: Path, server: Server) -> None:
+def test_temporary_errors_are_retried_and_permanent_errors_are_not(tmp_path: Path, server: Server) -> None:
     address, files = server
     files["/a.tar"] = Served(CONTENT, fails=4)
     fetch(Archive(f"{address}/a.tar", ""), tmp_path / "a.tar", silent)
@@ -115,28 +115,26 @@ def test_errors_that_pass_are_waited_for_and_others_are_not(tmp_path: Path, serv
         fetch(Archive(f"{address}/none.tar", ""), tmp_path / "c.tar", silent)
 
 
-def test_a_server_that_is_not_there_is_told_of(tmp_path: Path, server: Server) -> None:
+def test_an_unreachable_server_is_reported_with_the_address(tmp_path: Path, server: Server) -> None:
     with pytest.raises(DownloadError, match=r"http://127\.0\.0\.1:9/a\.tar: "):
         fetch(Archive("http://127.0.0.1:9/a.tar", ""), tmp_path / "a.tar", silent)
 
 
 @pytest.mark.parametrize(
-    ("wrong", "told"),
+    ("wrong", "message"),
     [({"size": 99_999}, "100000 bytes instead of 99999"), ({"checksum": sha256(b"")}, "sha256 is")],
 )
-def test_another_file_than_was_published_is_not_kept(
-    tmp_path: Path, server: Server, wrong: dict[str, object], told: str
+def test_a_file_of_the_wrong_size_or_checksum_is_deleted(
+    tmp_path: Path, server: Server, wrong: dict[str, object], message: str
 ) -> None:
     address, files = server
     files["/a.tar"] = Served(CONTENT)
-    with pytest.raises(DownloadError, match=told):
+    with pytest.raises(DownloadError, match=message):
         fetch(Archive(f"{address}/a.tar", "", **wrong), tmp_path / "a.tar", silent)  # pyright: ignore[reportArgumentType]
     assert names(tmp_path) == []
 
 
-def test_what_lies_there_is_another_file_where_its_size_is_not_the_published_one(
-    tmp_path: Path, server: Server
-) -> None:
+def test_an_existing_file_of_the_wrong_size_is_replaced(tmp_path: Path, server: Server) -> None:
     address, files = server
     files["/a.tar"] = Served(CONTENT)
     (tmp_path / "a.tar").write_bytes(CONTENT[:-1])
@@ -144,24 +142,24 @@ def test_what_lies_there_is_another_file_where_its_size_is_not_the_published_one
     assert (tmp_path / "a.tar").read_bytes() == CONTENT
 
 
-def test_a_protected_address_may_not_lead_to_one_that_is_not_where_no_checksum_vouches(
+def test_a_redirect_from_https_to_http_is_rejected_without_a_checksum(
     tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     address, files = server
     files["/a.tar"] = Served(CONTENT)
-    honest = http_request.urlopen
+    urlopen = http_request.urlopen
 
-    def led(request: Request, timeout: float) -> HTTPResponse:
-        return honest(Request(request.full_url.replace("https://set.org", address)), timeout=timeout)
+    def redirect_to_server(request: Request, timeout: float) -> HTTPResponse:
+        return urlopen(Request(request.full_url.replace("https://set.org", address)), timeout=timeout)
 
-    monkeypatch.setattr(http_request, "urlopen", led)
+    monkeypatch.setattr(http_request, "urlopen", redirect_to_server)
     with pytest.raises(DownloadError, match=r"it redirects to http://127.*, which is not protected by https"):
         fetch(Archive("https://set.org/a.tar", ""), tmp_path / "a.tar", silent)
     assert names(tmp_path) == []
     fetch(Archive("https://set.org/a.tar", "", checksum=sha256(CONTENT)), tmp_path / "a.tar", silent)
 
 
-def test_no_more_is_written_than_a_file_may_have_where_the_server_does_not_say_how_much_comes(
+def test_a_download_without_content_length_stops_at_the_published_size(
     tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     address, files = server
@@ -172,7 +170,7 @@ def test_no_more_is_written_than_a_file_may_have_where_the_server_does_not_say_h
     assert sum(path.stat().st_size for path in tmp_path.iterdir() if path.suffix != ".etag") <= 50_000
 
 
-def test_a_web_page_is_not_taken_for_an_archive(tmp_path: Path, server: Server) -> None:
+def test_a_web_page_is_rejected_as_an_archive(tmp_path: Path, server: Server) -> None:
     address, files = server
     files["/a.tar"] = Served(b"<html>Please log in</html>", kind="text/html; charset=utf-8")
     with pytest.raises(DownloadError, match="a web page instead"):

@@ -1,4 +1,4 @@
-"""A set from the address it is published at to the images it holds, and what the command says on the way."""
+"""Installing a set: download, unpack and find its images; the messages and exit codes of the command."""
 
 import hashlib
 import io
@@ -25,7 +25,7 @@ def image(seed: int) -> bytes:
     return buffer.getvalue()
 
 
-def benchmark(files: dict[str, bytes]) -> bytes:
+def tar_archive(files: dict[str, bytes]) -> bytes:
     """The content of a tar archive."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
@@ -37,16 +37,16 @@ def benchmark(files: dict[str, bytes]) -> bytes:
 
 
 FIVE = ("baby", "bird", "butterfly", "head", "woman")
-REAL = benchmark(
+COMPLETE = tar_archive(
     {f"benchmark/Set5/HR/{name}.png": image(number) for number, name in enumerate(FIVE)}
     | {f"benchmark/Set5/LR_bicubic/X{s}/{name}x{s}.png": image(9) for name in FIVE for s in (2, 3, 4)}
 )
-EVIL = benchmark({"benchmark/Set5/HR/a.png": image(0), "../evil.png": image(1)})
+MALICIOUS = tar_archive({"benchmark/Set5/HR/a.png": image(0), "../evil.png": image(1)})
 
 
 @pytest.fixture
-def offered(monkeypatch: pytest.MonkeyPatch, server: Server) -> Callable[..., type[PublishedSet]]:
-    """offered(content, …) -> Set5 as if it were to be had at the server, from one after the other."""
+def offer_set(monkeypatch: pytest.MonkeyPatch, server: Server) -> Callable[..., type[PublishedSet]]:
+    """offer_set(content, …) -> Set5; its download sources are archives with these contents on the server."""
     address, files = server
 
     def offer(*contents: bytes) -> type[PublishedSet]:
@@ -61,10 +61,10 @@ def offered(monkeypatch: pytest.MonkeyPatch, server: Server) -> Callable[..., ty
     return offer
 
 
-def test_a_set_is_downloaded_unpacked_and_found(tmp_path: Path, offered: Callable[..., type[PublishedSet]]) -> None:
-    said: list[str] = []
-    install(offered(REAL), tmp_path, said.append)
-    assert said == ["from number 0 (0 MB)", "benchmark.tar: 20 images (no checksum is known)"]
+def test_a_set_is_downloaded_unpacked_and_found(tmp_path: Path, offer_set: Callable[..., type[PublishedSet]]) -> None:
+    messages: list[str] = []
+    install(offer_set(COMPLETE), tmp_path, messages.append)
+    assert messages == ["from number 0 (0 MB)", "benchmark.tar: 20 images (no checksum is known)"]
     source = Set5(str(tmp_path))
     source.check(3)
     assert [entry.name for entry in source.images()] == list(FIVE)
@@ -72,39 +72,41 @@ def test_a_set_is_downloaded_unpacked_and_found(tmp_path: Path, offered: Callabl
     assert names(tmp_path / ".download") == ["lock"]
 
 
-def test_a_set_that_is_there_is_not_downloaded_again(
-    tmp_path: Path, offered: Callable[..., type[PublishedSet]], server: Server
+def test_an_installed_set_is_not_downloaded_again(
+    tmp_path: Path, offer_set: Callable[..., type[PublishedSet]], server: Server
 ) -> None:
-    install(offered(REAL), tmp_path, silent)
+    install(offer_set(COMPLETE), tmp_path, silent)
     install(Set5, tmp_path, silent)
     assert len(server[1]["/0/benchmark.tar"].asked) == 1
 
 
-@pytest.mark.parametrize("bad", [EVIL, REAL[: len(REAL) // 2], b"nothing"], ids=["malicious", "broken", "no archive"])
-def test_a_bad_archive_leaves_nothing_and_the_next_address_is_tried(
-    tmp_path: Path, offered: Callable[..., type[PublishedSet]], bad: bytes
+@pytest.mark.parametrize(
+    "bad_archive", [MALICIOUS, COMPLETE[: len(COMPLETE) // 2], b"nothing"], ids=["malicious", "broken", "no archive"]
+)
+def test_a_bad_archive_leaves_no_files_and_the_next_source_is_used(
+    tmp_path: Path, offer_set: Callable[..., type[PublishedSet]], bad_archive: bytes
 ) -> None:
-    said: list[str] = []
-    install(offered(bad, REAL), tmp_path / "data", said.append)
+    messages: list[str] = []
+    install(offer_set(bad_archive, COMPLETE), tmp_path / "data", messages.append)
     assert len(Set5(str(tmp_path / "data")).find()[1]) == 5  # pyright: ignore[reportOptionalSubscript]
     with pytest.raises(DownloadError):
-        install(offered(bad), tmp_path / "other", silent)
+        install(offer_set(bad_archive), tmp_path / "other", silent)
     assert names(tmp_path / "other") == [".download"]
     assert names(tmp_path / "other/.download") == ["lock"]
     assert names(tmp_path) == ["data", "other"]
 
 
-def test_a_set_that_lacks_a_picture_is_told_of(tmp_path: Path, offered: Callable[..., type[PublishedSet]]) -> None:
+def test_a_set_with_missing_images_is_reported(tmp_path: Path, offer_set: Callable[..., type[PublishedSet]]) -> None:
     with pytest.raises(DownloadError, match="Set5 has 5 images, and 1 of them"):
-        install(offered(benchmark({"benchmark/Set5/HR/a.png": image(0)})), tmp_path, silent)
+        install(offer_set(tar_archive({"benchmark/Set5/HR/a.png": image(0)})), tmp_path, silent)
 
 
-def test_the_command_downloads_from_a_mirror_and_says_what_to_do_next(
+def test_the_command_downloads_from_a_mirror_and_prints_the_next_command(
     tmp_path: Path, server: Server, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     address, files = server
-    files["/sets/benchmark.tar"] = Served(REAL, breaks=1)
-    checksum = f"md5:{hashlib.md5(REAL, usedforsecurity=False).hexdigest()}"
+    files["/sets/benchmark.tar"] = Served(COMPLETE, breaks=1)
+    checksum = f"md5:{hashlib.md5(COMPLETE, usedforsecurity=False).hexdigest()}"
     archive = Archive("https://nowhere.invalid/benchmark.tar", "benchmark", "benchmark", checksum=checksum)
     monkeypatch.setattr(Set5, "downloads", (DownloadSource("them", (archive,)),))
     arguments = ["download", "set5", "--root", str(tmp_path), "--mirror", f"{address}/sets/"]
@@ -115,10 +117,10 @@ def test_the_command_downloads_from_a_mirror_and_says_what_to_do_next(
     assert f"python evaluate.py checkpoint=PATH data=set5 data.root={tmp_path}" in out
 
 
-def test_exit_codes_tell_whose_fault_it_is(
-    tmp_path: Path, offered: Callable[..., type[PublishedSet]], capsys: pytest.CaptureFixture[str]
+def test_exit_code_is_1_for_bad_archives_and_2_for_user_errors(
+    tmp_path: Path, offer_set: Callable[..., type[PublishedSet]], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    offered(EVIL)
+    offer_set(MALICIOUS)
     assert main(["data", "download", "set5", "--root", str(tmp_path)]) == 1
     assert "leaves its folder" in capsys.readouterr().err
     (tmp_path / "file").write_text("")
@@ -128,14 +130,14 @@ def test_exit_codes_tell_whose_fault_it_is(
     assert "invalid choice: 'set6'" in capsys.readouterr().err
 
 
-def test_manga109_is_not_downloaded_but_explained(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_manga109_is_rejected_with_instructions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", "download", "manga109", "--root", str(tmp_path)]) == 2
-    told = capsys.readouterr().err
-    assert "http://www.manga109.org/en/download.html" in told
-    assert "Manga109/HR" in told
+    error = capsys.readouterr().err
+    assert "http://www.manga109.org/en/download.html" in error
+    assert "Manga109/HR" in error
 
 
-def test_an_interrupted_download_ends_with_130(
+def test_an_interrupted_download_exits_with_130(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupt(*arguments: object) -> None:
@@ -146,8 +148,8 @@ def test_an_interrupted_download_ends_with_130(
     assert "the same command" in capsys.readouterr().err
 
 
-def test_without_a_command_every_set_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
+def test_data_without_a_subcommand_lists_all_sets(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data"]) == 0
-    listed = capsys.readouterr().out
+    output = capsys.readouterr().out
     for name in ("set5", "set14", "bsd100", "urban100", "manga109", "div2k_valid", "div2k", "bsds", "t91", "flickr2k"):
-        assert re.search(rf"^{name}\s", listed, re.MULTILINE)
+        assert re.search(rf"^{name}\s", output, re.MULTILINE)

@@ -1,4 +1,4 @@
-"""Dead leaves: reproducible, painted front to back, by the law that was asked for."""
+"""Dead leaves: images are reproducible, painted front to back, and follow the requested distribution."""
 
 import math
 from pathlib import Path
@@ -16,16 +16,16 @@ def _rng(seed: int = 0) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(key=seed))
 
 
-def test_a_picture_depends_on_its_seed_and_number_alone(tmp_path: Path) -> None:
-    many, few = (
+def test_an_image_depends_only_on_its_seed_and_index(tmp_path: Path) -> None:
+    four_images, two_images = (
         build_store(DeadLeaves(count, size=48, seed=3), 2, tmp_path / str(count), workers=count) for count in (4, 2)
     )
-    assert many.digests[:2] == few.digests
-    assert len(set(many.digests)) == 4
-    assert not np.array_equal(DeadLeaves(1, size=48, seed=4).generate(0), many.hr(0))
+    assert four_images.digests[:2] == two_images.digests
+    assert len(set(four_images.digests)) == 4
+    assert not np.array_equal(DeadLeaves(1, size=48, seed=4).generate(0), four_images.hr(0))
 
 
-def test_a_picture_takes_its_size_and_uses_the_whole_range() -> None:
+def test_an_image_has_the_requested_size_and_a_wide_value_range() -> None:
     image = DeadLeaves(1, size=80).generate(0)
     assert image.shape == (80, 80, 3)
     assert image.dtype == np.uint8
@@ -33,13 +33,13 @@ def test_a_picture_takes_its_size_and_uses_the_whole_range() -> None:
     assert image.max() > 215
 
 
-def test_other_parameters_make_another_store(tmp_path: Path) -> None:
+def test_different_parameters_make_different_stores(tmp_path: Path) -> None:
     sources = [DeadLeaves(1, size=32), DeadLeaves(1, size=32, texture=0.1), DeadLeaves(1, size=32, shapes=["disc"])]
     assert len({build_store(source, 2, tmp_path).folder for source in sources}) == 3
 
 
-def _membership(leaves: Leaves, k: int, n: int) -> np.ndarray:
-    """Which pixel centres lie in leaf k, a disc or a rectangle, by the definition: (n, n) bool."""
+def _covered_by_leaf(leaves: Leaves, k: int, n: int) -> np.ndarray:
+    """The pixel centres inside leaf k by the definition of its shape: (n, n) bool."""
     y, x = np.mgrid[:n, :n] + 0.5
     dx, dy, radius = x - leaves.x[k], y - leaves.y[k], leaves.radius[k]
     if leaves.shape[k] == SHAPES["disc"]:
@@ -53,50 +53,50 @@ def _membership(leaves: Leaves, k: int, n: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("shape", ["disc", "rectangle", "ellipse"])
-def test_every_pixel_shows_the_first_leaf_that_covers_it(shape: str) -> None:
+def test_each_pixel_shows_the_first_leaf_that_covers_it(shape: str) -> None:
     n = 40
     front, leaves = cover_canvas(_rng(), n, LeafDistribution(3.0, 30.0, 3.0, [SHAPES[shape]], 0.2))
-    slow = np.full((n, n), -1)
+    reference = np.full((n, n), -1)
     for k in range(len(leaves)):
-        slow[(slow < 0) & _membership(leaves, k, n)] = k
-        if (slow >= 0).all():
+        reference[(reference < 0) & _covered_by_leaf(leaves, k, n)] = k
+        if (reference >= 0).all():
             break
-    # float32 against float64: a pixel centre may fall on a rim.
-    assert (front != slow).mean() < 0.002
+    # Float32 and float64 may differ where a pixel centre lies on an outline.
+    assert (front != reference).mean() < 0.002
 
 
-def test_no_pixel_stays_free_and_every_number_is_a_leaf() -> None:
+def test_each_pixel_is_covered_by_an_existing_leaf() -> None:
     front, leaves = cover_canvas(_rng(1), 64, LeafDistribution(2.0, 50.0, 3.0, list(SHAPES.values()), 0.1))
     assert front.min() >= 0
     assert front.max() < len(leaves)
 
 
 @pytest.mark.parametrize("exponent", [1.0, 2.0, 3.0])
-def test_radii_follow_the_power_law_where_edges_play_no_part(exponent: float) -> None:
-    law = LeafDistribution(1.0, 20.0, exponent, [SHAPES["disc"]], 1.0)
-    # On a canvas much larger than the largest leaf hardly any leaf is thinned out.
-    radii = np.sort(np.concatenate([law.draw(_rng(seed), 10**7).radius for seed in range(3)]))
+def test_radii_follow_the_power_law_away_from_the_borders(exponent: float) -> None:
+    distribution = LeafDistribution(1.0, 20.0, exponent, [SHAPES["disc"]], 1.0)
+    # On a canvas much larger than the largest leaf almost no leaf is removed.
+    radii = np.sort(np.concatenate([distribution.draw(_rng(seed), 10**7).radius for seed in range(3)]))
     if exponent == 1:
         expected = np.log(radii) / math.log(20)
     else:
         expected = (1 - radii ** (1 - exponent)) / (1 - 20 ** (1 - exponent))
     empirical = (np.arange(len(radii)) + 0.5) / len(radii)
-    assert np.abs(empirical - expected).max() < 1.95 / math.sqrt(len(radii))  # Kolmogorov, one in a thousand
+    assert np.abs(empirical - expected).max() < 1.95 / math.sqrt(len(radii))  # Kolmogorov–Smirnov, p = 0.001
 
 
-def test_leaves_are_as_dense_at_the_edge_as_in_the_middle() -> None:
-    law, n = LeafDistribution(4.0, 32.0, 3.0, [SHAPES["disc"]], 1.0), 64
-    covered = np.zeros((n, n))
+def test_leaf_density_at_the_border_equals_the_density_at_the_centre() -> None:
+    distribution, n = LeafDistribution(4.0, 32.0, 3.0, [SHAPES["disc"]], 1.0), 64
+    coverage = np.zeros((n, n))
     for seed in range(12):
-        leaves = law.draw(_rng(seed), n)
+        leaves = distribution.draw(_rng(seed), n)
         for k in range(0, len(leaves), 8):
-            covered += _membership(leaves, k, n)
-    edge, middle = covered[:4].mean(), covered[28:36, 28:36].mean()
-    assert edge == pytest.approx(middle, rel=0.06)
+            coverage += _covered_by_leaf(leaves, k, n)
+    edge, centre = coverage[:4].mean(), coverage[28:36, 28:36].mean()
+    assert edge == pytest.approx(centre, rel=0.06)
 
 
 @pytest.mark.parametrize("gamma", [0.0, 0.5, 1.0, 1.5])
-def test_textures_have_the_spectrum_they_are_named_after(gamma: float) -> None:
+def test_textures_have_the_power_spectrum_of_gamma(gamma: float) -> None:
     n = 128
     power = np.mean([np.abs(np.fft.fft2(noise_field(_rng(seed), n, gamma))) ** 2 for seed in range(8)], axis=0)
     frequency = np.hypot(np.fft.fftfreq(n)[:, None], np.fft.fftfreq(n)[None, :])
@@ -105,12 +105,12 @@ def test_textures_have_the_spectrum_they_are_named_after(gamma: float) -> None:
     assert slope == pytest.approx(-2 * gamma, abs=0.05)
 
 
-def test_without_saturation_pictures_are_grey() -> None:
+def test_images_without_saturation_are_grey() -> None:
     image = DeadLeaves(1, size=48, saturation=0.0).generate(0).astype(int)
     assert np.ptp(image, axis=-1).max() <= 1
 
 
-def test_plain_leaves_are_of_one_colour_each() -> None:
+def test_leaves_without_texture_have_one_colour_each() -> None:
     plain = {"gradient": 0.0, "stripes": 0.0, "texture": 0.0, "blur": 0.0, "oversampling": 1}
     source = DeadLeaves(1, size=48, radius=[6.0, 30.0], **plain)
     front, _ = cover_canvas(np.random.Generator(np.random.Philox(key=0, counter=0)), 48, source.distribution)
@@ -120,7 +120,7 @@ def test_plain_leaves_are_of_one_colour_each() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "message"),
     [
         ({"shapes": ["star"]}, r"shapes=\['star'\]: unknown shape. Allowed: a list of disc, ellipse"),
         ({"shapes": []}, r"shapes=\[\]: no shape. Allowed: a list of disc"),
@@ -133,6 +133,6 @@ def test_plain_leaves_are_of_one_colour_each() -> None:
         ({"oversampling": 0}, "oversampling=0: too small. Allowed: 1 or larger"),
     ],
 )
-def test_parameters_out_of_range_are_refused(wrong: dict[str, Any], said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_parameters_out_of_range_are_rejected(wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         DeadLeaves(**wrong)

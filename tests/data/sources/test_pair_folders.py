@@ -1,4 +1,4 @@
-"""LR images are never taken for HR images: pairs are recognised by their folders' names, or refused."""
+"""LR images are never used as HR images: folders of pairs are recognised by their names or rejected."""
 
 import logging
 from collections.abc import Callable
@@ -17,23 +17,23 @@ from upnet.imaging.imresize import imresize
 
 @pytest.fixture
 def save(noise: Callable[..., np.ndarray]) -> Callable[..., None]:
-    """save(path, seed, scale): a smooth image of 48×36 pixels by its seed, reduced."""
+    """save(path, seed, scale): write a smooth image of 48×36 pixels, downscaled by scale."""
 
-    def written(path: Path, seed: int = 0, scale: int = 1) -> None:
+    def write(path: Path, seed: int = 0, scale: int = 1) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         image = Image.fromarray(noise(6, 8, seed=seed)).resize((48, 36), Image.Resampling.BICUBIC)
         Image.fromarray(imresize(np.asarray(image), 1 / scale)).save(path)
 
-    return written
+    return write
 
 
 Save = Callable[..., None]
 
 
-def _pairs(save: Save, hr: Path, lr: Path, mark: str = "", scale: int = 2) -> None:
+def _save_pairs(save: Save, hr: Path, lr: Path, lr_suffix: str = "", scale: int = 2) -> None:
     for seed in range(3):
         save(hr / f"{seed}.png", seed)
-        save(lr / f"{seed}{mark}.png", seed, scale)
+        save(lr / f"{seed}{lr_suffix}.png", seed, scale)
 
 
 @pytest.mark.parametrize(
@@ -50,9 +50,9 @@ def _pairs(save: Save, hr: Path, lr: Path, mark: str = "", scale: int = 2) -> No
         ("my-hr", "my-lr"),
     ],
 )
-def test_pairs_side_by_side_are_used_by_paired_and_by_scoring(tmp_path: Path, save: Save, hr: str, lr: str) -> None:
+def test_adjacent_hr_and_lr_folders_are_opened_as_pairs(tmp_path: Path, save: Save, hr: str, lr: str) -> None:
     root = tmp_path / "both"
-    _pairs(save, root / hr, root / lr)
+    _save_pairs(save, root / hr, root / lr)
     store = build_store(Paired(str(root)), 2, tmp_path / "c")
     assert (store.name, store.names, store.lr_from) == ("both", ["0", "1", "2"], "files")
     ((name, source),) = open_sources(str(root), 2).items()
@@ -61,10 +61,10 @@ def test_pairs_side_by_side_are_used_by_paired_and_by_scoring(tmp_path: Path, sa
 
 
 @pytest.mark.parametrize(("hr", "lr"), [("hr", "lr"), ("GT", "LQ"), ("gt", "lr_x2")])
-def test_training_on_hr_alone_takes_none_of_the_lr_images(
+def test_folder_ignores_the_adjacent_lr_folder(
     tmp_path: Path, save: Save, hr: str, lr: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    _pairs(save, tmp_path / hr, tmp_path / lr)
+    _save_pairs(save, tmp_path / hr, tmp_path / lr)
     with caplog.at_level(logging.INFO, "upnet.data"):
         store = build_store(Folder(str(tmp_path)), 2, tmp_path / "c")
     assert store.sizes == [(36, 48)] * 3
@@ -72,37 +72,37 @@ def test_training_on_hr_alone_takes_none_of_the_lr_images(
 
 
 @pytest.mark.parametrize(("hr", "lr"), [("hr", "lr"), ("GT", "LQ"), ("set_HR", "set_LR_bicubic/X2")])
-@pytest.mark.parametrize("above", ["sub", "a/b"])
-def test_pairs_further_below_are_refused_with_both_folders(
-    tmp_path: Path, save: Save, above: str, hr: str, lr: str
+@pytest.mark.parametrize("parent", ["sub", "a/b"])
+def test_nested_hr_and_lr_folders_are_rejected_and_named(
+    tmp_path: Path, save: Save, parent: str, hr: str, lr: str
 ) -> None:
-    _pairs(save, tmp_path / above / hr, tmp_path / above / lr)
+    _save_pairs(save, tmp_path / parent / hr, tmp_path / parent / lr)
     save(tmp_path / "other.png", 7)
-    with pytest.raises(ValueError, match=rf"in .*{hr} and .*{lr[:2]}.*data=paired data\.root={tmp_path / above}"):
+    with pytest.raises(ValueError, match=rf"in .*{hr} and .*{lr[:2]}.*data=paired data\.root={tmp_path / parent}"):
         Folder(str(tmp_path)).images()
     with pytest.raises(ValueError, match="contains HR and LR images"):
         read_folder(str(tmp_path))
 
 
-def test_lr_folders_of_several_scales_are_taken_by_their_scale(tmp_path: Path, save: Save) -> None:
+def test_the_lr_folder_of_the_requested_scale_is_used(tmp_path: Path, save: Save) -> None:
     for scale in (2, 3):
-        _pairs(save, tmp_path / "GTmod12", tmp_path / f"LRbicx{scale}", scale=scale)
+        _save_pairs(save, tmp_path / "GTmod12", tmp_path / f"LRbicx{scale}", scale=scale)
     for scale in (2, 3):
         assert build_store(Paired(str(tmp_path)), scale, tmp_path / "c").lr(0).shape == (36 // scale, 48 // scale, 3)
     assert type(open_sources(str(tmp_path), 4)[tmp_path.name]) is Folder
 
 
-def test_one_of_several_lr_folders_has_to_be_named(tmp_path: Path, save: Save) -> None:
+def test_several_lr_folders_of_one_scale_are_rejected_and_named(tmp_path: Path, save: Save) -> None:
     for kind in ("mild", "wild"):
-        _pairs(save, tmp_path / "HR", tmp_path / f"LR_{kind}")
+        _save_pairs(save, tmp_path / "HR", tmp_path / f"LR_{kind}")
     with pytest.raises(ValueError, match=r"several folders of LR images for HR: LR_mild, LR_wild. .*data\.train\.lr"):
         open_sources(str(tmp_path), 2)
 
 
 @pytest.mark.parametrize(
-    ("hr", "lr", "mark"),
+    ("hr", "lr", "lr_suffix"),
     [
-        ("large", "small", ""),  # names that say nothing
+        ("large", "small", ""),  # names without a role
         ("X1", "X2", ""),
         ("large", "small", "x2"),
         (".", ".", "x2"),
@@ -110,33 +110,35 @@ def test_one_of_several_lr_folders_has_to_be_named(tmp_path: Path, save: Save) -
         (".", "lr", ""),
     ],
 )
-def test_the_same_images_at_two_sizes_are_refused(tmp_path: Path, save: Save, hr: str, lr: str, mark: str) -> None:
-    _pairs(save, tmp_path / hr, tmp_path / lr, mark)
-    with pytest.raises(ValueError, match=rf"0{mark}\.png is a smaller version of .*0\.png. Move the LR images"):
+def test_the_same_images_at_two_sizes_are_rejected(
+    tmp_path: Path, save: Save, hr: str, lr: str, lr_suffix: str
+) -> None:
+    _save_pairs(save, tmp_path / hr, tmp_path / lr, lr_suffix)
+    with pytest.raises(ValueError, match=rf"0{lr_suffix}\.png is a smaller version of .*0\.png. Move the LR images"):
         Folder(str(tmp_path)).images()
 
 
-def test_other_images_of_the_same_names_are_no_pairs(tmp_path: Path, save: Save) -> None:
+def test_different_images_of_the_same_name_are_not_treated_as_pairs(tmp_path: Path, save: Save) -> None:
     for seed in range(3):
         save(tmp_path / "cats" / f"{seed}.png", seed)
-        save(tmp_path / "dogs" / f"{seed}.png", 10 + seed, 2)  # of half the size
+        save(tmp_path / "dogs" / f"{seed}.png", 10 + seed, 2)  # half the size
         save(tmp_path / "dogs" / f"{seed}x2.png", 20 + seed)
-        save(tmp_path / "birds" / f"{seed}.png", seed)  # a copy is no pair
+        save(tmp_path / "birds" / f"{seed}.png", seed)  # copies of the same size are not a pair
     assert len(Folder(str(tmp_path)).images()) == 12
 
 
-def test_a_published_set_is_not_mixed_with_its_lr_images(tmp_path: Path, save: Save) -> None:
-    _pairs(save, tmp_path / "Set5/photos/hr", tmp_path / "Set5/photos/lr")
+def test_a_published_set_that_contains_hr_and_lr_images_is_rejected(tmp_path: Path, save: Save) -> None:
+    _save_pairs(save, tmp_path / "Set5/photos/hr", tmp_path / "Set5/photos/lr")
     save(tmp_path / "Set5/other.png", 7)
     with pytest.raises(ValueError, match=r"contains HR and LR images"):
         Set5(str(tmp_path)).check(2)
 
 
 @pytest.mark.parametrize("name", ["chairs", "shore", "X2", "photos", "hrs", "gthing", "lrfoo", "CelebA"])
-def test_other_folders_have_no_role(name: str) -> None:
+def test_unrelated_folder_names_have_no_role(name: str) -> None:
     assert folder_role(name) is None
 
 
-def test_roles_are_read_from_names() -> None:
+def test_folder_roles_are_parsed_from_names() -> None:
     assert folder_role("DIV2K_train_LR_bicubic") == Role(False, "div2k_train_", "_bicubic")
     assert folder_role("GTmod12") == Role(True, "", "mod12")

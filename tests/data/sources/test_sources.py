@@ -1,4 +1,4 @@
-"""Sources: which folders are understood, what is refused, and in which words."""
+"""Sources: the folder layouts that are read, the ones that are rejected, and the error messages."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -28,25 +28,25 @@ def _benchmark(root: Path, noise: Noise, scales: tuple[int, ...] = (2,), count: 
     return root
 
 
-def test_a_folder_is_read_with_all_below_it_and_nothing_hidden(hr_folder: Path, noise: Noise) -> None:
+def test_a_folder_is_read_recursively_without_hidden_files(hr_folder: Path, noise: Noise) -> None:
     _save(hr_folder / ".upnet" / "x.png", noise(8, 8))
     _save(hr_folder / "._a.png", noise(8, 8))
     (hr_folder / "notes.txt").write_text("no image")
     assert [entry.name for entry in Folder(str(hr_folder)).images()] == ["a", "b", "c", "more/d"]
 
 
-def test_names_stay_unique_where_only_the_suffix_differs(hr_folder: Path, noise: Noise) -> None:
+def test_names_that_differ_only_in_the_suffix_keep_it(hr_folder: Path, noise: Noise) -> None:
     _save(hr_folder / "a.bmp", noise(8, 8))
     assert [entry.name for entry in Folder(str(hr_folder)).images()] == ["a.bmp", "a.png", "b", "c", "more/d"]
 
 
-def test_a_folder_with_hr_inside_means_that_and_keeps_its_own_name(tmp_path: Path, noise: Noise) -> None:
+def test_a_folder_with_an_hr_subfolder_reads_only_that_subfolder(tmp_path: Path, noise: Noise) -> None:
     folder = Folder(str(_benchmark(tmp_path / "Set3", noise)))
     assert folder.name == "Set3"
     assert [entry.name for entry in folder.images()] == ["img_0", "img_1", "img_2"]
 
 
-def test_hr_and_lr_folders_side_by_side_are_not_mixed_up(tmp_path: Path, noise: Noise) -> None:
+def test_folder_rejects_adjacent_hr_and_lr_folders(tmp_path: Path, noise: Noise) -> None:
     _save(tmp_path / "DIV2K_train_HR" / "0001.png", noise(8, 8))
     _save(tmp_path / "DIV2K_train_LR_bicubic" / "X2" / "0001x2.png", noise(4, 4))
     with pytest.raises(ValueError, match=r"contains HR and LR images. Give the folder .*DIV2K_train_HR"):
@@ -54,7 +54,9 @@ def test_hr_and_lr_folders_side_by_side_are_not_mixed_up(tmp_path: Path, noise: 
 
 
 @pytest.mark.parametrize("make", [lambda root: Folder(root), lambda root: Paired(root)])
-def test_missing_folders_and_files_in_their_place_are_named(tmp_path: Path, make: Callable[[str], object]) -> None:
+def test_missing_folders_and_files_instead_of_folders_are_rejected(
+    tmp_path: Path, make: Callable[[str], object]
+) -> None:
     with pytest.raises(ValueError, match=r"there is no folder .*nowhere"):
         make(str(tmp_path / "nowhere"))
     (tmp_path / "file.png").write_bytes(b"")
@@ -62,7 +64,7 @@ def test_missing_folders_and_files_in_their_place_are_named(tmp_path: Path, make
         make(str(tmp_path / "file.png"))
 
 
-def test_an_empty_folder_is_named(tmp_path: Path) -> None:
+def test_a_folder_without_images_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=f"there is no image in {tmp_path}. Allowed: images end in .png"):
         Folder(str(tmp_path)).images()
 
@@ -81,7 +83,7 @@ def test_pairs_are_found_by_name_in_the_benchmark_layout(
         assert np.array_equal(store.lr(number), noise(12, 18, seed=9 + number))
 
 
-def test_pairs_are_found_in_the_layout_of_div2k(tmp_path: Path, noise: Noise) -> None:
+def test_pairs_are_found_in_the_div2k_layout(tmp_path: Path, noise: Noise) -> None:
     for number in (1, 2):
         _save(tmp_path / "DIV2K_train_HR" / f"{number:04d}.png", noise(9, 12, seed=number))
         _save(tmp_path / "DIV2K_train_LR_bicubic" / "X3" / f"{number:04d}x3.png", noise(3, 4, seed=number))
@@ -90,7 +92,7 @@ def test_pairs_are_found_in_the_layout_of_div2k(tmp_path: Path, noise: Noise) ->
     assert np.array_equal(store.lr(1), noise(3, 4, seed=2))
 
 
-def test_two_sets_in_one_root_have_to_be_told_apart(tmp_path: Path, noise: Noise) -> None:
+def test_a_root_with_two_paired_sets_is_rejected(tmp_path: Path, noise: Noise) -> None:
     for part in ("train", "valid"):
         _save(tmp_path / f"DIV2K_{part}_HR" / "1.png", noise(8, 8))
         _save(tmp_path / f"DIV2K_{part}_LR_bicubic" / "X2" / "1x2.png", noise(4, 4))
@@ -100,7 +102,7 @@ def test_two_sets_in_one_root_have_to_be_told_apart(tmp_path: Path, noise: Noise
     assert len(build_store(Paired(hr=str(hr), lr=str(lr)), 2, tmp_path / "c")) == 1
 
 
-def test_explicit_folders_need_no_layout(tmp_path: Path, noise: Noise) -> None:
+def test_explicit_hr_and_lr_folders_may_have_any_name(tmp_path: Path, noise: Noise) -> None:
     for number, scale in ((1, 2), (1, 4), (2, 2), (2, 4)):
         _save(tmp_path / "sharp" / f"p{number}.png", noise(16, 8, seed=number))
         _save(tmp_path / "small" / f"p{number}x{scale}.png", noise(16 // scale, 8 // scale, seed=number))
@@ -111,30 +113,28 @@ def test_explicit_folders_need_no_layout(tmp_path: Path, noise: Noise) -> None:
         source.check(3)
 
 
-def test_root_and_explicit_folders_exclude_each_other(tmp_path: Path) -> None:
+def test_root_and_explicit_folders_are_mutually_exclusive(tmp_path: Path) -> None:
     for wrong in ({}, {"root": str(tmp_path), "hr": "a", "lr": "b"}, {"hr": "a"}, {"lr": "b"}):
         with pytest.raises(ValueError, match="either root, or both hr and lr"):
             Paired(**wrong)
 
 
-def test_pairs_that_do_not_match_by_name_are_listed(tmp_path: Path, noise: Noise) -> None:
+def test_images_without_a_partner_are_listed(tmp_path: Path, noise: Noise) -> None:
     root = _benchmark(tmp_path / "Set3", noise)
     (root / "LR_bicubic" / "X2" / "img_1x2.png").rename(root / "LR_bicubic" / "X2" / "imgx1x2.png")
     with pytest.raises(ValueError, match=r"1 HR without LR \(img_1\) and 1 LR without HR \(imgx1x2\)"):
         Paired(str(root)).check(2)
 
 
-def test_an_lr_of_another_size_than_hr_over_scale_is_named(tmp_path: Path, noise: Noise) -> None:
+def test_an_lr_image_of_the_wrong_size_is_rejected(tmp_path: Path, noise: Noise) -> None:
     root = _benchmark(tmp_path / "Set3", noise)
     _save(root / "LR_bicubic" / "X2" / "img_1x2.png", noise(12, 17))
     with pytest.raises(ValueError, match=r"img_1: LR must be HR / 2, .* 12×18 pixels for HR of 25×36; it is 12×17"):
         build_store(Paired(str(root)), 2, tmp_path / "c")
 
 
-def test_lr_sizes_that_are_rounded_up_are_refused_with_the_setting_that_accepts_them(
-    tmp_path: Path, noise: Noise
-) -> None:
-    """MATLAB's imresize by 1/2 makes 32×31 of 63×61."""
+def test_lr_sizes_rounded_up_are_rejected_unless_lr_rounded_up_is_set(tmp_path: Path, noise: Noise) -> None:
+    """MATLAB's imresize by 1/2 turns 63×61 into 32×31."""
     root, hr, lr = tmp_path / "Set1", noise(63, 61), noise(32, 31, seed=1)
     _save(root / "HR/a.png", hr)
     _save(root / "LR_bicubic/X2/ax2.png", lr)
@@ -146,7 +146,7 @@ def test_lr_sizes_that_are_rounded_up_are_refused_with_the_setting_that_accepts_
     assert np.array_equal(store.hr(0), hr[:62, :60])
     assert np.array_equal(store.lr(0), lr[:31, :30])
     with pytest.raises(ValueError, match=r"Set1: .*rounded up. Set data\.lr_rounded_up=true"):
-        build_store(source, 2, tmp_path / "c")  # the store that holds them is there now
+        build_store(source, 2, tmp_path / "c")  # a store with the rounded sizes exists now
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def test_lr_sizes_that_are_rounded_up_are_refused_with_the_setting_that_accepts_
         ((63, 61), "for scale=1: set that scale"),
     ],
 )
-def test_lr_of_any_other_size_is_refused_with_a_cure(
+def test_any_other_lr_size_is_rejected_with_a_cure(
     tmp_path: Path, noise: Noise, size: tuple[int, int], cure: str
 ) -> None:
     _save(tmp_path / "HR/a.png", noise(63, 61))
@@ -169,15 +169,16 @@ def test_lr_of_any_other_size_is_refused_with_a_cure(
             build_store(Paired(str(tmp_path)), 2, tmp_path / "c", lr_rounded_up=rounded_up)
 
 
-def test_the_setting_changes_nothing_where_sizes_fit(tmp_path: Path, noise: Noise) -> None:
+def test_lr_rounded_up_does_not_affect_exact_sizes(tmp_path: Path, noise: Noise) -> None:
     root = _benchmark(tmp_path / "Set3", noise)
-    one, other = (
-        build_store(Paired(str(root)), 2, tmp_path / "c", lr_rounded_up=accepted) for accepted in (True, False)
+    with_setting, without = (
+        build_store(Paired(str(root)), 2, tmp_path / "c", lr_rounded_up=value) for value in (True, False)
     )
-    assert (one.folder, one.digest, one.lr_rounded_up) == (other.folder, other.digest, False)
+    assert (with_setting.folder, with_setting.digest) == (without.folder, without.digest)
+    assert not with_setting.lr_rounded_up
 
 
-def test_sets_are_opened_by_what_their_folders_hold(tmp_path: Path, noise: Noise, hr_folder: Path) -> None:
+def test_sets_with_lr_images_are_opened_as_pairs(tmp_path: Path, noise: Noise, hr_folder: Path) -> None:
     paired = _benchmark(tmp_path / "Set3", noise, scales=(2, 4))
     roots = [str(paired), str(hr_folder)]
     assert {name: type(source) for name, source in open_sources(roots, 2).items()} == {
@@ -192,20 +193,20 @@ def test_sets_are_opened_by_what_their_folders_hold(tmp_path: Path, noise: Noise
     assert {name: type(source) for name, source in open_sources(None, 2).items()} == {"photographs": Photographs}
 
 
-def test_sets_of_one_name_are_told_apart(tmp_path: Path, noise: Noise) -> None:
+def test_sets_of_the_same_name_are_renamed_after_their_parent_folders(tmp_path: Path, noise: Noise) -> None:
     for parent in ("x", "y"):
         _benchmark(tmp_path / parent / "Set3", noise)
-    named = open_sources([str(tmp_path / "x" / "Set3"), str(tmp_path / "y" / "Set3")], 2)
-    assert list(named) == ["x-Set3", "y-Set3"]
-    assert [source.name for source in named.values()] == ["x-Set3", "y-Set3"]
+    sources = open_sources([str(tmp_path / "x" / "Set3"), str(tmp_path / "y" / "Set3")], 2)
+    assert list(sources) == ["x-Set3", "y-Set3"]
+    assert [source.name for source in sources.values()] == ["x-Set3", "y-Set3"]
 
 
-def test_a_folder_named_twice_is_refused(hr_folder: Path) -> None:
+def test_a_folder_given_twice_is_rejected(hr_folder: Path) -> None:
     with pytest.raises(ValueError, match="named 2 times"):
         open_sources([str(hr_folder), f"{hr_folder}/more/.."], 2)
 
 
-def test_the_photographs_are_the_four_and_others_on_request() -> None:
+def test_photographs_defaults_to_four_images_and_accepts_other_names() -> None:
     assert [entry.name for entry in Photographs().images()] == ["astronaut", "chelsea", "coffee", "rocket"]
     assert [entry.read().shape for entry in Photographs(["camera"]).images()] == [(512, 512, 3)]
     with pytest.raises(ValueError, match=r"names=\['lena'\]: scikit-image contains no image lena.*astronaut"):
@@ -214,10 +215,10 @@ def test_the_photographs_are_the_four_and_others_on_request() -> None:
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
 @pytest.mark.parametrize("name", ["Set5", "Set14"])
-def test_the_benchmark_folders_pair_off(tmp_path: Path, name: str, scale: int) -> None:
+def test_benchmark_folders_are_opened_as_pairs(tmp_path: Path, name: str, scale: int) -> None:
     root = ROOT.parent / "shared" / "images" / name
     if not root.is_dir():
-        pytest.skip(f"{root.name} is not there")
+        pytest.skip(f"{root.name} is not available")
     source = open_sources(str(root), scale)[name]
     assert isinstance(source, Paired)
     store = build_store(source, scale, tmp_path)

@@ -1,4 +1,4 @@
-"""Weights that nobody trained, where torch looks for those that somebody did."""
+"""Random weights in the folder where torch looks for pretrained ones."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from upnet.metrics.perceptual import PERCEPTUAL_METRICS, base
 
 @pytest.fixture
 def hub(tmp_path: Path):
-    """An empty folder where torch looks for weights."""
+    """The folder where torch looks for weights; it does not exist yet."""
     before = torch.hub.get_dir()
     torch.hub.set_dir(str(tmp_path / "hub"))
     yield tmp_path / "hub/checkpoints"
@@ -19,7 +19,7 @@ def hub(tmp_path: Path):
 
 @pytest.fixture(scope="session")
 def random_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Random weights of the right shapes for both backbones. The classifiers, never used, take no room."""
+    """Random weights of the right shapes for both backbones. The unused classifiers are zeros without storage."""
     from torchvision.models import alexnet, vgg16
 
     folder = tmp_path_factory.mktemp("weights")
@@ -39,7 +39,7 @@ def random_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def untrained(hub: Path, random_weights: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The hub with random weights for both backbones."""
+    """The folder of torch's weights, with random weights for both backbones."""
     hub.parent.mkdir(parents=True, exist_ok=True)
     hub.symlink_to(random_weights)
     monkeypatch.setattr(base, "check_weights", lambda path, name: "untrained")

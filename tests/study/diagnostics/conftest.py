@@ -1,4 +1,4 @@
-"""Networks whose behaviour is known, and pictures."""
+"""Networks with known behaviour, and noise images."""
 
 from collections.abc import Callable
 
@@ -29,7 +29,7 @@ def network(compose: Compose) -> Network:
 
 @pytest.fixture
 def bicubic(network: Network) -> Network:
-    """The same, but nothing is left of it than the interpolation it adds its output to: torch's, a = −0.75."""
+    """Build a network whose output convolution is zero: its output is torch's bicubic interpolation, a = −0.75."""
 
     def make(*overrides: str) -> EncoderDecoder:
         net = network(
@@ -45,6 +45,6 @@ def bicubic(network: Network) -> Network:
 
 @pytest.fixture
 def noise() -> Tensor:
-    """A plane of white noise about grey with a standard deviation of 0.1, (1, 192, 216) float64."""
+    """A plane of white noise around grey with a standard deviation of 0.1, (1, 192, 216) float64."""
     generator = torch.Generator().manual_seed(0)
     return 0.5 + 0.1 * torch.randn(1, 192, 216, generator=generator, dtype=torch.float64)

@@ -1,4 +1,4 @@
-"""What a network costs."""
+"""Costs of a network: activations, parameters, multiply-adds, latency and peak memory."""
 
 import math
 from collections.abc import Callable
@@ -24,8 +24,8 @@ SIZE = (48, 64)
 EDSR = ("model=edsr", "model.encoder.width=4", "model.block.blocks=1")
 
 
-def written_by_layers(net: EncoderDecoder, lr: Tensor) -> int:
-    """What its convolution layers put out, counted while they do."""
+def convolution_outputs(net: EncoderDecoder, lr: Tensor) -> int:
+    """The number of values that the convolution layers of a network output, counted by hooks."""
     sizes: list[int] = []
     for module in net.modules():
         if isinstance(module, nn.Conv2d):
@@ -38,28 +38,30 @@ def written_by_layers(net: EncoderDecoder, lr: Tensor) -> int:
     "overrides",
     [("model=srcnn",), (*EDSR, "model/upsampler=resize_conv"), ("model.encoder.width=4", "model/upsampler=nearest")],
 )
-def test_activations_are_what_the_layers_put_out(network: Network, overrides: tuple[str, ...]) -> None:
+def test_activations_are_the_outputs_of_the_convolution_layers(network: Network, overrides: tuple[str, ...]) -> None:
     net = network(*overrides)
     found = Activations().compute_for_network(net, SIZE)
-    assert found == written_by_layers(net, torch.rand(1, net.channels, SIZE[0] // 2, SIZE[1] // 2))
+    assert found == convolution_outputs(net, torch.rand(1, net.channels, SIZE[0] // 2, SIZE[1] // 2))
 
 
-def test_a_pixel_shuffle_writes_one_hr_map_per_channel_and_an_interpolation_none(network: Network) -> None:
-    told = {
+def test_pixel_shuffle_adds_one_hr_map_per_channel_and_interpolations_add_none(network: Network) -> None:
+    counts = {
         name: Activations().compute_for_network(network(*EDSR, f"model/upsampler={name}"), SIZE)
         for name in ("nearest", "bicubic", "pixel_shuffle", "transposed")
     }
-    assert told["bicubic"] == told["nearest"]
-    assert told["pixel_shuffle"] - told["nearest"] == told["transposed"] - told["nearest"] == 4 * math.prod(SIZE)
+    assert counts["bicubic"] == counts["nearest"]
+    assert (
+        counts["pixel_shuffle"] - counts["nearest"] == counts["transposed"] - counts["nearest"] == 4 * math.prod(SIZE)
+    )
 
 
-def test_parameters_and_multiply_adds_are_the_studys_own(network: Network) -> None:
+def test_parameters_and_multiply_adds_equal_those_of_the_study(network: Network) -> None:
     net = network(*EDSR)
     assert Parameters().compute_for_network(net) == sum(parameter.numel() for parameter in net.parameters())
     assert MultiplyAdds().compute_for_network(net, SIZE) == multiply_adds(net, SIZE)
 
 
-def test_latency_is_the_median_after_two_passes_to_warm_up(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_latency_is_the_median_after_two_warmup_passes(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
     times = iter([9.0, 9.0, 4.0, 1.0, 6.0, 99.0])
     shapes: list[tuple[int, ...]] = []
 
@@ -68,17 +70,17 @@ def test_latency_is_the_median_after_two_passes_to_warm_up(network: Network, mon
         return next(times)
 
     monkeypatch.setattr(latency, "_seconds", seconds)
-    assert Latency().compute_for_network(network(*EDSR), SIZE) == 4000  # three passes, which took more than ten seconds
+    assert Latency().compute_for_network(network(*EDSR), SIZE) == 4000  # three passes take more than ten seconds
     assert shapes == [(3, 24, 32)] * 5
 
 
-def test_a_pass_takes_time(network: Network) -> None:
+def test_latency_is_positive_and_below_the_elapsed_time(network: Network) -> None:
     start = latency.time.perf_counter()
     found = Latency().compute_for_network(network(*EDSR), (16, 16))
     assert 0 < found < 1000 * (latency.time.perf_counter() - start)
 
 
-def test_peak_memory_of_a_chain_is_what_lives_at_its_widest_place(network: Network) -> None:
+def test_peak_memory_of_a_chain_is_that_of_its_widest_layers(network: Network) -> None:
     """SRCNN: input, output and interpolation are small; the widest layers hold their input and their output."""
     net = network("model=srcnn")
     widths = [module.out_channels for module in net.modules() if isinstance(module, nn.Conv2d)]
@@ -86,17 +88,17 @@ def test_peak_memory_of_a_chain_is_what_lives_at_its_widest_place(network: Netwo
     pixels = 4 * math.prod(SIZE) / 2**20
     found = PeakMemory().compute_for_network(net, SIZE)
     assert found >= alive * pixels
-    # A convolution lays both of them out anew, in blocks of 16 channels, beside three pictures of three channels.
+    # A convolution copies both in blocks of 16 channels; three images of three channels are also in memory.
     assert found <= (alive + 2 * 16 * (1 + max(widths) // 16 * 2) + 12) * pixels
 
 
-def test_peak_memory_grows_with_the_picture(network: Network) -> None:
+def test_peak_memory_is_proportional_to_the_image_size(network: Network) -> None:
     net = network(*EDSR)
     small, large = (PeakMemory().compute_for_network(net, size) for size in (SIZE, (4 * SIZE[0], 4 * SIZE[1])))
     assert large / small == pytest.approx(16, rel=0.05)
 
 
-def test_what_cannot_be_followed_is_not_a_number(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_peak_memory_is_nan_if_it_cannot_be_measured(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
     def unknown(net: nn.Module, shape: Any) -> None:
         return None
 
@@ -105,8 +107,8 @@ def test_what_cannot_be_followed_is_not_a_number(network: Network, monkeypatch: 
 
 
 @pytest.mark.gpu
-def test_on_a_gpu_memory_and_latency_are_measured_there(network: Network) -> None:
+def test_memory_and_latency_of_a_gpu_network_are_measured_on_the_gpu(network: Network) -> None:
     net = network(*EDSR).cuda()
-    # Two HR maps of four channels at least, in float32.
+    # At least two HR maps of four channels, in float32.
     assert PeakMemory().compute_for_network(net, SIZE) > 2 * 4 * 4 * math.prod(SIZE) / 2**20
     assert Latency().compute_for_network(net, SIZE) > 0

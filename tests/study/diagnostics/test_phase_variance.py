@@ -1,4 +1,4 @@
-"""Checkerboards on constants: what has none, and how much of one a random operator has."""
+"""Phase variance: the checkerboard that an operator or a network draws on a constant image."""
 
 from collections.abc import Callable
 from functools import partial
@@ -29,7 +29,7 @@ from upnet.upsample import (
 
 Network = Callable[..., EncoderDecoder]
 
-FREE = [
+INTERPOLATING = [
     Nearest,
     Area,
     Bilinear,
@@ -56,14 +56,16 @@ def without_bias(operator: Upsampler) -> Upsampler:
 
 @pytest.mark.covering
 @pytest.mark.parametrize("scale", [2, 3, 4])
-@pytest.mark.parametrize("make", FREE, ids=str)
-def test_what_interpolates_has_none_at_the_start(make: Callable[..., Upsampler], scale: int) -> None:
+@pytest.mark.parametrize("make", INTERPOLATING, ids=str)
+def test_operators_that_interpolate_at_initialization_have_no_phase_variance(
+    make: Callable[..., Upsampler], scale: int
+) -> None:
     operator = make(channels=4, scale=scale).double()
-    assert PhaseVariance().compute_for_operator(operator) < 1e-14  # weights of 1/3 are drawn up in float32
+    assert PhaseVariance().compute_for_operator(operator) < 1e-14  # weights of 1/3 are set in float32
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
-def test_a_bed_of_nails_has_all_but_its_mean(scale: int) -> None:
+def test_phase_variance_of_a_bed_of_nails_is_1_minus_1_over_s_squared(scale: int) -> None:
     assert PhaseVariance().compute_for_operator(BedOfNails(3, scale)) == pytest.approx(1 - 1 / scale**2, abs=1e-12)
 
 
@@ -78,14 +80,16 @@ def test_a_bed_of_nails_has_all_but_its_mean(scale: int) -> None:
     ],
     ids=str,
 )
-def test_random_sub_kernels_have_1_less_1_over_s_squared(make: Callable[..., Upsampler], scale: int) -> None:
-    """Whether or not s divides k. The standard deviation over draws of 32 × 32 pairs of channels is 0.008 or less."""
+def test_phase_variance_of_random_kernels_is_1_minus_1_over_s_squared(
+    make: Callable[..., Upsampler], scale: int
+) -> None:
+    """Also if s does not divide k. The standard deviation over draws of 32 × 32 channel pairs is at most 0.008."""
     torch.manual_seed(0)
     operator = without_bias(make(channels=32, scale=scale))
     assert PhaseVariance().compute_for_operator(operator) == pytest.approx(1 - 1 / scale**2, abs=0.03)
 
 
-def test_biases_that_differ_by_phase_are_a_checkerboard_of_their_own() -> None:
+def test_biases_that_differ_by_phase_count_as_phase_variance() -> None:
     operator = PixelShuffle(1, 2).double()
     assert operator.conv.bias is not None
     nn.init.zeros_(operator.conv.weight)
@@ -95,10 +99,10 @@ def test_biases_that_differ_by_phase_are_a_checkerboard_of_their_own() -> None:
     )  # variance and mean square of 1, 2, 3, 6
 
 
-def test_an_operator_of_one_channel_is_a_subject_too() -> None:
+def test_operator_and_its_method_have_the_same_phase_variance() -> None:
     torch.manual_seed(0)
     operator = without_bias(Transposed(1, 3, kernel_size=5).double())
-    # Linear and without a bias: every level has the same share.
+    # The operator is linear and has no bias, so every level has the same share.
     expected = PhaseVariance().compute_for_operator(operator)
     assert PhaseVariance().compute_for_method(UpscalingMethod.from_operator(operator)) == pytest.approx(
         expected, rel=1e-12
@@ -110,7 +114,7 @@ def test_an_operator_of_one_channel_is_a_subject_too() -> None:
     "preset",
     [("model=edsr", "model.encoder.width=4", "model.block.blocks=1"), ("model.encoder.width=4",), ("model=espcn",)],
 )
-def test_a_network_that_starts_with_icnr_has_none_and_with_plain_sub_kernels_some(
+def test_network_has_no_phase_variance_with_icnr_and_some_with_plain_initialization(
     network: Network, preset: tuple[str, ...]
 ) -> None:
     share = {
@@ -123,24 +127,24 @@ def test_a_network_that_starts_with_icnr_has_none_and_with_plain_sub_kernels_som
     assert share["plain"] > 1e-6
 
 
-def test_a_board_coarser_than_the_scale_is_seen_where_the_network_pools() -> None:
+def test_pattern_with_a_period_above_the_scale_is_measured_with_alignment() -> None:
     def striped(plane: Tensor) -> Tensor:
-        """Constant, but for stripes of a period of 4 output pixels."""
+        """The plane enlarged, plus stripes with a period of 4 output pixels."""
         output = plane.repeat_interleave(2, 1).repeat_interleave(2, 2)
         return output + 0.1 * torch.cos(torch.pi / 2 * torch.arange(output.shape[2], dtype=torch.float64))
 
     method = UpscalingMethod(striped, 2, alignment=2)
     assert phase_pattern(method, 0.5) == pytest.approx(0.5 + 0.1 * torch.tensor([1.0, 0, -1, 0]).expand(4, 4).numpy())
-    # Of cosines the mean square is a half; of the levels 0, 1/4, … 1 it is 0.375.
+    # The mean square of a cosine is 1/2; that of the levels 0, 1/4, … 1 is 0.375.
     assert PhaseVariance().compute_for_method(method) == pytest.approx(0.005 / (0.005 + 0.375))
     assert PhaseVariance().compute_for_method(UpscalingMethod(striped, 2)) < 1e-20
 
 
-def test_an_operator_that_needs_a_pooling_partner_is_refused() -> None:
+def test_operator_that_needs_pooling_indices_is_rejected() -> None:
     with pytest.raises(ValueError, match="reads indices of its site"):
         PhaseVariance().compute_for_operator(MaxUnpool(1, 2))
 
 
-def test_a_fractional_scale_has_no_phases() -> None:
+def test_fractional_scale_is_rejected() -> None:
     with pytest.raises(ValueError, match=r"scale=1\.5"):
         PhaseVariance().compute_for_operator(Bilinear(1, 1.5))

@@ -35,7 +35,7 @@ EDSR = ("model=edsr", "model.encoder.width=4", "model.block.blocks=1")
 
 @pytest.fixture
 def pairs() -> Pairs:
-    """Two LR pictures with their HR, uint8."""
+    """Two pairs of LR and HR images, uint8."""
     generator = torch.Generator().manual_seed(0)
     large = [torch.randint(0, 256, (3, h, w), generator=generator, dtype=torch.uint8) for h, w in ((64, 72), (80, 66))]
     return [(imresize(hr, Fraction(1, 2)), hr) for hr in large]
@@ -49,13 +49,13 @@ def test_every_diagnostic_has_a_value_and_arrays_are_lists(network: Network, pai
     assert torch.tensor(values["impulse_response"]).shape == (2, 2, 9, 9)
 
 
-def test_a_picture_diagnostic_is_the_mean_over_pictures(network: Network, pairs: Pairs) -> None:
+def test_image_diagnostic_is_the_mean_over_images(network: Network, pairs: Pairs) -> None:
     net = network(*EDSR)
     each = [PhaseBias().compute_for_image(upscale_tensor(net, lr / 255), hr, lr, 2) for lr, hr in pairs]
     assert measure(net, pairs, only=["phase_bias"]) == {"phase_bias": pytest.approx(statistics.fmean(each))}
 
 
-def test_y_float_makes_its_own_lr_and_compares_planes(network: Network, pairs: Pairs) -> None:
+def test_y_float_downscales_and_compares_y_planes(network: Network, pairs: Pairs) -> None:
     net = network(*EDSR, "model.channels=1")
     (lr, hr), protocol = pairs[0], EvaluationProtocol("y-float")
     small, _ = protocol.degrade(hr, 2)
@@ -64,7 +64,7 @@ def test_y_float_makes_its_own_lr_and_compares_planes(network: Network, pairs: P
     assert found["phase_bias"] == pytest.approx(expected)
 
 
-def test_an_interpolation_has_everything_but_costs(pairs: Pairs) -> None:
+def test_interpolation_has_all_diagnostics_except_costs(pairs: Pairs) -> None:
     values = measure_method(baseline_method("bicubic", 2), 2, pairs)
     assert set(diagnostics()) - set(values) == {
         "activations",
@@ -77,13 +77,13 @@ def test_an_interpolation_has_everything_but_costs(pairs: Pairs) -> None:
     assert values["shift_whole"] == math.inf
 
 
-def test_the_network_goes_on_training_where_it_did(network: Network, pairs: Pairs) -> None:
+def test_measuring_keeps_the_network_in_training_mode(network: Network, pairs: Pairs) -> None:
     net = network(*EDSR).train()
     measure(net, pairs, only=["phase_variance", "phase_bias"])
     assert net.training
 
 
-def test_mistakes_are_told(network: Network, pairs: Pairs) -> None:
+def test_invalid_images_and_protocols_are_rejected(network: Network, pairs: Pairs) -> None:
     net = network(*EDSR)
     with pytest.raises(ValueError, match="Give at least one image"):
         measure(net, [], only=["phase_bias"])
@@ -105,21 +105,21 @@ def checkpoint(compose: Compose, tmp_path: Path) -> Path:
     return tmp_path / "last.ckpt"
 
 
-def test_the_command_prints_values_with_their_units_and_writes_them(
+def test_command_prints_and_writes_values_with_units(
     checkpoint: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    written = tmp_path / "told.json"
-    words = ["--data", str(pictures), "--json", str(written), "--size", "48x64", "--cache-dir", str(tmp_path / "cache")]
+    output = tmp_path / "diagnostics.json"
+    words = ["--data", str(pictures), "--json", str(output), "--size", "48x64", "--cache-dir", str(tmp_path / "cache")]
     assert upnet(["study", "diagnose", str(checkpoint), "--device", "cpu", *words]) == 0
-    told = json.loads(written.read_text(encoding="utf-8"))
-    assert told["data"]["pictures"] == 3
-    assert told["size"] == [48, 64]
-    assert list(told["diagnostics"]) == list(diagnostics())
-    assert told["diagnostics"]["comb_ratio"]["unit"] == "dB"
+    content = json.loads(output.read_text(encoding="utf-8"))
+    assert content["data"]["pictures"] == 3
+    assert content["size"] == [48, 64]
+    assert list(content["diagnostics"]) == list(diagnostics())
+    assert content["diagnostics"]["comb_ratio"]["unit"] == "dB"
     printed = capsys.readouterr().out
     for name, one in diagnostics().items():
         assert (one.heading in printed) == one.scalar, name
-    assert f"{told['diagnostics']['lr_consistency']['value']:.4g}" in printed
+    assert f"{content['diagnostics']['lr_consistency']['value']:.4g}" in printed
 
 
 @pytest.mark.parametrize(
@@ -133,14 +133,14 @@ def test_the_command_prints_values_with_their_units_and_writes_them(
         (["--device", "toaster"], "Allowed: auto, cpu, cuda, cuda:N or mps"),
     ],
 )
-def test_a_mistake_is_one_sentence_and_exit_code_2(
+def test_invalid_arguments_are_one_line_and_exit_code_2(
     checkpoint: Path, words: list[str], message: str, study_error: Callable[..., str]
 ) -> None:
     assert message in study_error("diagnose", str(checkpoint), *words)
 
 
 @pytest.mark.parametrize(
-    ("value", "told"),
+    ("value", "expected"),
     [
         (0.75123, "0.7512"),
         (3.14e-7, "3.1e-07"),
@@ -152,10 +152,10 @@ def test_a_mistake_is_one_sentence_and_exit_code_2(
         (math.nan, "–"),
     ],
 )
-def test_a_value_is_told_in_four_digits(value: float, told: str) -> None:
-    assert format_number(value) == told
+def test_value_is_formatted_with_four_digits(value: float, expected: str) -> None:
+    assert format_number(value) == expected
 
 
-def test_json_has_a_word_for_infinity_and_null_for_what_is_no_number() -> None:
-    told = as_json({"shift_whole": math.inf, "step_rise": math.nan, "impulse_response": [[1.0, math.inf]]})
-    assert [one["value"] for one in told.values()] == ["inf", None, [[1.0, "inf"]]]
+def test_json_encodes_infinity_as_inf_and_nan_as_null() -> None:
+    content = as_json({"shift_whole": math.inf, "step_rise": math.nan, "impulse_response": [[1.0, math.inf]]})
+    assert [one["value"] for one in content.values()] == ["inf", None, [[1.0, "inf"]]]

@@ -1,4 +1,4 @@
-"""A finished study, made and reported once, and copies of it that a test may change."""
+"""A finished study, built and reported once, and copies of it that a test may change."""
 
 import json
 import os
@@ -43,7 +43,7 @@ def evaluated_images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def finished_study(compose: Compose, evaluated_images: Path, tmp_path_factory: pytest.TempPathFactory) -> Study:
-    """The study that all others are copies of. No test changes it."""
+    """The original of all copies of the study. No test changes it."""
     from torch.utils.tensorboard.writer import SummaryWriter
 
     root = tmp_path_factory.mktemp("finished")

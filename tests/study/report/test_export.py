@@ -57,9 +57,9 @@ def test_main_table_agrees_with_the_study_in_every_form(rendered: Rendered) -> N
         table = {row["PSNR in dB"]: row for row in csv.DictReader(file)}
     assert {float(psnr) for psnr in table} == {row["psnr"] for row in rows}
     for row in rows:
-        own = table[str(row["psnr"])]
-        assert (int(own["parameters"]), int(own["multiply-adds"])) == (row["parameters"], row["multiply_adds"])
-        assert float(own["SSIM"]) == row["ssim"]
+        cells = table[str(row["psnr"])]
+        assert (int(cells["parameters"]), int(cells["multiply-adds"])) == (row["parameters"], row["multiply_adds"])
+        assert float(cells["SSIM"]) == row["ssim"]
         for name in ("report.md", "report.tex", "report.html"):
             assert f"{row['psnr']:.3f}" in (rendered.folder / name).read_text(encoding="utf-8"), name
 
@@ -78,7 +78,7 @@ def test_latex_is_balanced_and_special_characters_are_escaped(rendered: Rendered
 
 
 def test_image_names_are_text_in_every_form(rendered: Rendered, evaluated_images: Path) -> None:
-    """And matplotlib has a glyph for each of them: the fixture turns its warnings into errors."""
+    """Matplotlib has a glyph for each of them: the fixture turns its warnings into errors."""
     if {os.fsencode(path.stem) for path in evaluated_images.iterdir()} != set(IMAGE_NAMES):
         pytest.skip("the file system does not allow these names")
     assert (rendered.folder / "comparison.png").stat().st_size > 0
@@ -100,7 +100,7 @@ def test_every_checkpoint_is_read_once(rendered: Rendered) -> None:
 
 
 def test_names_cannot_inject_scripts_and_links_are_not_followed(study: Study, tmp_path: Path) -> None:
-    """A study folder from a stranger, whose names break out of every context, and whose links lead elsewhere."""
+    """An untrusted study folder, whose names break out of every context and whose links lead out of it."""
     folder = study.folder
     study.write_plan(failure="--><script>alert(1)</script>")
     evil = "\"'></title></svg></style>--><script>alert(1)</script><img src=x onerror=alert(1)>]]>"

@@ -15,7 +15,7 @@ def test_twenty_arms_have_distinct_styles() -> None:
     curves = {f"arm{n}": Curve(np.arange(2), *[np.full(2, 30.0 + n)] * 3, seeds=1) for n in range(20)}
     svg = learning_curves(curves, list(curves), "images")
     legend = svg[svg.index('id="legend_1"') :]
-    # Per arm, its entry in the legend: colour, dashes, and whether the marker is filled.
+    # The legend entry of an arm has a colour, dashes, and a filled or an empty marker.
     entries = [
         re.sub(r'xlink:href|href="[^"]*"|[xy]="[^"]*"|d="[^"]*"', "", one) for one in legend.split('<g id="line2d')
     ]
@@ -24,7 +24,7 @@ def test_twenty_arms_have_distinct_styles() -> None:
 
 
 def test_names_of_arms_and_datasets_are_plain_text() -> None:
-    """They are no math text, have an entry in every legend, and cause no warning of matplotlib."""
+    """Names are no math text, have an entry in every legend, and cause no warning of matplotlib."""
     curves = {name: Curve(np.arange(2), *[np.full(2, 30.0)] * 3, seeds=1) for name in ("$x_$", "照片", "😀", "_a")}
     with warnings.catch_warnings():
         warnings.simplefilter("error")
