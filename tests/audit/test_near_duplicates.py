@@ -53,6 +53,7 @@ TRANSFORMS = {
 }
 
 
+@pytest.mark.rotating(per=None)
 @pytest.mark.parametrize("transform", TRANSFORMS)
 def test_a_transformed_copy_matches_only_its_original(
     transform: str, photographs: dict[str, np.ndarray], index: FeatureIndex

@@ -76,6 +76,7 @@ def measure_loading(paths: list[Path], result: Path) -> None:
     result.write_text(json.dumps(found))
 
 
+@pytest.mark.full
 def test_no_number_makes_loading_need_much_memory_or_time(written: Callable[..., Path], tmp_path: Path) -> None:
     paths: list[Path] = []
     for group, stem in COMPONENTS:

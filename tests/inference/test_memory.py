@@ -114,6 +114,7 @@ def test_an_explicit_tile_that_does_not_fit_is_rejected(limited_net: MemoryLimit
         upscale_tensor(limited_net, torch.rand(3, 60, 60), tile=30)
 
 
+@pytest.mark.full
 def test_an_image_is_tiled_on_a_cpu_before_memory_runs_out(
     limited_net: MemoryLimitedNet, monkeypatch: pytest.MonkeyPatch
 ) -> None:

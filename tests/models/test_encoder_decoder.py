@@ -88,6 +88,7 @@ def test_every_operator_trains_in_every_preset_that_supports_it(compose: Compose
     assert received == {name for name, _ in net.named_parameters()}
 
 
+@pytest.mark.rotating(per=None)
 @pytest.mark.parametrize("operator", [name for name in OPERATORS if name != "max_unpool"])
 def test_every_operator_works_in_a_tail(compose: Compose, operator: str) -> None:
     net = built(compose, "model=espcn", f"model/upsampler={operator}", "scale=3")
@@ -158,6 +159,7 @@ def test_a_network_without_an_upsampler_for_its_places_is_rejected(compose: Comp
         built(compose, "model.upsampler=null")
 
 
+@pytest.mark.rotating(per=None)
 @pytest.mark.parametrize("operator", OPERATORS)
 def test_output_is_float32_under_bf16_autocast(compose: Compose, operator: str) -> None:
     net = built(compose, "model.encoder.width=4", f"model/upsampler={operator}")

@@ -96,6 +96,7 @@ def assert_resumes(tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *setti
     assert_same_run(tmp_path / "reference", tmp_path / "interrupted")
 
 
+@pytest.mark.full
 def test_a_recorded_run_resumes_bit_for_bit(
     tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plain_graph: type[PlainGraph]
 ) -> None:

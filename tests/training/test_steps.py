@@ -9,6 +9,7 @@ from support import scalars, state
 from upnet.training import train
 
 
+@pytest.mark.rotating(per=None)
 @pytest.mark.covering
 @pytest.mark.parametrize("precision", ["32", "bf16"])
 @pytest.mark.parametrize("algorithm", ["norm", "value"])
