@@ -58,6 +58,7 @@ def read_block(lines: list[str], title: str) -> Tensor:
     return torch.tensor(rows, dtype=torch.float64)
 
 
+@pytest.mark.full
 def test_module_prints_the_values_of_every_operator_without_importing_matplotlib():
     """Output into a pipe has no colours and no control characters."""
     code = "import atexit, runpy, sys; atexit.register(lambda: print(*sys.modules, file=sys.stderr)); "

@@ -1,4 +1,4 @@
-"""A recorded optimizer step computes the same weights as a launched one.
+"""A recorded optimizer step computes the same weights as an eager one.
 
 Without a GPU, `PlainGraph` replaces the CUDA graph: it stores the captured function and calls it at each replay,
 with the same static inputs, device scalars and gradients.
@@ -72,16 +72,16 @@ SETTINGS = {
 
 @pytest.mark.rotating
 @pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS.keys())
-def test_a_recorded_run_equals_a_launched_run_bit_for_bit(
+def test_a_recorded_run_equals_an_eager_run_bit_for_bit(
     tiny, tmp_path: Path, plain_graph: type[PlainGraph], settings: tuple[str, ...]
 ) -> None:
     settings = ("scheduler.warmup=2", "trainer.log_every_n_steps=1", "ema=0.5", *settings)
-    train(tiny(*settings, "graph=false", run="launched"))
+    train(tiny(*settings, "graph=false", run="eager"))
     assert plain_graph.replays == 0
     config = tiny(*settings, "graph=true", run="recorded")
     train(config)
     assert plain_graph.replays == (config.steps - recording.WARMUP) * config.trainer["accumulate_grad_batches"]
-    assert_same_run(tmp_path / "launched", tmp_path / "recorded")
+    assert_same_run(tmp_path / "eager", tmp_path / "recorded")
 
 
 def assert_resumes(tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *settings: str) -> None:
@@ -136,21 +136,21 @@ class UncapturableGraph:
         raise AssertionError
 
 
-def test_a_step_that_cannot_be_captured_is_launched_with_a_message(
+def test_a_step_that_cannot_be_captured_runs_eagerly_with_a_message(
     tiny,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
     plain_graph: type[PlainGraph],
 ) -> None:
-    train(tiny("graph=false", "trainer.log_every_n_steps=1", run="launched"))
+    train(tiny("graph=false", "trainer.log_every_n_steps=1", run="eager"))
     monkeypatch.setattr(recording, "graph_factory", lambda: UncapturableGraph)
     with caplog.at_level("INFO"):
         train(tiny("trainer.log_every_n_steps=1", run="auto"))
     lines = [record.getMessage() for record in caplog.records if "CUDA graph" in record.getMessage()]
     reason = "RuntimeError: operation not permitted when stream is capturing"
     assert lines == [f"The optimizer step is not recorded as a CUDA graph: {reason}"]
-    assert_same_run(tmp_path / "launched", tmp_path / "auto")
+    assert_same_run(tmp_path / "eager", tmp_path / "auto")
     with pytest.raises(ValueError, match="graph=true: the optimizer step cannot be recorded: RuntimeError: operation"):
         train(tiny("graph=true", run="rejected"))
 
@@ -196,7 +196,7 @@ UNRECORDABLE = {
 
 @pytest.mark.rotating
 @pytest.mark.parametrize(("settings", "reason"), UNRECORDABLE.values(), ids=UNRECORDABLE.keys())
-def test_unrecordable_settings_are_launched_with_a_message(
+def test_unrecordable_settings_run_eagerly_with_a_message(
     tiny,
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
@@ -205,11 +205,11 @@ def test_unrecordable_settings_are_launched_with_a_message(
     reason: str,
 ) -> None:
     settings = ("trainer.log_every_n_steps=1", *settings)
-    train(tiny(*settings, "graph=false", run="launched"))
+    train(tiny(*settings, "graph=false", run="eager"))
     with caplog.at_level("INFO"):
         train(tiny(*settings, run="auto"))
     assert f"The optimizer step is not recorded as a CUDA graph: {reason}" in caplog.text
-    assert_same_run(tmp_path / "launched", tmp_path / "auto")
+    assert_same_run(tmp_path / "eager", tmp_path / "auto")
     with pytest.raises(ValueError, match="graph=true"):
         train(tiny(*settings, "graph=true", run="rejected"))
 
@@ -227,9 +227,9 @@ ON_GPU = ("trainer=gpu", "trainer.deterministic=true", "trainer.log_every_n_step
 @pytest.mark.parametrize("operator", OPERATORS)
 def test_recording_on_a_gpu_does_not_change_the_result_of_an_operator(tiny, tmp_path: Path, operator: str) -> None:
     settings = (*ON_GPU, f"model/upsampler={operator}", "steps=8")
-    train(tiny(*settings, "graph=false", run="launched"))
+    train(tiny(*settings, "graph=false", run="eager"))
     train(tiny(*settings, "graph=true", run="recorded"))
-    assert_same_run(tmp_path / "launched", tmp_path / "recorded")
+    assert_same_run(tmp_path / "eager", tmp_path / "recorded")
 
 
 @pytest.mark.gpu
@@ -251,9 +251,9 @@ def test_recording_on_a_gpu_does_not_change_the_result_of_a_setting(
     tiny, tmp_path: Path, settings: tuple[str, ...]
 ) -> None:
     settings = (*ON_GPU, "steps=8", *settings)
-    train(tiny(*settings, "graph=false", run="launched"))
+    train(tiny(*settings, "graph=false", run="eager"))
     train(tiny(*settings, "graph=true", run="recorded"))
-    assert_same_run(tmp_path / "launched", tmp_path / "recorded")
+    assert_same_run(tmp_path / "eager", tmp_path / "recorded")
 
 
 @pytest.mark.gpu
@@ -270,13 +270,13 @@ class SynchronisingLoss(torch.nn.L1Loss):
 
 
 @pytest.mark.gpu
-def test_a_synchronising_loss_is_launched_with_a_message(
+def test_a_synchronising_loss_runs_eagerly_with_a_message(
     tiny, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings = (*ON_GPU, f"loss._target_={__name__}.SynchronisingLoss")
     with caplog.at_level("INFO"):
         train(tiny(*settings, run="auto"))
     assert "not recorded as a CUDA graph" in caplog.text
-    train(tiny(*settings, "graph=false", run="launched"))
-    assert_same_run(tmp_path / "launched", tmp_path / "auto")
+    train(tiny(*settings, "graph=false", run="eager"))
+    assert_same_run(tmp_path / "eager", tmp_path / "auto")
     assert torch.rand(3, device="cuda").isfinite().all()  # the generator is no longer in capture mode
