@@ -122,7 +122,7 @@ def measure_parity(setting: Setting) -> list[dict[str, Any]]:
     for operator in sorted(path.stem for path in (CONFIGS / "model/upsampler").glob("*.yaml")):
         try:
             rows.append({"operator": operator, **_difference(operator, setting)})
-        except Exception as error:
+        except Exception as error:  # errors of kernels and drivers have any type; the row states them
             rows.append({"operator": operator, "error": one_line(error)})
         print(rows[-1], flush=True)
     return rows
@@ -224,7 +224,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             results[name] = parts[name]() if time.monotonic() < setting.end else {"cut off": []}
             failed |= incomplete(results[name])
-        except Exception as error:
+        except Exception as error:  # the other parts are measured all the same, and the exit code is 1
             traceback.print_exc()
             results[name], failed = {"failed": one_line(error)}, True
         results["seconds"][name] = round(time.perf_counter() - start, 1)

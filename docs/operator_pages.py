@@ -126,7 +126,7 @@ def _rst(lines: list[str]) -> str:
 
 
 def _panels(figures: dict[str, str]) -> str:
-    """Figures with captions, as many beside each other as the window is wide enough for."""
+    """Figures with captions, in as many columns as fit the window."""
     items = [
         f"```{{figure}} {file}\n:alt: {re.split(r'[.:]', caption.replace('*', ''))[0]}\n\n{caption}\n```"
         for file, caption in figures.items()

@@ -1,6 +1,6 @@
 """Pages that follow from the code: one per operator, group of configs and package. A new file appears by itself.
 
-They are written beside the pages that are written by hand, and are not committed.
+They are generated into the folders of the hand-written pages and are not committed.
 """
 
 import inspect

@@ -200,7 +200,7 @@ def read(path: Path) -> tuple[str, str]:
             if len(message.splitlines()) != 1 or str(path) not in message:
                 return "wrong", f"{reader.__name__}: {type(error).__name__}: {message!r}"
             outcome = "rejected"
-        except Exception as error:
+        except Exception as error:  # any other exception is what this script searches for
             return "wrong", f"{reader.__name__}: {type(error).__name__}: {error}"
     return outcome, ""
 

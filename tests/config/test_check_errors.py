@@ -247,7 +247,7 @@ INVALID: dict[str, tuple[dict[str, Any], UserError]] = {
     ),
     "_partial_ without _target_": (
         config(callbacks={"best": {"_target_": f"{MODULE}.Open", "name": {"_partial_": True}}}),
-        UserError("belongs beside _target_, which is missing here", setting="callbacks.best.name._partial_"),
+        UserError("needs a _target_ in the same mapping", setting="callbacks.best.name._partial_"),
     ),
     "_args_": (
         config(optimizer={**ADAMW, "_args_": [3]}),

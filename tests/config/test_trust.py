@@ -115,7 +115,7 @@ def test_partial_must_be_true_or_false(partial: object) -> None:
 
 
 def test_partial_without_a_target_is_rejected() -> None:
-    assert "beside _target_" in config_error({"model": {"_partial_": True}}).problem
+    assert "in a mapping with _target_" in config_error({"model": {"_partial_": True}}).problem
 
 
 @pytest.mark.parametrize("text", ["${oc.env:HOME}", "a${b}", "${", "x ${hydra:runtime.cwd}"])

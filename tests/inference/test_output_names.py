@@ -41,7 +41,7 @@ def test_nested_and_unusual_names_keep_their_folder_and_order(tmp_path: Path) ->
     assert [output for _, output in jobs] == [tmp_path / "out" / path.with_suffix(".png") for path in relative]
 
 
-def test_default_outputs_are_placed_beside_the_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_default_outputs_are_in_the_folder_of_the_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     create_images(tmp_path / "in/a.jpg")
     assert plan_outputs(tmp_path / "in/a.jpg", None, 3).jobs[0][1] == tmp_path / "in/a_x3.png"
     assert plan_outputs(tmp_path / "in", None, 3).folder == tmp_path / "in_x3"

@@ -31,9 +31,9 @@ TRAIN = [
     Rejected(
         "data.root=train/a.png", setting="data.train.root", problem="train/a.png is a file", cure="Give the folder"
     ),
-    Rejected("data.root=empty", setting="root", problem="empty", allowed="images end in .png"),
+    Rejected("data.root=empty", problem="empty", allowed="images end in .png"),
     Rejected("data.val_root=nowhere", problem="nowhere", cure="Give the path of a folder of images"),
-    Rejected("data.val_root=empty", setting="root", problem="empty", allowed="images end in .png", full=True),
+    Rejected("data.val_root=empty", problem="empty", allowed="images end in .png", full=True),
     Rejected("data.val_root=[]", problem="the list of folders is empty", cure="Name at least one"),
     Rejected("data.val_root=[val,val]", problem="val is named 2 times", cure="Name every folder once"),
     Rejected(

@@ -35,18 +35,14 @@ def check_rejected(ended: Ended, row: Rejected) -> None:
     assert ended.code == 2
 
 
-@pytest.mark.parametrize(("name", "row"), rows(train=settings_table.TRAIN, evaluate=settings_table.EVALUATE))
-def test_invalid_settings_are_rejected_and_leave_no_files(
-    workspace: Path, run: Run, monkeypatch: pytest.MonkeyPatch, name: str, row: Rejected
-) -> None:
-    monkeypatch.chdir(workspace)
-    ended = run(name, *shlex.split(row.arguments))
-    check_rejected(ended, row)
-    assert not ended.created
-
-
-@pytest.mark.parametrize(("name", "row"), rows(train=files_table.TRAIN, evaluate=files_table.EVALUATE))
-def test_invalid_files_are_rejected_and_leave_no_files(
+@pytest.mark.parametrize(
+    ("name", "row"),
+    [
+        *rows(train=settings_table.TRAIN, evaluate=settings_table.EVALUATE),
+        *rows(train=files_table.TRAIN, evaluate=files_table.EVALUATE),
+    ],
+)
+def test_invalid_settings_and_files_are_rejected_and_leave_no_files(
     workspace: Path, run: Run, monkeypatch: pytest.MonkeyPatch, name: str, row: Rejected
 ) -> None:
     monkeypatch.chdir(workspace)

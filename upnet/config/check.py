@@ -96,7 +96,7 @@ def _nodes(path: str, value: Any, errors: list[UserError]) -> Iterator[_Node]:
             yield _node(path, value, errors)
         else:
             errors += [
-                UserError("belongs beside _target_, which is missing here", setting=join_path(path, key))
+                UserError("needs a _target_ in the same mapping", setting=join_path(path, key))
                 for key in value
                 if key == "_partial_" or key in _UNSUPPORTED
             ]

@@ -84,7 +84,7 @@ def _mapping_targets(
                 errors.append(UserError(problem, setting=join_path(path, key)))
         elif key == "_partial_":
             if type(value) is not bool or "_target_" not in node:
-                problem = "must be true or false, and stand beside _target_"
+                problem = "must be true or false, in a mapping with _target_"
                 errors.append(UserError(problem, setting=join_path(path, key)))
         elif key.startswith("_"):
             errors.append(UserError("not allowed in a checkpoint", setting=join_path(path, key)))

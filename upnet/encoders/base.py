@@ -49,7 +49,7 @@ class Encoder(nn.Module, ABC):
     """
 
     provides: frozenset[str] = frozenset()
-    """The fields of Site, beside its size, that the encoder sets at every level."""
+    """The fields of Site, other than its size, that the encoder sets at every level."""
     widths: tuple[int, ...]
     """Channels of each level, finest first."""
 

@@ -1,4 +1,4 @@
-"""The base class of encoders made of blocks: a stem, then a block and a downsampling per level."""
+"""The base class of encoders with a stem and, per level, a block and a downsampling layer."""
 
 from abc import abstractmethod
 from typing import Annotated

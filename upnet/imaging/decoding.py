@@ -11,7 +11,7 @@ from upnet.imaging.ifd import ORIENTATION
 from upnet.imaging.image16 import to_8bit
 from upnet.utils.errors import UserError
 
-# What Pillow's plugins raise on damaged data beside OSError: they parse before they check.
+# What Pillow's plugins raise on damaged data in addition to OSError.
 DECODER_ERRORS = (
     OSError,
     SyntaxError,

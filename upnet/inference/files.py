@@ -48,8 +48,8 @@ def upscale_files(
     """Upscale an image file, or each image in a folder and its subfolders.
 
     source:     an image file or a folder.
-    target:     a file for a file, a folder for a folder; None writes NAME_x2.png, or a folder NAME_x2, beside the
-                source. Images of a folder are written as PNG.
+    target:     a file for a file, a folder for a folder; None writes NAME_x2.png, or a folder NAME_x2, in the folder of
+                the source. Images of a folder are written as PNG.
     max_pixels: larger images are rejected; None is the default of `upnet.imaging.reading.read_image`.
     outcome:    updated after each image and returned, so that it is known after an interruption; None for a new one.
 

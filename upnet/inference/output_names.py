@@ -32,8 +32,8 @@ def plan_outputs(source: Path, target: Path | None, scale: int) -> Plan:
     """Choose the output file of each input image.
 
     source: an image file, or a folder: all images in it and its subfolders that are not hidden.
-    target: a file for a file, a folder for either; None for NAME_x2.png, or a folder NAME_x2, beside the source.
-            Images of a folder are written as PNG.
+    target: a file for a file, a folder for either; None for NAME_x2.png, or a folder NAME_x2, in the
+            folder of the source. Images of a folder are written as PNG.
 
     Raises UserError if there is no image, if an output would overwrite an input, and if the target's suffix is not
     supported.

@@ -8,7 +8,7 @@ from upnet.utils.errors import UserError
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 CONFIGS = _PACKAGE / "configs" if (_PACKAGE / "configs").is_dir() else _PACKAGE.parent / "configs"
-"""The folder of the configs: inside the package in a wheel, beside the package in a checkout."""
+"""The folder of the configs: inside the package in a wheel, next to the package in a checkout."""
 
 
 def expand_user(path: str | Path) -> Path:

@@ -1,4 +1,4 @@
-"""Shift diagnostics: how far a method commutes with shifts of its input."""
+"""Shift diagnostics: the equivariance error of a method under shifts of its input."""
 
 import math
 from collections.abc import Callable

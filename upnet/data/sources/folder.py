@@ -43,7 +43,8 @@ class Folder(Source):
 
     @cached_property
     def _files(self) -> dict[str, Path]:
-        files = find_images(self._hr, "root")
+        # The error names no setting: here the folder may come from data.train.root, data.val_root or data.root.
+        files = find_images(self._hr)
         reject_lr_images(self._hr, list(files.values()))
         for lr in self._unused_lr:
             warn_once(f"{self.root}: the LR images in {lr} are not used, LR is made from HR; data=paired uses them")
